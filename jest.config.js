@@ -1,0 +1,19 @@
+// One jest for the whole repository: unit and integration tests live beside what they test.
+// Tests that need a whole cluster are in tests/ and have a configuration of their own (tests/jest.config.js).
+const swc = [
+  '@swc/jest',
+  { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
+];
+
+/** ESM-only packages that must go through swc because jest runs CommonJS. */
+const esmPackages = ['jose', '@marcbachmann/cel-js'];
+
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools', '<rootDir>/examples'],
+  testMatch: ['**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist'],
+  transform: { '^.+\\.(ts|mjs|js)$': swc },
+  transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
+  testTimeout: 30_000,
+};

@@ -1,0 +1,3 @@
+export type * from './types';
+export type { Wire } from './wire';
+export * from './resource';

@@ -1,0 +1,138 @@
+import type {
+  Binding,
+  ClusterRole,
+  ClusterRoleBinding,
+  ConfigMap,
+  ControllerRevision,
+  CoreEvent,
+  CronJob,
+  DaemonSet,
+  Deployment,
+  Endpoints,
+  EndpointSlice,
+  Event,
+  Job,
+  KubeObject,
+  Lease,
+  Namespace,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  PodDisruptionBudget,
+  PriorityClass,
+  ReplicaSet,
+  ReplicationController,
+  Role,
+  RoleBinding,
+  Secret,
+  Service,
+  ServiceAccount,
+  StatefulSet,
+  StorageClass,
+  CertificateSigningRequest,
+} from './types';
+
+/** Names a kind of object on every wire. The phantom type parameter lets a client answer with the right type. */
+export interface ResourceType<T extends KubeObject = KubeObject> {
+  /** "" for the core group. */
+  readonly group: string;
+  readonly version: string;
+  /** Plural, lower case: "pods". */
+  readonly resource: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Never set: carries the type only. */
+  readonly object?: T;
+}
+
+function define<T extends KubeObject>(
+  group: string,
+  version: string,
+  resource: string,
+  kind: string,
+  namespaced = true,
+): ResourceType<T> {
+  return { group, version, resource, kind, namespaced };
+}
+
+/** "v1" or "apps/v1". */
+export function apiVersionOf(type: Pick<ResourceType, 'group' | 'version'>): string {
+  return type.group === '' ? type.version : `${type.group}/${type.version}`;
+}
+
+export const pods = define<Pod>('', 'v1', 'pods', 'Pod');
+export const bindings = define<Binding>('', 'v1', 'bindings', 'Binding');
+export const nodes = define<Node>('', 'v1', 'nodes', 'Node', false);
+export const namespaces = define<Namespace>('', 'v1', 'namespaces', 'Namespace', false);
+export const services = define<Service>('', 'v1', 'services', 'Service');
+export const endpoints = define<Endpoints>('', 'v1', 'endpoints', 'Endpoints');
+export const endpointSlices = define<EndpointSlice>('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice');
+export const configMaps = define<ConfigMap>('', 'v1', 'configmaps', 'ConfigMap');
+export const secrets = define<Secret>('', 'v1', 'secrets', 'Secret');
+export const serviceAccounts = define<ServiceAccount>('', 'v1', 'serviceaccounts', 'ServiceAccount');
+export const coreEvents = define<CoreEvent>('', 'v1', 'events', 'Event');
+export const events = define<Event>('events.k8s.io', 'v1', 'events', 'Event');
+export const leases = define<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease');
+export const deployments = define<Deployment>('apps', 'v1', 'deployments', 'Deployment');
+export const replicaSets = define<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet');
+export const statefulSets = define<StatefulSet>('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const daemonSets = define<DaemonSet>('apps', 'v1', 'daemonsets', 'DaemonSet');
+export const controllerRevisions = define<ControllerRevision>(
+  'apps',
+  'v1',
+  'controllerrevisions',
+  'ControllerRevision',
+);
+export const replicationControllers = define<ReplicationController>(
+  '',
+  'v1',
+  'replicationcontrollers',
+  'ReplicationController',
+);
+export const jobs = define<Job>('batch', 'v1', 'jobs', 'Job');
+export const cronJobs = define<CronJob>('batch', 'v1', 'cronjobs', 'CronJob');
+export const podDisruptionBudgets = define<PodDisruptionBudget>(
+  'policy',
+  'v1',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+);
+export const priorityClasses = define<PriorityClass>(
+  'scheduling.k8s.io',
+  'v1',
+  'priorityclasses',
+  'PriorityClass',
+  false,
+);
+export const persistentVolumes = define<PersistentVolume>('', 'v1', 'persistentvolumes', 'PersistentVolume', false);
+export const persistentVolumeClaims = define<PersistentVolumeClaim>(
+  '',
+  'v1',
+  'persistentvolumeclaims',
+  'PersistentVolumeClaim',
+);
+export const storageClasses = define<StorageClass>('storage.k8s.io', 'v1', 'storageclasses', 'StorageClass', false);
+export const clusterRoles = define<ClusterRole>(
+  'rbac.authorization.k8s.io',
+  'v1',
+  'clusterroles',
+  'ClusterRole',
+  false,
+);
+export const clusterRoleBindings = define<ClusterRoleBinding>(
+  'rbac.authorization.k8s.io',
+  'v1',
+  'clusterrolebindings',
+  'ClusterRoleBinding',
+  false,
+);
+export const roles = define<Role>('rbac.authorization.k8s.io', 'v1', 'roles', 'Role');
+export const roleBindings = define<RoleBinding>('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding');
+export const certificateSigningRequests = define<CertificateSigningRequest>(
+  'certificates.k8s.io',
+  'v1',
+  'certificatesigningrequests',
+  'CertificateSigningRequest',
+  false,
+);

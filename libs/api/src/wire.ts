@@ -1,0 +1,15 @@
+/**
+ * The JSON shape of a Kubernetes type as @kubernetes/client-node models it: times are strings, and the names that the
+ * generator had to escape (`_continue`, `_from`, `_default`) are what they are on the wire.
+ */
+export type Wire<T> = T extends Date
+  ? string
+  : T extends string | number | boolean | bigint | null | undefined
+    ? T
+    : T extends readonly (infer E)[]
+      ? Wire<E>[]
+      : T extends object
+        ? { [K in keyof T as WireKey<K>]: Wire<T[K]> }
+        : T;
+
+type WireKey<K> = K extends `_${infer Name}` ? Name : K;

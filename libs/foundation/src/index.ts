@@ -1,0 +1,14 @@
+export {
+  StatusError,
+  isReason,
+  reasons,
+  type Reason,
+  type Status,
+  type StatusCause,
+  type StatusDetails,
+} from './errors';
+export { createLogger, silentLogger, type Logger } from './log';
+export { systemClock, formatTime, formatMicroTime, type Clock } from './clock';
+export { parseFlags, describeFlags, UsageError, type Flags, type FlagSpec } from './flags';
+export { runProcess, type Lifecycle } from './lifecycle';
+export { serveHealth, createMetrics, runChecks, type HealthCheck, type HealthServerOptions } from './health';

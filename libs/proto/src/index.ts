@@ -1,0 +1,1 @@
+export * as objects from './generated/naru/api/v1/objects';

@@ -1,0 +1,25 @@
+// Bundles one app into one file, dist/apps/<app>/main.js, so that a process starts by reading one file.
+// Native modules stay outside the bundle and are found in node_modules at run time.
+// Run by `nx build <app>` with the app's folder as working directory.
+import { build } from 'esbuild';
+import path from 'node:path';
+import fs from 'node:fs';
+
+const app = path.basename(process.cwd());
+const root = path.resolve(import.meta.dirname, '..');
+const version = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version;
+
+await build({
+  entryPoints: [path.join('src', 'main.ts')],
+  outfile: path.join(root, 'dist', 'apps', app, 'main.js'),
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  sourcemap: 'linked',
+  legalComments: 'none',
+  minifySyntax: true,
+  external: ['lmdb', '@lydell/node-pty', 'pino-pretty'],
+  define: { NARU_VERSION: JSON.stringify(version) },
+  logLevel: 'warning',
+});
