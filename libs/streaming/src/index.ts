@@ -1,1 +1,7 @@
-export {};
+export {
+  proxyUpgrade,
+  refuseUpgrade,
+  type IncomingUpgrade,
+  type UpgradeTarget,
+  type UpgradeProxyOptions,
+} from './upgrade-proxy';
