@@ -1,6 +1,6 @@
 /**
  * The JSON shape of a Kubernetes type as @kubernetes/client-node models it: times are strings, and the names that the
- * generator had to escape (`_continue`, `_from`, `_default`) are what they are on the wire.
+ * generator had to escape (`_continue`, `_from`, `_default`) are what they are on the wire. An optional field may be given as undefined, which JSON leaves out.
  */
 export type Wire<T> = T extends Date
   ? string
@@ -9,7 +9,7 @@ export type Wire<T> = T extends Date
     : T extends readonly (infer E)[]
       ? Wire<E>[]
       : T extends object
-        ? { [K in keyof T as WireKey<K>]: Wire<T[K]> }
+        ? { [K in keyof T as WireKey<K>]: Wire<T[K]> | ({} extends Pick<T, K> ? undefined : never) }
         : T;
 
 type WireKey<K> = K extends `_${infer Name}` ? Name : K;

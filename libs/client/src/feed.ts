@@ -56,3 +56,32 @@ export function feedSubject(parts: FeedSubjectParts): string {
 export function feedFilter(group: string, resource: string, partition?: string): string {
   return `feed.${group === '' ? 'core' : feedToken(group)}.${resource}.${partition === undefined ? '*' : feedToken(partition)}.>`;
 }
+
+/** One message of the feed. */
+export interface FeedMessage {
+  type: FeedEventType;
+  version: number;
+  /** The version before this one in the same resource and partition, where the publisher knows it. */
+  previous: number | undefined;
+  partition: string;
+  /** "" for cluster-scoped objects. */
+  namespace: string;
+  name: string;
+  /** The object as JSON; empty when it must be fetched. */
+  data: Uint8Array;
+}
+
+export interface FeedListener {
+  onMessage(message: FeedMessage): void;
+  /** The subscription has begun, or begun anew: what came before may be lost, so list now. */
+  onLive(): void;
+  /** The bus is away: poll until onLive. */
+  onLost(): void;
+}
+
+/** Where informers hear of changes. */
+export interface Feed {
+  /** Follows a filter made by `feedFilter` until the signal aborts; heals itself and says so through the listener. */
+  subscribe(filter: string, listener: FeedListener, signal: AbortSignal): void;
+  close(): Promise<void>;
+}
