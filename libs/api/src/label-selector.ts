@@ -1,10 +1,10 @@
 import type { LabelSelector } from './types';
 
-export type Labels = Readonly<Record<string, string>> | undefined;
+export type Labels = Readonly<Record<string, string | undefined>> | undefined;
 export type LabelMatcher = (labels: Labels) => boolean;
 
 /** Compiles matchLabels alone: a Service's selector, a ReplicationController's. An empty map matches everything. */
-export function compileLabelMap(map: Record<string, string>): LabelMatcher {
+export function compileLabelMap(map: NonNullable<Labels>): LabelMatcher {
   const wanted = Object.entries(map);
   return labels => wanted.every(([key, value]) => labels?.[key] === value);
 }

@@ -5,10 +5,12 @@ import type { Pod, PodSpec } from './types';
 export type ResourceAmounts = Map<string, number>;
 
 /** Converts a ResourceList. Throws for what is not a quantity. */
-export function resourceAmounts(list: Record<string, string> | undefined): ResourceAmounts {
+export function resourceAmounts(list: Record<string, string | undefined> | undefined): ResourceAmounts {
   const amounts: ResourceAmounts = new Map();
-  for (const [name, text] of Object.entries(list ?? {}))
+  for (const [name, text] of Object.entries(list ?? {})) {
+    if (text === undefined) continue;
     amounts.set(name, name === 'cpu' ? quantityMilliValue(text) : quantityValue(text));
+  }
   return amounts;
 }
 
