@@ -1,8 +1,59 @@
 export type * from './types';
 export type { Wire } from './wire';
 export * from './resource';
-export { parseNano, quantityMilliValue, quantityValue } from './quantity';
-export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels } from './label-selector';
-export { findUntoleratedTaint, tolerates } from './taints';
-export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
-export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
+export type {
+  AnyDefinition,
+  ResourceDefinition,
+  ScalePaths,
+  StoredAs,
+  Strategy,
+  Subresources,
+  Verb,
+} from './scheme/definition';
+export { Scheme } from './scheme/scheme';
+export { definitions } from './scheme/definitions';
+export {
+  describeFieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  invalidObject,
+  notFound,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+  type FieldError,
+  type FieldErrorType,
+} from './validation/field-error';
+export type { Cell, TableColumn } from './table/column';
+export {
+  partialMetadata,
+  toTable,
+  type IncludeObject,
+  type Table,
+  type TableOptions,
+  type TableRow,
+} from './table/to-table';
+export {
+  decodeObject,
+  decodeValue,
+  type Decoded,
+  type DecodeOptions,
+  type FieldValidation,
+} from './decode/decode-object';
+export { applyPatch, patchMediaTypes, type PatchMediaType } from './patch/apply-patch';
+export {
+  labelSelectorOf,
+  parseLabelSelector,
+  selectorFromMap,
+  type Labels,
+  type Operator,
+  type Requirement,
+  type Selector,
+} from './selectors/label-selector';
+export { parseFieldSelector, type FieldRequirement, type FieldSelector } from './selectors/field-selector';
+export { Quantity } from './quantity/quantity';
+export { generateName, randomSuffix, safeEncode } from './names/generate-name';
+export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
+export { openApiV2, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';

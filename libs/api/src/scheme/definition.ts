@@ -1,0 +1,77 @@
+import type { KubeObject } from '../types';
+import type { ResourceType } from '../resource';
+import type { TableColumn } from '../table/column';
+import type { FieldError } from '../validation/field-error';
+
+/** Where the scale subresource finds its numbers, as dotted paths into the object. */
+export interface ScalePaths {
+  /** Usually "spec.replicas". */
+  specReplicas: string;
+  /** Usually "status.replicas". */
+  statusReplicas: string;
+  /** A LabelSelector object, or (ReplicationController) a plain map of labels: "spec.selector". */
+  selector: string;
+}
+
+export interface Subresources {
+  status?: true;
+  scale?: ScalePaths;
+  /** The ones with code of their own, by name: binding, eviction, log, exec, token, approval, finalize, ... */
+  special?: readonly string[];
+}
+
+/**
+ * What is particular to a kind when it is written. Every function works on a private mutable copy: it may change `o`
+ * and `next`, never `old`, which may be frozen.
+ */
+export interface Strategy<T extends KubeObject> {
+  applyDefaults(o: T): void;
+  /** Runs after defaulting: drops what only the status subresource may write, sets generation 1. */
+  prepareForCreate(o: T): void;
+  /** Keeps the old status, and raises the generation where the spec changed. */
+  prepareForUpdate(next: T, old: T): void;
+  /** Keeps everything but the status (and what of metadata may change with it). */
+  prepareForStatusUpdate(next: T, old: T): void;
+  /** Includes the generic validation of metadata. Empty: valid. */
+  validateCreate(o: T): FieldError[];
+  validateUpdate(next: T, old: T): FieldError[];
+  validateStatusUpdate(next: T, old: T): FieldError[];
+  /** Warnings for the client (deprecated fields and the like); shown after a successful write. */
+  warnings?(o: T): string[];
+}
+
+/**
+ * Set when the objects of this resource are kept as those of another one: events.k8s.io events are stored as core
+ * events, and either door shows all of them. The functions do not change their argument.
+ */
+export interface StoredAs<T extends KubeObject = KubeObject> {
+  type: ResourceType;
+  toStored(o: T): KubeObject;
+  fromStored(stored: KubeObject): T;
+}
+
+/** Everything the machinery knows of one built-in kind. Adding a kind is one file in kinds/ and one row of the list. */
+export interface ResourceDefinition<T extends KubeObject = KubeObject> {
+  type: ResourceType<T>;
+  /** Lower case: "pod". */
+  singular: string;
+  shortNames: readonly string[];
+  categories: readonly string[];
+  /** As discovery lists them. */
+  verbs: readonly Verb[];
+  subresources: Subresources;
+  strategy: Strategy<T>;
+  columns: readonly TableColumn<T>[];
+  /** The field selectors that upstream supports for the kind; metadata.name (and .namespace) always. */
+  selectableFields(o: T): Record<string, string>;
+  /** The keys of `selectableFields`, known without an object: to refuse other selectors. */
+  selectableFieldNames: readonly string[];
+  storedAs?: StoredAs<T>;
+  /** Patches with merge keys; false for kinds whose schema is not ours (CRDs). */
+  strategicMerge: boolean;
+}
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/** A definition whose object type is not of interest to its user. */
+export type AnyDefinition = ResourceDefinition<KubeObject>;
