@@ -9,7 +9,10 @@ export type Wire<T> = T extends Date
     : T extends readonly (infer E)[]
       ? Wire<E>[]
       : T extends object
-        ? { [K in keyof T as WireKey<K>]: Wire<T[K]> | ({} extends Pick<T, K> ? undefined : never) }
+        ? { [K in keyof T as WireKey<K>]: Wire<T[K]> | Optional<T, K> }
         : T;
 
 type WireKey<K> = K extends `_${infer Name}` ? Name : K;
+
+/** What an absent field may be given as: undefined for optional fields, nothing for required ones and map entries. */
+type Optional<T, K extends keyof T> = string extends K ? never : {} extends Pick<T, K> ? undefined : never;

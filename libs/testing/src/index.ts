@@ -1,1 +1,2 @@
-export {};
+export { MemoryObjects, type RecordedWrite } from './memory-objects';
+export { eventually } from './eventually';
