@@ -47,13 +47,16 @@ export {
   labelSelectorOf,
   parseLabelSelector,
   selectorFromMap,
-  type Labels,
   type Operator,
   type Requirement,
   type Selector,
 } from './selectors/label-selector';
 export { parseFieldSelector, type FieldRequirement, type FieldSelector } from './selectors/field-selector';
-export { Quantity } from './quantity/quantity';
+export { parseNano, quantityMilliValue, quantityValue } from './quantity';
+export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels } from './label-selector';
+export { findUntoleratedTaint, tolerates } from './taints';
+export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
+export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
 export { openApiV2, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';

@@ -1,6 +1,6 @@
+import type { Labels } from '../label-selector';
 import type { LabelSelector } from '../types';
 
-export type Labels = Readonly<Record<string, string>>;
 export type Operator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';
 export interface Requirement {
   key: string;
@@ -13,7 +13,7 @@ export interface Selector {
   readonly requirements: readonly Requirement[];
   /** True when it has no requirement. */
   readonly empty: boolean;
-  matches(labels: Labels | undefined): boolean;
+  matches(labels: Labels): boolean;
   /** Canonical form: keys sorted, "a in (x,y),b=z,!c". */
   toString(): string;
 }
@@ -29,6 +29,6 @@ export function labelSelectorOf(_selector: LabelSelector | undefined | null): Se
 }
 
 /** A plain map (Service or ReplicationController selector, nodeSelector): all must be equal. {} matches everything. */
-export function selectorFromMap(_map: Labels): Selector {
+export function selectorFromMap(_map: NonNullable<Labels>): Selector {
   throw new Error('not there yet');
 }
