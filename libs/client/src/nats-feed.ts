@@ -21,6 +21,7 @@ import {
 import type { TlsFiles } from './grpc-objects-client';
 
 const reconnectDelayMs = 250;
+const closeTimeoutMs = 1_000;
 const maxRetryDelayMs = 2_000;
 
 export interface NatsFeedOptions {
@@ -68,7 +69,8 @@ export class NatsFeed implements Feed {
 
   async close(): Promise<void> {
     this.closed = true;
-    await this.connection?.close();
+    // Closing waits for a reconnect that is under way, which need not end: do not wait for it.
+    await Promise.race([this.connection?.close(), pause(closeTimeoutMs)]);
   }
 
   /** Keeps a connection for as long as the feed lives. */

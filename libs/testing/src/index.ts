@@ -1,2 +1,3 @@
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
 export { eventually } from './eventually';
+export { NatsTestServer, freePort } from './nats-server';

@@ -1,0 +1,11 @@
+// Whole-cluster tests: real processes, real containers, the real kubectl. One cluster serves all of them; run in band.
+const base = require('../jest.config.js');
+
+module.exports = {
+  ...base,
+  rootDir: '..',
+  roots: ['<rootDir>/tests'],
+  globalSetup: '<rootDir>/tests/e2e/cluster-up.ts',
+  globalTeardown: '<rootDir>/tests/e2e/cluster-down.ts',
+  testTimeout: 180_000,
+};
