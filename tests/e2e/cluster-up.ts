@@ -1,0 +1,15 @@
+import { clusterExists, kubeconfig, naru, run } from './cluster';
+
+/** Brings the shared cluster up with three workers and loads the example's image. */
+export default async function up(): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error('the end-to-end tests need root: nodes are network namespaces');
+  if (process.env['NARU_E2E_REUSE'] && clusterExists()) {
+    const { code } = await run('kubectl', ['get', 'nodes'], { anyCode: true, env: { KUBECONFIG: kubeconfig } });
+    if (code === 0) return;
+  }
+  // What an interrupted run may have left.
+  await naru(['down', '--purge'], { anyCode: true });
+  await naru(['up', '--workers', '3']);
+  await run('examples/web/build-image', []);
+  await naru(['image', 'load', 'examples/web/web.tar']);
+}
