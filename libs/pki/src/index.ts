@@ -5,3 +5,4 @@ export { createKey } from './keys';
 export { certificateHash, isSignedBy, notAfter } from './inspect';
 export { createJoinSecret, formatJoinToken, parseJoinToken, type JoinToken } from './join-token';
 export { writeSecretFile } from './files';
+export { busNames } from './bus';
