@@ -1,0 +1,29 @@
+import { createMetrics, serveHealth } from './health';
+
+test('health answers by check, and ready needs both kinds', async () => {
+  let ready = false;
+  const server = await serveHealth({
+    address: '127.0.0.1:0',
+    metrics: createMetrics(),
+    live: [{ name: 'ping', check: () => undefined }],
+    ready: [
+      {
+        name: 'synced',
+        check: () => {
+          if (!ready) throw new Error('not yet');
+        },
+      },
+    ],
+  });
+  const ask = async (path: string): Promise<[number, string]> => {
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`);
+    return [response.status, await response.text()];
+  };
+  expect(await ask('/healthz')).toEqual([200, 'ok']);
+  expect(await ask('/readyz')).toEqual([500, '[+]ping ok\n[-]synced failed: not yet\ncheck failed\n']);
+  ready = true;
+  expect(await ask('/readyz?verbose')).toEqual([200, '[+]ping ok\n[+]synced ok\nreadyz check passed\n']);
+  expect((await ask('/metrics'))[1]).toMatch(/process_resident_memory_bytes/);
+  expect((await ask('/other'))[0]).toBe(404);
+  await server.close();
+});
