@@ -1,7 +1,7 @@
 import { leases } from '@naru/api';
 import { silentLogger } from '@naru/foundation';
-import { MemoryObjects, eventually } from '@naru/testing';
-import { LeaderElector } from './leader-elector';
+import { MemoryObjects, eventually } from './index';
+import { LeaderElector } from '@naru/client';
 
 const candidate = (client: MemoryObjects, identity: string): LeaderElector =>
   new LeaderElector({
