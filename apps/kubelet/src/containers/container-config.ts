@@ -1,0 +1,56 @@
+import type { Container, Pod } from '@naru/api';
+import { cri } from '@naru/proto';
+import { containerAnnotations, containerLabels } from '../cri/labels';
+import { containerHash } from '../pods/container-hash';
+import { expand } from './expand';
+import { containerResources } from './resources';
+import { containerSecurityContext, type ImageUser } from './security-context';
+
+export interface ContainerConfigInput {
+  pod: Pod;
+  container: Container;
+  attempt: number;
+  /** What the runtime calls the image: its id or digest. */
+  imageRef: string;
+  imageUser: ImageUser;
+  env: Map<string, string>;
+  mounts: cri.Mount[];
+  /** Relative to the sandbox's log directory. */
+  logPath: string;
+  memoryCapacityBytes: number;
+  /** The process whose PID namespace an ephemeral container joins. */
+  targetContainerId?: string | undefined;
+}
+
+/** A container as CRI wants it. Throws ContainerConfigError when its spec cannot be carried out. */
+export function containerConfig(input: ContainerConfigInput): cri.ContainerConfig {
+  const { pod, container, attempt, env } = input;
+  const lookUp = (name: string): string | undefined => env.get(name);
+  const securityContext = containerSecurityContext(pod, container, input.imageUser);
+  if (input.targetContainerId !== undefined && securityContext.namespaceOptions) {
+    securityContext.namespaceOptions.pid = cri.NamespaceMode.TARGET;
+    securityContext.namespaceOptions.targetId = input.targetContainerId;
+  }
+  return cri.ContainerConfig.fromPartial({
+    metadata: { name: container.name, attempt },
+    image: { image: input.imageRef, userSpecifiedImage: container.image ?? '' },
+    command: (container.command ?? []).map(part => expand(part, lookUp)),
+    args: (container.args ?? []).map(part => expand(part, lookUp)),
+    workingDir: container.workingDir ?? '',
+    envs: [...env].map(([key, value]) => ({ key, value })),
+    mounts: input.mounts,
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, attempt, containerHash(container)),
+    logPath: input.logPath,
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    linux: { resources: containerResources(pod, container, input.memoryCapacityBytes), securityContext },
+    stopSignal: stopSignal(container.lifecycle?.stopSignal),
+  });
+}
+
+function stopSignal(name: string | undefined): cri.Signal {
+  const value = name === undefined ? undefined : (cri.Signal as unknown as Record<string, cri.Signal>)[name];
+  return value ?? cri.Signal.RUNTIME_DEFAULT;
+}

@@ -1,0 +1,40 @@
+import { quantityMilliValue, quantityValue, type Container, type Pod } from '@naru/api';
+import { cri } from '@naru/proto';
+import { oomScoreAdj } from './qos';
+
+export const cpuPeriodUs = 100_000;
+const minShares = 2;
+const maxShares = 262_144;
+const minQuotaUs = 1_000;
+
+/** Millicores to the cgroup's cpu.shares. Source: pkg/kubelet/cm/helpers_linux.go. */
+export function cpuShares(milliCpu: number): number {
+  if (milliCpu <= 0) return minShares;
+  return Math.min(maxShares, Math.max(minShares, Math.trunc((milliCpu * 1024) / 1000)));
+}
+
+/** Microseconds of CPU time in a period; 0 means no limit. */
+export function cpuQuotaUs(milliCpu: number): number {
+  return milliCpu <= 0 ? 0 : Math.max(minQuotaUs, Math.trunc((milliCpu * cpuPeriodUs) / 1000));
+}
+
+/** What requests and limits mean to the kernel. */
+export function containerResources(
+  pod: Pod,
+  container: Container,
+  memoryCapacityBytes: number,
+): cri.LinuxContainerResources {
+  const { requests, limits } = container.resources ?? {};
+  const milli = (text: string | undefined): number => (text === undefined ? 0 : quantityMilliValue(text));
+  const cpuRequest = requests?.['cpu'] === undefined ? milli(limits?.['cpu']) : milli(requests['cpu']);
+  const memoryLimit = limits?.['memory'] === undefined ? 0 : quantityValue(limits['memory']);
+  return cri.LinuxContainerResources.fromPartial({
+    cpuPeriod: cpuPeriodUs,
+    cpuQuota: cpuQuotaUs(milli(limits?.['cpu'])),
+    cpuShares: cpuShares(cpuRequest),
+    memoryLimitInBytes: memoryLimit,
+    // Equal to the memory limit: no swap for containers with a limit, as upstream's NoSwap.
+    memorySwapLimitInBytes: memoryLimit,
+    oomScoreAdj: oomScoreAdj(pod, container, memoryCapacityBytes),
+  });
+}

@@ -1,0 +1,200 @@
+import { cri } from '@naru/proto';
+import type { CriClient } from '../cri/cri-client';
+import { annotationNames, labelNames } from '../cri/labels';
+
+export type ContainerPhase = 'created' | 'running' | 'exited' | 'unknown';
+
+/** One container as the runtime knows it. Times in milliseconds since the epoch, 0 when it has not happened. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly sandboxId: string;
+  readonly phase: ContainerPhase;
+  readonly attempt: number;
+  readonly restartCount: number;
+  readonly hash: string;
+  readonly createdAt: number;
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly image: string;
+  readonly imageRef: string;
+  readonly logPath: string;
+  readonly messagePath: string;
+  readonly messagePolicy: string;
+  /** The node's path of the file that is mounted at messagePath. */
+  readonly messageHostPath: string;
+  readonly preStop: string | undefined;
+  readonly gracePeriodSeconds: number | undefined;
+  readonly user: cri.ContainerUser | undefined;
+  readonly resources: cri.ContainerResources | undefined;
+}
+
+export interface SandboxRecord {
+  readonly id: string;
+  readonly ready: boolean;
+  readonly attempt: number;
+  readonly createdAt: number;
+  /** Empty for pods in the node's network. */
+  readonly ips: readonly string[];
+  readonly hostNetwork: boolean;
+}
+
+/** Everything that the runtime holds of one pod, newest first. */
+export interface PodRuntime {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly sandboxes: readonly SandboxRecord[];
+  readonly containers: readonly ContainerRecord[];
+}
+
+export function emptyRuntime(uid: string, namespace: string, name: string): PodRuntime {
+  return { uid, name, namespace, sandboxes: [], containers: [] };
+}
+
+const toMs = (nanoseconds: bigint): number => Number(nanoseconds / 1_000_000n);
+
+function phaseOf(state: cri.ContainerState): ContainerPhase {
+  switch (state) {
+    case cri.ContainerState.CONTAINER_CREATED:
+      return 'created';
+    case cri.ContainerState.CONTAINER_RUNNING:
+      return 'running';
+    case cri.ContainerState.CONTAINER_EXITED:
+      return 'exited';
+    default:
+      return 'unknown';
+  }
+}
+
+function containerRecord(status: cri.ContainerStatus, sandboxId: string): ContainerRecord {
+  const { annotations } = status;
+  const grace = annotations[annotationNames.deletionGracePeriod] ?? annotations[annotationNames.terminationGracePeriod];
+  const messagePath = annotations[annotationNames.messagePath] ?? '';
+  return {
+    id: status.id,
+    name: status.labels[labelNames.containerName] ?? status.metadata?.name ?? '',
+    sandboxId,
+    phase: phaseOf(status.state),
+    attempt: status.metadata?.attempt ?? 0,
+    restartCount: Number(annotations[annotationNames.restartCount] ?? status.metadata?.attempt ?? 0),
+    hash: annotations[annotationNames.hash] ?? '',
+    createdAt: toMs(status.createdAt),
+    startedAt: toMs(status.startedAt),
+    finishedAt: toMs(status.finishedAt),
+    exitCode: status.exitCode,
+    reason: status.reason,
+    message: status.message,
+    image: status.image?.userSpecifiedImage || status.image?.image || '',
+    imageRef: status.imageRef,
+    logPath: status.logPath,
+    messagePath,
+    messagePolicy: annotations[annotationNames.messagePolicy] ?? 'File',
+    messageHostPath: status.mounts.find(mount => mount.containerPath === messagePath)?.hostPath ?? '',
+    preStop: annotations[annotationNames.preStop],
+    gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
+    user: status.user,
+    resources: status.resources,
+  };
+}
+
+function sandboxRecord(status: cri.PodSandboxStatus): SandboxRecord {
+  const ips = [status.network?.ip ?? '', ...(status.network?.additionalIps ?? []).map(({ ip }) => ip)];
+  return {
+    id: status.id,
+    ready: status.state === cri.PodSandboxState.SANDBOX_READY,
+    attempt: status.metadata?.attempt ?? 0,
+    createdAt: toMs(status.createdAt),
+    ips: ips.filter(ip => ip !== ''),
+    hostNetwork: status.linux?.namespaces?.options?.network === cri.NamespaceMode.NODE,
+  };
+}
+
+/** An ended container does not change any more, so its status is asked for once. */
+const maxRememberedExits = 2_048;
+
+/** Reads what the runtime holds of a pod. Nothing is kept but the statuses of ended containers. */
+export class RuntimeReader {
+  private readonly exited = new Map<string, ContainerRecord>();
+
+  constructor(private readonly client: CriClient) {}
+
+  async read(uid: string, namespace: string, name: string): Promise<PodRuntime> {
+    const selector = { [labelNames.podUid]: uid };
+    const [sandboxes, containers] = await Promise.all([
+      this.client.listPodSandboxes(selector),
+      this.client.listContainers(selector),
+    ]);
+    const [sandboxRecords, containerRecords] = await Promise.all([
+      Promise.all(sandboxes.map(sandbox => this.sandbox(sandbox.id))),
+      Promise.all(containers.map(container => this.container(container))),
+    ]);
+    return {
+      uid,
+      namespace,
+      name,
+      sandboxes: present(sandboxRecords).sort((a, b) => b.createdAt - a.createdAt || b.attempt - a.attempt),
+      containers: present(containerRecords).sort((a, b) => b.createdAt - a.createdAt || b.attempt - a.attempt),
+    };
+  }
+
+  /** The pods that the runtime knows, by uid. */
+  async listPods(): Promise<Map<string, { namespace: string; name: string }>> {
+    const [sandboxes, containers] = await Promise.all([this.client.listPodSandboxes(), this.client.listContainers()]);
+    const pods = new Map<string, { namespace: string; name: string }>();
+    for (const { labels } of [...sandboxes, ...containers]) {
+      const uid = labels[labelNames.podUid];
+      if (!uid) continue;
+      pods.set(uid, { namespace: labels[labelNames.podNamespace] ?? '', name: labels[labelNames.podName] ?? '' });
+    }
+    return pods;
+  }
+
+  private async sandbox(id: string): Promise<SandboxRecord | undefined> {
+    try {
+      const { status } = await this.client.podSandboxStatus(id);
+      return status && sandboxRecord(status);
+    } catch (error) {
+      return ignoreGone(error);
+    }
+  }
+
+  private async container(container: cri.Container): Promise<ContainerRecord | undefined> {
+    const known = this.exited.get(container.id);
+    if (known) return known;
+    try {
+      const status = await this.client.containerStatus(container.id);
+      if (!status) return undefined;
+      const record = containerRecord(status, container.podSandboxId);
+      if (record.phase === 'exited') this.remember(record);
+      return record;
+    } catch (error) {
+      return ignoreGone(error);
+    }
+  }
+
+  private remember(record: ContainerRecord): void {
+    if (this.exited.size >= maxRememberedExits) this.exited.delete(this.exited.keys().next().value as string);
+    this.exited.set(record.id, record);
+  }
+}
+
+/** What vanished between a list and the question for its status is simply not there. */
+function ignoreGone(error: unknown): undefined {
+  if ((error as { notFound?: boolean }).notFound) return undefined;
+  throw error;
+}
+
+function present<T>(records: (T | undefined)[]): T[] {
+  return records.filter(record => record !== undefined);
+}
+
+/** The newest container of that name, of the given sandbox when one is named. */
+export function newestContainer(runtime: PodRuntime, name: string, sandboxId?: string): ContainerRecord | undefined {
+  return runtime.containers.find(
+    container => container.name === name && (sandboxId === undefined || container.sandboxId === sandboxId),
+  );
+}
