@@ -1,0 +1,63 @@
+import type { Node, Pod, Service } from '@naru/api';
+import { eventually } from '@naru/testing';
+import { ask, askJson, kubectl, naru, run } from './cluster';
+
+const example = 'examples/web/web.yaml';
+
+interface List<T> {
+  items: T[];
+}
+
+const ready = (node: Node): string | undefined => node.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+const readyPod = (pod: Pod): boolean =>
+  !pod.metadata?.deletionTimestamp &&
+  (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false);
+const webPods = async (): Promise<Pod[]> => (await askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items;
+
+test('a node that loses power is replaced, the Service keeps answering, and the node comes back', async () => {
+  await kubectl(['apply', '-f', example]);
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  const victim = (await webPods())[0]?.spec?.nodeName ?? '';
+  const others = (await askJson<List<Node>>('get', 'nodes')).items.filter(({ metadata }) => metadata?.name !== victim);
+  const address = others[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+  const port = (await askJson<Service>('get', 'service', 'web')).spec?.ports?.[0]?.nodePort;
+  try {
+    await naru(['node', 'kill', victim]);
+    await eventually(
+      async () => expect(ready(await askJson<Node>('get', 'node', victim))).toBe('Unknown'),
+      60_000,
+      200,
+    );
+    await eventually(
+      async () => {
+        const pods = (await webPods()).filter(readyPod);
+        expect(pods).toHaveLength(3);
+        expect(pods.filter(pod => pod.spec?.nodeName === victim)).toEqual([]);
+      },
+      90_000,
+      200,
+    );
+    for (let i = 0; i < 20; i++) await run('curl', ['-sf', '--max-time', '5', `http://${address}:${port}/`]);
+  } finally {
+    await naru(['node', 'start', victim]);
+  }
+  await kubectl(['wait', '--for=condition=Ready', `node/${victim}`, '--timeout=60s'], { timeoutMs: 70_000 });
+  // What the dead node had is gone for good, on it too: the pods that remain are those that run.
+  await eventually(async () => expect((await webPods()).filter(readyPod)).toHaveLength(3), 60_000, 200);
+  await eventually(async () => expect(await webPods()).toHaveLength(3), 60_000, 200);
+  expect(await ask('get', 'node', victim, '-o', 'jsonpath={.spec.taints}')).toBe('');
+  await kubectl(['delete', '-f', example]);
+});
+
+test('a node can be added and removed while the cluster runs', async () => {
+  await naru(['node', 'add', 'extra']);
+  await kubectl(['wait', '--for=condition=Ready', 'node/extra', '--timeout=60s'], { timeoutMs: 70_000 });
+  await naru(['node', 'remove', 'extra']);
+  await eventually(
+    async () => {
+      expect((await kubectl(['get', 'node', 'extra'], { anyCode: true })).stderr).toMatch(/not found/);
+    },
+    20_000,
+    200,
+  );
+});
