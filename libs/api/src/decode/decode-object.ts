@@ -1,5 +1,9 @@
-import type { AnyDefinition } from '../scheme/definition';
+import { StatusError } from '@naru/foundation';
+import { apiVersionOf, type ResourceType } from '../resource';
+import { kindSchema } from '../schema/types';
 import type { KubeObject } from '../types';
+import { DecodeError, Decoder } from './decode-value';
+import { duplicateFields } from './duplicate-fields';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
@@ -15,20 +19,107 @@ export interface Decoded<T extends KubeObject = KubeObject> {
   warnings: string[];
 }
 
+/** Of which kind the body must be: a definition, or the kind of a subresource's body ("policy", "v1", "Eviction"). */
+export interface ExpectedKind<T extends KubeObject = KubeObject> {
+  type: Pick<ResourceType<T>, 'group' | 'version' | 'kind' | 'object'>;
+}
+
 /**
  * Parses the body of a write and checks its structure against the kind's schema.
  * @throws StatusError BadRequest, with the field path, for wrong JSON, wrong types, too much depth, another kind or
  * version than the URL's, and (Strict) unknown or duplicate fields.
  */
-export function decodeObject(
-  _json: string | Uint8Array,
-  _definition: AnyDefinition,
-  _options?: DecodeOptions,
-): Decoded {
-  throw new Error('not there yet');
+export function decodeObject<T extends KubeObject>(
+  json: string | Uint8Array,
+  expected: ExpectedKind<T>,
+  options: DecodeOptions = {},
+): Decoded<T> {
+  const text = typeof json === 'string' ? json : Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString();
+  const value = parseJson(text, expected.type.kind);
+  const duplicates = options.fieldValidation === 'Ignore' ? [] : duplicateFields(text);
+  return decode(value, expected, options, duplicates);
 }
 
 /** The same for a value that is parsed already (the result of a patch, a YAML body). Does not change `value`. */
-export function decodeValue(_value: unknown, _definition: AnyDefinition, _options?: DecodeOptions): Decoded {
-  throw new Error('not there yet');
+export function decodeValue<T extends KubeObject>(
+  value: unknown,
+  expected: ExpectedKind<T>,
+  options: DecodeOptions = {},
+): Decoded<T> {
+  return decode(value, expected, options, []);
+}
+
+function parseJson(text: string, kind: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message = `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${(cause as Error).message}`;
+    throw new StatusError('BadRequest', message, { cause });
+  }
+}
+
+function decode<T extends KubeObject>(
+  value: unknown,
+  { type }: ExpectedKind<T>,
+  options: DecodeOptions,
+  duplicates: string[],
+): Decoded<T> {
+  checkKind(value, type);
+  const decoder = new Decoder();
+  let object: Record<string, unknown>;
+  try {
+    const schema = kindSchema(type.group, type.version, type.kind);
+    object = schema ? decoder.object(schema, value, '') : decodeWithoutSchema(decoder, value);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new StatusError('BadRequest', `${cannotBeHandled(type)}: ${error.message}`, { cause: error });
+  }
+  object['apiVersion'] = apiVersionOf(type);
+  object['kind'] = type.kind;
+  const complaints = [
+    ...decoder.unknownFields.map(path => `unknown field ${JSON.stringify(path)}`),
+    ...duplicates.map(path => `duplicate field ${JSON.stringify(path)}`),
+  ];
+  if (complaints.length > 0 && options.fieldValidation === 'Strict') {
+    throw new StatusError('BadRequest', `${cannotBeHandled(type)}: strict decoding error: ${complaints.join(', ')}`);
+  }
+  return { object: object as T, warnings: options.fieldValidation === 'Ignore' ? [] : complaints };
+}
+
+/** A kind that is not built in: its metadata is checked, the rest kept as it is. */
+function decodeWithoutSchema(decoder: Decoder, value: unknown): Record<string, unknown> {
+  const copy = decoder.value({ code: '*' }, value, '', '', 0) as Record<string, unknown>;
+  const metadata = copy['metadata'];
+  const schema = kindSchema('', 'v1', 'Pod')?.fields.get('metadata')?.value;
+  if (metadata !== undefined && metadata !== null && schema)
+    copy['metadata'] = decoder.value(schema, metadata, 'metadata', 'ObjectMeta', 1);
+  return copy;
+}
+
+function cannotBeHandled({ kind, version }: ExpectedKind['type']): string {
+  return `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}`;
+}
+
+function checkKind(value: unknown, type: ExpectedKind['type']): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const what = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+    throw new StatusError(
+      'BadRequest',
+      `the object provided is unrecognized (must be of type ${type.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${what} into Go value of type struct`,
+    );
+  }
+  const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
+  const wanted = apiVersionOf(type);
+  if (apiVersion !== undefined && apiVersion !== null && apiVersion !== '' && apiVersion !== wanted) {
+    throw new StatusError(
+      'BadRequest',
+      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
+    );
+  }
+  if (kind !== undefined && kind !== null && kind !== '' && kind !== type.kind) {
+    throw new StatusError(
+      'BadRequest',
+      `${String(kind)} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}`,
+    );
+  }
 }
