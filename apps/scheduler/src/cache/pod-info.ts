@@ -1,0 +1,73 @@
+import { podRequests, podRequestsNonZero, type Pod, type Stored } from '@naru/api';
+import { compilePodAffinity, type PodAffinity } from './pod-affinity';
+
+export interface HostPort {
+  protocol: string;
+  ip: string;
+  port: number;
+}
+
+/** Amounts that every node and pod have, and the rest by name. cpu in millicores, the others in whole units. */
+export interface Resources {
+  cpu: number;
+  memory: number;
+  ephemeralStorage: number;
+  scalars: Map<string, number> | undefined;
+}
+
+/** A pod with what the plugins ask of it again and again, worked out once. */
+export interface PodInfo {
+  readonly pod: Stored<Pod>;
+  readonly uid: string;
+  readonly key: string;
+  readonly requests: Resources;
+  /** With upstream's stand-ins for containers that ask for nothing; used for scoring only. */
+  readonly nonZeroCpu: number;
+  readonly nonZeroMemory: number;
+  readonly hostPorts: readonly HostPort[];
+  readonly affinity: PodAffinity | undefined;
+}
+
+const builtIn = ['cpu', 'memory', 'ephemeral-storage', 'pods'];
+
+export function toResources(amounts: Map<string, number>): Resources {
+  const scalars = [...amounts].filter(([name]) => !builtIn.includes(name));
+  return {
+    cpu: amounts.get('cpu') ?? 0,
+    memory: amounts.get('memory') ?? 0,
+    ephemeralStorage: amounts.get('ephemeral-storage') ?? 0,
+    scalars: scalars.length > 0 ? new Map(scalars) : undefined,
+  };
+}
+
+const noPorts: readonly HostPort[] = [];
+
+function hostPortsOf(pod: Pod): readonly HostPort[] {
+  const found: HostPort[] = [];
+  const containers = pod.spec?.containers ?? [];
+  const sidecars = (pod.spec?.initContainers ?? []).filter(container => container.restartPolicy === 'Always');
+  for (const container of [...containers, ...sidecars]) {
+    for (const { hostPort, hostIP, protocol } of container.ports ?? [])
+      if (hostPort) found.push({ protocol: protocol ?? 'TCP', ip: hostIP || '0.0.0.0', port: hostPort });
+  }
+  return found.length > 0 ? found : noPorts;
+}
+
+/** Throws for quantities that are none; admitted pods have none of these. */
+export function createPodInfo(pod: Stored<Pod>): PodInfo {
+  const nonZero = podRequestsNonZero(pod);
+  return {
+    pod,
+    uid: pod.metadata.uid,
+    key: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`,
+    requests: toResources(podRequests(pod)),
+    nonZeroCpu: nonZero.get('cpu') ?? 0,
+    nonZeroMemory: nonZero.get('memory') ?? 0,
+    hostPorts: hostPortsOf(pod),
+    affinity: compilePodAffinity(pod),
+  };
+}
+
+export function isBestEffort({ cpu, memory }: Resources): boolean {
+  return cpu === 0 && memory === 0;
+}

@@ -1,0 +1,153 @@
+import type { Node, Stored } from '@naru/api';
+import { NodeInfo } from './node-info';
+import { PodCounters } from './pod-counters';
+import type { PodInfo } from './pod-info';
+
+const zoneLabel = 'topology.kubernetes.io/zone';
+
+/**
+ * The scheduler's picture of the cluster: nodes, the pods bound to them, and the pods assumed to be bound soon. Each event
+ * changes only what it is about. A scheduling cycle is synchronous, so the picture itself serves as its snapshot.
+ */
+export class SchedulerCache {
+  readonly counters = new PodCounters(() => this.allPods());
+  private readonly nodes = new Map<string, NodeInfo>();
+  /** Pod uid → its node. */
+  private readonly placed = new Map<string, string>();
+  private readonly assumed = new Set<string>();
+  /** Image name → nodes that have it and its size in bytes. */
+  private readonly images = new Map<string, Map<string, number>>();
+  private ordered: NodeInfo[] | undefined;
+
+  /** All nodes, alternating between zones, so that the first part of the list is spread as well as the whole. */
+  nodeList(): readonly NodeInfo[] {
+    return (this.ordered ??= this.orderNodes());
+  }
+
+  get nodeCount(): number {
+    return this.nodeList().length;
+  }
+
+  getNode(name: string): NodeInfo | undefined {
+    const info = this.nodes.get(name);
+    return info?.node ? info : undefined;
+  }
+
+  setNode(node: Stored<Node>): void {
+    const info = this.nodeInfo(node.metadata.name);
+    const zone = info.node && info.labels[zoneLabel];
+    this.forgetImages(info);
+    if (!info.node || zone !== node.metadata.labels?.[zoneLabel]) this.ordered = undefined;
+    info.setNode(node);
+    this.noteImages(info);
+  }
+
+  removeNode(name: string): void {
+    const info = this.nodes.get(name);
+    if (!info) return;
+    this.forgetImages(info);
+    info.node = undefined;
+    this.ordered = undefined;
+    // Its pods are still told of: the entry stays until the last is gone.
+    if (info.pods.size === 0) this.nodes.delete(name);
+  }
+
+  /** Counts a pod on the node from now on, before the api-server has heard of it. */
+  assume(info: PodInfo, nodeName: string): void {
+    this.place(info, nodeName);
+    this.assumed.add(info.uid);
+  }
+
+  /** Takes back `assume`: the pod was not bound. */
+  forget(uid: string): void {
+    if (this.assumed.has(uid)) this.removePod(uid);
+  }
+
+  isPlaced(uid: string): boolean {
+    return this.placed.has(uid);
+  }
+
+  /** A bound pod, new or changed; it confirms an assumed one. */
+  setPod(info: PodInfo, nodeName: string): void {
+    this.assumed.delete(info.uid);
+    this.place(info, nodeName);
+  }
+
+  /** True when the pod was counted. */
+  removePod(uid: string): boolean {
+    const nodeName = this.placed.get(uid);
+    if (nodeName === undefined) return false;
+    this.placed.delete(uid);
+    this.assumed.delete(uid);
+    const node = this.nodes.get(nodeName);
+    const info = node?.removePod(uid);
+    if (info) this.counters.removed(info, nodeName);
+    if (node && !node.node && node.pods.size === 0) this.nodes.delete(nodeName);
+    return true;
+  }
+
+  /** Sizes of an image by the nodes that have it. */
+  imageNodes(image: string): ReadonlyMap<string, number> | undefined {
+    return this.images.get(image);
+  }
+
+  get podCount(): number {
+    return this.placed.size;
+  }
+
+  get assumedCount(): number {
+    return this.assumed.size;
+  }
+
+  private place(info: PodInfo, nodeName: string): void {
+    this.removePod(info.uid);
+    this.nodeInfo(nodeName).addPod(info);
+    this.placed.set(info.uid, nodeName);
+    this.counters.added(info, nodeName);
+  }
+
+  private nodeInfo(name: string): NodeInfo {
+    let info = this.nodes.get(name);
+    if (!info) this.nodes.set(name, (info = new NodeInfo(name)));
+    return info;
+  }
+
+  private *allPods(): Iterable<{ info: PodInfo; nodeName: string }> {
+    for (const node of this.nodes.values()) for (const info of node.pods.values()) yield { info, nodeName: node.name };
+  }
+
+  private orderNodes(): NodeInfo[] {
+    const zones = new Map<string, NodeInfo[]>();
+    for (const info of this.nodes.values()) {
+      if (!info.node) continue;
+      const zone = info.labels[zoneLabel] ?? '';
+      const members = zones.get(zone);
+      if (members) members.push(info);
+      else zones.set(zone, [info]);
+    }
+    const lists = [...zones.values()];
+    const ordered: NodeInfo[] = [];
+    for (let i = 0; lists.some(list => i < list.length); i++)
+      for (const list of lists) if (list[i]) ordered.push(list[i] as NodeInfo);
+    return ordered;
+  }
+
+  private noteImages(info: NodeInfo): void {
+    for (const { names = [], sizeBytes = 0 } of info.node?.status?.images ?? []) {
+      for (const name of names) {
+        const nodes = this.images.get(name) ?? new Map<string, number>();
+        nodes.set(info.name, sizeBytes);
+        this.images.set(name, nodes);
+      }
+    }
+  }
+
+  private forgetImages(info: NodeInfo): void {
+    for (const { names = [] } of info.node?.status?.images ?? []) {
+      for (const name of names) {
+        const nodes = this.images.get(name);
+        if (nodes?.delete(info.name) && nodes.size === 0) this.images.delete(name);
+      }
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { pods, type Node, type Pod, type PodSpec, type Stored } from '@naru/api';
+import { silentLogger } from '@naru/foundation';
+import { MemoryObjects } from '@naru/testing';
+import { createPodInfo } from './cache/pod-info';
+import { plugins } from './plugins/registry';
+import { Scheduler, type SchedulerDeps } from './scheduler';
+
+/** Tests only: what the plugins' tests are made of. */
+let serial = 0;
+
+export interface NodeInput {
+  labels?: Record<string, string>;
+  taints?: { key: string; value?: string; effect: string }[];
+  cpu?: string;
+  memory?: string;
+  pods?: string;
+  unschedulable?: boolean;
+  images?: { names: string[]; sizeBytes: number }[];
+}
+
+export function makeNode(name: string, input: NodeInput = {}): Stored<Node> {
+  const { labels = {}, taints, cpu = '4', memory = '8Gi', pods = '110', unschedulable, images } = input;
+  return {
+    metadata: { name, uid: name, resourceVersion: '1', labels: { 'kubernetes.io/hostname': name, ...labels } },
+    spec: { ...(taints ? { taints } : {}), ...(unschedulable ? { unschedulable } : {}) },
+    status: { allocatable: { cpu, memory, pods }, ...(images ? { images } : {}) },
+  };
+}
+
+export interface PodInput extends Partial<PodSpec> {
+  name?: string;
+  labels?: Record<string, string>;
+  cpu?: string;
+  memory?: string;
+  hostPort?: number;
+  owner?: { kind: string; name: string };
+}
+
+export function makePod(input: PodInput = {}): Stored<Pod> {
+  const { name = `pod-${++serial}`, labels = {}, cpu, memory, hostPort, owner, ...spec } = input;
+  const requests = { ...(cpu ? { cpu } : {}), ...(memory ? { memory } : {}) };
+  return {
+    metadata: {
+      namespace: 'default',
+      name,
+      uid: `uid-${name}`,
+      resourceVersion: '1',
+      labels,
+      ...(owner ? { ownerReferences: [{ apiVersion: 'apps/v1', ...owner, uid: owner.name, controller: true }] } : {}),
+    },
+    spec: {
+      containers: [
+        {
+          name: 'main',
+          image: 'web',
+          resources: { requests },
+          ...(hostPort ? { ports: [{ containerPort: hostPort, hostPort }] } : {}),
+        },
+      ],
+      ...spec,
+    },
+  };
+}
+
+export interface Lab {
+  scheduler: Scheduler;
+  events: { reason: string; message: string; pod: string }[];
+  api: MemoryObjects;
+  /** Puts a pod on a node without asking the scheduler. */
+  place(nodeName: string, input: PodInput): void;
+  /** One cycle for a new pod: its node, or why there is none. */
+  schedule(input: PodInput): { node?: string; message?: string };
+}
+
+/** A scheduler over the given nodes, with all the plugins, and always the first of equals. */
+export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = {}): Lab {
+  const api = new MemoryObjects();
+  const events: Lab['events'] = [];
+  const none = { get: () => undefined, list: () => [], byIndex: () => [], size: 0 };
+  const scheduler = new Scheduler({
+    client: api,
+    listers: { services: none, replicaSets: none, statefulSets: none },
+    namespaceLabels: namespace => ({ 'kubernetes.io/metadata.name': namespace }),
+    recorder: {
+      record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),
+    },
+    plugins,
+    logger: silentLogger,
+    random: () => 0.999,
+    ...deps,
+  });
+  for (const node of nodes) scheduler.cache.setNode(node);
+  return {
+    scheduler,
+    events,
+    api,
+    place: (nodeName, input) => scheduler.cache.setPod(createPodInfo(makePod(input)), nodeName),
+    schedule(input) {
+      const pod = makePod(input);
+      api.seed(pods, pod);
+      const before = events.length;
+      scheduler.enqueue(pod, false);
+      scheduler.scheduleOne();
+      const message = events.slice(before).find(event => event.reason === 'FailedScheduling')?.message;
+      if (message !== undefined) return { message };
+      const node = scheduler.cache.nodeList().find(info => info.pods.has(pod.metadata.uid));
+      return node ? { node: node.name } : {};
+    },
+  };
+}

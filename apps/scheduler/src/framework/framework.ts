@@ -1,0 +1,147 @@
+import type { NodeInfo } from '../cache/node-info';
+import type { PodInfo } from '../cache/pod-info';
+import type { CycleState } from './cycle-state';
+import type { Status } from './status';
+import { maxNodeScore, type ClusterEvent, type Diagnosis, type Handle, type Plugin, type PluginFactory } from './types';
+
+interface Named {
+  readonly name: string;
+  readonly weight: number;
+  readonly plugin: Plugin;
+}
+
+type With<K extends keyof Plugin> = Named & { readonly plugin: Plugin & Required<Pick<Plugin, K>> };
+
+export interface NodeScore {
+  node: NodeInfo;
+  score: number;
+}
+
+/** Runs the plugins of a profile, extension point by extension point. */
+export class Framework {
+  private readonly plugins: readonly Named[];
+  private readonly requeueOn: ReadonlyMap<string, ReadonlySet<ClusterEvent>>;
+  private readonly preEnqueuePlugins: readonly With<'preEnqueue'>[];
+  private readonly preFilterPlugins: readonly With<'preFilter'>[];
+  private readonly filterPlugins: readonly With<'filter'>[];
+  private readonly preScorePlugins: readonly With<'preScore'>[];
+  private readonly scorePlugins: readonly With<'score'>[];
+
+  constructor(factories: readonly PluginFactory[], handle: Handle) {
+    this.plugins = factories.map(({ name, weight = 1, build }) => ({ name, weight, plugin: build(handle) }));
+    this.requeueOn = new Map(factories.map(({ name, requeueOn }) => [name, new Set(requeueOn)]));
+    this.preEnqueuePlugins = this.having('preEnqueue');
+    this.preFilterPlugins = this.having('preFilter');
+    this.filterPlugins = this.having('filter');
+    this.preScorePlugins = this.having('preScore');
+    this.scorePlugins = this.having('score');
+  }
+
+  /** May the event make a pod schedulable that these plugins refused? */
+  isRelevant(event: ClusterEvent, refusedBy: ReadonlySet<string>): boolean {
+    for (const name of refusedBy) if (this.requeueOn.get(name)?.has(event)) return true;
+    return false;
+  }
+
+  runPreEnqueue(pod: PodInfo): { plugin: string; status: Status } | undefined {
+    for (const { name, plugin } of this.preEnqueuePlugins) {
+      const status = plugin.preEnqueue(pod);
+      if (status) return { plugin: name, status };
+    }
+    return undefined;
+  }
+
+  /** The nodes to look at; undefined when a plugin refuses the pod on all of them, which it notes in the diagnosis. */
+  runPreFilter(
+    state: CycleState,
+    pod: PodInfo,
+    nodes: readonly NodeInfo[],
+    diagnosis: Diagnosis,
+  ): readonly NodeInfo[] | undefined {
+    let candidates = nodes;
+    for (const { name, plugin } of this.preFilterPlugins) {
+      const result = plugin.preFilter(state, pod, nodes);
+      if (!result) continue;
+      if ('nodeNames' in result) candidates = candidates.filter(node => result.nodeNames.has(node.name));
+      else if (result.code === 'Skip') state.skipFilter.add(name);
+      else {
+        diagnosis.plugins.add(name);
+        diagnosis.preFilterMessage = result.reasons.join(', ');
+        return undefined;
+      }
+      if (candidates.length === 0) {
+        diagnosis.plugins.add(name);
+        diagnosis.preFilterMessage = `node(s) didn't satisfy plugin(s) [${name}]`;
+        return undefined;
+      }
+    }
+    return candidates;
+  }
+
+  /** The filters that this cycle needs: asked once, used for every node. */
+  activeFilters(state: CycleState): readonly With<'filter'>[] {
+    return this.filterPlugins.filter(({ name }) => !state.skipFilter.has(name));
+  }
+
+  runPostFilter(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): void {
+    for (const { plugin } of this.plugins) {
+      const result = plugin.postFilter?.(state, pod, diagnosis);
+      if (result?.message) diagnosis.postFilterMessage = result.message;
+    }
+  }
+
+  runScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): NodeScore[] {
+    for (const { name, plugin } of this.preScorePlugins)
+      if (plugin.preScore(state, pod, nodes)?.code === 'Skip') state.skipScore.add(name);
+    const totals = nodes.map(node => ({ node, score: 0 }));
+    for (const { name, weight, plugin } of this.scorePlugins) {
+      if (state.skipScore.has(name)) continue;
+      const scores = nodes.map(node => plugin.score(state, pod, node));
+      plugin.normalizeScore?.(state, pod, scores, nodes);
+      for (let i = 0; i < totals.length; i++) {
+        const total = totals[i] as NodeScore;
+        const score = scores[i] ?? 0;
+        if (score < 0 || score > maxNodeScore || Number.isNaN(score))
+          throw new Error(`plugin ${name} gave the score ${score}, which is not between 0 and ${maxNodeScore}`);
+        total.score += weight * score;
+      }
+    }
+    return totals;
+  }
+
+  /** Runs all or none: on a refusal what was reserved is given back. */
+  runReserve(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined {
+    for (const { plugin } of this.plugins) {
+      const status = plugin.reserve?.(state, pod, nodeName);
+      if (!status) continue;
+      this.runUnreserve(state, pod, nodeName);
+      return status;
+    }
+    return undefined;
+  }
+
+  runUnreserve(state: CycleState, pod: PodInfo, nodeName: string): void {
+    for (const { plugin } of this.plugins.toReversed()) plugin.unreserve?.(state, pod, nodeName);
+  }
+
+  /** Permit, PreBind, Bind, PostBind. A refusal is answered, a failure of the api-server thrown. */
+  async runBindingCycle(
+    state: CycleState,
+    pod: PodInfo,
+    nodeName: string,
+  ): Promise<{ plugin: string; status: Status } | undefined> {
+    for (const point of ['permit', 'preBind'] as const) {
+      for (const { name, plugin } of this.plugins) {
+        const status = plugin[point] && (await plugin[point](state, pod, nodeName));
+        if (status) return { plugin: name, status };
+      }
+    }
+    for (const { plugin } of this.plugins) if (plugin.bind && (await plugin.bind(state, pod, nodeName))) break;
+    for (const { plugin } of this.plugins) plugin.postBind?.(state, pod, nodeName);
+    return undefined;
+  }
+
+  private having<K extends keyof Plugin>(point: K): With<K>[] {
+    return this.plugins.filter((named): named is With<K> => named.plugin[point] !== undefined);
+  }
+}

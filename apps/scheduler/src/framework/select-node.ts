@@ -1,0 +1,84 @@
+import type { PodInfo } from '../cache/pod-info';
+import type { NodeInfo } from '../cache/node-info';
+import type { SchedulerCache } from '../cache/scheduler-cache';
+import { CycleState } from './cycle-state';
+import type { Framework, NodeScore } from './framework';
+import type { Diagnosis } from './types';
+
+/** Below this many nodes all are looked at. Source: upstream's minFeasibleNodesToFind. */
+const minFeasibleNodes = 100;
+
+/** How many feasible nodes are enough. `percentage` 0 adapts to the cluster: 50 % and less the larger it is, 5 % at least. */
+export function feasibleNodesToFind(nodeCount: number, percentage: number): number {
+  if (nodeCount < minFeasibleNodes) return nodeCount;
+  const adaptive = percentage > 0 ? percentage : Math.max(50 - Math.floor(nodeCount / 125), 5);
+  return Math.max(Math.floor((nodeCount * Math.min(adaptive, 100)) / 100), minFeasibleNodes);
+}
+
+export type Selection = { state: CycleState; nodeName: string } | { state: CycleState; diagnosis: Diagnosis };
+
+export interface NodeSelectorDeps {
+  cache: SchedulerCache;
+  framework: Framework;
+  percentageOfNodesToScore: number;
+  /** 0 ≤ x < 1; chooses among equals. */
+  random: () => number;
+}
+
+/** Chooses a node for a pod: filters, scores, and takes one of the best. Pure but for where the next search begins. */
+export class NodeSelector {
+  private nextStart = 0;
+
+  constructor(private readonly deps: NodeSelectorDeps) {}
+
+  select(pod: PodInfo): Selection {
+    const { cache, framework } = this.deps;
+    const nodes = cache.nodeList();
+    const state = new CycleState();
+    const diagnosis: Diagnosis = { nodeCount: nodes.length, nodeStatuses: new Map(), plugins: new Set() };
+    const candidates = nodes.length === 0 ? undefined : framework.runPreFilter(state, pod, nodes, diagnosis);
+    const feasible = candidates ? this.findFeasible(state, pod, candidates, diagnosis) : [];
+    const [only, second] = feasible;
+    if (!only) {
+      framework.runPostFilter(state, pod, diagnosis);
+      return { state, diagnosis };
+    }
+    if (!second) return { state, nodeName: only.name };
+    return { state, nodeName: this.best(framework.runScore(state, pod, feasible)) };
+  }
+
+  /** Goes on where the last search ended, so that all nodes get their turn although only some are looked at. */
+  private findFeasible(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], diagnosis: Diagnosis): NodeInfo[] {
+    const enough = feasibleNodesToFind(nodes.length, this.deps.percentageOfNodesToScore);
+    const filters = this.deps.framework.activeFilters(state);
+    const feasible: NodeInfo[] = [];
+    let looked = 0;
+    while (looked < nodes.length && feasible.length < enough) {
+      const node = nodes[(this.nextStart + looked++) % nodes.length] as NodeInfo;
+      let fits = true;
+      for (const { name, plugin } of filters) {
+        const status = plugin.filter(state, pod, node);
+        if (!status) continue;
+        diagnosis.nodeStatuses.set(node.name, status);
+        diagnosis.plugins.add(name);
+        fits = false;
+        break;
+      }
+      if (fits) feasible.push(node);
+    }
+    this.nextStart = (this.nextStart + looked) % nodes.length;
+    return feasible;
+  }
+
+  private best(scores: readonly NodeScore[]): string {
+    let best: NodeScore | undefined;
+    let equals = 0;
+    for (const candidate of scores) {
+      if (!best || candidate.score > best.score) {
+        best = candidate;
+        equals = 1;
+      } else if (candidate.score === best.score && this.deps.random() * ++equals < 1) best = candidate;
+    }
+    return (best as NodeScore).node.name;
+  }
+}

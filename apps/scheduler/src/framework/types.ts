@@ -1,0 +1,84 @@
+import type { Labels, ReplicaSet, Service, StatefulSet } from '@naru/api';
+import type { Lister, ObjectsClient } from '@naru/client';
+import type { NodeInfo } from '../cache/node-info';
+import type { PodInfo } from '../cache/pod-info';
+import type { SchedulerCache } from '../cache/scheduler-cache';
+import type { CycleState } from './cycle-state';
+import type { Status } from './status';
+
+/** A change in the cluster that may make an unschedulable pod schedulable. */
+export type ClusterEvent =
+  | 'NodeAdd'
+  | 'NodeAllocatable'
+  | 'NodeLabels'
+  | 'NodeTaints'
+  | 'AssignedPodAdd'
+  | 'AssignedPodUpdate'
+  | 'AssignedPodDelete'
+  | 'PodUpdate';
+
+/** Names of the only nodes worth looking at; absent: all. */
+export interface PreFilterResult {
+  nodeNames: ReadonlySet<string>;
+}
+
+/** Why a pod found no node: what postFilter plugins and the message to the user are made from. */
+export interface Diagnosis {
+  /** How many nodes the cluster has. */
+  nodeCount: number;
+  /** Node name → why not. */
+  nodeStatuses: Map<string, Status>;
+  /** The plugins that said no: events that they wait for bring the pod back. */
+  plugins: Set<string>;
+  /** Set when a preFilter plugin refused the pod on every node. */
+  preFilterMessage?: string;
+  postFilterMessage?: string;
+}
+
+/**
+ * Upstream's extension points. Those up to `reserve` run in one synchronous cycle over the live cache, which therefore
+ * is the snapshot; the later ones run beside the following cycles. A plugin has those that it needs.
+ */
+export interface Plugin {
+  /** Not a Success: the pod waits, and is asked about again when it changes. */
+  preEnqueue?(pod: PodInfo): Status | undefined;
+  preFilter?(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | PreFilterResult | undefined;
+  filter?(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
+  /** Called when no node passed; may name a node where the pod will fit soon (preemption). */
+  postFilter?(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): { nominatedNode?: string; message?: string };
+  preScore?(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined;
+  score?(state: CycleState, pod: PodInfo, node: NodeInfo): number;
+  /** Brings `scores` into 0–100, in place; `nodes[i]` is the node of `scores[i]`. */
+  normalizeScore?(state: CycleState, pod: PodInfo, scores: number[], nodes: readonly NodeInfo[]): void;
+  reserve?(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
+  unreserve?(state: CycleState, pod: PodInfo, nodeName: string): void;
+  permit?(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined>;
+  preBind?(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined>;
+  /** The first plugin that answers true has bound the pod. Throws a StatusError when the api-server refuses. */
+  bind?(state: CycleState, pod: PodInfo, nodeName: string): Promise<boolean>;
+  postBind?(state: CycleState, pod: PodInfo, nodeName: string): void;
+}
+
+/** What plugins may use of the scheduler. */
+export interface Handle {
+  readonly cache: SchedulerCache;
+  readonly client: ObjectsClient;
+  readonly listers: {
+    services: Lister<Service>;
+    replicaSets: Lister<ReplicaSet>;
+    statefulSets: Lister<StatefulSet>;
+  };
+  namespaceLabels(namespace: string): Labels;
+}
+
+/** A row of the registry. */
+export interface PluginFactory {
+  readonly name: string;
+  /** Of its scores; upstream's default profile. Default 1. */
+  readonly weight?: number;
+  /** Events that may make a pod schedulable which this plugin refused. */
+  readonly requeueOn: readonly ClusterEvent[];
+  build(handle: Handle): Plugin;
+}
+
+export const maxNodeScore = 100;

@@ -1,0 +1,65 @@
+import { hostname } from 'node:os';
+import { connect, connectionFlags, EventRecorder, LeaderElector } from '@naru/client';
+import { createMetrics, runProcess, serveHealth } from '@naru/foundation';
+import { createSchedulerMetrics, registerSchedulerGauges } from './metrics';
+import { plugins } from './plugins/registry';
+import { Scheduler } from './scheduler';
+import { createInformers, watchCluster } from './watch';
+
+const flags = {
+  ...connectionFlags,
+  'health-address': { description: 'where to serve /healthz and /metrics', type: 'string', default: '127.0.0.1:10259' },
+  'leader-elect': {
+    description: 'place pods only while holding the Lease kube-scheduler',
+    type: 'boolean',
+    default: true,
+  },
+  'scheduler-name': {
+    description: 'place the pods that ask for this name',
+    type: 'string',
+    default: 'default-scheduler',
+  },
+  'percentage-of-nodes-to-score': {
+    description: 'how many nodes are enough to choose from; 0 adapts to the size of the cluster',
+    type: 'number',
+    default: 0,
+  },
+} as const;
+
+runProcess('scheduler', flags, async (flags, logger, { signal, onStop }) => {
+  const connection = connect('scheduler', flags, logger);
+  onStop('connection', () => connection.close());
+  const { client } = connection;
+  const metrics = createMetrics();
+  const informers = createInformers(connection.informers);
+  const scheduler = new Scheduler({
+    client,
+    listers: informers.listers,
+    namespaceLabels: informers.namespaceLabels,
+    recorder: new EventRecorder({ client, logger, component: 'default-scheduler' }),
+    plugins,
+    logger,
+    metrics: createSchedulerMetrics(metrics),
+    schedulerName: flags['scheduler-name'],
+    percentageOfNodesToScore: flags['percentage-of-nodes-to-score'],
+  });
+  watchCluster(informers, scheduler);
+  registerSchedulerGauges(metrics, scheduler);
+  let synced = false;
+  const ready = {
+    name: 'informers-synced',
+    check: () => {
+      if (!synced) throw new Error('the first lists are not there yet');
+    },
+  };
+  const health = await serveHealth({ address: flags['health-address'], metrics, ready: [ready] });
+  onStop('health', () => health.close());
+  await connection.informers.start(signal);
+  synced = true;
+  logger.info({ nodes: scheduler.cache.nodeCount, pods: scheduler.cache.podCount }, 'ready to place pods');
+  if (!flags['leader-elect']) return scheduler.run(signal);
+  const identity = `${hostname()}_${process.pid}`;
+  const elector = new LeaderElector({ client, logger, name: 'kube-scheduler', identity });
+  await elector.run(term => scheduler.run(term), signal);
+  if (!signal.aborted) throw new Error('leadership was lost');
+});

@@ -1,0 +1,29 @@
+import type { PluginFactory } from '../framework/types';
+import { balancedAllocation } from './balanced-allocation';
+import { defaultBinder } from './default-binder';
+import { imageLocality } from './image-locality';
+import { interPodAffinity } from './inter-pod-affinity';
+import { nodeAffinity } from './node-affinity';
+import { nodeName } from './node-name';
+import { nodePorts } from './node-ports';
+import { nodeResourcesFit } from './node-resources-fit';
+import { nodeUnschedulable } from './node-unschedulable';
+import { podTopologySpread } from './pod-topology-spread';
+import { schedulingGates } from './scheduling-gates';
+import { taintToleration } from './taint-toleration';
+
+/** The default profile. The order is that of each extension point: cheap filters that refuse often come first. */
+export const plugins: readonly PluginFactory[] = [
+  schedulingGates,
+  nodeUnschedulable,
+  nodeName,
+  taintToleration,
+  nodeAffinity,
+  nodePorts,
+  nodeResourcesFit,
+  podTopologySpread,
+  interPodAffinity,
+  balancedAllocation,
+  imageLocality,
+  defaultBinder,
+];

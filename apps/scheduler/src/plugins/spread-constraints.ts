@@ -1,0 +1,70 @@
+import {
+  compileLabelSelector,
+  compileNodeDemand,
+  findUntoleratedTaint,
+  type Node,
+  type NodeMatcher,
+  type Pod,
+} from '@naru/api';
+import { withLabelKeys } from '../cache/pod-affinity';
+import type { PodSelection } from '../cache/pod-counters';
+import type { Handle } from '../framework/types';
+import { defaultSelector, systemDefaultConstraints } from './default-spread';
+
+/** A topology spread constraint of one pod, compiled. */
+export interface SpreadConstraint {
+  readonly topologyKey: string;
+  readonly maxSkew: number;
+  readonly minDomains: number;
+  readonly selection: PodSelection;
+  /** Whether the node takes part at all: nodeAffinityPolicy (default Honor) and nodeTaintsPolicy (default Ignore). */
+  readonly includes: NodeMatcher;
+}
+
+function selectionOf(pod: Pod, selector: Parameters<typeof compileLabelSelector>[0]): PodSelection {
+  const matches = compileLabelSelector(selector);
+  const namespace = pod.metadata?.namespace;
+  return {
+    id: `spread ${JSON.stringify([namespace, selector])}`,
+    matches: other => other.metadata?.namespace === namespace && matches(other.metadata?.labels),
+    countTerminating: false,
+  };
+}
+
+const everyNode: NodeMatcher = () => true;
+
+function inclusion(pod: Pod, affinityPolicy: string | undefined, taintsPolicy: string | undefined): NodeMatcher {
+  const demand = affinityPolicy === 'Ignore' ? undefined : compileNodeDemand(pod.spec);
+  const untainted = (node: Node): boolean =>
+    !findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ['NoSchedule', 'NoExecute']);
+  if (taintsPolicy === 'Honor') return node => (!demand || demand(node)) && untainted(node);
+  return demand ?? everyNode;
+}
+
+/** The pod's own constraints of one kind. */
+export function explicitConstraints(pod: Pod, whenUnsatisfiable: string): SpreadConstraint[] {
+  return (pod.spec?.topologySpreadConstraints ?? [])
+    .filter(constraint => constraint.whenUnsatisfiable === whenUnsatisfiable)
+    .map(raw => ({
+      topologyKey: raw.topologyKey,
+      maxSkew: raw.maxSkew,
+      minDomains: raw.minDomains ?? 1,
+      selection: selectionOf(pod, withLabelKeys(raw.labelSelector, pod.metadata?.labels, raw.matchLabelKeys)),
+      includes: inclusion(pod, raw.nodeAffinityPolicy, raw.nodeTaintsPolicy),
+    }));
+}
+
+/** The system's defaults, for pods without constraints of their own that a controller or Service holds together. */
+export function defaultConstraints(pod: Pod, handle: Handle): SpreadConstraint[] {
+  const selector = defaultSelector(pod, handle);
+  if (!selector) return [];
+  const selection = selectionOf(pod, selector);
+  const includes = inclusion(pod, undefined, undefined);
+  return systemDefaultConstraints.map(({ topologyKey, maxSkew }) => ({
+    topologyKey,
+    maxSkew,
+    minDomains: 1,
+    selection,
+    includes,
+  }));
+}

@@ -1,0 +1,109 @@
+import { namespaces, nodes, pods, replicaSets, services, statefulSets } from '@naru/api';
+import type { KubeObject, Labels, Node, Pod, Stored } from '@naru/api';
+import type { Informer, InformerOptions } from '@naru/client';
+import { createPodInfo } from './cache/pod-info';
+import type { ClusterEvent } from './framework/types';
+import type { Scheduler, SchedulerDeps } from './scheduler';
+
+export interface InformerSource {
+  informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T>;
+}
+
+export interface SchedulerInformers {
+  nodes: Informer<Node>;
+  pods: Informer<Pod>;
+  listers: SchedulerDeps['listers'];
+  namespaceLabels(namespace: string): Labels;
+  onNamespaceLabels(callback: () => void): void;
+}
+
+/** Asks for what the scheduler follows; nothing starts yet. */
+export function createInformers(source: InformerSource): SchedulerInformers {
+  const namespaceInformer = source.informer({ type: namespaces });
+  return {
+    nodes: source.informer({ type: nodes }),
+    pods: source.informer({ type: pods }),
+    listers: {
+      services: source.informer({ type: services }).lister,
+      replicaSets: source.informer({ type: replicaSets }).lister,
+      statefulSets: source.informer({ type: statefulSets }).lister,
+    },
+    namespaceLabels: namespace => namespaceInformer.lister.get({ name: namespace })?.metadata.labels,
+    onNamespaceLabels: callback =>
+      namespaceInformer.addHandler({
+        onUpdate(namespace, old) {
+          if (!same(namespace.metadata.labels, old.metadata.labels)) callback();
+        },
+      }),
+  };
+}
+
+/** Feeds what the informers tell into the scheduler's cache and queue. */
+export function watchCluster(informers: SchedulerInformers, scheduler: Scheduler): void {
+  informers.nodes.addHandler({
+    onAdd(node) {
+      scheduler.cache.setNode(node);
+      scheduler.moveOn('NodeAdd');
+    },
+    onUpdate(node, old) {
+      scheduler.cache.setNode(node);
+      for (const event of nodeEvents(node, old)) scheduler.moveOn(event);
+    },
+    onDelete: node => scheduler.cache.removeNode(node.metadata.name),
+  });
+  informers.pods.addHandler({
+    onAdd: pod => applyPod(scheduler, pod),
+    onUpdate: (pod, old) => applyPod(scheduler, pod, old),
+    onDelete: pod => dropPod(scheduler, pod),
+  });
+  informers.onNamespaceLabels(() => scheduler.cache.counters.clear());
+}
+
+function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+function dropPod(scheduler: Scheduler, pod: Stored<Pod>): void {
+  scheduler.queue.remove(pod.metadata.uid);
+  if (scheduler.cache.removePod(pod.metadata.uid)) scheduler.moveOn('AssignedPodDelete');
+}
+
+function applyPod(scheduler: Scheduler, pod: Stored<Pod>, old?: Stored<Pod>): void {
+  const { uid, deletionTimestamp } = pod.metadata;
+  if (isFinished(pod)) return dropPod(scheduler, pod);
+  const nodeName = pod.spec?.nodeName;
+  if (nodeName) {
+    if (old?.spec?.nodeName && !affectsScheduling(pod, old)) return;
+    const known = old?.spec?.nodeName !== undefined && old.spec.nodeName !== '';
+    const wasAssumed = scheduler.cache.isPlaced(uid);
+    scheduler.queue.remove(uid);
+    scheduler.cache.setPod(createPodInfo(pod), nodeName);
+    // A confirmation of what was assumed tells nothing new, but for pods that wait to be near this one.
+    scheduler.moveOn(known && wasAssumed ? 'AssignedPodUpdate' : 'AssignedPodAdd');
+  } else if (deletionTimestamp || !scheduler.isResponsible(pod)) scheduler.queue.remove(uid);
+  else scheduler.enqueue(pod, old !== undefined && affectsScheduling(pod, old));
+}
+
+/** Status updates, by far the most, change nothing for the scheduler. */
+function affectsScheduling(pod: Stored<Pod>, old: Stored<Pod>): boolean {
+  return (
+    pod.metadata.deletionTimestamp !== old.metadata.deletionTimestamp ||
+    pod.metadata.generation !== old.metadata.generation ||
+    !same(pod.metadata.labels, old.metadata.labels) ||
+    !same(pod.spec, old.spec)
+  );
+}
+
+/** What of a node has changed that a pod may have waited for. */
+export function nodeEvents(node: Node, old: Node): ClusterEvent[] {
+  const events: ClusterEvent[] = [];
+  if (!same(node.status?.allocatable, old.status?.allocatable)) events.push('NodeAllocatable');
+  if (!same(node.metadata?.labels, old.metadata?.labels)) events.push('NodeLabels');
+  if (!same(node.spec?.taints, old.spec?.taints) || node.spec?.unschedulable !== old.spec?.unschedulable)
+    events.push('NodeTaints');
+  return events;
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
