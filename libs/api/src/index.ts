@@ -40,6 +40,7 @@ export {
   decodeValue,
   type Decoded,
   type DecodeOptions,
+  type ExpectedKind,
   type FieldValidation,
 } from './decode/decode-object';
 export { applyPatch, patchMediaTypes, type PatchMediaType } from './patch/apply-patch';
@@ -52,6 +53,13 @@ export {
   type Selector,
 } from './selectors/label-selector';
 export { parseFieldSelector, type FieldRequirement, type FieldSelector } from './selectors/field-selector';
+export {
+  canonicalAmount,
+  canonicalQuantity,
+  Quantity,
+  quantityFormatMessage,
+  type QuantityFormat,
+} from './canonical-quantity';
 export { parseNano, quantityMilliValue, quantityValue } from './quantity';
 export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels } from './label-selector';
 export { findUntoleratedTaint, tolerates } from './taints';
