@@ -191,10 +191,11 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     this.markSynced();
   }
 
-  private upsert(object: Stored<T>): void {
-    const key = objectKey(object);
+  private upsert(received: Stored<T>): void {
+    const key = objectKey(received);
     const known = this.cache.getByKey(key);
-    if (known && Number(known.metadata.resourceVersion) >= Number(object.metadata.resourceVersion)) return;
+    if (known && Number(known.metadata.resourceVersion) >= Number(received.metadata.resourceVersion)) return;
+    const object = this.options.transform?.(received) ?? received;
     this.cache.set(object);
     // The same name with another uid is another object: its handlers hear of the end of the old one first.
     if (known && known.metadata.uid !== object.metadata.uid) {
