@@ -1,0 +1,21 @@
+import type { FlagSpec, Flags } from '@naru/foundation';
+
+/** The flags of `naru agent`. */
+export const agentFlags = {
+  server: { description: 'https://HOST:PORT of the cluster', type: 'string', required: true },
+  token: { description: 'join token (see `naru token`)', type: 'string' },
+  'token-file': { description: 'file with the join token', type: 'string' },
+  'node-name': { description: 'default: the host name', type: 'string' },
+  'node-ip': { description: 'default: the address from which the server is reached', type: 'string' },
+  'node-labels': { description: 'key=value,... for the Node', type: 'list' },
+  'data-dir': { description: 'what the node keeps', type: 'string', default: '/var/lib/naru/agent' },
+  'run-dir': { description: 'sockets, pid files; lost with a reboot', type: 'string', default: '/run/naru' },
+  'log-dir': { description: 'where the processes log to; "-" for standard output', type: 'string', default: '-' },
+  'image-store': { description: 'default: images in the data folder', type: 'string' },
+  'proxy-mode': { description: "iptables or nftables; default: the cluster's", type: 'string' },
+  'pod-network': { description: "vxlan, host-gw or none; default: the cluster's", type: 'string' },
+  'container-runtime-endpoint': { description: 'another CRI runtime instead of ours', type: 'string' },
+  'leave-on-stop': { description: 'take the Node away when the agent is stopped', type: 'boolean', default: false },
+} as const satisfies Record<string, FlagSpec>;
+
+export type AgentFlags = Flags<typeof agentFlags>;

@@ -1,0 +1,99 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isReason } from '@naru/foundation';
+import { writeJson } from '../cluster';
+import type { ClusterInfo } from '../cluster-info';
+import { writeService } from '../keeper';
+import type { AgentFlags } from './flags';
+import { join, joinedBefore, type JoinOptions } from './join';
+import { nodeServices } from './services';
+
+/** Remembered in the run folder for `agent-leave`. */
+export interface AgentRecord {
+  server: string;
+  nodeName: string;
+  pki: string;
+}
+
+const retryMs = 250;
+const sayEveryMs = 5_000;
+
+function readToken(flags: AgentFlags): string {
+  if (flags.token) return flags.token;
+  const file = flags['token-file'];
+  if (!file) throw new Error('flag --token or --token-file is required: see `naru token`');
+  return readFileSync(file, 'utf8').trim();
+}
+
+/** The address of this machine on the way to the server. Waits for the server to accept connections. */
+function findOwnAddress(server: URL): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: server.hostname, port: Number(server.port || 443), timeout: 3_000 });
+    socket.on('timeout', () => socket.destroy(new Error('no answer')));
+    socket.on('error', reject);
+    socket.on('connect', () => {
+      const { localAddress = '' } = socket;
+      socket.destroy();
+      resolve(localAddress.replace(/^::ffff:/, ''));
+    });
+  });
+}
+
+/** Tries until it works. What waiting cannot mend (a wrong token, a wrong cluster) ends it at once. */
+async function persistently<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+  for (let said = 0; ;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (isReason(error, 'Unauthorized', 'Forbidden', 'BadRequest', 'Invalid')) throw error;
+      if (Date.now() - said > sayEveryMs) {
+        said = Date.now();
+        process.stderr.write(`naru agent: ${what}: ${(error as Error).message}; trying again\n`);
+      }
+      await sleep(retryMs);
+    }
+  }
+}
+
+async function joinPersistently(options: JoinOptions): Promise<ClusterInfo> {
+  return joinedBefore(options) ?? persistently('joining', () => join(options));
+}
+
+/** Joins the cluster if need be, and writes down how the node's processes are started. Idempotent. */
+export async function prepareAgent(flags: AgentFlags): Promise<void> {
+  const server = new URL(flags.server);
+  const nodeName = flags['node-name'] ?? hostname();
+  const nodeIp = flags['node-ip'] ?? (await persistently('looking for the server', () => findOwnAddress(server)));
+  const dataDir = flags['data-dir'];
+  const runDir = flags['run-dir'];
+  const folder = path.join(dataDir, 'pki');
+  const info = await joinPersistently({ server, token: readToken(flags), nodeName, nodeIp, folder });
+  const imageStore = flags['image-store'] ?? path.join(dataDir, 'images');
+  const folders = ['runtime', 'kubelet', 'manifests', 'cni/net.d'].map(name => path.join(dataDir, name));
+  for (const wanted of [...folders, imageStore, path.join(runDir, 'runtime'), path.join(runDir, 'services')])
+    mkdirSync(wanted, { recursive: true });
+  const specs = nodeServices(
+    {
+      info: {
+        ...info,
+        proxyMode: flags['proxy-mode'] ?? info.proxyMode,
+        podNetwork: flags['pod-network'] ?? info.podNetwork,
+      },
+      nodeName,
+      nodeIp,
+      nodeLabels: flags['node-labels'] ?? [],
+      dataDir,
+      runDir,
+      logDir: flags['log-dir'] === '-' ? undefined : flags['log-dir'],
+      imageStore,
+      runtimeEndpoint: flags['container-runtime-endpoint'],
+    },
+    existsSync,
+  );
+  for (const spec of specs) writeService(path.join(runDir, 'services'), spec);
+  const record: AgentRecord = { server: flags.server, nodeName, pki: folder };
+  writeJson(path.join(runDir, 'agent.json'), record);
+}

@@ -1,0 +1,75 @@
+import path from 'node:path';
+import type { ClusterInfo } from '../cluster-info';
+import { nodeCommand } from '../control-plane';
+import type { ServiceSpec } from '../keeper';
+
+export interface NodeProcessOptions {
+  info: ClusterInfo;
+  nodeName: string;
+  nodeIp: string;
+  nodeLabels: string[];
+  dataDir: string;
+  runDir: string;
+  /** Undefined: the processes' output stays where the agent's goes. */
+  logDir: string | undefined;
+  imageStore: string;
+  /** Undefined: our own runtime, which is then started too. */
+  runtimeEndpoint: string | undefined;
+}
+
+/** Where Debian's and upstream's packages put the CNI plugins. */
+const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
+
+/** The three processes that make a machine a node. */
+export function nodeServices(options: NodeProcessOptions, exists: (file: string) => boolean): ServiceSpec[] {
+  const { info, nodeName, nodeIp, dataDir, runDir, imageStore } = options;
+  const pki = (file: string): string => path.join(dataDir, 'pki', file);
+  const identity = (name: string): Record<string, string> => ({
+    'api-server': info.apiServer,
+    nats: info.nats,
+    ca: pki('ca.crt'),
+    certificate: pki(`${name}.crt`),
+    key: pki(`${name}.key`),
+  });
+  const cni = {
+    'cni-conf-dir': path.join(dataDir, 'cni/net.d'),
+    'cni-bin-dir': cniFolders.find(exists) ?? cniFolders[0]!,
+  };
+  const socket = `unix://${path.join(runDir, 'runtime.sock')}`;
+  const service = (name: string, flags: Record<string, string | number>): ServiceSpec => ({
+    name,
+    argv: nodeCommand(name, flags),
+    ...(options.logDir ? { log: path.join(options.logDir, `${name}.log`) } : {}),
+  });
+  const runtime = service('runtime', {
+    listen: socket,
+    root: path.join(dataDir, 'runtime'),
+    state: path.join(runDir, 'runtime'),
+    'image-store': imageStore,
+    'cgroup-parent': '/naru',
+    ...cni,
+  });
+  const kubelet = service('kubelet', {
+    ...identity('kubelet'),
+    'node-name': nodeName,
+    'node-ip': nodeIp,
+    'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
+    'root-dir': path.join(dataDir, 'kubelet'),
+    'serving-certificate': pki('kubeletServing.crt'),
+    'serving-key': pki('kubeletServing.key'),
+    'cluster-dns': info.clusterDns,
+    'cluster-domain': info.clusterDomain,
+    'pod-manifest-path': path.join(dataDir, 'manifests'),
+    ...(options.nodeLabels.length > 0 ? { 'node-labels': options.nodeLabels.join(',') } : {}),
+  });
+  const kubeProxy = service('kube-proxy', {
+    ...identity('kubeProxy'),
+    'node-name': nodeName,
+    'node-ip': nodeIp,
+    'proxy-mode': info.proxyMode,
+    'cluster-cidr': info.clusterCidr,
+    'pod-network': info.podNetwork,
+    ...cni,
+  });
+  return options.runtimeEndpoint ? [kubelet, kubeProxy] : [runtime, kubelet, kubeProxy];
+}

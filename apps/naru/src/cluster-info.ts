@@ -1,0 +1,36 @@
+import { addressAt } from './address';
+import type { ClusterSettings } from './cluster';
+
+/** What the api-server hands to a joining node, as it stands in the file of its flag --cluster-info. */
+export interface ClusterInfo {
+  clusterName: string;
+  /** HOST:PORT of the gRPC door. */
+  apiServer: string;
+  /** tls://HOST:PORT */
+  nats: string;
+  clusterCidr: string;
+  serviceCidr: string;
+  clusterDns: string;
+  clusterDomain: string;
+  proxyMode: string;
+  podNetwork: string;
+}
+
+export function clusterInfo(
+  settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'>,
+  apiServer: string,
+  nats: string,
+): ClusterInfo {
+  return {
+    clusterName: settings.name,
+    apiServer,
+    nats,
+    clusterCidr: settings.clusterCidr,
+    serviceCidr: settings.serviceCidr,
+    // By custom the tenth address of the Service network.
+    clusterDns: addressAt(settings.serviceCidr, 10),
+    clusterDomain: 'cluster.local',
+    proxyMode: settings.proxyMode,
+    podNetwork: settings.podNetwork,
+  };
+}

@@ -1,0 +1,112 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { addressAt, hostOffset } from './address';
+
+/** What a user decides about a cluster once; written to cluster.json at the first `up`. */
+export interface ClusterSettings {
+  name: string;
+  /** Added to every port of the control plane, so that clusters can run beside each other. */
+  portOffset: number;
+  /** The network between the nodes; the machine has its first address. */
+  nodeCidr: string;
+  clusterCidr: string;
+  serviceCidr: string;
+  proxyMode: string;
+  podNetwork: string;
+}
+
+export const defaultSettings: Omit<ClusterSettings, 'name'> = {
+  portOffset: 0,
+  nodeCidr: '10.95.0.0/24',
+  clusterCidr: '10.244.0.0/16',
+  serviceCidr: '10.96.0.0/16',
+  proxyMode: 'nftables',
+  podNetwork: 'vxlan',
+};
+
+/** Where everything of a cluster is, derived from its settings and nothing else. */
+export class Cluster {
+  readonly name: string;
+  /** State that a reboot loses: sockets, pid files. */
+  readonly run: string;
+  /** State that survives: database, certificates, nodes, logs. */
+  readonly data: string;
+  readonly hostAddress: string;
+  readonly ports: { api: number; grpc: number; nats: number; scheduler: number; controllerManager: number };
+
+  constructor(readonly settings: ClusterSettings) {
+    const { name, portOffset, nodeCidr } = settings;
+    this.name = name;
+    this.run = `/run/naru-${name}`;
+    this.data = `/var/lib/naru/${name}`;
+    this.hostAddress = addressAt(nodeCidr, hostOffset);
+    this.ports = {
+      api: 6443 + portOffset,
+      grpc: 6444 + portOffset,
+      nats: 4222 + portOffset,
+      scheduler: 10259 + portOffset,
+      controllerManager: 10257 + portOffset,
+    };
+  }
+
+  get services(): string {
+    return path.join(this.run, 'services');
+  }
+
+  get logs(): string {
+    return path.join(this.data, 'logs');
+  }
+
+  get kubeconfig(): string {
+    return path.join(this.data, 'kubeconfig');
+  }
+
+  pki(...parts: string[]): string {
+    return path.join(this.data, 'pki', ...parts);
+  }
+
+  /** Unpacked images, shared by the nodes of this machine. */
+  get images(): string {
+    return path.join(this.data, 'images');
+  }
+}
+
+const namePattern = /^[a-z]([a-z0-9-]{0,20}[a-z0-9])?$/;
+
+/** Throws when the name cannot be part of paths, cgroups and network namespaces. */
+export function checkName(what: string, name: string): string {
+  if (!namePattern.test(name))
+    throw new Error(`${what} "${name}" must be 1 to 22 lower-case letters, digits and dashes, starting with a letter`);
+  return name;
+}
+
+function settingsFile(name: string): string {
+  return path.join('/var/lib/naru', name, 'cluster.json');
+}
+
+/** The cluster as it was set up, or undefined when there has been no `up` yet. */
+export function loadCluster(name: string): Cluster | undefined {
+  const file = settingsFile(checkName('cluster name', name));
+  if (!existsSync(file)) return undefined;
+  return new Cluster({ ...defaultSettings, ...(JSON.parse(readFileSync(file, 'utf8')) as ClusterSettings) });
+}
+
+/** As `loadCluster`; throws with what to do when there is none. */
+export function requireCluster(name: string): Cluster {
+  const cluster = loadCluster(name);
+  if (!cluster) throw new Error(`there is no cluster "${name}" on this machine: start it with ./naru up`);
+  return cluster;
+}
+
+export function saveCluster(cluster: Cluster): void {
+  mkdirSync(cluster.data, { recursive: true, mode: 0o700 });
+  writeJson(settingsFile(cluster.name), cluster.settings);
+}
+
+/** Replaces a JSON file as a whole: a reader sees the old or the new content. */
+export function writeJson(file: string, content: unknown): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const temporary = `${file}.new`;
+  writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`);
+  renameSync(temporary, file);
+}

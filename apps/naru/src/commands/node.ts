@@ -1,0 +1,83 @@
+import { UsageError, isReason } from '@naru/foundation';
+import { requireCluster, type Cluster } from '../cluster';
+import { clusterFlags, command } from '../command';
+import { KubeApi, isNodeReady } from '../kube-api';
+import { lock } from '../lock';
+import { findUplinks } from '../network/bridge';
+import { deleteNodeData, killNode, nodeProcess, startNode, stopNode } from '../node/lifecycle';
+import { createNode, nextNodeName, requireNode, type NodeRecord } from '../node/record';
+import { Steps } from '../steps';
+import { waitFor } from '../wait';
+
+async function bootAndWait(cluster: Cluster, api: KubeApi, node: NodeRecord, steps: Steps): Promise<void> {
+  const { mtu } = await findUplinks();
+  await steps.run(`booting ${node.name}`, () => startNode(cluster, node, mtu));
+  await steps.run(`${node.name} Ready`, () =>
+    waitFor(
+      `${node.name} to be Ready`,
+      async () =>
+        (await api.listNodes()).some(({ metadata, ...rest }) => metadata.name === node.name && isNodeReady(rest)),
+      { timeoutMs: 60_000 },
+    ).then(() => undefined),
+  );
+}
+
+async function forget(api: KubeApi, path: string): Promise<void> {
+  try {
+    await api.request('DELETE', path);
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error;
+  }
+}
+
+type Action = (cluster: Cluster, name: string | undefined, api: KubeApi, steps: Steps) => Promise<void>;
+
+const actions: Record<string, Action> = {
+  async add(cluster, name, api, steps) {
+    const node = createNode(cluster, name ?? nextNodeName(cluster));
+    await bootAndWait(cluster, api, node, steps);
+  },
+  async start(cluster, name, api, steps) {
+    const node = requireNode(cluster, name ?? '');
+    if (nodeProcess(cluster, node.name)) process.stdout.write(`  ${node.name} is up already\n`);
+    await bootAndWait(cluster, api, node, steps);
+  },
+  async stop(cluster, name, _api, steps) {
+    const node = requireNode(cluster, name ?? '');
+    await steps.run(`shutting ${node.name} down`, () => stopNode(cluster, node));
+  },
+  async kill(cluster, name, _api, steps) {
+    const node = requireNode(cluster, name ?? '');
+    await steps.run(`pulling the power cord of ${node.name}`, () => killNode(cluster, node));
+  },
+  async remove(cluster, name, api, steps) {
+    const node = requireNode(cluster, name ?? '');
+    await steps.run(`shutting ${node.name} down`, () => stopNode(cluster, node));
+    await steps.run(`taking ${node.name} out of the cluster`, async () => {
+      await forget(api, `/api/v1/nodes/${node.name}`);
+      await forget(api, `/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/${node.name}`);
+      deleteNodeData(cluster, node.name);
+    });
+  },
+};
+
+export const nodeCommand = command({
+  name: 'node',
+  usage: 'add [NAME] | remove|stop|start|kill NAME',
+  summary: 'change the nodes of a running cluster; kill is the power cord',
+  flags: clusterFlags,
+  async run({ flags, args: [verb = '', name, ...more] }) {
+    const action = actions[verb];
+    if (!action || more.length > 0 || (!name && verb !== 'add'))
+      throw new UsageError('usage: naru node add [NAME] | remove|stop|start|kill NAME');
+    const cluster = requireCluster(flags.cluster);
+    const unlock = lock(`${cluster.run}.lock`);
+    const api = KubeApi.asAdmin('127.0.0.1', cluster.ports.api, cluster.pki('admin'));
+    try {
+      await action(cluster, name, api, new Steps());
+    } finally {
+      api.close();
+      unlock();
+    }
+  },
+});

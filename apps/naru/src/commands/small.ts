@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs';
+import { requireCluster } from '../cluster';
+import { clusterFlags, command } from '../command';
+import { askReadyz, nodeHealthPorts } from '../health';
+import { joinToken } from '../token';
+
+declare const NARU_VERSION: string;
+
+export const kubeconfigCommand = command({
+  name: 'kubeconfig',
+  usage: '',
+  summary: "print the path of the administrator's kubeconfig",
+  flags: clusterFlags,
+  async run({ flags }) {
+    const { kubeconfig, name } = requireCluster(flags.cluster);
+    if (!existsSync(kubeconfig)) throw new Error(`cluster "${name}" has no kubeconfig yet: ./naru up`);
+    process.stdout.write(`${kubeconfig}\n`);
+  },
+});
+
+export const tokenCommand = command({
+  name: 'token',
+  usage: '',
+  summary: 'print the token with which a machine joins (naru agent)',
+  flags: clusterFlags,
+  async run({ flags }) {
+    process.stdout.write(`${joinToken(requireCluster(flags.cluster))}\n`);
+  },
+});
+
+export const versionCommand = command({
+  name: 'version',
+  usage: '',
+  summary: 'print the version',
+  flags: clusterFlags,
+  async run() {
+    process.stdout.write(`naru ${NARU_VERSION} (Kubernetes v1.36.0+naru)\n`);
+  },
+});
+
+export const probeNodeCommand = command({
+  name: 'probe-node',
+  usage: '',
+  summary: "ask the node's processes for their health, as JSON",
+  hidden: true,
+  flags: {},
+  async run() {
+    const entries = Object.entries(nodeHealthPorts).map(
+      async ([name, port]) => [name, await askReadyz('127.0.0.1', port)] as const,
+    );
+    process.stdout.write(JSON.stringify(Object.fromEntries(await Promise.all(entries))));
+  },
+});

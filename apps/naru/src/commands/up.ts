@@ -1,0 +1,178 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '@naru/foundation';
+import { Cluster, checkName, defaultSettings, loadCluster, saveCluster } from '../cluster';
+import { clusterFlags, command } from '../command';
+import { controlPlaneServices, prepareControlPlane } from '../control-plane';
+import { controlPlaneHealth } from '../health';
+import { readService, startService, stopService, writeService } from '../keeper';
+import { KubeApi, isNodeReady } from '../kube-api';
+import { lock } from '../lock';
+import { findUplinks, setUpBridge } from '../network/bridge';
+import { openOutside } from '../network/outside';
+import { startNode } from '../node/lifecycle';
+import { createNode, listNodes } from '../node/record';
+import { preflight } from '../preflight';
+import { isRunning } from '../process-id';
+import { Steps } from '../steps';
+import { takeDown } from '../take-down';
+import { waitFor } from '../wait';
+
+const flags = {
+  ...clusterFlags,
+  workers: { description: 'how many nodes there should be at least (default 3)', type: 'number' },
+  ha: { description: 'several api-servers; only "no" is possible yet', type: 'string', default: 'no' },
+  'proxy-mode': { description: 'nftables or iptables (default nftables)', type: 'string' },
+  'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
+  'cluster-cidr': { description: 'network of the pods, default 10.244.0.0/16', type: 'string' },
+  'service-cidr': { description: 'network of the Services, default 10.96.0.0/16', type: 'string' },
+} as const;
+
+type UpFlags = Parameters<Parameters<typeof command<typeof flags>>[0]['run']>[0]['flags'];
+
+const defaultWorkers = 3;
+const maxWorkers = 200;
+
+/** The cluster that the flags describe; what an existing one was made with cannot be changed afterwards. */
+function chooseCluster(given: UpFlags): Cluster {
+  const name = checkName('cluster name', given.cluster);
+  const existing = loadCluster(name);
+  const wanted = {
+    portOffset: given['port-offset'],
+    nodeCidr: given['node-cidr'],
+    clusterCidr: given['cluster-cidr'],
+    serviceCidr: given['service-cidr'],
+    proxyMode: given['proxy-mode'],
+    podNetwork: given['pod-network'],
+  };
+  const decided = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
+  if (!existing) return new Cluster({ ...defaultSettings, ...decided, name });
+  for (const [key, value] of Object.entries(decided)) {
+    const is = existing.settings[key as keyof typeof wanted];
+    if (is !== value)
+      throw new UsageError(`cluster "${name}" was made with ${key} ${is}, not ${value}; ./naru down --purge drops it`);
+  }
+  return existing;
+}
+
+/** Starts what is missing, and anew what has been built anew since. Answers the names of what it has started. */
+async function startControlPlane(cluster: Cluster): Promise<string> {
+  const started: string[] = [];
+  for (const spec of controlPlaneServices(cluster)) {
+    const changed = writeService(cluster.services, spec);
+    if (changed) await stopService(cluster.services, spec.name);
+    const { process: kept } = readService(path.join(cluster.services, spec.name));
+    if (!kept || !isRunning(kept)) started.push(spec.name);
+    startService(cluster.services, spec.name);
+  }
+  return started.length > 0 ? started.join(', ') : 'running already';
+}
+
+/** Waits for a process to be healthy; gives up early, with its last words, when it keeps ending. */
+async function waitHealthy(cluster: Cluster, api: KubeApi, name: string): Promise<void> {
+  await waitFor(
+    name,
+    async () => {
+      const { restarts } = readService(path.join(cluster.services, name));
+      if (restarts >= 4) throw new Error(`${name} keeps ending:\n${lastWords(cluster, name)}`);
+      return (await controlPlaneHealth(cluster, api))[name] === 'ok';
+    },
+    { timeoutMs: 60_000 },
+  ).catch((error: Error) => {
+    throw new Error(`${error.message}; see ./naru logs ${name}`);
+  });
+}
+
+function lastWords(cluster: Cluster, name: string): string {
+  const file = path.join(cluster.logs, `${name}.log`);
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-5).join('\n') : '';
+}
+
+async function waitNodesReady(api: KubeApi, names: string[]): Promise<void> {
+  let missing = names;
+  await waitFor(
+    'nodes to be Ready',
+    async () => {
+      const ready = new Set((await api.listNodes()).filter(isNodeReady).map(node => node.metadata.name));
+      missing = names.filter(name => !ready.has(name));
+      return missing.length === 0;
+    },
+    { timeoutMs: 90_000 },
+  ).catch((error: Error) => {
+    throw new Error(`${error.message}: ${missing.join(', ')}; see ./naru status and ./naru logs ${missing[0]}/kubelet`);
+  });
+}
+
+function printNext(cluster: Cluster, nodes: number, elapsed: string): void {
+  const own = cluster.name === 'naru' ? '' : ` --cluster ${cluster.name}`;
+  process.stdout.write(`
+Cluster "${cluster.name}" is up: ${nodes} node${nodes === 1 ? '' : 's'} Ready after ${elapsed}. Next:
+
+  export KUBECONFIG=$(./naru kubeconfig${own})
+  kubectl get nodes
+  examples/web/build-image && ./naru image load examples/web/web.tar${own}
+  kubectl apply -f examples/web/web.yaml
+  ./naru status${own}      ./naru node kill worker-1${own}      ./naru down${own}
+`);
+}
+
+async function up(given: UpFlags): Promise<void> {
+  if (given.ha !== 'no')
+    throw new UsageError('flag --ha: several api-servers are not there yet; only "no" is possible');
+  const { workers } = given;
+  if (workers !== undefined && (!Number.isInteger(workers) || workers < 0 || workers > maxWorkers))
+    throw new UsageError(`flag --workers: expected a number from 0 to ${maxWorkers}`);
+  const cluster = chooseCluster(given);
+  const steps = new Steps();
+  await steps.run('checking the machine', () => preflight(cluster));
+  const unlock = lock(`${cluster.run}.lock`);
+  const wasUp = existsSync(cluster.services);
+  try {
+    saveCluster(cluster);
+    mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
+    const api = await startAll(cluster, workers, steps).catch(async (error: Error) => {
+      // A cluster that was not up before this command is not left half-up by it.
+      if (!wasUp) await takeDown(cluster, { purge: false });
+      throw error;
+    });
+    const names = listNodes(cluster).map(({ name }) => name);
+    await steps.run(`nodes Ready: ${names.join(', ') || 'none wanted'}`, () => waitNodesReady(api, names));
+    api.close();
+    printNext(cluster, names.length, steps.elapsed);
+  } finally {
+    unlock();
+  }
+}
+
+async function startAll(cluster: Cluster, workers: number | undefined, steps: Steps): Promise<KubeApi> {
+  await steps.run('certificates and configuration', async () => {
+    const { made } = await prepareControlPlane(cluster);
+    return made.length > 0 ? `${made.length} files made` : 'all there';
+  });
+  const { interfaces, mtu } = await findUplinks();
+  await steps.run('network between the nodes', async () => {
+    await setUpBridge(cluster, mtu);
+    await openOutside(cluster, interfaces);
+    return cluster.settings.nodeCidr;
+  });
+  await steps.run('starting the control plane', () => startControlPlane(cluster));
+  const existing = listNodes(cluster);
+  for (let n = 1; listNodes(cluster).length < (workers ?? (existing.length > 0 ? 0 : defaultWorkers)); n++) {
+    if (!listNodes(cluster).some(node => node.name === `worker-${n}`)) createNode(cluster, `worker-${n}`);
+  }
+  await steps.run('booting the nodes', () =>
+    Promise.all(listNodes(cluster).map(node => startNode(cluster, node, mtu))).then(() => undefined),
+  );
+  const api = KubeApi.asAdmin('127.0.0.1', cluster.ports.api, cluster.pki('admin'));
+  for (const name of ['nats', 'api-server', 'scheduler', 'controller-manager'])
+    await steps.run(`${name} healthy`, () => waitHealthy(cluster, api, name));
+  return api;
+}
+
+export const upCommand = command({
+  name: 'up',
+  usage: '[--workers N] [--cluster NAME]',
+  summary: 'start the cluster, or what is missing of it',
+  flags,
+  run: ({ flags: given }) => up(given),
+});

@@ -1,0 +1,135 @@
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import type { Cluster } from './cluster';
+import { clusterInfo } from './cluster-info';
+import { prepareCertificates } from './certificates';
+import { writeJson } from './cluster';
+import { script, type ServiceSpec } from './keeper';
+import { writeKubeconfig } from './kubeconfig';
+import { natsConfig } from './nats-config';
+import { addressAt } from './address';
+
+/** Bundle of an app, beside this one. */
+export function bundle(app: string): string {
+  return path.resolve(__dirname, '..', app, 'main.js');
+}
+
+/**
+ * Node's own flags for every process: a small young generation keeps the resident memory of an idle process low; none
+ * of them makes garbage at a rate at which this would cost time.
+ */
+export const nodeFlags = ['--max-semi-space-size=4'];
+
+/** The command line of one of our processes; `stamp` makes it differ when the bundle has been built anew. */
+export function nodeCommand(app: string, flags: Record<string, string | number>): string[] {
+  const main = bundle(app);
+  return [process.execPath, ...nodeFlags, main, ...Object.entries(flags).map(([key, value]) => `--${key}=${value}`)];
+}
+
+function buildStamp(app: string): Record<string, string> {
+  return { NARU_BUILD: String(Math.round(statSync(bundle(app)).mtimeMs)) };
+}
+
+function connection(cluster: Cluster, folder: string): Record<string, string> {
+  return {
+    'api-server': `${cluster.hostAddress}:${cluster.ports.grpc}`,
+    nats: `tls://${cluster.hostAddress}:${cluster.ports.nats}`,
+    ca: cluster.pki(folder, 'ca.crt'),
+    certificate: cluster.pki(folder, 'client.crt'),
+    key: cluster.pki(folder, 'client.key'),
+  };
+}
+
+/** The processes of the control plane in the order in which they are started. */
+export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
+  const { ports, settings, hostAddress } = cluster;
+  const service = (name: string, argv: string[], app?: string): ServiceSpec => ({
+    name,
+    argv,
+    log: path.join(cluster.logs, `${name}.log`),
+    ...(app ? { environment: buildStamp(app) } : {}),
+  });
+  const pki = (file: string): string => cluster.pki('api-server', file);
+  return [
+    service('nats', ['nats-server', '--config', natsConfigFile(cluster)]),
+    service(
+      'api-server',
+      nodeCommand('api-server', {
+        listen: `0.0.0.0:${ports.api}`,
+        'grpc-listen': `${hostAddress}:${ports.grpc}`,
+        'data-dir': path.join(cluster.data, 'lmdb'),
+        nats: `tls://${hostAddress}:${ports.nats}`,
+        ca: cluster.pki('authority/ca.crt'),
+        'ca-key': cluster.pki('authority/ca.key'),
+        certificate: pki('serving.crt'),
+        key: pki('serving.key'),
+        'client-certificate': pki('client.crt'),
+        'client-key': pki('client.key'),
+        'service-account-key': pki('service-account.key'),
+        'join-token-file': pki('join-tokens'),
+        'service-cluster-ip-range': settings.serviceCidr,
+        'cluster-info': clusterInfoFile(cluster),
+      }),
+      'api-server',
+    ),
+    service(
+      'scheduler',
+      nodeCommand('scheduler', {
+        ...connection(cluster, 'scheduler'),
+        'health-address': `127.0.0.1:${ports.scheduler}`,
+      }),
+      'scheduler',
+    ),
+    service(
+      'controller-manager',
+      nodeCommand('controller-manager', {
+        ...connection(cluster, 'controller-manager'),
+        'health-address': `127.0.0.1:${ports.controllerManager}`,
+        'cluster-cidr': settings.clusterCidr,
+      }),
+      'controller-manager',
+    ),
+    { name: 'watch', argv: [script('watch'), cluster.run] },
+  ];
+}
+
+function natsConfigFile(cluster: Cluster): string {
+  return path.join(cluster.data, 'nats.conf');
+}
+
+function clusterInfoFile(cluster: Cluster): string {
+  return path.join(cluster.data, 'cluster-info.json');
+}
+
+/** Writes keys, certificates, kubeconfig and configuration files; only what is missing or has changed. */
+export async function prepareControlPlane(cluster: Cluster): Promise<{ made: string[] }> {
+  const { settings, ports, hostAddress } = cluster;
+  mkdirSync(cluster.data, { recursive: true, mode: 0o700 });
+  const { made } = await prepareCertificates(cluster.pki(), {
+    apiServer: { dnsNames: [hostname()], ipAddresses: [hostAddress, addressAt(settings.serviceCidr, 1)] },
+    nats: { dnsNames: ['localhost'], ipAddresses: [hostAddress, '127.0.0.1'] },
+  });
+  writeFileSync(
+    natsConfigFile(cluster),
+    natsConfig({
+      listen: `${hostAddress}:${ports.nats}`,
+      certificate: cluster.pki('nats/serving.crt'),
+      key: cluster.pki('nats/serving.key'),
+      ca: cluster.pki('nats/ca.crt'),
+      storeDir: path.join(cluster.run, 'nats'),
+    }),
+  );
+  writeJson(
+    clusterInfoFile(cluster),
+    clusterInfo(settings, `${hostAddress}:${ports.grpc}`, `tls://${hostAddress}:${ports.nats}`),
+  );
+  await writeKubeconfig(cluster.kubeconfig, {
+    cluster: cluster.name,
+    server: `https://127.0.0.1:${ports.api}`,
+    ca: cluster.pki('admin/ca.crt'),
+    certificate: cluster.pki('admin/client.crt'),
+    key: cluster.pki('admin/client.key'),
+  });
+  return { made };
+}
