@@ -1,0 +1,75 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { tryCommand, CommandError } from './run-command';
+
+export interface MountPoint {
+  path: string;
+  type: string;
+  source: string;
+  /** The filesystem's own options: for cgroup v1 its controllers. */
+  superOptions: string[];
+  /** True when mounts under it reach a peer group. */
+  shared: boolean;
+  /** True when mounts of a peer group reach it. */
+  slave: boolean;
+}
+
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}
+
+/** The mounts of this process's mount namespace, in order. Format: proc(5), /proc/PID/mountinfo. */
+export function listMounts(): MountPoint[] {
+  return fs
+    .readFileSync('/proc/self/mountinfo', 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map(line => {
+      const [left = '', right = ''] = line.split(' - ');
+      const fields = left.split(' ');
+      const [type = '', source = '', superOptions = ''] = right.split(' ');
+      const tags = fields.slice(6);
+      return {
+        path: unescape(fields[4] ?? ''),
+        type,
+        source: unescape(source),
+        superOptions: superOptions.split(','),
+        shared: tags.some(tag => tag.startsWith('shared:')),
+        slave: tags.some(tag => tag.startsWith('master:')),
+      };
+    });
+}
+
+/** The mount that a path lies on: the last one whose mount point holds it. */
+export function mountOf(file: string): MountPoint | undefined {
+  const real = fs.realpathSync(file);
+  let best: MountPoint | undefined;
+  for (const mount of listMounts()) {
+    const holds = mount.path === '/' || real === mount.path || real.startsWith(`${mount.path}/`);
+    if (holds && (!best || mount.path.length >= best.path.length)) best = mount;
+  }
+  return best;
+}
+
+/** Mounts an overlay. Relative lower directories are looked up in `cwd`, which keeps long lists under the one-page limit. */
+export async function mountOverlay(target: string, options: string, cwd: string): Promise<void> {
+  const result = await tryCommand('mount', ['-t', 'overlay', '-o', options, 'overlay', target], {
+    cwd,
+    // Newer libmount hands options over one by one and then limits each to 256 bytes.
+    env: { ...process.env, LIBMOUNT_FORCE_MOUNT2: 'always' },
+  });
+  if (result.code !== 0) throw new CommandError('mount', result);
+}
+
+/** Unmounts what is mounted at the given paths, lazily when busy; paths without a mount are passed over. */
+export async function unmount(...paths: string[]): Promise<void> {
+  const mounted = new Map<string, number>();
+  for (const mount of listMounts()) mounted.set(mount.path, (mounted.get(mount.path) ?? 0) + 1);
+  const targets = paths.flatMap(target => {
+    const real = path.resolve(target);
+    return Array.from({ length: mounted.get(real) ?? 0 }, () => real);
+  });
+  if (targets.length === 0) return;
+  const result = await tryCommand('umount', ['-l', ...targets]);
+  if (result.code !== 0) throw new CommandError('umount', result);
+}
