@@ -16,6 +16,8 @@ export interface HealthServerOptions {
   live?: HealthCheck[];
   /** Failing ones make /readyz answer 500 in addition: the process should not be used yet. */
   ready?: HealthCheck[];
+  /** Facts that /healthz answers with as JSON, in place of plain text. */
+  describe?: () => Record<string, unknown>;
 }
 
 /** A metrics registry with Node's own process metrics in it. */
@@ -57,6 +59,11 @@ export async function serveHealth(options: HealthServerOptions): Promise<{ port:
       }
       const { healthy, report } = await runChecks(path === '/readyz' ? [...live, ...ready] : live);
       const verbose = request.url?.includes('verbose');
+      if (options.describe && path === '/healthz' && !verbose) {
+        response.writeHead(healthy ? 200 : 503, { 'content-type': 'application/json' });
+        response.end(`${JSON.stringify(options.describe())}\n`);
+        return;
+      }
       response.writeHead(healthy ? 200 : 500, { 'content-type': 'text/plain' });
       response.end(
         healthy && !verbose ? 'ok' : `${report}\n${healthy ? `${path.slice(1)} check passed` : 'check failed'}\n`,
