@@ -1,0 +1,63 @@
+import type { EndpointSlice } from '@naru/api';
+import type { Endpoint } from './service-port';
+
+/** An endpoint as a slice tells of it, before traffic policies choose. */
+export interface Candidate extends Endpoint {
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  readonly nodeHints: readonly string[];
+  readonly zoneHints: readonly string[];
+  readonly nodeName: string | undefined;
+}
+
+/** Dotted quad; rejects what would break a rule's syntax. */
+export function isIpv4(text: string | undefined): text is string {
+  if (text === undefined || !/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return false;
+  return text.split('.').every(part => Number(part) <= 255);
+}
+
+/**
+ * The endpoints behind one port (name and protocol) of a Service, over all its slices, by `address:port`. During an
+ * update two slices may tell of the same endpoint: the readier version counts.
+ */
+export function collectCandidates(
+  slices: Iterable<EndpointSlice>,
+  portName: string,
+  protocol: string,
+  ownNode: string,
+): Map<string, Candidate> {
+  const found = new Map<string, Candidate>();
+  for (const slice of slices) {
+    if (slice.addressType !== 'IPv4') continue;
+    const slicePort = slice.ports?.find(
+      port => (port.name ?? '') === portName && (port.protocol ?? 'TCP') === protocol && port.port !== undefined,
+    );
+    if (slicePort?.port === undefined) continue;
+    for (const { addresses, conditions, nodeName, hints } of slice.endpoints ?? []) {
+      // All addresses of an endpoint are equal; upstream uses the first.
+      const address = addresses[0];
+      if (!isIpv4(address)) continue;
+      const ready = conditions?.ready ?? true;
+      const candidate: Candidate = {
+        address,
+        port: slicePort.port,
+        local: nodeName === ownNode,
+        ready,
+        serving: conditions?.serving ?? ready,
+        terminating: conditions?.terminating ?? false,
+        nodeHints: hints?.forNodes?.map(hint => hint.name) ?? [],
+        zoneHints: hints?.forZones?.map(hint => hint.name) ?? [],
+        nodeName,
+      };
+      const key = `${address}:${slicePort.port}`;
+      const other = found.get(key);
+      if (!other || rank(candidate) > rank(other)) found.set(key, candidate);
+    }
+  }
+  return found;
+}
+
+function rank(candidate: Candidate): number {
+  return candidate.ready ? 2 : candidate.serving ? 1 : 0;
+}

@@ -1,0 +1,51 @@
+import { connectionFlags } from '@naru/client';
+import { UsageError, type FlagSpec } from '@naru/foundation';
+
+export const flags = {
+  ...connectionFlags,
+  // Not required with --cleanup, which talks to the kernel alone.
+  'api-server': { ...connectionFlags['api-server'], required: false, default: '' },
+  nats: { ...connectionFlags.nats, required: false, default: '' },
+  ca: { ...connectionFlags.ca, required: false, default: '' },
+  certificate: { ...connectionFlags.certificate, required: false, default: '' },
+  key: { ...connectionFlags.key, required: false, default: '' },
+  'node-name': { description: 'the name of this Node', type: 'string', default: '' },
+  'node-ip': { description: 'the address of this node that other nodes reach it by', type: 'string', default: '' },
+  'proxy-mode': { description: 'which kind of rules: iptables or nftables', type: 'string', default: 'iptables' },
+  'cluster-cidr': { description: "the range of all pods' addresses", type: 'string', default: '10.244.0.0/16' },
+  'pod-network': {
+    description: 'how pods reach those of other nodes: vxlan, host-gw, or none to leave it to another program',
+    type: 'string',
+    default: 'vxlan',
+  },
+  'vxlan-id': { description: 'the VXLAN network identifier', type: 'number', default: 1 },
+  'vxlan-port': { description: 'the UDP port of VXLAN', type: 'number', default: 8472 },
+  'cni-conf-dir': { description: 'where the CNI configuration is written', type: 'string', default: '/etc/cni/net.d' },
+  'cni-bin-dir': { description: 'where the CNI plugins are', type: 'string', default: '/usr/lib/cni' },
+  'cni-state-dir': {
+    description: "where addresses in use are noted; of this node and this boot alone, as it must not outlive the pods'",
+    type: 'string',
+    default: '/run/naru/cni',
+  },
+  'min-sync-period': {
+    description: 'the least time between two changes of rules, such as 20ms; the first change never waits',
+    type: 'string',
+    default: '20ms',
+  },
+  'sync-period': { description: 'how often all rules are written anew', type: 'string', default: '1h' },
+  cleanup: { description: 'remove all rules, routes and devices of ours and exit', type: 'boolean', default: false },
+  'health-address': {
+    description: 'HOST:PORT of /healthz, /livez, /readyz and /metrics',
+    type: 'string',
+    default: '127.0.0.1:10256',
+  },
+} as const satisfies Record<string, FlagSpec>;
+
+const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Go's form of a duration with one unit, in milliseconds. */
+export function parseDuration(flag: string, text: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
+  if (number === undefined) throw new UsageError(`flag --${flag}: "${text}" is not a duration such as 20ms or 1h`);
+  return Number(number) * (units[unit] ?? 1);
+}

@@ -1,0 +1,56 @@
+import { connect } from '@naru/client';
+import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
+import { commandRunner } from './command';
+import { flags } from './flags';
+import { followNodes } from './follow-nodes';
+import { describeHealth, healthChecks } from './health';
+import { createProxyMetrics } from './metrics';
+import { readOptions } from './options';
+import { PodNetwork } from './pod-network/pod-network';
+import { cleanupAll, cleanupOtherModes, requireMode } from './prepare';
+import { ServiceProxy } from './service-proxy';
+
+runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
+  const options = readOptions(given);
+  const run = commandRunner();
+  const clock = systemClock;
+  if (given.cleanup) {
+    await cleanupAll(options, run, logger);
+    process.exit(0);
+  }
+  const mode = await requireMode(options.mode, run);
+  await cleanupOtherModes(mode, run);
+  const connection = connect('kube-proxy', given, logger);
+  onStop('connection', () => connection.close());
+  const { informers } = connection;
+  const { nodeName, fullSyncPeriodMs } = options;
+  const registry = createMetrics();
+  const proxy = new ServiceProxy({
+    nodeName,
+    rules: mode.build({ run, config: { clusterCidr: options.clusterCidr } }),
+    informers,
+    run,
+    metrics: createProxyMetrics(registry),
+    clock,
+    logger,
+    minSyncPeriodMs: options.minSyncPeriodMs,
+    fullSyncPeriodMs,
+  });
+  const network = options.podNetwork
+    ? new PodNetwork({ config: options.podNetwork, run, clock, logger, fullSyncPeriodMs })
+    : undefined;
+  followNodes(informers, nodeName, proxy, network);
+  const health = await serveHealth({
+    address: given['health-address'],
+    metrics: registry,
+    ...healthChecks(proxy, network, clock),
+    describe: () => describeHealth(proxy, clock),
+  });
+  onStop('health', () => health.close());
+  onStop('rules', () => proxy.stop());
+  onStop('pod network', () => network?.stop());
+  await informers.start(signal);
+  network?.start();
+  proxy.start();
+  logger.info({ mode: mode.name, podNetwork: options.podNetwork?.backend ?? 'none' }, 'following Services and Nodes');
+});

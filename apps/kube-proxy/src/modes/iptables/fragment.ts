@@ -1,0 +1,166 @@
+import {
+  endpointsFor,
+  isExternal,
+  type Endpoint,
+  type Policy,
+  type ServicePort,
+  type Verdict,
+} from '../../desired/service-port';
+import { shortHash } from '../short-hash';
+import type { RuleConfig } from '../mode';
+
+export interface Chain {
+  name: string;
+  /** Without `-A NAME`. */
+  rules: string[];
+}
+
+/** One rule of a port in a chain that all ports share. */
+export interface SharedRule {
+  table: 'nat' | 'filter';
+  chain: 'KUBE-SERVICES' | 'KUBE-EXTERNAL-SERVICES' | 'KUBE-NODEPORTS';
+  rule: string;
+}
+
+/** What one port of a Service contributes: chains of its own, in the table nat, and rules that lead there. */
+export interface Fragment {
+  chains: Chain[];
+  shared: SharedRule[];
+}
+
+/** Chains are upstream's: SVC and SVL choose among all and local endpoints, EXT is for the outside, SEP an endpoint. */
+type Kind = 'SVC' | 'SVL' | 'EXT' | 'SEP';
+
+/** A rule's match part never meets 127.0.0.0/8: an answer from there could not be routed back. */
+const localDestination = '-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8';
+
+/** Renders a port as upstream does (pkg/proxy/iptables). */
+export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
+  const fragment: Fragment = { chains: [], shared: [] };
+  renderShared(port, fragment);
+  const forwardsOutside = isExternal(port) && port.external !== 'reject';
+  if (port.internal !== 'forward' && !forwardsOutside) return fragment;
+  if (forwardsOutside) fragment.chains.push(renderExternal(port, config));
+  for (const policy of ['cluster', 'local'] as const) {
+    if (endpointsFor(port, policy).length > 0 && isUsed(port, policy)) {
+      fragment.chains.push(renderChoice(port, policy, config));
+    }
+  }
+  const endpoints = new Map<string, Endpoint>();
+  for (const endpoint of [...port.clusterEndpoints, ...port.localEndpoints]) {
+    endpoints.set(`${endpoint.address}:${endpoint.port}`, endpoint);
+  }
+  for (const endpoint of endpoints.values()) fragment.chains.push(renderEndpoint(port, endpoint));
+  return fragment;
+}
+
+function isUsed(port: ServicePort, policy: Policy): boolean {
+  // From inside, the outside's addresses lead to all endpoints, whatever the external policy.
+  return (
+    port.internalPolicy === policy || (isExternal(port) && (port.externalPolicy === policy || policy === 'cluster'))
+  );
+}
+
+function chainName(kind: Kind, port: ServicePort, endpoint?: Endpoint): string {
+  return `KUBE-${kind}-${shortHash(endpoint ? `${port.name} ${endpoint.address}:${endpoint.port}` : port.name, 16)}`;
+}
+
+function comment(text: string): string {
+  return `-m comment --comment "${text}"`;
+}
+
+function protocolMatch(port: ServicePort, number: number): string {
+  return `-p ${port.protocol} -m ${port.protocol} --dport ${number}`;
+}
+
+function choiceName(port: ServicePort, policy: Policy): string {
+  return chainName(policy === 'local' ? 'SVL' : 'SVC', port);
+}
+
+function refusal(verdict: Verdict): string {
+  return verdict === 'reject' ? 'REJECT' : 'DROP';
+}
+
+function renderShared(port: ServicePort, { shared }: Fragment): void {
+  const { name } = port;
+  const portMatch = protocolMatch(port, port.port);
+  const note = (what: string, verdict: Verdict): string =>
+    comment(
+      verdict === 'forward' ? `${name} ${what}` : `${name} has no ${verdict === 'drop' ? 'local ' : ''}endpoints`,
+    );
+  if (port.internal === 'forward') {
+    const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('cluster IP', 'forward')} -j ${choiceName(port, port.internalPolicy)}`;
+    shared.push({ table: 'nat', chain: 'KUBE-SERVICES', rule });
+  } else {
+    const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('', port.internal)} -j ${refusal(port.internal)}`;
+    shared.push({ table: 'filter', chain: 'KUBE-SERVICES', rule });
+  }
+  const places = port.externalIps.map(ip => ({ match: `-d ${ip}/32 ${portMatch}`, node: false }));
+  if (port.nodePort !== undefined) places.push({ match: protocolMatch(port, port.nodePort), node: true });
+  for (const { match, node } of places) {
+    if (port.external !== 'reject') {
+      const rule = `${match} ${note('external', 'forward')} -j ${chainName('EXT', port)}`;
+      shared.push({ table: 'nat', chain: node ? 'KUBE-NODEPORTS' : 'KUBE-SERVICES', rule });
+    }
+    if (port.external !== 'forward') {
+      const rule = `${node ? `${localDestination} ` : ''}${match} ${note('', port.external)} -j ${refusal(port.external)}`;
+      shared.push({ table: 'filter', chain: 'KUBE-EXTERNAL-SERVICES', rule });
+    }
+  }
+}
+
+function renderExternal(port: ServicePort, config: RuleConfig): Chain {
+  const name = chainName('EXT', port);
+  if (port.externalPolicy === 'cluster') {
+    const why = comment(`masquerade traffic for ${port.name} external destinations`);
+    return { name, rules: [`${why} -j KUBE-MARK-MASQ`, `-j ${choiceName(port, 'cluster')}`] };
+  }
+  const rules: string[] = [];
+  if (port.clusterEndpoints.length > 0) {
+    const all = choiceName(port, 'cluster');
+    const fromHere = `${comment(`route LOCAL traffic for ${port.name} external destinations`)} -m addrtype --src-type LOCAL`;
+    if (config.clusterCidr) {
+      rules.push(`${comment(`pod traffic for ${port.name} external destinations`)} -s ${config.clusterCidr} -j ${all}`);
+    }
+    rules.push(`${fromHere} -j KUBE-MARK-MASQ`, `${fromHere} -j ${all}`);
+  }
+  if (port.localEndpoints.length > 0) rules.push(`-j ${choiceName(port, 'local')}`);
+  return { name, rules };
+}
+
+/** The chain that draws one of the endpoints: the i-th of n takes 1/(n-i) of what is left. */
+function renderChoice(port: ServicePort, policy: Policy, config: RuleConfig): Chain {
+  const endpoints = endpointsFor(port, policy);
+  const rules: string[] = [];
+  if (config.clusterCidr && port.internalPolicy === policy) {
+    const match = `-d ${port.clusterIp}/32 ${protocolMatch(port, port.port)}`;
+    rules.push(`! -s ${config.clusterCidr} ${match} ${comment(`${port.name} cluster IP`)} -j KUBE-MARK-MASQ`);
+  }
+  const leadTo = (endpoint: Endpoint): string =>
+    `${comment(`${port.name} -> ${endpoint.address}:${endpoint.port}`)} -j ${chainName('SEP', port, endpoint)}`;
+  if (port.affinitySeconds !== undefined) {
+    for (const endpoint of endpoints) {
+      const list = chainName('SEP', port, endpoint);
+      rules.push(`-m recent --rcheck --seconds ${port.affinitySeconds} --reap --name ${list} ${leadTo(endpoint)}`);
+    }
+  }
+  endpoints.forEach((endpoint, index) => {
+    const left = endpoints.length - index;
+    const chance = left === 1 ? '' : `-m statistic --mode random --probability ${(1 / left).toFixed(10)} `;
+    rules.push(`${chance}${leadTo(endpoint)}`);
+  });
+  return { name: choiceName(port, policy), rules };
+}
+
+function renderEndpoint(port: ServicePort, endpoint: Endpoint): Chain {
+  const name = chainName('SEP', port, endpoint);
+  const remember = port.affinitySeconds === undefined ? '' : `-m recent --name ${name} --set `;
+  return {
+    name,
+    rules: [
+      // A pod that reaches itself would answer itself directly, past the translation.
+      `-s ${endpoint.address}/32 ${comment(port.name)} -j KUBE-MARK-MASQ`,
+      `${remember}-p ${port.protocol} -m ${port.protocol} ${comment(port.name)} -j DNAT --to-destination ${endpoint.address}:${endpoint.port}`,
+    ],
+  };
+}

@@ -1,0 +1,41 @@
+import { CommandError, type CommandRunner } from '../../command';
+
+/** What the rules use. A chain that nothing leads to is made with one such rule, and removed in the same input. */
+const features: { name: string; table: 'nat' | 'filter'; rule: string }[] = [
+  { name: 'comment match', table: 'nat', rule: '-m comment --comment probe -j RETURN' },
+  { name: 'DNAT target', table: 'nat', rule: '-p tcp -m tcp -j DNAT --to-destination 192.0.2.1:80' },
+  { name: 'MASQUERADE target', table: 'nat', rule: '-j MASQUERADE --random-fully' },
+  { name: 'MARK target', table: 'nat', rule: '-j MARK --or-mark 0x4000' },
+  { name: 'mark match', table: 'nat', rule: '-m mark --mark 0x4000/0x4000 -j RETURN' },
+  { name: 'addrtype match', table: 'nat', rule: '-m addrtype --dst-type LOCAL -j RETURN' },
+  { name: 'statistic match', table: 'nat', rule: '-m statistic --mode random --probability 0.5 -j RETURN' },
+  { name: 'conntrack match', table: 'filter', rule: '-m conntrack --ctstate NEW -j RETURN' },
+  { name: 'REJECT target', table: 'filter', rule: '-j REJECT' },
+];
+const chain = 'NARU-PROBE';
+
+export async function probeIptables(run: CommandRunner): Promise<string[]> {
+  const attempt = async (wanted: typeof features): Promise<CommandError | undefined> => {
+    const text = (['nat', 'filter'] as const).flatMap(table => {
+      const rules = wanted.filter(feature => feature.table === table);
+      if (rules.length === 0) return [];
+      const lines = rules.map(({ rule }) => `-A ${chain} ${rule}`);
+      return [`*${table}`, `:${chain} - [0:0]`, ...lines, `-F ${chain}`, `-X ${chain}`, 'COMMIT'];
+    });
+    try {
+      await run('iptables-restore', ['--wait', '5', '--noflush'], `${text.join('\n')}\n`);
+      return undefined;
+    } catch (error) {
+      if (error instanceof CommandError) return error;
+      throw error;
+    }
+  };
+  const together = await attempt(features);
+  if (!together) return [];
+  if (together.missing) return ['the program iptables-restore (Debian: apt install iptables)'];
+  const missing: string[] = [];
+  for (const feature of features) {
+    if (await attempt([feature])) missing.push(`${feature.name} in the table ${feature.table}`);
+  }
+  return missing.length > 0 ? missing : [together.stderr];
+}

@@ -1,0 +1,62 @@
+import { masqueradeMark } from '../mode';
+
+export type TableName = 'filter' | 'nat';
+
+/** Rules of ours in chains that are not ours; each is inserted at the head where it is missing. */
+export const jumps: { table: TableName; chain: string; rule: string }[] = [
+  jump('filter', 'INPUT', 'KUBE-EXTERNAL-SERVICES', 'kubernetes externally-visible service portals', true),
+  jump('filter', 'FORWARD', 'KUBE-EXTERNAL-SERVICES', 'kubernetes externally-visible service portals', true),
+  jump('filter', 'FORWARD', 'KUBE-SERVICES', 'kubernetes service portals', true),
+  jump('filter', 'FORWARD', 'KUBE-FORWARD', 'kubernetes forwarding rules', false),
+  jump('filter', 'OUTPUT', 'KUBE-SERVICES', 'kubernetes service portals', true),
+  jump('nat', 'PREROUTING', 'KUBE-SERVICES', 'kubernetes service portals', false),
+  jump('nat', 'OUTPUT', 'KUBE-SERVICES', 'kubernetes service portals', false),
+  jump('nat', 'POSTROUTING', 'KUBE-POSTROUTING', 'kubernetes postrouting rules', false),
+];
+
+function jump(table: TableName, chain: string, to: string, note: string, onlyNew: boolean) {
+  const state = onlyNew ? '-m conntrack --ctstate NEW ' : '';
+  return { table, chain, rule: `${state}-m comment --comment "${note}" -j ${to}` };
+}
+
+/** Chains that are always there, with the rules that come after those of the Services. */
+export const fixedChains: { table: TableName; name: string; rules: string[] }[] = [
+  { table: 'filter', name: 'KUBE-SERVICES', rules: [] },
+  { table: 'filter', name: 'KUBE-EXTERNAL-SERVICES', rules: [] },
+  {
+    table: 'filter',
+    name: 'KUBE-FORWARD',
+    rules: [
+      // Packets that connection tracking cannot place are not translated back, and would reset the connection.
+      '-m conntrack --ctstate INVALID -j DROP',
+      `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${masqueradeMark}/${masqueradeMark} -j ACCEPT`,
+      '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    ],
+  },
+  {
+    table: 'nat',
+    name: 'KUBE-SERVICES',
+    rules: [
+      '! -d 127.0.0.0/8 -m comment --comment "kubernetes service nodeports" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
+    ],
+  },
+  { table: 'nat', name: 'KUBE-NODEPORTS', rules: [] },
+  { table: 'nat', name: 'KUBE-MARK-MASQ', rules: [`-j MARK --or-mark ${masqueradeMark}`] },
+  {
+    table: 'nat',
+    name: 'KUBE-POSTROUTING',
+    rules: [
+      `-m mark ! --mark ${masqueradeMark}/${masqueradeMark} -j RETURN`,
+      // So that a packet which passes here again is not masqueraded again.
+      `-j MARK --xor-mark ${masqueradeMark}`,
+      '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
+    ],
+  },
+];
+
+const ownChain = /^KUBE-(SVC|SVL|EXT|SEP)-[A-Z2-7]{16}$/;
+
+/** Chains of a port; the fixed ones are not among them, nor those of kubelet or other programs. */
+export function isPortChain(name: string): boolean {
+  return ownChain.test(name);
+}

@@ -1,0 +1,37 @@
+import type { CommandRunner } from '../command';
+import type { PortChange, ServicePort } from '../desired/service-port';
+
+export type ModeName = 'iptables' | 'nftables';
+
+/** What rules depend on besides Services; the same for the life of a process. */
+export interface RuleConfig {
+  /** The pods' addresses, such as 10.244.0.0/16. Absent: nobody knows who is a pod, and nothing counts as one. */
+  clusterCidr: string | undefined;
+}
+
+/** `full`: make the rules say exactly this, whatever they say now. Else: these are the differences to the last sync. */
+export type Update =
+  { full: true; ports: () => Iterable<ServicePort> } | { full: false; changes: readonly PortChange[] };
+
+/** Rules of the kernel that follow the desired state. Calls must not overlap. After a failure the next one must be full. */
+export interface RuleSync {
+  sync(update: Update): Promise<void>;
+  /** Removes all of ours, also what an earlier process left, and nothing of others. Harmless when there is nothing. */
+  cleanup(): Promise<void>;
+}
+
+export interface ModeDeps {
+  run: CommandRunner;
+  config: RuleConfig;
+}
+
+/** One way of telling the kernel. */
+export interface ProxyMode {
+  readonly name: ModeName;
+  /** Tries what the mode needs, without changing anything, and answers what is missing: for people to read. */
+  probe(run: CommandRunner): Promise<string[]>;
+  build(deps: ModeDeps): RuleSync;
+}
+
+/** The bit of the packet mark that asks for masquerade; upstream's default (--iptables-masquerade-bit=14). */
+export const masqueradeMark = '0x4000';

@@ -1,0 +1,210 @@
+import { endpointsFor, type Endpoint, type ServicePort, type Verdict } from '../../desired/service-port';
+import { shortHash } from '../short-hash';
+import type { RuleConfig } from '../mode';
+
+export type MapName = 'service-ips' | 'service-nodeports' | 'no-endpoint-services' | 'no-endpoint-nodeports';
+
+/** One element of a set or map of ours: a set's element has no value. */
+export interface Element {
+  set: MapName | 'endpoints' | 'nodeport-endpoints' | 'cluster-ips' | 'hairpin';
+  key: string;
+  value?: string;
+}
+
+export interface Chain {
+  name: string;
+  rules: string[];
+}
+
+/** What one port of a Service contributes to the table. */
+export interface Fragment {
+  elements: Element[];
+  /** Chains of this port alone. */
+  chains: Chain[];
+  /** Names of sets of client addresses that stick to an endpoint; the kernel fills them, so they outlive changes of rules. */
+  affinitySets: string[];
+  /** Chains that all ports with the same number of endpoints share. */
+  sharedChains: Chain[];
+}
+
+const setMasqueradeMark = 'meta mark set mark or 0x4000';
+
+/**
+ * Renders a port. Most take no chain of their own: a verdict map sends the connection to the chain for N endpoints, whose one
+ * rule draws a number below N and looks up the endpoint in a map that all ports share. So a change of endpoints is a few
+ * elements, and the size of the table's structure does not grow with the number of Services.
+ * Only ports with session affinity, and the outside of those with externalTrafficPolicy Local, have their own chains.
+ */
+export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
+  const fragment: Fragment = { elements: [], chains: [], affinitySets: [], sharedChains: [] };
+  const own = ownNames(port);
+  fragment.elements.push({ set: 'cluster-ips', key: port.clusterIp });
+  renderInternal(port, config, own, fragment);
+  renderExternal(port, config, own, fragment);
+  renderAffinityEndpoints(port, own, fragment);
+  renderHairpin(port, fragment);
+  return fragment;
+}
+
+interface OwnNames {
+  internal: string;
+  external: string;
+  inside: string;
+  endpoint(endpoint: Endpoint): string;
+  affinity(endpoint: Endpoint): string;
+}
+
+/** nft allows letters, digits and / \ _ . in names, at most 127 of them; a hash keeps them apart when cut. */
+function ownNames(port: ServicePort): OwnNames {
+  const tail = `${shortHash(port.name, 8)}-${port.name.replaceAll(':', '/')}`.slice(0, 80);
+  return {
+    internal: `service-${tail}`,
+    external: `external-${tail}`,
+    inside: `inside-${tail}`,
+    endpoint: ({ address, port: number }) => `endpoint-${tail}__${address}/${number}`,
+    affinity: ({ address, port: number }) => `affinity-${tail}__${address}/${number}`,
+  };
+}
+
+function addressKey(ip: string, port: ServicePort): string {
+  return `${ip} . ${port.protocol} . ${port.port}`;
+}
+
+function refusal(verdict: Verdict): string {
+  return verdict === 'reject' ? 'goto reject-chain' : 'drop';
+}
+
+function target({ address, port }: Endpoint): string {
+  return `${address} . ${port}`;
+}
+
+function clusterSource(config: RuleConfig, comparison: '' | '!= '): string {
+  return `ip saddr ${comparison}${config.clusterCidr}`;
+}
+
+function renderInternal(port: ServicePort, config: RuleConfig, own: OwnNames, fragment: Fragment): void {
+  const key = addressKey(port.clusterIp, port);
+  if (port.internal !== 'forward') {
+    fragment.elements.push({ set: 'no-endpoint-services', key, value: refusal(port.internal) });
+    return;
+  }
+  const endpoints = endpointsFor(port, port.internalPolicy);
+  // Who is no pod may not be able to receive a pod's answer directly.
+  const masquerade = config.clusterCidr ? [`${clusterSource(config, '!= ')} ${setMasqueradeMark}`] : [];
+  if (port.affinitySeconds !== undefined) {
+    fragment.elements.push({ set: 'service-ips', key, value: `goto ${own.internal}` });
+    fragment.chains.push({ name: own.internal, rules: [...masquerade, ...dispatch(endpoints, port, own)] });
+    return;
+  }
+  const shared = `cluster-${endpoints.length}`;
+  fragment.sharedChains.push({ name: shared, rules: [...masquerade, sharedDispatch('endpoints', endpoints.length)] });
+  fragment.elements.push({ set: 'service-ips', key, value: `goto ${shared}` });
+  pushEndpoints('endpoints', key, endpoints, fragment);
+}
+
+function renderExternal(port: ServicePort, config: RuleConfig, own: OwnNames, fragment: Fragment): void {
+  const places: { map: 'service-ips' | 'service-nodeports'; key: string }[] = [
+    ...port.externalIps.map(ip => ({ map: 'service-ips' as const, key: addressKey(ip, port) })),
+    ...(port.nodePort === undefined
+      ? []
+      : [{ map: 'service-nodeports' as const, key: `${port.protocol} . ${port.nodePort}` }]),
+  ];
+  if (places.length === 0) return;
+  for (const { map, key } of places) {
+    if (port.external === 'forward') continue;
+    const set = map === 'service-ips' ? 'no-endpoint-services' : 'no-endpoint-nodeports';
+    fragment.elements.push({ set, key, value: refusal(port.external) });
+  }
+  if (port.external === 'reject') return;
+  if (port.externalPolicy === 'local' || port.affinitySeconds !== undefined) {
+    for (const { map, key } of places) fragment.elements.push({ set: map, key, value: `goto ${own.external}` });
+    renderOwnExternal(port, config, own, fragment);
+    return;
+  }
+  const { clusterEndpoints } = port;
+  const count = clusterEndpoints.length;
+  for (const { map, key } of places) {
+    const [chain, table] =
+      map === 'service-ips'
+        ? ([`external-${count}`, 'endpoints'] as const)
+        : ([`nodeport-${count}`, 'nodeport-endpoints'] as const);
+    if (!fragment.sharedChains.some(shared => shared.name === chain)) {
+      fragment.sharedChains.push({ name: chain, rules: [setMasqueradeMark, sharedDispatch(table, count)] });
+    }
+    fragment.elements.push({ set: map, key, value: `goto ${chain}` });
+    pushEndpoints(table, key, clusterEndpoints, fragment);
+  }
+}
+
+function renderOwnExternal(port: ServicePort, config: RuleConfig, own: OwnNames, fragment: Fragment): void {
+  if (port.externalPolicy === 'cluster') {
+    const rules = [setMasqueradeMark, ...dispatch(port.clusterEndpoints, port, own)];
+    fragment.chains.push({ name: own.external, rules });
+    return;
+  }
+  const rules: string[] = [];
+  // Pods and this node itself reach every endpoint: the policy is for what comes from outside.
+  if (port.clusterEndpoints.length > 0) {
+    fragment.chains.push({ name: own.inside, rules: dispatch(port.clusterEndpoints, port, own) });
+    if (config.clusterCidr) rules.push(`${clusterSource(config, '')} goto ${own.inside}`);
+    rules.push(`fib saddr type local ${setMasqueradeMark}`, `fib saddr type local goto ${own.inside}`);
+  }
+  if (port.external === 'forward') rules.push(...dispatch(port.localEndpoints, port, own));
+  fragment.chains.push({ name: own.external, rules });
+}
+
+/** The rules that choose an endpoint in a chain of the port's own. */
+function dispatch(endpoints: readonly Endpoint[], port: ServicePort, own: OwnNames): string[] {
+  const count = endpoints.length;
+  if (count === 0) return [];
+  if (port.affinitySeconds === undefined) {
+    const entries = endpoints.map((endpoint, place) => `${place} : ${target(endpoint)}`);
+    return [`dnat ip to numgen random mod ${count} map { ${entries.join(', ')} }`];
+  }
+  const sticky = endpoints.map(endpoint => `ip saddr @${own.affinity(endpoint)} goto ${own.endpoint(endpoint)}`);
+  const entries = endpoints.map((endpoint, place) => `${place} : goto ${own.endpoint(endpoint)}`);
+  return [...sticky, `numgen random mod ${count} vmap { ${entries.join(', ')} }`];
+}
+
+function sharedDispatch(map: 'endpoints' | 'nodeport-endpoints', count: number): string {
+  const address = map === 'endpoints' ? 'ip daddr . ' : '';
+  return `dnat ip to ${address}meta l4proto . th dport . numgen random mod ${count} map @${map}`;
+}
+
+function pushEndpoints(
+  set: 'endpoints' | 'nodeport-endpoints',
+  key: string,
+  endpoints: readonly Endpoint[],
+  fragment: Fragment,
+): void {
+  endpoints.forEach((endpoint, place) => {
+    fragment.elements.push({ set, key: `${key} . ${place}`, value: target(endpoint) });
+  });
+}
+
+function allEndpoints(port: ServicePort): Map<string, Endpoint> {
+  const all = [...port.clusterEndpoints, ...port.localEndpoints];
+  return new Map(all.map(endpoint => [target(endpoint), endpoint]));
+}
+
+function renderAffinityEndpoints(port: ServicePort, own: OwnNames, fragment: Fragment): void {
+  if (port.affinitySeconds === undefined) return;
+  for (const endpoint of allEndpoints(port).values()) {
+    const affinity = own.affinity(endpoint);
+    fragment.affinitySets.push(affinity);
+    fragment.chains.push({
+      name: own.endpoint(endpoint),
+      rules: [
+        `update @${affinity} { ip saddr timeout ${port.affinitySeconds}s }`,
+        `dnat ip to ${endpoint.address}:${endpoint.port}`,
+      ],
+    });
+  }
+}
+
+/** A pod that is given itself would answer itself directly, past the translation; only this node's pods can. */
+function renderHairpin(port: ServicePort, fragment: Fragment): void {
+  const local = new Set<string>();
+  for (const endpoint of allEndpoints(port).values()) if (endpoint.local) local.add(endpoint.address);
+  for (const address of local) fragment.elements.push({ set: 'hairpin', key: `${address} . ${address}` });
+}

@@ -1,0 +1,76 @@
+/** The table of this process: nobody else writes into it, and we write nowhere else. */
+export const tableName = 'naru-proxy';
+
+/** Element types. `typeof` because nft has no name for a random number's type in a concatenation. */
+const sets = {
+  'cluster-ips': 'set { type ipv4_addr; }',
+  hairpin: 'set { type ipv4_addr . ipv4_addr; }',
+  'service-ips': 'map { type ipv4_addr . inet_proto . inet_service : verdict; }',
+  'service-nodeports': 'map { type inet_proto . inet_service : verdict; }',
+  'no-endpoint-services': 'map { type ipv4_addr . inet_proto . inet_service : verdict; }',
+  'no-endpoint-nodeports': 'map { type inet_proto . inet_service : verdict; }',
+  endpoints: 'map { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }',
+  'nodeport-endpoints': 'map { typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }',
+} as const;
+
+/** Named after what they do; the hooks and priorities are upstream's (pkg/proxy/nftables). */
+const chains: Record<string, { hook?: string; rules: string[] }> = {
+  'reject-chain': { rules: ['reject'] },
+  'service-endpoints-check': { rules: ['ip daddr . meta l4proto . th dport vmap @no-endpoint-services'] },
+  'nodeport-endpoints-check': {
+    rules: ['fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @no-endpoint-nodeports'],
+  },
+  // After translation, so what is still addressed to a cluster IP asked for a port that the Service does not have.
+  'cluster-ips-check': { rules: ['ip daddr @cluster-ips reject'] },
+  services: {
+    rules: [
+      'ip daddr . meta l4proto . th dport vmap @service-ips',
+      'fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service-nodeports',
+    ],
+  },
+  'do-masquerade': { rules: ['meta mark set mark and 0xffffbfff', 'masquerade fully-random'] },
+  'filter-input': {
+    hook: 'filter hook input priority -110',
+    rules: ['ct state new jump nodeport-endpoints-check', 'ct state new jump service-endpoints-check'],
+  },
+  'filter-forward': {
+    hook: 'filter hook forward priority -110',
+    rules: ['ct state new jump service-endpoints-check', 'ct state new jump cluster-ips-check'],
+  },
+  'filter-output': {
+    hook: 'filter hook output priority -110',
+    rules: ['ct state new jump service-endpoints-check'],
+  },
+  'filter-output-post-dnat': {
+    hook: 'filter hook output priority -90',
+    rules: ['ct state new jump cluster-ips-check'],
+  },
+  'nat-prerouting': { hook: 'nat hook prerouting priority -100', rules: ['jump services'] },
+  'nat-output': { hook: 'nat hook output priority -100', rules: ['jump services'] },
+  'nat-postrouting': {
+    hook: 'nat hook postrouting priority 100',
+    rules: [
+      'meta mark and 0x4000 == 0x4000 goto do-masquerade',
+      'ct status dnat ip saddr . ip daddr @hairpin goto do-masquerade',
+    ],
+  },
+};
+
+export const setNames = Object.keys(sets);
+export const chainNames = Object.keys(chains);
+
+/** The commands that make the structure, or leave it as it is where it is there; rules are added, not replaced. */
+export function renderSkeleton(table = tableName): string[] {
+  const lines = [`add table ip ${table} { comment "rules of kube-proxy"; }`];
+  for (const [name, text] of Object.entries(sets)) {
+    const [kind, ...body] = text.split(' ');
+    lines.push(`add ${kind} ip ${table} ${name} ${body.join(' ')}`);
+  }
+  for (const [name, { hook }] of Object.entries(chains)) {
+    lines.push(`add chain ip ${table} ${name}${hook ? ` { type ${hook}; }` : ''}`);
+  }
+  for (const [name, { rules }] of Object.entries(chains)) {
+    for (const rule of rules) lines.push(`add rule ip ${table} ${name} ${rule}`);
+  }
+  return lines;
+}

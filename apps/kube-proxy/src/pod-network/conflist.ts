@@ -1,0 +1,62 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+
+/** The name sorts before most: runtimes take the first list of the folder. */
+export const conflistName = '10-naru.conflist';
+const loopbackName = '99-loopback.conf';
+
+export interface ConflistOptions {
+  podCidr: string;
+  mtu: number;
+  /** Where host-local keeps which addresses are taken; must not outlive the node's pods. */
+  ipamDir: string;
+}
+
+/**
+ * The CNI network of this node's pods. `ptp` gives each pod a link of its own to the node and no bridge: Services work for
+ * all cases without a bridge's sysctls. Masquerade is not its business: it would hide pods from each other.
+ */
+export function renderConflist({ podCidr, mtu, ipamDir }: ConflistOptions): string {
+  const list = {
+    cniVersion: '1.0.0',
+    name: 'naru',
+    plugins: [
+      {
+        type: 'ptp',
+        mtu,
+        ipMasq: false,
+        ipam: {
+          type: 'host-local',
+          ranges: [[{ subnet: podCidr }]],
+          routes: [{ dst: '0.0.0.0/0' }],
+          dataDir: ipamDir,
+        },
+      },
+      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+    ],
+  };
+  return `${JSON.stringify(list, null, 2)}\n`;
+}
+
+const loopback = `${JSON.stringify({ cniVersion: '1.0.0', name: 'lo', type: 'loopback' }, null, 2)}\n`;
+
+/** Writes the configuration whole or not at all, and not at all when it is there already. */
+export async function writeConflist(confDir: string, options: ConflistOptions): Promise<void> {
+  await fs.mkdir(confDir, { recursive: true });
+  await fs.mkdir(options.ipamDir, { recursive: true });
+  await replaceFile(path.join(confDir, loopbackName), loopback);
+  await replaceFile(path.join(confDir, conflistName), renderConflist(options));
+}
+
+export async function removeConflist(confDir: string): Promise<void> {
+  for (const name of [conflistName, loopbackName]) await fs.rm(path.join(confDir, name), { force: true });
+}
+
+async function replaceFile(file: string, text: string): Promise<void> {
+  const present = await fs.readFile(file, 'utf8').catch(() => undefined);
+  if (present === text) return;
+  // Hidden and without a known ending, so that no runtime takes it for a configuration.
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
+  await fs.writeFile(temporary, text);
+  await fs.rename(temporary, file);
+}

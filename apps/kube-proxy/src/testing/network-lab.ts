@@ -1,0 +1,177 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { eventually } from '@naru/testing';
+import { commandRunner, type CommandRunner } from '../command';
+
+const cniBinDir = '/usr/lib/cni';
+
+/** A network namespace that the lab made. */
+export interface Place {
+  namespace: string;
+  ip: string;
+  run: CommandRunner;
+}
+
+export interface LabNode extends Place {
+  name: string;
+  /** This node's own files: its CNI configuration and state. */
+  dir: string;
+}
+
+interface CniPlugin {
+  type: string;
+  [key: string]: unknown;
+}
+
+/**
+ * Nodes and pods as network namespaces, joined by a bridge in a namespace of its own: nothing of it is in the machine's
+ * own network, and `close` removes it all.
+ */
+export class NetworkLab {
+  readonly nodes: LabNode[] = [];
+  readonly dir = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-kube-proxy-'));
+  private readonly id = `nkp${randomBytes(3).toString('hex')}`;
+  private readonly host = commandRunner();
+  private readonly namespaces: string[] = [];
+  private readonly servers: ChildProcess[] = [];
+  private pods = 0;
+
+  /** `count` nodes 192.168.77.11, .12, ... and a host outside, 192.168.77.1, which is also their default gateway. */
+  static async create(count: number): Promise<NetworkLab> {
+    const lab = new NetworkLab();
+    const fabric = await lab.makeNamespace('fabric');
+    await fabric(
+      'ip',
+      ['-batch', '-'],
+      'link add br0 type bridge\nlink set br0 up\naddr add 192.168.77.1/24 dev br0\n',
+    );
+    for (let index = 1; index <= count; index++) {
+      const ip = `192.168.77.${10 + index}`;
+      const name = `node-${index}`;
+      const run = await lab.makeNamespace(name);
+      const namespace = `${lab.id}-${name}`;
+      await fabric(
+        'ip',
+        ['-batch', '-'],
+        `link add v${index} type veth peer name eth0 netns ${namespace}\nlink set v${index} master br0 up\n`,
+      );
+      await run(
+        'ip',
+        ['-batch', '-'],
+        `addr add ${ip}/24 dev eth0\nlink set eth0 up\nroute add default via 192.168.77.1\n`,
+      );
+      const dir = path.join(lab.dir, name);
+      fs.mkdirSync(path.join(dir, 'net.d'), { recursive: true });
+      lab.nodes.push({ namespace, ip, run, name, dir });
+    }
+    return lab;
+  }
+
+  node(index: number): LabNode {
+    const node = this.nodes[index - 1];
+    if (!node) throw new Error(`the lab has no node ${index}`);
+    return node;
+  }
+
+  /** The host outside the cluster. */
+  get outside(): Place {
+    const namespace = `${this.id}-fabric`;
+    return { namespace, ip: '192.168.77.1', run: this.inside(namespace) };
+  }
+
+  /** A pod wired by the plugins of the node's configuration list, as a runtime would. */
+  async addPod(node: LabNode): Promise<Place> {
+    const name = `pod-${++this.pods}`;
+    const run = await this.makeNamespace(name);
+    const namespace = `${this.id}-${name}`;
+    const { plugins, ...list } = JSON.parse(
+      fs.readFileSync(path.join(node.dir, 'net.d', '10-naru.conflist'), 'utf8'),
+    ) as {
+      plugins: CniPlugin[];
+    };
+    let prevResult: unknown;
+    for (const plugin of plugins) {
+      const env = [
+        'CNI_COMMAND=ADD',
+        `CNI_CONTAINERID=${namespace}`,
+        `CNI_NETNS=/run/netns/${namespace}`,
+        'CNI_IFNAME=eth0',
+        `CNI_PATH=${cniBinDir}`,
+      ];
+      const config = { ...list, ...plugin, ...(prevResult ? { prevResult } : {}) };
+      const answer = await node.run('env', [...env, path.join(cniBinDir, plugin.type)], JSON.stringify(config));
+      prevResult = JSON.parse(answer);
+    }
+    const { ips } = prevResult as { ips: { address: string }[] };
+    return { namespace, ip: ips[0]?.address.split('/')[0] ?? '', run };
+  }
+
+  /** Answers every TCP connection and UDP datagram with `NAME CLIENT_ADDRESS`. */
+  async serve(place: Place, port: number, name: string): Promise<void> {
+    const answer = `SYSTEM:echo ${name} $SOCAT_PEERADDR`;
+    for (const listen of [`TCP4-LISTEN:${port},fork,reuseaddr`, `UDP4-RECVFROM:${port},fork,reuseaddr`]) {
+      const args = ['netns', 'exec', place.namespace, 'socat', listen, answer];
+      this.servers.push(spawn('ip', args, { stdio: 'ignore' }));
+    }
+    await eventually(async () => {
+      const listening = (await place.run('ss', ['-Hlntu'])).split('\n').filter(line => line.includes(`:${port} `));
+      if (listening.length < 2) throw new Error(`nobody listens on ${place.namespace} ${port}`);
+    });
+  }
+
+  /** Connects and answers who served and from which address it thought that we came. Fails when refused or lost. */
+  async ask(
+    from: Place,
+    ip: string,
+    port: number,
+    options: { protocol?: 'tcp' | 'udp'; sourcePort?: number } = {},
+  ): Promise<{ name: string; client: string }> {
+    const { protocol = 'tcp', sourcePort } = options;
+    const source = sourcePort === undefined ? '' : `,sourceport=${sourcePort},reuseaddr`;
+    const to = protocol === 'tcp' ? `TCP4:${ip}:${port},connect-timeout=1` : `UDP4:${ip}:${port}${source}`;
+    // Half-closing our side must not end the wait for the answer: -t bounds that wait.
+    const text = await from.run('timeout', ['3', 'socat', '-t1', '-T1', '-', to], 'who\n');
+    const [name, client] = text.trim().split(' ');
+    if (!name || !client) throw new Error(`no answer from ${ip}:${port}`);
+    return { name, client };
+  }
+
+  /** Asks `times` times and answers the names that were heard, sorted. */
+  async names(from: Place, ip: string, port: number, times = 20): Promise<string[]> {
+    const answers = await Promise.all(Array.from({ length: times }, () => this.ask(from, ip, port)));
+    return [...new Set(answers.map(answer => answer.name))].sort();
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.servers) server.kill('SIGKILL');
+    for (const namespace of this.namespaces.reverse()) {
+      // The listeners' children live in there; the namespace would outlive its name with them.
+      const pids = await this.host('ip', ['netns', 'pids', namespace]).catch(() => '');
+      for (const pid of pids.split('\n').filter(Boolean)) {
+        try {
+          process.kill(Number(pid), 'SIGKILL');
+        } catch {
+          // It has ended by itself.
+        }
+      }
+      await this.host('ip', ['netns', 'delete', namespace]);
+    }
+    fs.rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private async makeNamespace(name: string): Promise<CommandRunner> {
+    const namespace = `${this.id}-${name}`;
+    await this.host('ip', ['netns', 'add', namespace]);
+    this.namespaces.push(namespace);
+    const run = this.inside(namespace);
+    await run('ip', ['link', 'set', 'lo', 'up']);
+    return run;
+  }
+
+  private inside(namespace: string): CommandRunner {
+    return commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 20_000 });
+  }
+}

@@ -1,0 +1,140 @@
+import { silentLogger, systemClock } from '@naru/foundation';
+import { eventually } from '@naru/testing';
+import path from 'node:path';
+import type { Endpoint, PortChange, ServicePort } from '../desired/service-port';
+import { samePort } from '../desired/service-port';
+import type { ProxyMode } from '../modes/mode';
+import { PodNetwork, type BackendName } from '../pod-network/pod-network';
+import { NetworkLab, type LabNode, type Place } from './network-lab';
+import { aPort } from './ports';
+
+export const clusterCidr = '10.244.0.0/16';
+
+/**
+ * Nodes with a pod network and pods on them; the rules of a mode are those of node 1, which has the pods 0 and 1. The
+ * others are on node 2. All pods serve port 8080.
+ */
+export interface TestCluster {
+  lab: NetworkLab;
+  pods: Place[];
+  networks: PodNetwork[];
+  /** Makes the rules say `ports`, by the differences to what they said before. */
+  sync(ports: ServicePort[]): Promise<void>;
+  syncFull(): Promise<void>;
+  /** As if the process had ended and come again. */
+  restart(): void;
+  cleanup(): Promise<void>;
+  /** Everything in the kernel that is a mode's, as text. */
+  ownRules(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export function nodeObject(node: LabNode, index: number): Parameters<PodNetwork['setNode']>[0] {
+  return {
+    metadata: { name: node.name },
+    spec: { podCIDR: `10.244.${index}.0/24` },
+    status: { addresses: [{ type: 'InternalIP', address: node.ip }] },
+  };
+}
+
+export function startPodNetwork(lab: NetworkLab, node: LabNode, backend: BackendName, mode: ProxyMode): PodNetwork {
+  const network = new PodNetwork({
+    config: {
+      backend,
+      mode: mode.name,
+      nodeName: node.name,
+      nodeIp: node.ip,
+      clusterCidr,
+      cniConfDir: path.join(node.dir, 'net.d'),
+      cniStateDir: path.join(node.dir, 'cni'),
+      vxlan: { id: 1, port: 8472 },
+    },
+    run: node.run,
+    clock: systemClock,
+    logger: silentLogger,
+    fullSyncPeriodMs: 3_600_000,
+  });
+  lab.nodes.forEach((other, at) => network.setNode(nodeObject(other, at + 1)));
+  network.start();
+  return network;
+}
+
+export async function setUpCluster(
+  mode: ProxyMode,
+  { nodes, backend }: { nodes: number; backend: BackendName },
+): Promise<TestCluster> {
+  const lab = await NetworkLab.create(nodes);
+  const networks = lab.nodes.map(node => startPodNetwork(lab, node, backend, mode));
+  for (const network of networks) await eventually(() => network.checkReady());
+  const pods: Place[] = [];
+  for (const at of [1, 1, 2]) {
+    const pod = await lab.addPod(lab.node(at));
+    await lab.serve(pod, 8080, `pod-${pods.length}`);
+    pods.push(pod);
+  }
+  const build = () => mode.build({ run: lab.node(1).run, config: { clusterCidr } });
+  let rules = build();
+  let known: Map<string, ServicePort> | undefined;
+  return {
+    lab,
+    pods,
+    networks,
+    async sync(ports) {
+      const wanted = new Map(ports.map(port => [port.name, port]));
+      if (!known) await rules.sync({ full: true, ports: () => ports });
+      else await rules.sync({ full: false, changes: differences(known, wanted) });
+      known = wanted;
+    },
+    async syncFull() {
+      await rules.sync({ full: true, ports: () => known?.values() ?? [] });
+    },
+    restart() {
+      rules = build();
+      known = undefined;
+    },
+    async cleanup() {
+      await rules.cleanup();
+      known = undefined;
+    },
+    ownRules: () => ownRules(lab.node(1)),
+    async close() {
+      await Promise.all(networks.map(network => network.stop()));
+      await lab.close();
+    },
+  };
+}
+
+function differences(before: Map<string, ServicePort>, after: Map<string, ServicePort>): PortChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap(name => {
+    const change = { before: before.get(name), after: after.get(name) };
+    const same = change.before && change.after && samePort(change.before, change.after);
+    return same ? [] : [change];
+  });
+}
+
+/** Sorted, because the order of independent rules and elements may differ between ways to the same state. */
+async function ownRules({ run }: LabNode): Promise<string> {
+  const saved = (await run('iptables-save', [])).split('\n').filter(line => line.includes('KUBE-'));
+  const tables = await run('nft', ['list', 'tables', 'ip']);
+  const table = tables.includes('ip naru-proxy\n') ? await run('nft', ['list', 'table', 'ip', 'naru-proxy']) : '';
+  // The clients that stick to an endpoint come and go by themselves.
+  const words = table.split(/,|\n/).map(line => line.replace(/^\s*(elements = \{ )?|[\s}]*$/g, ''));
+  return [...saved.map(line => line.replace(/\[\d+:\d+\]/, '')), ...words.filter(line => !line.includes('expires'))]
+    .filter(Boolean)
+    .sort()
+    .join('\n');
+}
+
+/** Pods by index as endpoints, as seen from a node of the lab. */
+export function endpointsOfPods({ pods }: TestCluster, seenFrom: number, indices = [0, 1, 2]): Endpoint[] {
+  return indices.map(index => ({
+    address: pods[index]?.ip ?? '',
+    port: 8080,
+    local: (index < 2 ? 1 : 2) === seenFrom,
+  }));
+}
+
+/** A port that all pods serve, as node 1 sees it. */
+export function forwardedPort(cluster: TestCluster, overrides: Partial<ServicePort>): ServicePort {
+  return aPort({ clusterEndpoints: endpointsOfPods(cluster, 1), ...overrides });
+}
