@@ -41,8 +41,6 @@ max_payload: 8388608
 # A reader that does not keep up is cut off, and lists again.
 max_pending: 67108864
 write_deadline: "5s"
-lame_duck_grace_period: "0s"
-lame_duck_duration: "1s"
 logtime: true
 jetstream {
   store_dir: ${JSON.stringify(storeDir)}
