@@ -1,0 +1,34 @@
+/** The settings of the controllers, from flags; the defaults are Naru's. */
+export interface ControllerConfig {
+  /** Pod addresses of the cluster, "10.244.0.0/16". */
+  clusterCidr: string;
+  nodeCidrMaskSize: number;
+  allocateNodeCidrs: boolean;
+  /** How long a node may be silent before it counts as unreachable; a longer lease duration of the node counts instead. */
+  nodeMonitorGraceMs: number;
+  /** Nodes per second whose pods are evicted, in a healthy zone and in a large one that is mostly unhealthy. */
+  nodeEvictionRate: number;
+  secondaryNodeEvictionRate: number;
+  largeClusterSize: number;
+  unhealthyZoneThreshold: number;
+  /** Finished pods that are kept. */
+  terminatedPodGcThreshold: number;
+  /** How long a pod of a node that does not exist is left alone. */
+  orphanedPodGraceMs: number;
+  /** PEM for kube-root-ca.crt; empty: not published. */
+  rootCa: string;
+}
+
+export const defaultConfig: ControllerConfig = {
+  clusterCidr: '10.244.0.0/16',
+  nodeCidrMaskSize: 24,
+  allocateNodeCidrs: true,
+  nodeMonitorGraceMs: 8_000,
+  nodeEvictionRate: 0.1,
+  secondaryNodeEvictionRate: 0.01,
+  largeClusterSize: 50,
+  unhealthyZoneThreshold: 0.55,
+  terminatedPodGcThreshold: 12_500,
+  orphanedPodGraceMs: 5_000,
+  rootCa: '',
+};

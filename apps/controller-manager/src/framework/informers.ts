@@ -1,0 +1,69 @@
+import type { KubeObject, ResourceType, Stored } from '@naru/api';
+import type { Informer, InformerOptions, Lister } from '@naru/client';
+import { controllerOf } from './owner';
+
+export interface InformerSource {
+  informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T>;
+}
+
+const keyOf = (type: ResourceType): string => `${type.group}/${type.resource}`;
+
+/** managedFields are often the larger part of an object, and no controller reads them. */
+function withoutManagedFields<T extends KubeObject>(object: Stored<T>): Stored<T> {
+  delete object.metadata.managedFields;
+  return object;
+}
+
+function metadataOnly<T extends KubeObject>(object: Stored<T>): Stored<T> {
+  const { name, namespace, uid, resourceVersion, ownerReferences, finalizers, deletionTimestamp } = object.metadata;
+  const metadata = { name, namespace, uid, resourceVersion, ownerReferences, finalizers, deletionTimestamp };
+  return { apiVersion: object.apiVersion, kind: object.kind, metadata } as unknown as Stored<T>;
+}
+
+/** The value of the index `owner` under which objects without a controller are found. */
+export function orphansOf(namespace: string | undefined): string {
+  return `orphans/${namespace ?? ''}`;
+}
+
+/**
+ * One informer per resource for all controllers of the process. Every one has the index `owner` (uid of the controlling
+ * owner, or `orphansOf(namespace)`), those of pods also `node`.
+ */
+export class ClusterInformers {
+  private readonly informers = new Map<string, { informer: Informer<never>; full: boolean }>();
+
+  constructor(private readonly source: InformerSource) {}
+
+  get<T extends KubeObject>(type: ResourceType<T>): Informer<T> {
+    const known = this.informers.get(keyOf(type));
+    if (known && !known.full) throw new Error(`${type.resource} are kept without their contents: ask for them earlier`);
+    return (known?.informer as Informer<T> | undefined) ?? this.make(type, true);
+  }
+
+  lister<T extends KubeObject>(type: ResourceType<T>): Lister<T> {
+    return this.get(type).lister;
+  }
+
+  /** An informer of which only metadata is used: a new one keeps nothing else. Ask after everyone who needs more. */
+  metadata(type: ResourceType): Informer<KubeObject> {
+    return (this.informers.get(keyOf(type))?.informer as Informer<KubeObject> | undefined) ?? this.make(type, false);
+  }
+
+  private make<T extends KubeObject>(type: ResourceType<T>, full: boolean): Informer<T> {
+    const informer = this.source.informer<T>({
+      type,
+      indexers: {
+        ...(full ? { owner: object => [controllerOf(object)?.uid ?? orphansOf(object.metadata.namespace)] } : {}),
+        ...(type.resource === 'pods' ? { node: object => nodeNameOf(object) } : {}),
+      },
+      transform: full ? withoutManagedFields : metadataOnly,
+    });
+    this.informers.set(keyOf(type), { informer: informer as unknown as Informer<never>, full });
+    return informer;
+  }
+}
+
+function nodeNameOf(pod: KubeObject): string[] {
+  const { nodeName } = (pod as { spec?: { nodeName?: string } }).spec ?? {};
+  return nodeName ? [nodeName] : [];
+}
