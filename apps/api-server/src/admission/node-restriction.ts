@@ -1,0 +1,42 @@
+import { nodes, pods, serviceAccounts, type Pod } from '@naru/api';
+import { nodeOf } from '../auth/node-authorizer';
+import { forbidden } from '../objects/failures';
+import { decodeBytes } from '../storage/codec';
+import type { AdmissionPlugin } from './plugin';
+
+const mirrorAnnotation = 'kubernetes.io/config.mirror';
+
+/** What the authorizer cannot see: a node creates only its own Node, mirror pods on itself, and tokens bound to its pods. */
+export const nodeRestriction: AdmissionPlugin = {
+  name: 'NodeRestriction',
+  handles: ({ user, operation }) => nodeOf(user) !== undefined && operation === 'create',
+  validate(request, { storage, scheme }) {
+    const node = nodeOf(request.user)!;
+    const { definition, object, name, namespace, subresource } = request;
+    if (definition.type.group !== '') return;
+    if (definition.type.resource === nodes.resource && name !== node)
+      throw forbidden(nodes, name, `node "${node}" is not allowed to modify node "${name}"`);
+    if (definition.type.resource === pods.resource && subresource === '') {
+      const pod = object as Pod;
+      if (pod.metadata?.annotations?.[mirrorAnnotation] === undefined)
+        throw forbidden(
+          pods,
+          name,
+          `pod does not have "${mirrorAnnotation}" annotation, node "${node}" can only create mirror pods`,
+        );
+      if (pod.spec?.nodeName !== node)
+        throw forbidden(pods, name, `node "${node}" can only create pods with spec.nodeName set to itself`);
+    }
+    if (definition.type.resource === serviceAccounts.resource && subresource === 'token') {
+      const bound = (object as { spec?: { boundObjectRef?: { kind?: string; name?: string; uid?: string } } }).spec
+        ?.boundObjectRef;
+      const entry =
+        bound?.kind === 'Pod'
+          ? storage.cache(scheme.byResource('', 'v1', 'pods')!).get(namespace, bound.name ?? '')
+          : undefined;
+      const pod = entry && decodeBytes<Pod>(entry.bytes);
+      if (!pod || pod.spec?.nodeName !== node)
+        throw forbidden(serviceAccounts, name, `node requested token not bound to a pod scheduled on node "${node}"`);
+    }
+  },
+};

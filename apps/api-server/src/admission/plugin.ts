@@ -1,0 +1,61 @@
+import type { Logger } from '@naru/foundation';
+import type { AnyDefinition, KubeObject, Scheme } from '@naru/api';
+import type { UserInfo } from '../objects/request';
+import type { Storage } from '../storage/storage';
+
+export type AdmissionOperation = 'create' | 'update' | 'delete' | 'connect';
+
+export interface AdmissionRequest {
+  definition: AnyDefinition;
+  operation: AdmissionOperation;
+  namespace: string;
+  /** "" while generateName has not been resolved. */
+  name: string;
+  subresource: string;
+  /** May be changed by `admit` only. Absent for delete. */
+  object: KubeObject | undefined;
+  old: KubeObject | undefined;
+  user: UserInfo;
+  dryRun: boolean;
+  warnings: string[];
+}
+
+export interface AdmissionDeps {
+  storage: Storage;
+  scheme: Scheme;
+  logger: Logger;
+}
+
+/** One rule about what may be written. Refuses by throwing a StatusError. */
+export interface AdmissionPlugin {
+  name: string;
+  handles(request: AdmissionRequest): boolean;
+  /** Changes the object. */
+  admit?(request: AdmissionRequest, deps: AdmissionDeps): void | Promise<void>;
+  /** Sees the object as it will be stored. */
+  validate?(request: AdmissionRequest, deps: AdmissionDeps): void | Promise<void>;
+}
+
+/** Runs the plugins in the order of their list. */
+export class Admission {
+  constructor(
+    private readonly plugins: readonly AdmissionPlugin[],
+    private readonly deps: AdmissionDeps,
+  ) {}
+
+  async admit(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.plugins)
+      if (plugin.admit && plugin.handles(request)) {
+        const running = plugin.admit(request, this.deps);
+        if (running) await running;
+      }
+  }
+
+  async validate(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.plugins)
+      if (plugin.validate && plugin.handles(request)) {
+        const running = plugin.validate(request, this.deps);
+        if (running) await running;
+      }
+  }
+}

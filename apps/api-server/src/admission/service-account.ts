@@ -1,0 +1,68 @@
+import { pods, serviceAccounts, type Container, type Pod, type ServiceAccount } from '@naru/api';
+import { forbidden } from '../objects/failures';
+import { randomSuffix } from '@naru/api';
+import { decodeBytes } from '../storage/codec';
+import { isResource } from './is-resource';
+import type { AdmissionPlugin } from './plugin';
+
+const mountPath = '/var/run/secrets/kubernetes.io/serviceaccount';
+const mirrorAnnotation = 'kubernetes.io/config.mirror';
+/** Upstream's odd number: one hour and a margin, by which old clients are recognized. */
+const tokenSeconds = 3607;
+const fileMode = 0o644;
+
+/** Every pod runs under a service account, `default` if it names none, and gets its token mounted. */
+export const serviceAccount: AdmissionPlugin = {
+  name: 'ServiceAccount',
+  handles: request => request.operation === 'create' && isResource(request, pods),
+  admit(request, { storage, scheme }) {
+    const pod = request.object as Pod;
+    const { spec } = pod;
+    if (!spec || pod.metadata?.annotations?.[mirrorAnnotation] !== undefined) return;
+    spec.serviceAccountName ||= 'default';
+    const { serviceAccountName } = spec;
+    const entry = storage
+      .cache(scheme.byResource('', 'v1', serviceAccounts.resource)!)
+      .get(request.namespace, serviceAccountName);
+    if (!entry)
+      throw forbidden(
+        pods,
+        request.name,
+        `error looking up service account ${request.namespace}/${serviceAccountName}: serviceaccount "${serviceAccountName}" not found`,
+      );
+    (spec as { serviceAccount?: string }).serviceAccount = serviceAccountName;
+    const account = decodeBytes<ServiceAccount>(entry.bytes);
+    if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+      spec.imagePullSecrets = account.imagePullSecrets;
+    if ((spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) !== false) mountToken(spec);
+  },
+};
+
+function mountToken(spec: NonNullable<Pod['spec']>): void {
+  const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers];
+  const without = containers.filter(({ volumeMounts }) => !volumeMounts?.some(mount => mount.mountPath === mountPath));
+  if (without.length === 0) return;
+  const existing = spec.volumes?.find(volume => volume.name.startsWith('kube-api-access-'))?.name;
+  const name = existing ?? `kube-api-access-${randomSuffix()}`;
+  for (const container of without)
+    container.volumeMounts = [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath }];
+  if (existing) return;
+  spec.volumes = [
+    ...(spec.volumes ?? []),
+    {
+      name,
+      projected: {
+        defaultMode: fileMode,
+        sources: [
+          { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
+          { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+          {
+            downwardAPI: {
+              items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+            },
+          },
+        ],
+      },
+    },
+  ];
+}

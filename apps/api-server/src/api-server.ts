@@ -1,0 +1,229 @@
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { createMetrics, type Clock, type HealthCheck, type Logger } from '@naru/foundation';
+import { Scheme, definitions } from '@naru/api';
+import type { Authority } from '@naru/pki';
+import type { StoreDriver } from '@naru/store';
+import { Admission } from './admission/plugin';
+import { admissionPlugins } from './admission/plugins';
+import { Authenticator } from './auth/authenticator';
+import { Authorizer } from './auth/authorizer';
+import { NodeAuthorizer } from './auth/node-authorizer';
+import { privileged, publicHealth } from './auth/privileged';
+import { Rbac } from './auth/rbac';
+import { ServiceAccountTokens, serviceAccountIssuer } from './auth/service-account-tokens';
+import { Bootstrap } from './bootstrap/bootstrap';
+import { ObjectsDoor } from './grpc/objects-door';
+import { JoinRoutes } from './join/join-routes';
+import { KubeletConnector } from './kubelet/kubelet-connector';
+import { Pipeline } from './objects/pipeline';
+import type { UserInfo } from './objects/request';
+import { DiscoveryRoutes } from './rest/discovery-routes';
+import { HealthRoutes } from './rest/health-routes';
+import { RequestMetrics } from './rest/metrics';
+import { ResourceHandler } from './rest/resource-handler';
+import { sendJson, sendText } from './rest/respond';
+import { RestServer, type Connector, type Route } from './rest/rest-server';
+import { ReviewRoutes } from './rest/review-routes';
+import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
+import { Storage, type CommittedEvent } from './storage/storage';
+import { subresources } from './subresources/registry';
+import { versionInfo } from './version';
+
+export interface PemPair {
+  certificate: string;
+  key: string;
+}
+
+export interface ApiServerDeps {
+  logger: Logger;
+  clock: Clock;
+  store: StoreDriver;
+  ca: string;
+  authority: Authority;
+  serving: PemPair;
+  client: PemPair;
+  /** PEM. */
+  serviceAccountKey: string;
+  staticTokens: ReadonlyMap<string, UserInfo>;
+  joinSecrets(): Promise<readonly string[]>;
+  clusterInfo(): Promise<unknown>;
+  services: ServiceAddressOptions;
+  /** What pods and discovery are told. */
+  advertise: { address: string; port: number };
+  /** Told of every commit, in order; must not block. */
+  publish?(events: readonly CommittedEvent[]): void;
+  /** Further checks of /readyz. */
+  ready?: readonly HealthCheck[];
+}
+
+/** An api-server, built and not listening yet. */
+export class ApiServer {
+  private constructor(
+    readonly storage: Storage,
+    readonly pipeline: Pipeline,
+    private readonly rest: RestServer,
+    private readonly door: ObjectsDoor,
+    private readonly kubelets: KubeletConnector,
+    private readonly bootstrap: Bootstrap,
+  ) {}
+
+  static async build(deps: ApiServerDeps): Promise<ApiServer> {
+    const { logger, clock, store, ca } = deps;
+    const scheme = new Scheme(definitions);
+    const storage = new Storage(store, scheme);
+    await storage.start();
+    const cache = (group: string, resource: string) => storage.cache(scheme.byResource(group, 'v1', resource)!);
+    const rbacGroup = 'rbac.authorization.k8s.io';
+    const tokens = await ServiceAccountTokens.load(deps.serviceAccountKey);
+    const authenticator = new Authenticator({
+      clock,
+      staticTokens: deps.staticTokens,
+      serviceAccountTokens: tokens,
+      caches: {
+        serviceAccounts: cache('', 'serviceaccounts'),
+        pods: cache('', 'pods'),
+        nodes: cache('', 'nodes'),
+        secrets: cache('', 'secrets'),
+      },
+    });
+    const rbac = new Rbac({
+      roles: cache(rbacGroup, 'roles'),
+      clusterRoles: cache(rbacGroup, 'clusterroles'),
+      roleBindings: cache(rbacGroup, 'rolebindings'),
+      clusterRoleBindings: cache(rbacGroup, 'clusterrolebindings'),
+    });
+    const authorizer = new Authorizer([privileged, publicHealth, new NodeAuthorizer(cache('', 'pods')), rbac]);
+    const addresses = new ServiceAddresses(deps.services);
+    addresses.repair(cache('', 'services'), (service, value) =>
+      logger.error({ service, value }, 'service holds what another one holds'),
+    );
+    const pipeline = new Pipeline({
+      storage,
+      scheme,
+      admission: new Admission(admissionPlugins, { storage, scheme, logger }),
+      hooks: new Map([[addresses.resource, addresses]]),
+      clock,
+      logger,
+      authorizer,
+      subresources: new Map(subresources(tokens).map(subresource => [subresource.name, subresource])),
+    });
+    if (deps.publish) storage.onCommit(deps.publish);
+    const registry = createMetrics();
+    const metrics = new RequestMetrics(registry);
+    const resources = new ResourceHandler({
+      scheme,
+      pipeline,
+      clock,
+      onWatch: (resource, change) => metrics.watch(resource, change),
+    });
+    const kubelets = new KubeletConnector({ storage, scheme, authorizer, tls: { ...deps.client, ca } });
+    const reviews = new ReviewRoutes({ authenticator, authorizer, rbac });
+    const connector: Connector = {
+      handle: call => kubelets.handle(call) ?? reviews.handle(call),
+      upgrade: call => kubelets.upgrade(call),
+    };
+    let ready = false;
+    const health = new HealthRoutes({
+      live: [
+        { name: 'ping', check: () => undefined },
+        { name: 'store', check: () => storage.check() },
+      ],
+      ready: [
+        ...(deps.ready ?? []),
+        {
+          name: 'poststarthook/bootstrap',
+          check: () => {
+            if (!ready) throw new Error('not finished');
+          },
+        },
+      ],
+    });
+    const { address, port } = deps.advertise;
+    const discovery = new DiscoveryRoutes({ scheme, serverAddress: `${address}:${port}` });
+    const join = new JoinRoutes({
+      logger,
+      authority: deps.authority,
+      authenticator,
+      secrets: deps.joinSecrets,
+      clusterInfo: deps.clusterInfo,
+      storage,
+      scheme,
+      certificateUser: ({ request }) => {
+        const socket = request.socket as TLSSocket;
+        return socket.authorized ? authenticator.byCertificate(socket.getPeerCertificate()) : undefined;
+      },
+    });
+    const rest = new RestServer({
+      logger,
+      tls: { ...deps.serving, ca },
+      authenticator,
+      authorizer,
+      resources,
+      routes: [join, ...plainRoutes(health, discovery, registry, tokens)],
+      connector,
+      metrics,
+    });
+    const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
+    const bootstrap = new Bootstrap({ storage, scheme, clock, logger, addresses, advertise: deps.advertise });
+    const server = new ApiServer(storage, pipeline, rest, door, kubelets, bootstrap);
+    server.onReady = () => (ready = true);
+    return server;
+  }
+
+  private onReady: () => void = () => undefined;
+
+  /** Writes what every cluster has, then opens both doors. */
+  async listen(rest: string, grpc: string): Promise<{ rest: AddressInfo; grpcPort: number }> {
+    await this.bootstrap.run();
+    this.onReady();
+    const grpcPort = await this.door.listen(grpc);
+    return { rest: await this.rest.listen(rest), grpcPort };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.rest.close(), this.door.close()]);
+    this.kubelets.close();
+    await this.storage.close();
+  }
+}
+
+function plainRoutes(
+  health: HealthRoutes,
+  discovery: DiscoveryRoutes,
+  registry: ReturnType<typeof createMetrics>,
+  tokens: ServiceAccountTokens,
+): Route[] {
+  const answers: Record<string, () => Promise<unknown>> = {
+    '/version': () => Promise.resolve(versionInfo),
+    '/openid/v1/jwks': () => tokens.jwks(),
+    '/.well-known/openid-configuration': () =>
+      Promise.resolve({
+        issuer: serviceAccountIssuer,
+        jwks_uri: `${serviceAccountIssuer}/openid/v1/jwks`,
+        response_types_supported: ['id_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['ES256'],
+      }),
+    '/': () =>
+      Promise.resolve({
+        paths: ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
+      }),
+  };
+  return [
+    { handle: call => health.handle(call.path, call.query, call.response) },
+    { handle: call => discovery.handle(call.path, call.request, call.response) },
+    {
+      async handle({ path, request, response }) {
+        if (path === '/metrics') {
+          sendText(response, 200, await registry.metrics(), registry.contentType);
+          return true;
+        }
+        const answer = answers[path === '/' ? path : path.replace(/\/$/, '')];
+        if (!answer) return false;
+        await sendJson(request, response, 200, Buffer.from(JSON.stringify(await answer())));
+        return true;
+      },
+    },
+  ];
+}

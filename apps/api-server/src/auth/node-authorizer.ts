@@ -1,0 +1,137 @@
+import type { Pod } from '@naru/api';
+import type { UserInfo } from '../objects/request';
+import { decodeBytes } from '../storage/codec';
+import type { Entry } from '../storage/entry';
+import type { WatchCache } from '../storage/watch-cache';
+import type { Attributes, AuthorizationRule } from './authorizer';
+
+const nodesGroup = 'system:nodes';
+const nodePrefix = 'system:node:';
+const leaseNamespace = 'kube-node-lease';
+const read = new Set(['get', 'list', 'watch']);
+const write = new Set(['update', 'patch', 'delete']);
+
+/** What every node may read in full: names and addresses, nothing confidential. */
+const readable = new Set([
+  '/nodes',
+  '/services',
+  '/pods',
+  'node.k8s.io/runtimeclasses',
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/csinodes',
+  'storage.k8s.io/volumeattachments',
+]);
+/** What a node may read object by object, when a pod of its own refers to it. */
+const referenced = new Set(['secrets', 'configmaps', 'serviceaccounts', 'persistentvolumeclaims']);
+const creatable = new Set([
+  '/events',
+  'events.k8s.io/events',
+  'authentication.k8s.io/tokenreviews',
+  'authorization.k8s.io/subjectaccessreviews',
+  'certificates.k8s.io/certificatesigningrequests',
+]);
+
+/** The node that a user is, if it is one. */
+export function nodeOf(user: UserInfo): string | undefined {
+  if (!user.groups.includes(nodesGroup) || !user.username.startsWith(nodePrefix)) return undefined;
+  return user.username.slice(nodePrefix.length);
+}
+
+/** A node may write itself, its lease and its pods, and read what its pods refer to. */
+export class NodeAuthorizer implements AuthorizationRule {
+  readonly name = 'Node';
+  private readonly references = new WeakMap<Entry, ReadonlySet<string>>();
+
+  constructor(private readonly pods: WatchCache) {}
+
+  allows(attributes: Attributes): boolean | undefined {
+    const node = nodeOf(attributes.user);
+    if (node === undefined || attributes.path !== undefined) return undefined;
+    return this.allowsNode(node, attributes) ? true : undefined;
+  }
+
+  reason({ user, resource }: Attributes): string | undefined {
+    if (nodeOf(user) === undefined || !referenced.has(resource)) return undefined;
+    return `no relationship found between node '${nodeOf(user)}' and this object`;
+  }
+
+  private allowsNode(node: string, attributes: Attributes): boolean {
+    const { verb, group, resource, subresource, name, namespace } = attributes;
+    const id = `${group}/${resource}`;
+    if (subresource === '' && read.has(verb) && readable.has(id)) return true;
+    if (creatable.has(id))
+      return subresource === '' && (verb === 'create' || verb === 'patch' || verb === 'update' || verb === 'get');
+    switch (id) {
+      case '/nodes':
+        if (verb === 'create') return subresource === '';
+        return name === node && (subresource === '' || subresource === 'status') && (write.has(verb) || verb === 'get');
+      case '/pods':
+        return this.mayWritePod(node, attributes);
+      case 'coordination.k8s.io/leases':
+        return namespace === leaseNamespace && (verb === 'create' || name === node);
+      case '/serviceaccounts':
+        if (subresource === 'token') return verb === 'create' && this.refersTo(node, resource, namespace, name);
+        break;
+      case '/persistentvolumes':
+        return verb === 'get' && subresource === '';
+    }
+    if (group !== '' || subresource !== '' || verb !== 'get' || !referenced.has(resource)) return false;
+    return this.refersTo(node, resource, namespace, name);
+  }
+
+  private mayWritePod(node: string, { verb, subresource, namespace, name }: Attributes): boolean {
+    if (verb === 'create' && subresource === '') return true; // mirror pods; NodeRestriction looks at the object
+    const own = this.pods.get(namespace, name)?.fields['spec.nodeName'] === node;
+    if (subresource === 'status') return own && (verb === 'update' || verb === 'patch' || verb === 'get');
+    if (subresource === 'eviction') return own && verb === 'create';
+    return own && subresource === '' && verb === 'delete';
+  }
+
+  private refersTo(node: string, resource: string, namespace: string, name: string): boolean {
+    const wanted = `${resource}/${name}`;
+    return this.pods
+      .podsOfNode(node)
+      .some(entry => entry.namespace === namespace && this.referencesOf(entry).has(wanted));
+  }
+
+  private referencesOf(entry: Entry): ReadonlySet<string> {
+    let found = this.references.get(entry);
+    if (!found) this.references.set(entry, (found = podReferences(decodeBytes<Pod>(entry.bytes))));
+    return found;
+  }
+}
+
+/** `secrets/NAME`, `configmaps/NAME`, ... that a pod's spec names, in the pod's namespace. */
+export function podReferences(pod: Pod): ReadonlySet<string> {
+  const found = new Set<string>();
+  const add = (resource: string, name: string | undefined): void => {
+    if (name) found.add(`${resource}/${name}`);
+  };
+  const { spec } = pod;
+  add('serviceaccounts', spec?.serviceAccountName);
+  for (const secret of spec?.imagePullSecrets ?? []) add('secrets', secret.name);
+  for (const container of [
+    ...(spec?.initContainers ?? []),
+    ...(spec?.containers ?? []),
+    ...(spec?.ephemeralContainers ?? []),
+  ]) {
+    for (const source of container.envFrom ?? []) {
+      add('configmaps', source.configMapRef?.name);
+      add('secrets', source.secretRef?.name);
+    }
+    for (const { valueFrom } of container.env ?? []) {
+      add('configmaps', valueFrom?.configMapKeyRef?.name);
+      add('secrets', valueFrom?.secretKeyRef?.name);
+    }
+  }
+  for (const volume of spec?.volumes ?? []) {
+    add('configmaps', volume.configMap?.name);
+    add('secrets', volume.secret?.secretName);
+    add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName);
+    for (const source of volume.projected?.sources ?? []) {
+      add('configmaps', source.configMap?.name);
+      add('secrets', source.secret?.name);
+    }
+  }
+  return found;
+}

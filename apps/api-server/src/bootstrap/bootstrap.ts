@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+import { formatTime, type Clock, type Logger } from '@naru/foundation';
+import type {
+  AnyDefinition,
+  Endpoints,
+  EndpointSlice,
+  KubeObject,
+  Namespace,
+  PriorityClass,
+  Scheme,
+  Service,
+} from '@naru/api';
+import type { ServiceAddresses } from '../services/service-addresses';
+import { decodeBytes } from '../storage/codec';
+import type { Storage } from '../storage/storage';
+import { bootstrapClusterRoleBindings, bootstrapClusterRoles } from './policy';
+
+export interface BootstrapDeps {
+  storage: Storage;
+  scheme: Scheme;
+  clock: Clock;
+  logger: Logger;
+  addresses: ServiceAddresses;
+  /** Where the api-server is reached: IP and port. */
+  advertise: { address: string; port: number };
+}
+
+const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+const autoupdate = 'rbac.authorization.kubernetes.io/autoupdate';
+
+const priorityClasses: PriorityClass[] = [
+  [
+    'system-cluster-critical',
+    2000000000,
+    'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  ] as const,
+  [
+    'system-node-critical',
+    2000001000,
+    'Used for system critical pods that must not be moved from their current node.',
+  ] as const,
+].map(([name, value, description]) => ({
+  apiVersion: 'scheduling.k8s.io/v1',
+  kind: 'PriorityClass',
+  metadata: { name },
+  value,
+  description,
+  preemptionPolicy: 'PreemptLowerPriority',
+}));
+
+/** Writes what every cluster has: namespaces, roles, priority classes and the Service `kubernetes`. */
+export class Bootstrap {
+  constructor(private readonly deps: BootstrapDeps) {}
+
+  /** Idempotent: run at each start. */
+  async run(): Promise<void> {
+    for (const name of systemNamespaces) await this.ensure('', 'namespaces', namespace(name));
+    for (const role of bootstrapClusterRoles)
+      await this.ensure('rbac.authorization.k8s.io', 'clusterroles', role, (current, wanted) =>
+        keepsRules(current, wanted, 'rules'),
+      );
+    for (const binding of bootstrapClusterRoleBindings)
+      await this.ensure('rbac.authorization.k8s.io', 'clusterrolebindings', binding, (current, wanted) =>
+        keepsRules(current, wanted, 'subjects'),
+      );
+    for (const priority of priorityClasses) await this.ensure('scheduling.k8s.io', 'priorityclasses', priority);
+    await this.kubernetesService();
+  }
+
+  private async kubernetesService(): Promise<void> {
+    const { addresses, advertise } = this.deps;
+    const labels = { component: 'apiserver', provider: 'kubernetes' };
+    const service: Service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'kubernetes', namespace: 'default', labels },
+      spec: {
+        clusterIP: addresses.apiServerAddress,
+        clusterIPs: [addresses.apiServerAddress],
+        internalTrafficPolicy: 'Cluster',
+        ipFamilies: ['IPv4'],
+        ipFamilyPolicy: 'SingleStack',
+        ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise.port }],
+        sessionAffinity: 'None',
+        type: 'ClusterIP',
+      },
+      status: { loadBalancer: {} },
+    };
+    await this.ensure('', 'services', service, (current, wanted) => {
+      const { ports } = (current as Service).spec ?? {};
+      const same = JSON.stringify(ports) === JSON.stringify((wanted as Service).spec?.ports);
+      return same
+        ? undefined
+        : { ...current, spec: { ...(current as Service).spec, ports: (wanted as Service).spec?.ports } };
+    });
+    const endpoints: Endpoints = {
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: {
+        name: 'kubernetes',
+        namespace: 'default',
+        labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
+      },
+      subsets: [
+        { addresses: [{ ip: advertise.address }], ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }] },
+      ],
+    };
+    await this.ensure('', 'endpoints', endpoints, (current, wanted) => replaceFields(current, wanted, ['subsets']));
+    const slice: EndpointSlice = {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [advertise.address], conditions: { ready: true } }],
+      ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }],
+    };
+    await this.ensure('discovery.k8s.io', 'endpointslices', slice, (current, wanted) =>
+      replaceFields(current, wanted, ['endpoints', 'ports', 'addressType']),
+    );
+  }
+
+  /** Creates the object if it is missing; otherwise `repair` says what it should be (undefined: as it is). */
+  private async ensure(
+    group: string,
+    resource: string,
+    object: KubeObject,
+    repair?: (current: KubeObject, wanted: KubeObject) => KubeObject | undefined,
+  ): Promise<void> {
+    const { storage, scheme, clock, logger } = this.deps;
+    const definition: AnyDefinition | undefined = scheme.byResource(group, 'v1', resource);
+    if (!definition) return;
+    const { name = '', namespace = '' } = object.metadata ?? {};
+    for (;;) {
+      const entry = storage.cache(definition).get(namespace, name);
+      const current = entry && decodeBytes(entry.bytes);
+      const next = current
+        ? repair?.(current, object)
+        : {
+            ...object,
+            metadata: { ...object.metadata, uid: randomUUID(), creationTimestamp: formatTime(clock.now()) },
+          };
+      if (!next) return;
+      const write = { definition, namespace, name, object: next, expected: entry?.revision ?? 0 };
+      if (await storage.commit(write)) {
+        logger.debug({ resource, namespace, name }, 'bootstrap object written');
+        return;
+      }
+    }
+  }
+}
+
+function namespace(name: string): Namespace {
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name, labels: { 'kubernetes.io/metadata.name': name } },
+    spec: { finalizers: ['kubernetes'] },
+    status: { phase: 'Active' },
+  };
+}
+
+function replaceFields(current: KubeObject, wanted: KubeObject, fields: string[]): KubeObject | undefined {
+  const before = current as Record<string, unknown>;
+  const after = wanted as Record<string, unknown>;
+  if (fields.every(field => JSON.stringify(before[field]) === JSON.stringify(after[field]))) return undefined;
+  return { ...current, ...Object.fromEntries(fields.map(field => [field, after[field]])) };
+}
+
+/** Adds what is missing; what an administrator has added stays. Annotated `autoupdate: "false"`, it is theirs. */
+function keepsRules(current: KubeObject, wanted: KubeObject, field: 'rules' | 'subjects'): KubeObject | undefined {
+  if (current.metadata?.annotations?.[autoupdate] === 'false') return undefined;
+  const before = ((current as Record<string, unknown>)[field] ?? []) as unknown[];
+  const have = new Set(before.map(item => JSON.stringify(item)));
+  const missing = ((wanted as Record<string, unknown>)[field] as unknown[]).filter(
+    item => !have.has(JSON.stringify(item)),
+  );
+  return missing.length === 0 ? undefined : { ...current, [field]: [...before, ...missing] };
+}

@@ -1,0 +1,179 @@
+import type { ClusterRole, ClusterRoleBinding } from '@naru/api';
+import type { PolicyRule } from '../auth/rbac';
+
+/** `rule('get,list', 'apps', 'deployments,replicasets')`; "core" is the core group. */
+function rule(verbs: string, groups: string, resources: string): PolicyRule {
+  return {
+    verbs: verbs.split(','),
+    apiGroups: groups.split(',').map(group => (group === 'core' ? '' : group)),
+    resources: resources.split(','),
+  };
+}
+
+function urls(...nonResourceURLs: string[]): PolicyRule {
+  return { verbs: ['get'], nonResourceURLs };
+}
+
+const metadata = (name: string): NonNullable<ClusterRole['metadata']> => ({
+  name,
+  annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'true' },
+  labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults' },
+});
+
+function clusterRole(name: string, ...rules: PolicyRule[]): ClusterRole {
+  return { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: metadata(name), rules };
+}
+
+function binding(name: string, kind: 'User' | 'Group', ...subjects: string[]): ClusterRoleBinding {
+  return {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: metadata(name),
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+    subjects: subjects.map(subject => ({ kind, name: subject, apiGroup: 'rbac.authorization.k8s.io' })),
+  };
+}
+
+const read = 'get,list,watch';
+const write = 'create,delete,deletecollection,patch,update';
+const workloads =
+  'deployments,deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale,daemonsets,controllerrevisions';
+const coreWorkloads =
+  'pods,replicationcontrollers,replicationcontrollers/scale,services,endpoints,configmaps,persistentvolumeclaims,serviceaccounts';
+const viewRules = [
+  rule(
+    read,
+    'core',
+    `${coreWorkloads},pods/log,pods/status,events,limitranges,namespaces,namespaces/status,resourcequotas,bindings`,
+  ),
+  rule(read, 'apps', workloads),
+  rule(read, 'batch', 'jobs,cronjobs'),
+  rule(read, 'autoscaling', 'horizontalpodautoscalers'),
+  rule(read, 'policy', 'poddisruptionbudgets'),
+  rule(read, 'networking.k8s.io', 'ingresses,networkpolicies'),
+  rule(read, 'discovery.k8s.io', 'endpointslices'),
+];
+const editRules = [
+  ...viewRules,
+  rule(read, 'core', 'secrets,pods/attach,pods/exec,pods/portforward,pods/proxy,services/proxy'),
+  rule(
+    write,
+    'core',
+    `${coreWorkloads},secrets,events,pods/attach,pods/exec,pods/portforward,pods/proxy,services/proxy`,
+  ),
+  rule('create', 'core', 'pods/eviction,serviceaccounts/token'),
+  rule('impersonate', 'core', 'serviceaccounts'),
+  rule(write, 'apps', `${workloads},deployments/rollback`),
+  rule(write, 'batch', 'jobs,cronjobs'),
+  rule(write, 'autoscaling', 'horizontalpodautoscalers'),
+  rule(write, 'policy', 'poddisruptionbudgets'),
+  rule(write, 'networking.k8s.io', 'ingresses,networkpolicies'),
+  rule(`${read},${write}`, 'coordination.k8s.io', 'leases'),
+];
+const adminRules = [
+  ...editRules,
+  rule(`${read},${write}`, 'rbac.authorization.k8s.io', 'roles,rolebindings'),
+  rule('create', 'authorization.k8s.io', 'localsubjectaccessreviews'),
+];
+const events = rule('create,patch,update', 'core,events.k8s.io', 'events');
+const leases = rule('create,get,list,watch,update,patch,delete', 'coordination.k8s.io', 'leases');
+const healthUrls = urls('/healthz', '/livez', '/readyz', '/version', '/version/');
+
+/** Narrower roles come with the controllers' own identities; as one process it needs what they need together. */
+const controllerManager = clusterRole(
+  'system:kube-controller-manager',
+  rule(read, '*', '*'),
+  rule(
+    write,
+    'core',
+    'pods,endpoints,services,services/status,namespaces,namespaces/status,namespaces/finalize,nodes,nodes/status,configmaps,secrets,serviceaccounts,persistentvolumes,persistentvolumes/status,persistentvolumeclaims,persistentvolumeclaims/status,replicationcontrollers,replicationcontrollers/status,resourcequotas,resourcequotas/status,pods/status,pods/finalizers',
+  ),
+  rule(write, 'apps,batch,autoscaling,policy,discovery.k8s.io,storage.k8s.io,certificates.k8s.io', '*'),
+  rule('create', 'core', 'serviceaccounts/token,pods/eviction'),
+  rule('create', 'authentication.k8s.io,authorization.k8s.io', 'tokenreviews,subjectaccessreviews'),
+  // Namespace deletion and garbage collection reach every kind.
+  rule('delete,deletecollection,patch,update', '*', '*'),
+  events,
+  leases,
+);
+
+const scheduler = clusterRole(
+  'system:kube-scheduler',
+  rule(read, 'core', 'nodes,pods,namespaces,services,replicationcontrollers,persistentvolumeclaims,persistentvolumes'),
+  rule(read, 'apps', 'replicasets,statefulsets'),
+  rule(read, 'policy', 'poddisruptionbudgets'),
+  rule(read, 'storage.k8s.io', 'storageclasses,csinodes,csidrivers,csistoragecapacities,volumeattachments'),
+  rule(read, 'resource.k8s.io', '*'),
+  rule(read, 'scheduling.k8s.io', 'priorityclasses'),
+  rule('delete', 'core', 'pods'),
+  rule('create', 'core', 'bindings,pods/binding'),
+  rule('patch,update', 'core', 'pods/status,persistentvolumeclaims,persistentvolumes'),
+  rule('create', 'authentication.k8s.io', 'tokenreviews'),
+  rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
+  events,
+  leases,
+);
+
+const proxy = clusterRole(
+  'system:kube-proxy',
+  rule(read, 'core', 'services,endpoints,nodes'),
+  rule(read, 'discovery.k8s.io', 'endpointslices'),
+  rule(read, 'networking.k8s.io', 'servicecidrs,networkpolicies'),
+  events,
+);
+
+/** The roles and bindings that a cluster begins with; changed ones are set right at each start. */
+export const bootstrapClusterRoles: readonly ClusterRole[] = [
+  clusterRole('cluster-admin', rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }),
+  clusterRole(
+    'system:discovery',
+    urls(
+      '/api',
+      '/api/*',
+      '/apis',
+      '/apis/*',
+      '/healthz',
+      '/livez',
+      '/openapi',
+      '/openapi/*',
+      '/readyz',
+      '/version',
+      '/version/',
+    ),
+  ),
+  clusterRole('system:public-info-viewer', healthUrls),
+  clusterRole(
+    'system:monitoring',
+    urls('/metrics', '/metrics/*', '/livez', '/livez/*', '/readyz', '/readyz/*', '/healthz', '/healthz/*'),
+  ),
+  clusterRole(
+    'system:basic-user',
+    rule('create', 'authorization.k8s.io', 'selfsubjectaccessreviews,selfsubjectrulesreviews'),
+    rule('create', 'authentication.k8s.io', 'selfsubjectreviews'),
+  ),
+  clusterRole('system:service-account-issuer-discovery', urls('/.well-known/openid-configuration', '/openid/v1/jwks')),
+  clusterRole(
+    'system:auth-delegator',
+    rule('create', 'authentication.k8s.io', 'tokenreviews'),
+    rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
+  ),
+  clusterRole('view', ...viewRules),
+  clusterRole('edit', ...editRules),
+  clusterRole('admin', ...adminRules),
+  clusterRole('system:node-proxier', ...(proxy.rules ?? [])),
+  controllerManager,
+  scheduler,
+  proxy,
+];
+
+export const bootstrapClusterRoleBindings: readonly ClusterRoleBinding[] = [
+  binding('cluster-admin', 'Group', 'system:masters'),
+  binding('system:discovery', 'Group', 'system:authenticated'),
+  binding('system:public-info-viewer', 'Group', 'system:authenticated', 'system:unauthenticated'),
+  binding('system:basic-user', 'Group', 'system:authenticated'),
+  binding('system:monitoring', 'Group', 'system:monitoring'),
+  binding('system:service-account-issuer-discovery', 'Group', 'system:serviceaccounts'),
+  binding('system:kube-controller-manager', 'User', 'system:kube-controller-manager'),
+  binding('system:kube-scheduler', 'User', 'system:kube-scheduler'),
+  binding('system:kube-proxy', 'User', 'system:kube-proxy'),
+];

@@ -1,0 +1,221 @@
+import * as grpc from '@grpc/grpc-js';
+import { StatusError, reasons, type Logger } from '@naru/foundation';
+import type { FieldValidation, Scheme } from '@naru/api';
+import { objects } from '@naru/proto';
+import type { Authenticator } from '../auth/authenticator';
+import { badRequest, pageNotFound } from '../objects/failures';
+import { listParts } from '../rest/views';
+import type { Pipeline } from '../objects/pipeline';
+import { presentBytes } from '../objects/present';
+import type { Body, DeleteOptions, ObjectReply, ObjectRequest, UserInfo, Verb } from '../objects/request';
+
+export interface ObjectsDoorDeps {
+  logger: Logger;
+  scheme: Scheme;
+  pipeline: Pipeline;
+  authenticator: Authenticator;
+  tls: { ca: string; certificate: string; key: string };
+}
+
+const maxMessageBytes = 16 * 1024 * 1024;
+/** A chunk of a list: far below the limit, large enough to be cheap. */
+const chunkBytes = 1024 * 1024;
+/** Calls without a deadline of their own get this one. */
+const defaultDeadlineMs = 60_000;
+
+type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>;
+
+/** The gRPC door: the same pipeline as REST, for Naru's own processes. */
+export class ObjectsDoor {
+  private readonly server: grpc.Server;
+
+  constructor(private readonly deps: ObjectsDoorDeps) {
+    this.server = new grpc.Server({
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_send_message_length': maxMessageBytes,
+      'grpc.max_concurrent_streams': 1000,
+      'grpc.keepalive_time_ms': 30_000,
+      'grpc.keepalive_timeout_ms': 10_000,
+    });
+    this.server.addService(objects.ObjectsService, this.implementation());
+  }
+
+  /** Listens on HOST:PORT with mTLS; gives the port. */
+  listen(address: string): Promise<number> {
+    const { ca, certificate, key } = this.deps.tls;
+    const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(certificate) };
+    const credentials = grpc.ServerCredentials.createSsl(Buffer.from(ca), [pair], true);
+    return new Promise((resolve, reject) => {
+      this.server.bindAsync(address, credentials, (error, port) => (error ? reject(error) : resolve(port)));
+    });
+  }
+
+  async close(): Promise<void> {
+    const done = new Promise<void>(resolve => this.server.tryShutdown(() => resolve()));
+    const cut = setTimeout(() => this.server.forceShutdown(), 2000);
+    await done;
+    clearTimeout(cut);
+  }
+
+  private implementation(): objects.ObjectsServer {
+    const { pipeline } = this.deps;
+    return {
+      get: this.unary((call, request: objects.GetRequest) => pipeline.get(this.toRequest(call, 'get', request.target))),
+      create: this.unary((call, request: objects.CreateRequest) =>
+        pipeline.create(this.toRequest(call, 'create', request.target, request.options), json(request.object)),
+      ),
+      update: this.unary((call, request: objects.UpdateRequest) =>
+        pipeline.update(this.toRequest(call, 'update', request.target, request.options), json(request.object)),
+      ),
+      patch: this.unary((call, request: objects.PatchRequest) =>
+        pipeline.patch(this.toRequest(call, 'patch', request.target, request.options), {
+          bytes: request.patch,
+          mediaType: request.patchType,
+        }),
+      ),
+      delete: this.unary((call, request: objects.DeleteRequest) =>
+        pipeline.delete(this.toRequest(call, 'delete', request.target), deleteOptions(request.options)),
+      ),
+      deleteCollection: this.unary(async (call, request: objects.DeleteCollectionRequest) => {
+        const target = this.toRequest(call, 'deletecollection', request.target);
+        const query = { ...emptyQuery, labelSelector: request.labelSelector, fieldSelector: request.fieldSelector };
+        const list = await pipeline.deleteCollection(target, query, deleteOptions(request.options));
+        const view = { as: 'object' as const, includeObject: '' as const, nowMs: 0 };
+        return { code: 200, bytes: Buffer.concat(listParts(target.definition, [], list, view)) };
+      }),
+      list: call => {
+        this.list(call).catch((error: unknown) => call.destroy(this.toServiceError(error) as unknown as Error));
+      },
+    };
+  }
+
+  private unary<Request>(
+    handle: (call: AnyCall, request: Request) => Promise<ObjectReply>,
+  ): grpc.handleUnaryCall<Request, objects.ObjectReply> {
+    return (call, callback) => {
+      const run = async (): Promise<ObjectReply> => handle(call, call.request);
+      run().then(
+        ({ bytes }) => callback(null, { object: bytes }),
+        (error: unknown) => callback(this.toServiceError(error)),
+      );
+    };
+  }
+
+  private async list(call: grpc.ServerWritableStream<objects.ListRequest, objects.ListChunk>): Promise<void> {
+    const {
+      labelSelector,
+      fieldSelector,
+      limit,
+      continue: token,
+      resourceVersion,
+      resourceVersionMatch,
+      target,
+    } = call.request;
+    const request = this.toRequest(call, 'list', target);
+    const query = { labelSelector, fieldSelector, limit, continue: token, resourceVersion, resourceVersionMatch };
+    const list = this.deps.pipeline.list(request, query);
+    let items: Buffer[] = [];
+    let size = 0;
+    const send = async (last: boolean): Promise<void> => {
+      const chunk: objects.ListChunk = {
+        items,
+        resourceVersion: last ? String(list.revision) : '',
+        continue: last ? list.continue : '',
+        remainingItemCount: last ? BigInt(list.remaining ?? 0) : 0n,
+      };
+      items = [];
+      size = 0;
+      if (!call.write(chunk))
+        await new Promise<void>(resolve => {
+          call.once('drain', resolve);
+          call.once('cancelled', resolve);
+        });
+    };
+    for (const entry of list.entries) {
+      if (call.cancelled) return;
+      const bytes = presentBytes(request.definition, entry.bytes);
+      if (size > 0 && size + bytes.length > chunkBytes) await send(false);
+      items.push(bytes);
+      size += bytes.length;
+    }
+    await send(true);
+    call.end();
+  }
+
+  private toRequest(
+    call: AnyCall,
+    verb: Verb,
+    target: objects.ResourceName | undefined,
+    options?: objects.WriteOptions,
+  ): ObjectRequest {
+    if (!target) throw badRequest('the request names no target');
+    const { group, version, resource, namespace, name, subresource } = target;
+    const definition = this.deps.scheme.byResource(group, version, resource);
+    if (!definition) throw pageNotFound();
+    if (definition.type.namespaced && namespace === '' && verb !== 'list')
+      throw badRequest('an empty namespace may not be set when a resource name is provided');
+    const deadline = call.getDeadline();
+    const leftMs = deadline === Infinity ? defaultDeadlineMs : Number(deadline) - Date.now();
+    return {
+      user: this.userOf(call),
+      verb,
+      definition,
+      namespace: definition.type.namespaced ? namespace : '',
+      // A create names its object in the body; the target's name counts for subresources.
+      name: verb === 'create' && subresource === '' ? '' : name,
+      subresource,
+      dryRun: options?.dryRun ?? false,
+      fieldManager: options?.fieldManager ?? '',
+      fieldValidation: (options?.fieldValidation || undefined) as FieldValidation | undefined,
+      warnings: [],
+      signal: AbortSignal.timeout(Math.max(1, Math.min(leftMs, 2 ** 31 - 1))),
+    };
+  }
+
+  private userOf(call: AnyCall): UserInfo {
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    const user = certificate && this.deps.authenticator.byCertificate(certificate);
+    if (!user) throw new StatusError('Unauthorized', 'Unauthorized');
+    return user;
+  }
+
+  private toServiceError(error: unknown): Partial<grpc.ServiceError> {
+    let status = error;
+    if (!(status instanceof StatusError)) {
+      if (error instanceof DOMException && error.name === 'TimeoutError')
+        status = new StatusError('Timeout', 'the deadline has passed', { cause: error });
+      else {
+        this.deps.logger.error({ err: error }, 'gRPC call failed');
+        status = new StatusError('InternalError', `Internal error occurred: ${(error as Error).message}`, {
+          cause: error,
+        });
+      }
+    }
+    const known = status as StatusError;
+    const metadata = new grpc.Metadata();
+    metadata.set('naru-status-bin', Buffer.from(JSON.stringify(known.toStatus())));
+    return { code: reasons[known.reason].grpc, details: known.message, metadata };
+  }
+}
+
+const emptyQuery = {
+  labelSelector: '',
+  fieldSelector: '',
+  limit: 0,
+  continue: '',
+  resourceVersion: '',
+  resourceVersionMatch: '',
+};
+
+function json(bytes: Uint8Array): Body {
+  return { bytes, mediaType: '' };
+}
+
+function deleteOptions(bytes: Uint8Array): DeleteOptions {
+  if (bytes.length === 0) return {};
+  try {
+    return JSON.parse(Buffer.from(bytes).toString()) as DeleteOptions;
+  } catch (cause) {
+    throw badRequest('the delete options are not JSON', cause);
+  }
+}

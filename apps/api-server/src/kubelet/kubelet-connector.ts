@@ -1,0 +1,242 @@
+import https from 'node:https';
+import { StatusError } from '@naru/foundation';
+import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
+import { proxyUpgrade } from '@naru/streaming';
+import type { Authorizer } from '../auth/authorizer';
+import { badRequest, methodNotAllowed, notFound, pageNotFound } from '../objects/failures';
+import type { Connector, UpgradeCall } from '../rest/rest-server';
+import type { ResourceCall } from '../rest/resource-handler';
+import { sendError } from '../rest/respond';
+import { decodeBytes } from '../storage/codec';
+import type { Storage } from '../storage/storage';
+
+export interface KubeletConnectorDeps {
+  storage: Storage;
+  scheme: Scheme;
+  authorizer: Authorizer;
+  /** The api-server's client certificate and the CA of the kubelets' serving certificates. */
+  tls: { certificate: string; key: string; ca: string };
+}
+
+interface KubeletPath {
+  node: string;
+  path: string;
+}
+
+const defaultPort = 10250;
+const upgraded = new Set(['exec', 'attach', 'portforward']);
+const connectTimeoutMs = 10_000;
+const forwardedParameters = [
+  'follow',
+  'previous',
+  'timestamps',
+  'sinceSeconds',
+  'sinceTime',
+  'tailLines',
+  'limitBytes',
+  'stream',
+];
+
+/** What is answered by a node's kubelet: logs, exec, attach, port-forward, and its own HTTPS API. */
+export class KubeletConnector implements Connector {
+  private readonly agent: https.Agent;
+
+  constructor(private readonly deps: KubeletConnectorDeps) {
+    const { certificate, key, ca } = deps.tls;
+    this.agent = new https.Agent({ keepAlive: true, cert: certificate, key, ca, maxSockets: 256 });
+  }
+
+  handle(call: ResourceCall): Promise<void> | undefined {
+    const { path } = call;
+    if (path.group !== '' || path.version !== 'v1') return undefined;
+    if (path.resource === pods.resource && path.subresource === 'log') return this.logs(call);
+    if (path.resource === pods.resource && upgraded.has(path.subresource))
+      return Promise.reject(badRequest('Upgrade request required'));
+    if (path.resource === nodes.resource && path.subresource === 'proxy') return this.nodeProxy(call);
+    return undefined;
+  }
+
+  upgrade(call: UpgradeCall): Promise<void> | undefined {
+    const { path } = call;
+    if (path.group !== '' || path.version !== 'v1') return undefined;
+    if (path.resource === nodes.resource && path.subresource === 'proxy') {
+      this.authorize(call, call.request.method === 'GET' ? 'get' : 'create');
+      return this.proxyUpgrade(call, { node: path.name, path: `${path.rest || '/'}?${call.query}` });
+    }
+    if (path.resource !== pods.resource || !upgraded.has(path.subresource)) return undefined;
+    // A WebSocket opens with GET, but what it does is a create: upstream asks for both.
+    this.authorize(call, call.request.method === 'GET' ? 'get' : 'create');
+    this.authorize(call, 'create');
+    return this.proxyUpgrade(call, this.streamingPath(call));
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async logs(call: ResourceCall): Promise<void> {
+    const { path, query, request } = call;
+    if (request.method !== 'GET') throw methodNotAllowed();
+    this.authorize(call, 'get');
+    const pod = this.pod(call);
+    const container = chooseContainer(pod, query.get('container') ?? '');
+    if (!pod.spec?.nodeName) {
+      call.response.writeHead(200, { 'content-type': 'text/plain' }).end();
+      return;
+    }
+    const parameters = new URLSearchParams();
+    for (const name of forwardedParameters) {
+      const value = query.get(name);
+      if (value !== null && value !== '' && value !== 'false') parameters.set(name, value);
+    }
+    const target = `/containerLogs/${path.namespace}/${path.name}/${container}?${parameters}`;
+    await this.relay(call, { node: pod.spec.nodeName, path: target });
+  }
+
+  private async nodeProxy(call: ResourceCall): Promise<void> {
+    const { path, request, query } = call;
+    const verbs: Record<string, string> = {
+      GET: 'get',
+      POST: 'create',
+      PUT: 'update',
+      PATCH: 'patch',
+      DELETE: 'delete',
+    };
+    this.authorize(call, verbs[request.method ?? ''] ?? 'create');
+    await this.relay(call, { node: path.name.split(':')[0]!, path: `${path.rest || '/'}?${query}` });
+  }
+
+  /** Streams the kubelet's answer as it comes. */
+  private relay({ request, response, signal }: ResourceCall, { node, path }: KubeletPath): Promise<void> {
+    const { host, port } = this.address(node);
+    return new Promise((resolve, reject) => {
+      const outgoing = https.request({
+        host,
+        port,
+        path,
+        method: request.method ?? 'GET',
+        agent: this.agent,
+        signal,
+        headers: contentHeaders(request.headers),
+      });
+      const timer = setTimeout(
+        () => outgoing.destroy(new Error('the kubelet did not answer in time')),
+        connectTimeoutMs,
+      );
+      outgoing.on('error', cause => {
+        clearTimeout(timer);
+        const error = new StatusError('InternalError', `Get "https://${host}:${port}${path}": ${cause.message}`, {
+          cause,
+        });
+        if (response.headersSent) sendError(response, error);
+        reject(error);
+      });
+      outgoing.on('response', incoming => {
+        clearTimeout(timer);
+        response.writeHead(incoming.statusCode ?? 502, {
+          'content-type': incoming.headers['content-type'] ?? 'text/plain',
+        });
+        response.flushHeaders?.();
+        incoming.on('error', () => response.destroy());
+        incoming.on('end', resolve);
+        incoming.pipe(response);
+        response.once('close', () => {
+          outgoing.destroy();
+          resolve();
+        });
+      });
+      if (request.method === 'GET' || request.method === 'HEAD') outgoing.end();
+      else request.pipe(outgoing);
+    });
+  }
+
+  private async proxyUpgrade({ request, socket, head, signal }: UpgradeCall, target: KubeletPath): Promise<void> {
+    const { certificate, key, ca } = this.deps.tls;
+    const { host, port } = this.address(target.node);
+    await proxyUpgrade(
+      { request, socket, head },
+      { host, port, path: target.path, tls: { cert: certificate, key, ca } },
+      { signal, handshakeTimeoutMs: 30_000 },
+    );
+  }
+
+  /** The kubelet's URL for exec, attach and port-forward, with upstream's parameter names. */
+  private streamingPath(call: ResourceCall): KubeletPath {
+    const { path, query } = call;
+    const pod = this.pod(call);
+    const node = pod.spec?.nodeName;
+    if (!node) throw badRequest(`pod ${path.name} does not have a host assigned`);
+    const place = `${path.namespace}/${path.name}`;
+    if (path.subresource === 'portforward') {
+      const ports = new URLSearchParams(query.getAll('ports').map((port): [string, string] => ['port', port]));
+      return { node, path: `/portForward/${place}${ports.size > 0 ? `?${ports}` : ''}` };
+    }
+    const container = chooseContainer(pod, query.get('container') ?? '');
+    const parameters = new URLSearchParams();
+    for (const [name, kubeletName] of [
+      ['stdin', 'input'],
+      ['stdout', 'output'],
+      ['stderr', 'error'],
+      ['tty', 'tty'],
+    ] as const) {
+      const value = query.get(name);
+      if (value === 'true' || value === '1') parameters.set(kubeletName, '1');
+    }
+    for (const word of query.getAll('command')) parameters.append('command', word);
+    return { node, path: `/${path.subresource}/${place}/${container}?${parameters}` };
+  }
+
+  private pod({ path }: ResourceCall): Pod {
+    const entry = this.deps.storage
+      .cache(this.deps.scheme.byResource('', 'v1', 'pods')!)
+      .get(path.namespace, path.name);
+    if (!entry) throw notFound(pods, path.name);
+    return decodeBytes<Pod>(entry.bytes);
+  }
+
+  private address(name: string): { host: string; port: number } {
+    const entry = this.deps.storage.cache(this.deps.scheme.byResource('', 'v1', 'nodes')!).get('', name);
+    if (!entry) throw notFound(nodes, name);
+    const { status } = decodeBytes<Node>(entry.bytes);
+    const byType = new Map((status?.addresses ?? []).map(({ type, address }) => [type, address]));
+    const host = byType.get('InternalIP') ?? byType.get('Hostname') ?? byType.get('ExternalIP');
+    if (!host) throw new StatusError('InternalError', `no preferred addresses found; known addresses: []`);
+    return { host, port: status?.daemonEndpoints?.kubeletEndpoint?.Port ?? defaultPort };
+  }
+
+  private authorize({ user, path }: ResourceCall, verb: string): void {
+    const { group, version, resource, subresource, namespace, name } = path;
+    if (name === '') throw pageNotFound();
+    this.deps.authorizer.require({ user, verb, group, version, resource, subresource, namespace, name });
+  }
+}
+
+function contentHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of ['accept', 'content-type', 'content-length']) {
+    const value = headers[name];
+    if (typeof value === 'string') found[name] = value;
+  }
+  return found;
+}
+
+/** The named container, or the only one. @throws StatusError BadRequest in upstream's words. */
+function chooseContainer(pod: Pod, wanted: string): string {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const all = [...initContainers, ...containers, ...ephemeralContainers] as Container[];
+  const podName = pod.metadata?.name;
+  if (wanted !== '') {
+    if (!all.some(({ name }) => name === wanted))
+      throw badRequest(`container ${wanted} is not valid for pod ${podName}`);
+    return wanted;
+  }
+  if (containers.length === 1) return containers[0]!.name!;
+  const preferred = pod.metadata?.annotations?.['kubectl.kubernetes.io/default-container'];
+  if (preferred && containers.some(({ name }) => name === preferred)) return preferred;
+  const names = containers.map(({ name }) => name).join(' ');
+  const initNames = initContainers.map(({ name }) => name).join(' ');
+  throw badRequest(
+    `a container name must be specified for pod ${podName}, choose one of: [${names}]` +
+      (initNames === '' ? '' : ` or one of the init containers: [${initNames}]`),
+  );
+}

@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { runProcess, systemClock, type Flags } from '@naru/foundation';
+import { Authority } from '@naru/pki';
+import { LmdbDriver } from '@naru/store';
+import { ApiServer } from './api-server';
+import { parseStaticTokens } from './auth/static-tokens';
+import { FeedPublisher } from './feed/publisher';
+import { outsideAddress } from './outside-address';
+import { serverFlags } from './server-flags';
+
+const read = (file: string): Promise<string> => readFile(file, 'utf8');
+const readLines = async (file: string): Promise<string[]> =>
+  (await read(file))
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '' && !line.startsWith('#'));
+
+runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, logger, lifecycle) => {
+  const { ca: caFile, nats } = flags;
+  const ca = await read(caFile);
+  const client = { certificate: await read(flags['client-certificate']), key: await read(flags['client-key']) };
+  const tls = nats.startsWith('nats:') ? {} : { tls: { ca, cert: client.certificate, key: client.key } };
+  const feed =
+    nats && new FeedPublisher({ connection: { servers: nats.split(','), ...tls }, logger, clock: systemClock });
+  const store = await LmdbDriver.open({ directory: flags['data-dir'], log: { changes: 512, bytes: 4 * 1024 * 1024 } });
+  const port = Number(flags.listen.slice(flags.listen.lastIndexOf(':') + 1));
+  const server = await ApiServer.build({
+    logger,
+    clock: systemClock,
+    store,
+    ca,
+    authority: await Authority.load({ certificate: ca, key: await read(flags['ca-key']) }),
+    serving: { certificate: await read(flags.certificate), key: await read(flags.key) },
+    client,
+    serviceAccountKey: await read(flags['service-account-key']),
+    staticTokens: parseStaticTokens(flags['token-file'] ? await read(flags['token-file']) : ''),
+    joinSecrets: async () => (flags['join-token-file'] ? readLines(flags['join-token-file']) : []),
+    clusterInfo: async () => (flags['cluster-info'] ? (JSON.parse(await read(flags['cluster-info'])) as unknown) : {}),
+    services: { clusterIPRange: flags['service-cluster-ip-range'], nodePortRange: flags['service-node-port-range'] },
+    advertise: { address: flags['advertise-address'] || outsideAddress(flags.listen), port },
+    ...(feed ? { publish: events => feed.publish(events) } : {}),
+  });
+  lifecycle.onStop('server', () => server.close());
+  const addresses = await server.listen(flags.listen, flags['grpc-listen']);
+  if (feed) {
+    feed.start();
+    lifecycle.onStop('feed', () => feed.close());
+  }
+  logger.info({ ...addresses, revision: store.revision }, 'serving');
+});

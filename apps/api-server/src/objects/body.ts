@@ -1,0 +1,64 @@
+import { StatusError } from '@naru/foundation';
+import { decodeObject, decodeValue, type AnyDefinition, type Decoded, type FieldValidation } from '@naru/api';
+import { badRequest } from './failures';
+import type { Body } from './request';
+
+/** Upstream's limit of a request's body. */
+export const maxBodyBytes = 3 * 1024 * 1024;
+/** How often one anchor may be used: "billion laughs" need more. */
+const maxAliases = 100;
+const maxDepth = 200;
+const jsonTypes = new Set(['', 'application/json', '*/*']);
+const yamlTypes = new Set(['application/yaml', 'application/x-yaml', 'text/yaml', 'application/apply-patch+yaml']);
+
+export function unsupportedMediaType(mediaType: string): StatusError {
+  return new StatusError(
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`,
+    { cause: mediaType },
+  );
+}
+
+/** Parses a body that is an object of the kind. */
+export async function decodeBody(
+  body: Body,
+  definition: AnyDefinition,
+  fieldValidation: FieldValidation | undefined,
+): Promise<Decoded> {
+  if (jsonTypes.has(body.mediaType)) return decodeObject(body.bytes, definition, { fieldValidation });
+  if (yamlTypes.has(body.mediaType)) return decodeValue(await parseYaml(body.bytes), definition, { fieldValidation });
+  throw unsupportedMediaType(body.mediaType);
+}
+
+/** Parses a body that is not an object of a known kind: DeleteOptions, reviews, patches in YAML. */
+export async function decodeAny(body: Body): Promise<unknown> {
+  if (body.bytes.length === 0) return undefined;
+  if (yamlTypes.has(body.mediaType)) return parseYaml(body.bytes);
+  if (!jsonTypes.has(body.mediaType)) throw unsupportedMediaType(body.mediaType);
+  try {
+    return limitDepth(JSON.parse(Buffer.from(body.bytes).toString()));
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw badRequest(`the object provided is unrecognized: ${(error as Error).message}`, error);
+  }
+}
+
+async function parseYaml(bytes: Uint8Array): Promise<unknown> {
+  const { parse } = await import('yaml');
+  try {
+    return limitDepth(parse(Buffer.from(bytes).toString(), { maxAliasCount: maxAliases, version: '1.1' }));
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw badRequest(`error converting YAML to JSON: ${(error as Error).message}`, error);
+  }
+}
+
+function limitDepth(value: unknown): unknown {
+  const check = (node: unknown, depth: number): void => {
+    if (depth > maxDepth) throw badRequest('the object is nested too deeply');
+    if (typeof node !== 'object' || node === null) return;
+    for (const child of Object.values(node)) check(child, depth + 1);
+  };
+  check(value, 0);
+  return value;
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { formatTime } from '@naru/foundation';
+import { apiVersionOf, generateName, invalidObject, type KubeObject } from '@naru/api';
+import { encodeObject } from '../storage/codec';
+import { alreadyExists, badRequest } from './failures';
+import { hooksOf, type ObjectDeps } from './deps';
+import { presentBytes } from './present';
+import { warn, type ObjectReply, type ObjectRequest } from './request';
+
+/** A generated name may be taken; upstream gives up after 8 tries. */
+const maxGeneratedNames = 8;
+
+/** Creates what has been decoded already. */
+export async function createObject(deps: ObjectDeps, request: ObjectRequest, object: KubeObject): Promise<ObjectReply> {
+  const { definition } = request;
+  const { strategy, type } = definition;
+  const metadata = (object.metadata ??= {});
+  checkPlace(request, object);
+  const admission = {
+    definition,
+    operation: 'create' as const,
+    namespace: request.namespace,
+    name: metadata.name ?? '',
+    subresource: '',
+    object,
+    old: undefined,
+    user: request.user,
+    dryRun: request.dryRun,
+    warnings: request.warnings,
+  };
+  strategy.applyDefaults(object);
+  await deps.admission.admit(admission);
+  metadata.uid = randomUUID();
+  metadata.creationTimestamp = formatTime(deps.clock.now());
+  delete metadata.resourceVersion;
+  delete metadata.selfLink;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  strategy.prepareForCreate(object);
+  const generated = !metadata.name && metadata.generateName;
+  for (let attempt = 1; ; attempt++) {
+    if (generated) metadata.name = generateName(generated);
+    const errors = strategy.validateCreate(object);
+    if (errors.length > 0) throw invalidObject(type, metadata.name ?? '', errors);
+    const reply = await storeNew(deps, request, object, admission);
+    if (reply) return reply;
+    if (!generated || attempt === maxGeneratedNames) throw alreadyExists(type, metadata.name ?? '');
+  }
+}
+
+async function storeNew(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  object: KubeObject,
+  admission: Parameters<ObjectDeps['admission']['validate']>[0],
+): Promise<ObjectReply | undefined> {
+  const { definition } = request;
+  const { storage } = deps;
+  const name = object.metadata?.name ?? '';
+  if (storage.cache(definition).get(request.namespace, name)) return undefined;
+  const reservation = hooksOf(deps, definition)?.beginCreate?.(object, request);
+  let kept = false;
+  try {
+    await deps.admission.validate({ ...admission, name });
+    warn(request, definition.strategy.warnings?.(object));
+    if (request.dryRun) return { code: 201, bytes: encodeObject(object) };
+    const committed = await storage.commit({
+      definition: storage.storedDefinition(definition),
+      namespace: request.namespace,
+      name,
+      object: definition.storedAs ? definition.storedAs.toStored(object) : object,
+      expected: 0,
+    });
+    if (!committed) return undefined;
+    kept = true;
+    return { code: 201, bytes: presentBytes(definition, committed.bytes) };
+  } finally {
+    if (kept) reservation?.commit?.();
+    else reservation?.rollback?.();
+  }
+}
+
+function checkPlace(request: ObjectRequest, object: KubeObject): void {
+  const { definition, namespace } = request;
+  const metadata = object.metadata!;
+  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (definition.type.namespaced) {
+    metadata.namespace ||= namespace;
+    if (metadata.namespace !== namespace)
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  } else delete metadata.namespace;
+  object.apiVersion = apiVersionOf(definition.type);
+  object.kind = definition.type.kind;
+}

@@ -1,0 +1,139 @@
+import { StatusError } from '@naru/foundation';
+import { parseFieldSelector, parseLabelSelector, type AnyDefinition } from '@naru/api';
+import type { Entry } from '../storage/entry';
+import type { Storage } from '../storage/storage';
+import type { Selection } from '../storage/watch-cache';
+import { badRequest } from './failures';
+
+/** The query of a list, as text. */
+export interface ListQuery {
+  labelSelector: string;
+  fieldSelector: string;
+  /** 0: no limit. */
+  limit: number;
+  continue: string;
+  resourceVersion: string;
+  resourceVersionMatch: string;
+}
+
+export interface ListReply {
+  entries: Entry[];
+  revision: number;
+  /** "" when the list is complete. */
+  continue: string;
+  remaining: number | undefined;
+}
+
+export function parseSelection(
+  definition: AnyDefinition,
+  namespace: string,
+  query: Pick<ListQuery, 'labelSelector' | 'fieldSelector'>,
+): Selection {
+  const labels = query.labelSelector === '' ? undefined : parseLabelSelector(query.labelSelector);
+  const fields = query.fieldSelector === '' ? undefined : parseFieldSelector(query.fieldSelector, definition);
+  return { namespace, labels, fields };
+}
+
+/** Parses a resourceVersion that a client gave; "" is 0. */
+export function parseRevision(text: string): number {
+  if (text === '') return 0;
+  if (!/^\d{1,15}$/.test(text))
+    throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
+  return Number(text);
+}
+
+export function tooLarge(revision: number, current: number): StatusError {
+  return new StatusError('Timeout', `Too large resource version: ${revision}, current: ${current}`, {
+    details: {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+  });
+}
+
+export function listObjects(
+  storage: Storage,
+  definition: AnyDefinition,
+  namespace: string,
+  query: ListQuery,
+): ListReply {
+  const cache = storage.cache(definition);
+  const selection = parseSelection(storage.storedDefinition(definition), namespace, query);
+  const { revision } = storage;
+  if (query.continue !== '') return continueList(storage, definition, selection, query);
+  const wanted = parseRevision(query.resourceVersion);
+  if (wanted > revision) throw tooLarge(wanted, revision);
+  if (query.resourceVersionMatch === 'Exact' && wanted !== revision && cache.eventsAfter(wanted).length > 0)
+    throw new StatusError('Expired', `The provided resource version ${wanted} is no longer available`);
+  const entries = cache.select(selection);
+  return page(storage, definition, selection, entries, revision, query.limit);
+}
+
+interface Token {
+  v: 'meta.k8s.io/v1';
+  rv: number;
+  start: string;
+}
+
+function continueList(storage: Storage, definition: AnyDefinition, selection: Selection, query: ListQuery): ListReply {
+  const token = parseToken(query.continue);
+  const cache = storage.cache(definition);
+  const snapshot = token.rv === -1 ? undefined : cache.snapshot(token.rv);
+  const revision = token.rv === -1 ? storage.revision : token.rv;
+  if (!snapshot && token.rv !== -1 && token.rv !== storage.revision) throw expired(token);
+  const entries = (snapshot ?? cache.select({ namespace: selection.namespace })).filter(
+    entry =>
+      entry.key >= token.start &&
+      (selection.namespace === '' || entry.namespace === selection.namespace) &&
+      (!selection.labels || selection.labels.matches(entry.labels)) &&
+      (!selection.fields || selection.fields.matchesFields(entry.fields)),
+  );
+  return page(storage, definition, selection, entries, revision, query.limit);
+}
+
+function page(
+  storage: Storage,
+  definition: AnyDefinition,
+  selection: Selection,
+  entries: Entry[],
+  revision: number,
+  limit: number,
+): ListReply {
+  if (limit <= 0 || entries.length <= limit) return { entries, revision, continue: '', remaining: undefined };
+  const cache = storage.cache(definition);
+  // The whole rest is kept, by reference: the objects are the cache's own.
+  cache.keepSnapshot(revision, entries.slice(limit));
+  const selective = (selection.labels && !selection.labels.empty) || (selection.fields && !selection.fields.empty);
+  return {
+    entries: entries.slice(0, limit),
+    revision,
+    continue: encodeToken({ v: 'meta.k8s.io/v1', rv: revision, start: entries[limit]!.key }),
+    remaining: selective ? undefined : entries.length - limit,
+  };
+}
+
+function encodeToken(token: Token): string {
+  return Buffer.from(JSON.stringify(token)).toString('base64url');
+}
+
+function parseToken(text: string): Token {
+  try {
+    const token = JSON.parse(Buffer.from(text, 'base64url').toString()) as Token;
+    if (token.v === 'meta.k8s.io/v1' && Number.isInteger(token.rv) && typeof token.start === 'string') return token;
+  } catch {
+    // Falls through: whatever is wrong with it, the answer is the same.
+  }
+  throw badRequest('continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
+}
+
+/** The token inside lets the client go on without consistency, as upstream offers. */
+function expired(token: Token): StatusError {
+  const error = new StatusError(
+    'Expired',
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
+      'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
+      'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or ' +
+      'deleted between the time the first chunk was returned and now may show up in the list.',
+  );
+  return Object.assign(error, { continueToken: encodeToken({ ...token, rv: -1 }) });
+}

@@ -1,0 +1,171 @@
+import { StatusError } from '@naru/foundation';
+import { apiVersionOf, invalidObject, type KubeObject } from '@naru/api';
+import { encodeObject, withRevision } from '../storage/codec';
+import type { Entry } from '../storage/entry';
+import { conflict, notFound } from './failures';
+import { hooksOf, type ObjectDeps } from './deps';
+import { presentBytes, presentObject } from './present';
+import { warn, type ObjectReply, type ObjectRequest } from './request';
+
+/** How an update becomes what is stored. */
+export type Mode = 'object' | 'status' | 'raw';
+
+export interface Modification {
+  /**
+   * Object: everything but the status, by the kind's strategy. Status: the status alone. Raw: what the transform gives
+   * is stored as it is: for the server's own changes (binding, deletion marks), which need no validation.
+   */
+  mode: Mode;
+  /** Gives the wanted object; gets a private copy of the current one and may change it. Called again after a conflict. */
+  transform(current: KubeObject): KubeObject | Promise<KubeObject>;
+}
+
+/** More conflicts in a row than any healthy client meets. */
+const maxConflicts = 200;
+
+/** Read, change, write while nobody else has written; again after a conflict. */
+export async function modifyObject(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  modification: Modification,
+): Promise<ObjectReply> {
+  const { definition, namespace, name } = request;
+  const cache = deps.storage.cache(definition);
+  for (let attempt = 0; attempt < maxConflicts; attempt++) {
+    request.signal.throwIfAborted();
+    const entry = cache.get(namespace, name);
+    if (!entry) throw notFound(definition.type, name);
+    const old = presentObject(definition, entry.bytes);
+    const next = await modification.transform(presentObject(definition, entry.bytes));
+    checkPreconditions(request, next, old);
+    const reply = await tryStore(deps, request, modification.mode, entry, old, next);
+    if (reply) return reply;
+  }
+  throw conflict(definition.type, name);
+}
+
+/** A caller who names a version insists on it: after a conflict the next attempt fails here. */
+function checkPreconditions({ definition, name }: ObjectRequest, next: KubeObject, old: KubeObject): void {
+  const { resourceVersion, uid } = next.metadata ?? {};
+  if (uid && uid !== old.metadata?.uid)
+    throw conflict(
+      definition.type,
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid}`,
+    );
+  if (!resourceVersion || resourceVersion === '0') return;
+  if (resourceVersion !== old.metadata?.resourceVersion) throw conflict(definition.type, name);
+}
+
+async function tryStore(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  mode: Mode,
+  entry: Entry,
+  old: KubeObject,
+  next: KubeObject,
+): Promise<ObjectReply | undefined> {
+  const { definition } = request;
+  keepSystemMetadata(request, next, old, mode);
+  if (mode !== 'raw') await prepare(deps, request, mode, next, old);
+  const stored = definition.storedAs ? definition.storedAs.toStored(next) : next;
+  if (sameAsStored(entry, stored)) return { code: 200, bytes: presentBytes(definition, entry.bytes) };
+  const gone = isFinished(stored);
+  if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };
+  const hooks = hooksOf(deps, definition);
+  const reservation = mode === 'object' ? hooks?.beginUpdate?.(next, old, request) : undefined;
+  let kept = false;
+  try {
+    const committed = await deps.storage.commit({
+      definition: deps.storage.storedDefinition(definition),
+      namespace: request.namespace,
+      name: request.name,
+      object: gone ? undefined : stored,
+      expected: entry.revision,
+    });
+    if (!committed) return undefined;
+    kept = true;
+    if (!gone) return { code: 200, bytes: presentBytes(definition, committed.bytes) };
+    hooks?.afterDelete?.(next);
+    return { code: 200, bytes: withRevision(encodeObject(next), committed.revision) };
+  } finally {
+    if (kept) reservation?.commit?.();
+    else reservation?.rollback?.();
+  }
+}
+
+async function prepare(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  mode: Mode,
+  next: KubeObject,
+  old: KubeObject,
+): Promise<void> {
+  const { definition } = request;
+  const { strategy, type } = definition;
+  const admission = {
+    definition,
+    operation: 'update' as const,
+    namespace: request.namespace,
+    name: request.name,
+    subresource: request.subresource,
+    object: next,
+    old,
+    user: request.user,
+    dryRun: request.dryRun,
+    warnings: request.warnings,
+  };
+  if (mode === 'object') hooksOf(deps, definition)?.carryOver?.(next, old);
+  strategy.applyDefaults(next);
+  await deps.admission.admit(admission);
+  if (mode === 'status') strategy.prepareForStatusUpdate(next, old);
+  else strategy.prepareForUpdate(next, old);
+  const errors = mode === 'status' ? strategy.validateStatusUpdate(next, old) : strategy.validateUpdate(next, old);
+  if (errors.length > 0) throw invalidObject(type, request.name, errors);
+  await deps.admission.validate(admission);
+  if (mode === 'object') warn(request, strategy.warnings?.(next));
+}
+
+/** What no client may change: identity, birth and the marks of deletion. */
+function keepSystemMetadata(request: ObjectRequest, next: KubeObject, old: KubeObject, mode: Mode): void {
+  const { definition, namespace, name } = request;
+  const metadata = (next.metadata ??= {});
+  const before = old.metadata ?? {};
+  metadata.name ||= name;
+  if (metadata.name !== name)
+    throw new StatusError(
+      'BadRequest',
+      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
+    );
+  if (definition.type.namespaced) {
+    metadata.namespace ||= namespace;
+    if (metadata.namespace !== namespace)
+      throw new StatusError(
+        'BadRequest',
+        `the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace})`,
+      );
+  } else delete metadata.namespace;
+  next.apiVersion = apiVersionOf(definition.type);
+  next.kind = definition.type.kind;
+  const kept = ['uid', 'creationTimestamp', 'generation', 'generateName', 'selfLink'] as const;
+  const marks = ['deletionTimestamp', 'deletionGracePeriodSeconds'] as const;
+  for (const field of mode === 'raw' ? kept.filter(f => f !== 'generation') : [...kept, ...marks]) {
+    if (before[field] === undefined) delete metadata[field];
+    else (metadata as Record<string, unknown>)[field] = before[field];
+  }
+}
+
+/** Compared as bytes: a different order of keys costs one write, and then is the stored order. */
+function sameAsStored(entry: Entry, next: KubeObject): boolean {
+  const encoded = withRevision(encodeObject(next), entry.revision);
+  return encoded.equals(entry.bytes);
+}
+
+/** Deletion was asked for, its grace is over, and nobody holds it back: this update ends the object. */
+export function isFinished(object: KubeObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata ?? {};
+  if (!deletionTimestamp || (finalizers?.length ?? 0) > 0 || (deletionGracePeriodSeconds ?? 0) > 0) return false;
+  // A namespace is held by its spec too; see the finalize subresource.
+  const { spec } = object as { spec?: { finalizers?: string[] } };
+  return object.kind !== 'Namespace' || (spec?.finalizers?.length ?? 0) === 0;
+}

@@ -1,0 +1,166 @@
+import { StatusError, type Clock } from '@naru/foundation';
+import { applyPatch, decodeValue, patchMediaTypes, type KubeObject } from '@naru/api';
+import type { Authorizer } from '../auth/authorizer';
+import { decodeBody } from './body';
+import { createObject } from './create';
+import { checkDeleteOptions, deleteObject } from './delete';
+import type { ObjectDeps } from './deps';
+import { methodNotAllowed, notFound, pageNotFound } from './failures';
+import { listObjects, type ListQuery, type ListReply } from './list';
+import { modifyObject } from './modify';
+import { presentBytes } from './present';
+import { warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
+import type { Subresource } from '../subresources/subresource';
+
+export interface PipelineDeps extends ObjectDeps {
+  authorizer: Authorizer;
+  subresources: ReadonlyMap<string, Subresource>;
+  clock: Clock;
+}
+
+/** Deletions of a collection that run at the same time. */
+const deletionWorkers = 16;
+const patchTypes = new Set<string>(Object.values(patchMediaTypes));
+
+/** The verbs on stored objects, the same for every door: authorize, admit, validate, commit. */
+export class Pipeline {
+  constructor(readonly deps: PipelineDeps) {}
+
+  authorize(request: ObjectRequest): void {
+    const { user, verb, definition, namespace, name, subresource } = request;
+    const { group, version, resource } = definition.type;
+    this.deps.authorizer.require({ user, verb, group, version, resource, subresource, namespace, name });
+  }
+
+  async get(request: ObjectRequest): Promise<ObjectReply> {
+    this.authorize(request);
+    if (request.subresource !== '' && request.subresource !== 'status') {
+      const handler = this.subresource(request).get;
+      if (!handler) throw methodNotAllowed();
+      return handler(this.deps, request);
+    }
+    if (request.subresource === 'status') this.subresource(request);
+    const entry = this.deps.storage.cache(request.definition).get(request.namespace, request.name);
+    if (!entry) throw notFound(request.definition.type, request.name);
+    return { code: 200, bytes: presentBytes(request.definition, entry.bytes) };
+  }
+
+  list(request: ObjectRequest, query: ListQuery): ListReply {
+    this.authorize(request);
+    return listObjects(this.deps.storage, request.definition, request.namespace, query);
+  }
+
+  async create(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+    this.authorize(request);
+    if (request.subresource !== '') {
+      const handler = this.subresource(request).create;
+      if (!handler) throw methodNotAllowed();
+      return handler(this.deps, request, body);
+    }
+    this.requireVerb(request, 'create');
+    return createObject(this.deps, request, await this.decode(request, body));
+  }
+
+  async update(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+    this.authorize(request);
+    if (request.subresource !== '' && request.subresource !== 'status') {
+      const handler = this.subresource(request).update;
+      if (!handler) throw methodNotAllowed();
+      return handler(this.deps, request, body);
+    }
+    this.requireVerb(request, 'update');
+    return modifyObject(this.deps, request, {
+      mode: this.mode(request),
+      transform: () => this.decode(request, body),
+    });
+  }
+
+  /** `body.mediaType` says which kind of patch. */
+  async patch(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+    this.authorize(request);
+    if (!patchTypes.has(body.mediaType))
+      throw new StatusError(
+        'UnsupportedMediaType',
+        `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes].join(', ')}`,
+      );
+    if (request.subresource !== '' && request.subresource !== 'status') {
+      const handler = this.subresource(request).patch;
+      if (!handler) throw methodNotAllowed();
+      return handler(this.deps, request, body);
+    }
+    this.requireVerb(request, 'patch');
+    const { definition, fieldValidation } = request;
+    return modifyObject(this.deps, request, {
+      mode: this.mode(request),
+      transform: current => {
+        const patched = applyPatch(body.mediaType, current, body.bytes, definition);
+        const { object, warnings } = decodeValue(patched, definition, { fieldValidation });
+        warn(request, warnings);
+        return object;
+      },
+    });
+  }
+
+  async delete(request: ObjectRequest, options: DeleteOptions): Promise<ObjectReply> {
+    this.authorize(request);
+    if (request.subresource !== '') throw methodNotAllowed();
+    this.requireVerb(request, 'delete');
+    checkDeleteOptions(options);
+    return deleteObject(this.deps, request, options);
+  }
+
+  /** Deletes what the query selects; the reply is the list of what was selected. */
+  async deleteCollection(request: ObjectRequest, query: ListQuery, options: DeleteOptions): Promise<ListReply> {
+    this.authorize(request);
+    this.requireVerb(request, 'deletecollection');
+    checkDeleteOptions(options);
+    const list = listObjects(this.deps.storage, request.definition, request.namespace, query);
+    const entries = list.entries.values();
+    const work = async (): Promise<void> => {
+      for (const { namespace, name } of entries) {
+        try {
+          await deleteObject(this.deps, { ...request, verb: 'delete', namespace, name }, options);
+        } catch (error) {
+          // Gone in the meantime is what was wanted.
+          if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: deletionWorkers }, work));
+    return list;
+  }
+
+  /** The handler of a subresource that the kind has. */
+  subresource({ definition, subresource }: ObjectRequest): Subresource {
+    const { subresources, type } = definition;
+    const known =
+      (subresource === 'status' && subresources.status) ||
+      (subresource === 'scale' && subresources.scale) ||
+      subresources.special?.includes(subresource);
+    const handler =
+      known &&
+      (this.deps.subresources.get(`${type.group}/${type.resource}/${subresource}`) ??
+        this.deps.subresources.get(subresource));
+    if (!handler) throw pageNotFound();
+    return handler;
+  }
+
+  private mode(request: ObjectRequest): 'object' | 'status' {
+    if (request.subresource === '') return 'object';
+    this.subresource(request);
+    return 'status';
+  }
+
+  private requireVerb(
+    { definition }: ObjectRequest,
+    verb: 'create' | 'update' | 'patch' | 'delete' | 'deletecollection',
+  ): void {
+    if (!definition.verbs.includes(verb)) throw methodNotAllowed();
+  }
+
+  private async decode(request: ObjectRequest, body: Body): Promise<KubeObject> {
+    const { object, warnings } = await decodeBody(body, request.definition, request.fieldValidation);
+    warn(request, warnings);
+    return object;
+  }
+}

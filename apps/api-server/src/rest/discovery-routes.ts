@@ -1,0 +1,97 @@
+import {
+  aggregatedDiscovery,
+  apiGroup,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+  openApiV2,
+  openApiV3,
+  openApiV3Index,
+  type OpenApiDocument,
+  type Scheme,
+} from '@naru/api';
+import { pageNotFound } from '../objects/failures';
+import type { HttpRequest, HttpResponse } from './http';
+import { sendJson } from './respond';
+
+export interface DiscoveryDeps {
+  scheme: Scheme;
+  /** HOST:PORT, as /api tells it. */
+  serverAddress: string;
+}
+
+const aggregatedType = 'as=APIGroupDiscoveryList';
+const aggregatedContentType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+
+/** Serves what clients learn the API from: groups, resources and schemas. */
+export class DiscoveryRoutes {
+  private readonly cache = new Map<string, Buffer>();
+  private generation = -1;
+
+  constructor(private readonly deps: DiscoveryDeps) {}
+
+  /** False when the path is none of these. */
+  async handle(path: string, request: HttpRequest, response: HttpResponse): Promise<boolean> {
+    const parts = path.split('/').filter(part => part !== '');
+    if (parts[0] === 'openapi') return this.openApi(parts.slice(1), request, response);
+    if (parts[0] !== 'api' && parts[0] !== 'apis') return false;
+    const { scheme, serverAddress } = this.deps;
+    const accept = String(request.headers.accept ?? '');
+    if (parts.length === 1 && accept.includes(aggregatedType) && accept.includes('v=v2;')) {
+      const door = parts[0];
+      await this.sendAggregated(request, response, door);
+      return true;
+    }
+    const [door, first, second] = parts;
+    let answer: unknown;
+    if (parts.length === 1) answer = door === 'api' ? apiVersions(scheme, serverAddress) : apiGroupList(scheme);
+    else if (parts.length === 2)
+      answer = door === 'api' ? apiResourceList(scheme, '', first!) : apiGroup(scheme, first!);
+    else if (parts.length === 3 && door === 'apis') answer = apiResourceList(scheme, first!, second!);
+    else return false;
+    if (answer === undefined) throw pageNotFound();
+    await sendJson(request, response, 200, Buffer.from(JSON.stringify(answer)));
+    return true;
+  }
+
+  private async sendAggregated(request: HttpRequest, response: HttpResponse, door: 'api' | 'apis'): Promise<void> {
+    const { scheme } = this.deps;
+    if (this.generation !== scheme.generation) {
+      this.cache.clear();
+      this.generation = scheme.generation;
+    }
+    let bytes = this.cache.get(door);
+    if (!bytes) this.cache.set(door, (bytes = Buffer.from(JSON.stringify(aggregatedDiscovery(scheme, door)))));
+    const { createHash } = await import('node:crypto');
+    const etag = `"${createHash('sha512').update(bytes).digest('hex').toUpperCase()}"`;
+    if (request.headers['if-none-match'] === etag) {
+      response.writeHead(304, { etag }).end();
+      return;
+    }
+    response.writeHead(200, {
+      'content-type': aggregatedContentType,
+      'content-length': bytes.length,
+      etag,
+      vary: 'Accept',
+    });
+    response.end(bytes);
+  }
+
+  private async openApi(parts: string[], request: HttpRequest, response: HttpResponse): Promise<boolean> {
+    const { scheme } = this.deps;
+    const [version, ...rest] = parts;
+    let document: OpenApiDocument | undefined;
+    if (version === 'v2' && rest.length === 0) document = openApiV2(scheme);
+    else if (version === 'v3')
+      document = rest.length === 0 ? openApiV3Index(scheme) : openApiV3(scheme, rest.join('/'));
+    if (!document) throw pageNotFound();
+    const etag = `"${document.hash}"`;
+    response.setHeader('etag', etag);
+    if (request.headers['if-none-match'] === etag) {
+      response.writeHead(304).end();
+      return true;
+    }
+    await sendJson(request, response, 200, Buffer.from(document.json));
+    return true;
+  }
+}

@@ -1,0 +1,52 @@
+import { badRequest } from '../objects/failures';
+
+/** What a URL means. Source: apiserver's RequestInfoFactory. */
+export interface RequestInfo {
+  path: string;
+  /** Absent: not a resource's URL. */
+  resource?: ResourcePath;
+}
+
+export interface ResourcePath {
+  group: string;
+  version: string;
+  namespace: string;
+  resource: string;
+  name: string;
+  subresource: string;
+  /** What follows the subresource, for proxies: "" or "/a/b". */
+  rest: string;
+  /** The deprecated `/watch/` prefix. */
+  watch: boolean;
+}
+
+/** Subresources of a namespace; anything else after its name is a resource in it. */
+const namespaceSubresources = new Set(['status', 'finalize']);
+
+/** @throws StatusError BadRequest for a path that cannot be decoded. */
+export function parsePath(path: string): RequestInfo {
+  let parts: string[];
+  try {
+    parts = path.split('/').slice(1).map(decodeURIComponent);
+  } catch (cause) {
+    throw badRequest(`the path "${path}" cannot be decoded`, cause);
+  }
+  if (parts.at(-1) === '') parts.pop();
+  const isCore = parts[0] === 'api';
+  const base = isCore ? 2 : 3;
+  if ((!isCore && parts[0] !== 'apis') || parts.length <= base) return { path };
+  const group = isCore ? '' : parts[1]!;
+  const version = parts[base - 1]!;
+  let rest = parts.slice(base);
+  const watch = rest[0] === 'watch';
+  if (watch) rest = rest.slice(1);
+  let namespace = '';
+  if (rest[0] === 'namespaces' && rest.length > 2 && !namespaceSubresources.has(rest[2]!)) {
+    namespace = rest[1]!;
+    rest = rest.slice(2);
+  }
+  const [resource = '', name = '', subresource = '', ...tail] = rest;
+  if (resource === '') return { path };
+  const proxied = tail.length > 0 ? `/${tail.map(encodeURIComponent).join('/')}` : '';
+  return { path, resource: { group, version, namespace, resource, name, subresource, rest: proxied, watch } };
+}

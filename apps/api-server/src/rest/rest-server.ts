@@ -1,0 +1,262 @@
+import http2, { type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { StatusError, type Logger } from '@naru/foundation';
+import type { Authenticator } from '../auth/authenticator';
+import type { Authorizer } from '../auth/authorizer';
+import { badRequest, pageNotFound } from '../objects/failures';
+import type { UserInfo } from '../objects/request';
+import type { HttpRequest, HttpResponse } from './http';
+import type { RequestMetrics } from './metrics';
+import { parsePath, type RequestInfo } from './request-info';
+import { verbOf, type ResourceCall, type ResourceHandler } from './resource-handler';
+import { sendError } from './respond';
+
+/** A URL outside the resources. Answers true when it was its own. */
+export interface Route {
+  /** Called before authentication: for the doors of those who have no identity yet. */
+  open?: boolean;
+  handle(call: RouteCall): Promise<boolean>;
+}
+
+export interface RouteCall {
+  request: HttpRequest;
+  response: HttpResponse;
+  path: string;
+  query: URLSearchParams;
+  /** The anonymous user for open routes. */
+  user: UserInfo;
+}
+
+export interface UpgradeCall extends ResourceCall {
+  socket: Duplex;
+  head: Buffer;
+}
+
+/** Requests to resources that are not objects: logs, exec, proxies. Undefined: not this one's business. */
+export interface Connector {
+  handle(call: ResourceCall): Promise<void> | undefined;
+  upgrade(call: UpgradeCall): Promise<void> | undefined;
+}
+
+export interface RestServerDeps {
+  logger: Logger;
+  tls: { certificate: string; key: string; ca: string };
+  authenticator: Authenticator;
+  authorizer: Authorizer;
+  resources: ResourceHandler;
+  routes: readonly Route[];
+  connector: Connector;
+  metrics: RequestMetrics;
+  maxInflight?: number;
+}
+
+const nobody: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
+const longRunning = new Set(['watch', 'connect']);
+
+/** The HTTPS door: HTTP/1.1 and HTTP/2 on one port. */
+export class RestServer {
+  readonly server: Http2SecureServer;
+  private readonly running = new Set<AbortController>();
+  private readonly users = new WeakMap<object, UserInfo>();
+  private readonly sockets = new Set<Socket>();
+  private inflight = { readOnly: 0, mutating: 0 };
+
+  constructor(private readonly deps: RestServerDeps) {
+    const { certificate, key, ca } = deps.tls;
+    this.server = http2.createSecureServer({
+      allowHTTP1: true,
+      cert: certificate,
+      key,
+      ca,
+      requestCert: true,
+      rejectUnauthorized: false,
+      settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
+    });
+    this.server.on('request', (request, response) =>
+      this.onRequest(request as unknown as HttpRequest, response as unknown as HttpResponse),
+    );
+    this.server.on('upgrade', (request: HttpRequest, socket: Duplex, head: Buffer) =>
+      this.onUpgrade(request, socket, head),
+    );
+    this.server.on('secureConnection', socket => {
+      this.sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('close', () => this.sockets.delete(socket));
+      // A client that resets its connection is no event of ours.
+      socket.on('error', () => undefined);
+    });
+    this.server.on('tlsClientError', () => undefined);
+    this.server.on('sessionError', () => undefined);
+  }
+
+  /** Listens on HOST:PORT; port 0 picks a free one. */
+  async listen(address: string): Promise<AddressInfo> {
+    const at = address.lastIndexOf(':');
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
+    });
+    return this.server.address() as AddressInfo;
+  }
+
+  /** Ends watches cleanly, waits for running requests for `graceMs`, then cuts what is left. */
+  async close(graceMs = 2000): Promise<void> {
+    const reason = new StatusError('ServiceUnavailable', 'the server is shutting down');
+    for (const controller of this.running) controller.abort(reason);
+    const closed = new Promise<void>(resolve => this.server.close(() => resolve()));
+    const cut = setTimeout(() => {
+      for (const socket of this.sockets) socket.destroy();
+    }, graceMs);
+    // Idle keep-alive connections would hold the server open for nothing.
+    while (this.inflight.readOnly + this.inflight.mutating > 0 && this.sockets.size > 0)
+      await new Promise(resolve => setTimeout(resolve, 10));
+    for (const socket of this.sockets) socket.destroySoon();
+    await closed;
+    clearTimeout(cut);
+  }
+
+  private onRequest(request: HttpRequest, response: HttpResponse): void {
+    const startedMs = performance.now();
+    const kind = request.method === 'GET' || request.method === 'HEAD' ? 'readOnly' : 'mutating';
+    const target = {
+      group: '',
+      version: '',
+      resource: '',
+      subresource: '',
+      verb: (request.method ?? '').toLowerCase(),
+    };
+    const controller = new AbortController();
+    this.running.add(controller);
+    let counted = true;
+    this.deps.metrics.setInflight(kind, ++this.inflight[kind]);
+    const leave = (): void => {
+      if (!counted) return;
+      counted = false;
+      this.deps.metrics.setInflight(kind, --this.inflight[kind]);
+    };
+    response.on('close', () => {
+      leave();
+      this.running.delete(controller);
+      if (!response.writableFinished) controller.abort(new StatusError('Timeout', 'the client has gone'));
+      const seconds = (performance.now() - startedMs) / 1000;
+      this.deps.metrics.observe(target.verb, target, response.statusCode, longRunning.has(target.verb) ? 0 : seconds);
+    });
+    response.on('error', () => undefined);
+    const serve = async (): Promise<void> => {
+      if (this.inflight[kind] > (this.deps.maxInflight ?? 4000))
+        throw new StatusError('TooManyRequests', 'Too many requests, please try again later.', {
+          details: { retryAfterSeconds: 1 },
+        });
+      const { info, query } = parseUrl(request);
+      if (info.resource) {
+        Object.assign(target, info.resource, { verb: verbOf(request.method, info.resource, query) });
+        if (target.verb === 'watch' || query.get('follow')) leave();
+        const user = await this.authenticate(request);
+        const call = { request, response, user, path: info.resource, query, signal: controller.signal };
+        await (this.deps.connector.handle(call) ?? this.deps.resources.handle(call));
+        return;
+      }
+      target.resource = '';
+      await this.route(request, response, info, query);
+    };
+    serve().catch((error: unknown) => this.fail(request, response, error));
+  }
+
+  private async route(
+    request: HttpRequest,
+    response: HttpResponse,
+    info: RequestInfo,
+    query: URLSearchParams,
+  ): Promise<void> {
+    const call = { request, response, path: info.path, query };
+    for (const route of this.deps.routes) if (route.open && (await route.handle({ ...call, user: nobody }))) return;
+    const user = await this.authenticate(request);
+    this.deps.authorizer.require({
+      user,
+      verb: (request.method ?? 'GET').toLowerCase(),
+      group: '',
+      version: '',
+      resource: '',
+      subresource: '',
+      namespace: '',
+      name: '',
+      path: info.path,
+    });
+    for (const route of this.deps.routes) if (!route.open && (await route.handle({ ...call, user }))) return;
+    throw pageNotFound();
+  }
+
+  private onUpgrade(request: HttpRequest, socket: Duplex, head: Buffer): void {
+    const controller = new AbortController();
+    socket.on('close', () => controller.abort(new StatusError('Timeout', 'the client has gone')));
+    socket.on('error', () => undefined);
+    const serve = async (): Promise<void> => {
+      const { info, query } = parseUrl(request);
+      if (!info.resource) throw pageNotFound();
+      const user = await this.authenticate(request);
+      const response = undefined as unknown as HttpResponse;
+      const call = { request, response, user, path: info.resource, query, signal: controller.signal, socket, head };
+      const running = this.deps.connector.upgrade(call);
+      if (!running) throw badRequest('the requested resource does not support upgrades');
+      await running;
+    };
+    serve().catch(async (error: unknown) => {
+      const { refuseUpgrade } = await import('@naru/streaming');
+      refuseUpgrade(socket, this.toStatusError(request, error));
+    });
+  }
+
+  /** A verified certificate wins over headers; it is looked at once per connection. */
+  private async authenticate(request: HttpRequest): Promise<UserInfo> {
+    const owner = connectionOf(request);
+    const known = this.users.get(owner);
+    if (known) return known;
+    const socket = (owner as { socket?: TLSSocket }).socket ?? (owner as TLSSocket);
+    if (socket.authorized) {
+      const user = this.deps.authenticator.byCertificate(socket.getPeerCertificate());
+      if (user) {
+        this.users.set(owner, user);
+        return user;
+      }
+    }
+    return this.deps.authenticator.byHeader(request.headers.authorization ?? webSocketToken(request));
+  }
+
+  private fail(request: HttpRequest, response: HttpResponse, error: unknown): void {
+    if (response.destroyed) return;
+    // The rest of a refused body is not read: the connection cannot carry another request.
+    response.once('finish', () => {
+      if (!request.complete && request.httpVersionMajor === 1) request.socket.end();
+    });
+    sendError(response, this.toStatusError(request, error));
+  }
+
+  private toStatusError(request: HttpRequest, error: unknown): StatusError {
+    if (error instanceof StatusError) return error;
+    this.deps.logger.error({ err: error, method: request.method, path: request.url?.split('?')[0] }, 'request failed');
+    return new StatusError('InternalError', `Internal error occurred: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** What stands for the connection: an HTTP/2 session or a socket. */
+function connectionOf(request: HttpRequest): object {
+  if (request.httpVersionMajor === 1) return request.socket;
+  return (request as unknown as { stream: ServerHttp2Stream }).stream.session ?? request.socket;
+}
+
+/** Browsers cannot set headers on a WebSocket, so the token may travel as a protocol. */
+function webSocketToken(request: HttpRequest): string | undefined {
+  const prefix = 'base64url.bearer.authorization.k8s.io.';
+  const protocols = request.headers['sec-websocket-protocol']?.split(',').map(protocol => protocol.trim()) ?? [];
+  const found = protocols.find(protocol => protocol.startsWith(prefix));
+  return found && `Bearer ${Buffer.from(found.slice(prefix.length), 'base64url').toString()}`;
+}
+
+function parseUrl(request: HttpRequest): { info: RequestInfo; query: URLSearchParams } {
+  const url = request.url ?? '/';
+  const at = url.indexOf('?');
+  const path = at < 0 ? url : url.slice(0, at);
+  return { info: parsePath(path), query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)) };
+}

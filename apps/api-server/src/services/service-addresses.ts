@@ -1,0 +1,224 @@
+import { StatusError } from '@naru/foundation';
+import { invalid, invalidObject, services, type KubeObject, type Service } from '@naru/api';
+import type { KindHooks, Reservation } from '../objects/kind-hooks';
+import { decodeBytes } from '../storage/codec';
+import type { WatchCache } from '../storage/watch-cache';
+import { NumberAllocator } from './allocator';
+import { formatIPv4, parseCidr, parseIPv4 } from './cidr';
+
+export interface ServiceAddressOptions {
+  /** "10.96.0.0/16" */
+  clusterIPRange: string;
+  /** "30000-32767" */
+  nodePortRange: string;
+}
+
+interface Assigned {
+  addresses: string[];
+  ports: number[];
+}
+
+/** Addresses below this index of the range are left to those who ask for them: the api-server's own, the DNS's. */
+function staticBand(size: number): number {
+  return Math.min(Math.max(16, Math.floor(size / 16)), 256);
+}
+
+/** Cluster addresses and node ports of Services, each given once. */
+export class ServiceAddresses implements KindHooks {
+  readonly resource = '/services';
+  private readonly addresses: NumberAllocator;
+  private readonly ports: NumberAllocator;
+  /** The first of the range: the Service `kubernetes`. */
+  readonly apiServerAddress: string;
+
+  constructor(private readonly options: ServiceAddressOptions) {
+    const { first, last } = parseCidr(options.clusterIPRange);
+    this.addresses = new NumberAllocator(first, last, staticBand(last - first + 1));
+    this.apiServerAddress = formatIPv4(first);
+    const [low, high] = options.nodePortRange.split('-').map(Number);
+    if (!low || !high || low > high || high > 65535)
+      throw new Error(`Cannot parse node port range ${options.nodePortRange}: want FIRST-LAST`);
+    this.ports = new NumberAllocator(low, high, Math.min(Math.floor((high - low + 1) / 16), 128));
+  }
+
+  /** Takes what the stored Services hold. Two that hold the same are told about, not changed. */
+  repair(cache: WatchCache, complain: (service: string, what: string) => void): void {
+    for (const { bytes, key } of cache.select({ namespace: '' })) {
+      const { addresses, ports } = assigned(decodeBytes<Service>(bytes));
+      for (const address of addresses) if (!this.addresses.take(parseIPv4(address), key)) complain(key, address);
+      for (const port of ports) if (!this.ports.take(port, key)) complain(key, String(port));
+    }
+  }
+
+  beginCreate(object: KubeObject): Reservation {
+    return this.reserve(object as Service, undefined);
+  }
+
+  carryOver(next: KubeObject, old: KubeObject): void {
+    const service = next as Service;
+    const before = old as Service;
+    if (!service.spec || !before.spec) return;
+    if (service.spec.type === 'ExternalName' || before.spec.type === 'ExternalName') return;
+    service.spec.clusterIP ||= before.spec.clusterIP;
+    if (!service.spec.clusterIPs?.length && before.spec.clusterIPs) service.spec.clusterIPs = before.spec.clusterIPs;
+    keepNodePorts(service, before);
+  }
+
+  beginUpdate(next: KubeObject, old: KubeObject): Reservation {
+    return this.reserve(next as Service, old as Service);
+  }
+
+  afterDelete(object: KubeObject): void {
+    this.release(assigned(object as Service), ownerOf(object));
+  }
+
+  private reserve(service: Service, before: Service | undefined): Reservation {
+    const owner = ownerOf(service);
+    const had = before ? assigned(before) : { addresses: [], ports: [] };
+    const taken: Assigned = { addresses: [], ports: [] };
+    try {
+      this.reserveAddress(service, owner, had, taken);
+      this.reservePorts(service, owner, had, taken);
+    } catch (error) {
+      this.release(taken, owner);
+      throw error;
+    }
+    const now = assigned(service);
+    return {
+      commit: () =>
+        this.release(
+          {
+            addresses: had.addresses.filter(address => !now.addresses.includes(address)),
+            ports: had.ports.filter(port => !now.ports.includes(port)),
+          },
+          owner,
+        ),
+      rollback: () => this.release(taken, owner),
+    };
+  }
+
+  private reserveAddress(service: Service, owner: string, had: Assigned, taken: Assigned): void {
+    const spec = service.spec;
+    if (!spec || spec.type === 'ExternalName' || spec.clusterIP === 'None') return;
+    if (spec.clusterIP && had.addresses.includes(spec.clusterIP)) return;
+    if (spec.clusterIP) {
+      const wanted = this.parseAddress(service, spec.clusterIP);
+      if (this.addresses.owner(wanted) !== undefined)
+        throw this.wrong(
+          service,
+          'spec.clusterIPs',
+          [spec.clusterIP],
+          'failed to allocate IP ' + `${spec.clusterIP}: provided IP is already allocated`,
+        );
+      this.addresses.take(wanted, owner);
+    } else {
+      const next = this.addresses.next(owner);
+      if (next === undefined)
+        throw new StatusError(
+          'InternalError',
+          'Internal error occurred: failed to allocate a serviceIP: range is full',
+        );
+      spec.clusterIP = formatIPv4(next);
+    }
+    taken.addresses.push(spec.clusterIP);
+    spec.clusterIPs = [spec.clusterIP];
+    spec.ipFamilies = ['IPv4'];
+    spec.ipFamilyPolicy ??= 'SingleStack';
+  }
+
+  private parseAddress(service: Service, address: string): number {
+    let value: number;
+    try {
+      value = parseIPv4(address);
+    } catch {
+      throw this.wrong(service, 'spec.clusterIPs[0]', address, 'must be a valid IP address');
+    }
+    if (!this.addresses.includes(value))
+      throw this.wrong(
+        service,
+        'spec.clusterIPs',
+        [address],
+        `failed to allocate IP ${address}: the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.options.clusterIPRange}`,
+      );
+    return value;
+  }
+
+  private reservePorts(service: Service, owner: string, had: Assigned, taken: Assigned): void {
+    const { spec } = service;
+    const wants =
+      spec?.type === 'NodePort' || (spec?.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
+    const take = (port: number, path: string): void => {
+      if (had.ports.includes(port) || taken.ports.includes(port)) return;
+      if (!this.ports.includes(port))
+        throw this.wrong(
+          service,
+          path,
+          port,
+          `provided port is not in the valid range. The range of valid ports is ${this.options.nodePortRange}`,
+        );
+      if (!this.ports.take(port, owner) || this.ports.owner(port) !== owner)
+        throw this.wrong(service, path, port, 'provided port is already allocated');
+      taken.ports.push(port);
+    };
+    for (const [index, port] of (spec?.ports ?? []).entries()) {
+      const path = `spec.ports[${index}].nodePort`;
+      if (port.nodePort) take(port.nodePort, path);
+      else if (wants) {
+        const next = this.ports.next(owner);
+        if (next === undefined)
+          throw new StatusError(
+            'InternalError',
+            'Internal error occurred: failed to allocate a nodePort: range is full',
+          );
+        port.nodePort = next;
+        taken.ports.push(next);
+      }
+    }
+    if (spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
+      if (spec.healthCheckNodePort) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort');
+      else {
+        const next = this.ports.next(owner);
+        if (next !== undefined) {
+          spec.healthCheckNodePort = next;
+          taken.ports.push(next);
+        }
+      }
+    }
+  }
+
+  private release({ addresses, ports }: Assigned, owner: string): void {
+    for (const address of addresses) this.addresses.release(parseIPv4(address), owner);
+    for (const port of ports) this.ports.release(port, owner);
+  }
+
+  private wrong(service: Service, field: string, value: unknown, detail: string): StatusError {
+    return invalidObject(services, service.metadata?.name ?? '', [invalid(field, value, detail)]);
+  }
+}
+
+function ownerOf({ metadata }: KubeObject): string {
+  return `${metadata?.namespace}/${metadata?.name}`;
+}
+
+function assigned({ spec }: Service): Assigned {
+  const addresses = spec?.clusterIP && spec.clusterIP !== 'None' ? [spec.clusterIP] : [];
+  const ports = (spec?.ports ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
+  if (spec?.healthCheckNodePort) ports.push(spec.healthCheckNodePort);
+  return { addresses: spec?.type === 'ExternalName' ? [] : addresses, ports };
+}
+
+/** An update that does not mention the node ports keeps them, port by port. */
+function keepNodePorts(next: Service, before: Service): void {
+  const { type } = next.spec!;
+  if (type !== 'NodePort' && type !== 'LoadBalancer') return;
+  const used = new Set((next.spec?.ports ?? []).map(({ nodePort }) => nodePort).filter(Boolean));
+  for (const port of next.spec?.ports ?? []) {
+    if (port.nodePort) continue;
+    const same = before.spec?.ports?.find(
+      old => old.port === port.port && (old.protocol ?? 'TCP') === (port.protocol ?? 'TCP') && old.nodePort,
+    );
+    if (!same?.nodePort || used.has(same.nodePort)) continue;
+    port.nodePort = same.nodePort;
+    used.add(same.nodePort);
+  }
+}

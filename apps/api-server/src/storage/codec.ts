@@ -1,0 +1,50 @@
+import type { KubeObject } from '@naru/api';
+
+/**
+ * An object's bytes begin with kind, apiVersion and metadata, so that the resourceVersion has a place that is found
+ * without parsing: the store keeps the object without it (the revision is not known before the commit), and the cache
+ * holds it with `"resourceVersion":"N",` as the first member of the metadata.
+ */
+const metadataOpening = '"metadata":{';
+const revisionOpening = '"resourceVersion":"';
+
+/** The object as JSON for the store: without its resourceVersion. */
+export function encodeObject(object: KubeObject): Buffer {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  return Buffer.from(
+    JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
+  );
+}
+
+/** The bytes as clients see them: `stored` with the resourceVersion put in. */
+export function withRevision(stored: Buffer, revision: number): Buffer {
+  return splice(stored, metadataEnd(stored), 0, revision);
+}
+
+/** The same object under another resourceVersion: for a deletion, which shows the last state at its own revision. */
+export function replaceRevision(bytes: Buffer, revision: number): Buffer {
+  const at = metadataEnd(bytes);
+  const end = bytes.indexOf('",', at + revisionOpening.length);
+  return splice(bytes, at, end + 2 - at, revision);
+}
+
+function metadataEnd(bytes: Buffer): number {
+  const at = bytes.indexOf(metadataOpening);
+  if (at < 0) throw new Error('Cannot place the resourceVersion: the stored object has no metadata');
+  return at + metadataOpening.length;
+}
+
+function splice(bytes: Buffer, at: number, drop: number, revision: number): Buffer {
+  const member = `${revisionOpening}${revision}",`;
+  // Not from the shared pool: these buffers live long, and a pooled one would keep its neighbours' memory.
+  const result = Buffer.allocUnsafeSlow(bytes.length - drop + member.length);
+  bytes.copy(result, 0, 0, at);
+  result.write(member, at, 'latin1');
+  bytes.copy(result, at + member.length, at + drop);
+  return result;
+}
+
+/** A private copy of the object, with its resourceVersion. */
+export function decodeBytes<T extends KubeObject = KubeObject>(bytes: Buffer): T {
+  return JSON.parse(bytes.toString()) as T;
+}

@@ -1,0 +1,181 @@
+import { StatusError } from '@naru/foundation';
+import type { AnyDefinition, FieldSelector, KubeObject, Selector } from '@naru/api';
+import type { Change } from '@naru/store';
+import { decodeBytes, replaceRevision, withRevision } from './codec';
+import { entryKey, type Entry } from './entry';
+import { EventRing, type CacheEvent } from './event-ring';
+import { SortedEntries } from './sorted-entries';
+
+/** What a list or watch asks for. */
+export interface Selection {
+  /** "" for all. */
+  namespace: string;
+  labels?: Selector | undefined;
+  fields?: FieldSelector | undefined;
+}
+
+export interface CacheListener {
+  /** Called for each change in order, in the turn of the commit. Must not throw and must not block. */
+  onEvent(event: CacheEvent): void;
+}
+
+/** The field that is worth an index: every kubelet and scheduler asks by it. */
+const indexedField = 'spec.nodeName';
+/** Lists that were cut by `limit` and may be continued as they were. */
+const maxSnapshots = 8;
+
+export function selects(selection: Selection, entry: Entry): boolean {
+  if (selection.namespace !== '' && selection.namespace !== entry.namespace) return false;
+  if (selection.labels && !selection.labels.matches(entry.labels)) return false;
+  return !selection.fields || selection.fields.matchesFields(entry.fields);
+}
+
+/** All objects of one resource as committed bytes, with the latest changes and those who follow them. */
+export class WatchCache {
+  private readonly entries = new SortedEntries();
+  private readonly ring: EventRing;
+  private readonly index: Map<string, Map<string, Entry>> | undefined;
+  private readonly listeners = new Set<CacheListener>();
+  private readonly snapshots = new Map<number, Entry[]>();
+  /** Grows with every change: what is derived from the contents is cached under it. */
+  generation = 0;
+
+  constructor(
+    readonly definition: AnyDefinition,
+    revision: number,
+  ) {
+    this.ring = new EventRing(revision);
+    if (definition.selectableFieldNames.includes(indexedField)) this.index = new Map();
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get(namespace: string, name: string): Entry | undefined {
+    return this.entries.get(entryKey(namespace, name));
+  }
+
+  /** In key order. Proportional to the answer where the selector names one object or one node. */
+  select(selection: Selection): Entry[] {
+    const { namespace, labels, fields } = selection;
+    const candidates = this.candidates(namespace, fields);
+    if ((!labels || labels.empty) && (!fields || fields.empty)) return candidates;
+    return candidates.filter(entry => selects(selection, entry));
+  }
+
+  /** In no particular order; empty for kinds without a node. */
+  podsOfNode(node: string): Entry[] {
+    return [...(this.index?.get(node)?.values() ?? [])];
+  }
+
+  /** Puts in an object that was in the store when the server started. */
+  load(value: Buffer, revision: number): void {
+    this.put(this.toEntry(decodeBytes(value), withRevision(value, revision), revision));
+  }
+
+  /** Takes over a committed change; `object` is what `change.value` encodes, when the writer is in this process. */
+  apply(change: Change, key: string, object: KubeObject | undefined): CacheEvent | undefined {
+    const previous = this.entries.get(key);
+    let event: CacheEvent;
+    if (change.type === 'delete') {
+      if (!previous) return undefined;
+      const bytes = replaceRevision(previous.bytes, change.revision);
+      event = {
+        type: 'DELETED',
+        revision: change.revision,
+        entry: { ...previous, bytes, revision: change.revision },
+        previous,
+      };
+      this.remove(previous);
+    } else {
+      const bytes = withRevision(change.value, change.revision);
+      const entry = this.toEntry(object ?? decodeBytes(change.value), bytes, change.revision);
+      event = { type: previous ? 'MODIFIED' : 'ADDED', revision: change.revision, entry, previous };
+      this.put(entry, previous);
+    }
+    this.generation++;
+    this.ring.push(event);
+    for (const listener of this.listeners) listener.onEvent(event);
+    return event;
+  }
+
+  /** The events after `revision`. @throws StatusError Expired when they are no longer known. */
+  eventsAfter(revision: number): CacheEvent[] {
+    const events = this.ring.after(revision);
+    if (!events)
+      throw new StatusError('Expired', `too old resource version: ${revision} (${this.ring.oldest})`, { code: 410 });
+    return events;
+  }
+
+  listen(listener: CacheListener): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  get listenerCount(): number {
+    return this.listeners.size;
+  }
+
+  /** Keeps what a page left over, so that the next page shows the same moment. */
+  keepSnapshot(revision: number, entries: Entry[]): void {
+    this.snapshots.delete(revision);
+    this.snapshots.set(revision, entries);
+    const [oldest] = this.snapshots.keys();
+    if (this.snapshots.size > maxSnapshots) this.snapshots.delete(oldest!);
+  }
+
+  snapshot(revision: number): Entry[] | undefined {
+    return this.snapshots.get(revision);
+  }
+
+  private candidates(namespace: string, fields: FieldSelector | undefined): Entry[] {
+    const name = fields?.requiresExactly('metadata.name');
+    if (name !== undefined && (namespace !== '' || !this.definition.type.namespaced)) {
+      const entry = this.get(namespace, name);
+      return entry ? [entry] : [];
+    }
+    const indexed = this.index && fields?.requiresExactly(indexedField);
+    // Most pods without a node are few among many, but "" may be asked of a huge backlog too: same answer either way.
+    if (indexed === undefined) return this.entries.list(namespace);
+    const found = [...(this.index!.get(indexed)?.values() ?? [])];
+    found.sort((a, b) => (a.key < b.key ? -1 : 1));
+    return namespace === '' ? found : found.filter(entry => entry.namespace === namespace);
+  }
+
+  private put(entry: Entry, previous?: Entry): void {
+    if (previous && this.index) this.unindex(previous);
+    this.entries.set(entry);
+    if (!this.index) return;
+    const value = entry.fields[indexedField] ?? '';
+    let found = this.index.get(value);
+    if (!found) this.index.set(value, (found = new Map<string, Entry>()));
+    found.set(entry.key, entry);
+  }
+
+  private remove(entry: Entry): void {
+    this.entries.delete(entry.key);
+    if (this.index) this.unindex(entry);
+  }
+
+  private unindex(entry: Entry): void {
+    const value = entry.fields[indexedField] ?? '';
+    const found = this.index!.get(value);
+    found?.delete(entry.key);
+    if (found?.size === 0) this.index!.delete(value);
+  }
+
+  private toEntry(object: KubeObject, bytes: Buffer, revision: number): Entry {
+    const { name = '', namespace = '', uid = '', labels } = object.metadata ?? {};
+    return {
+      key: entryKey(namespace, name),
+      namespace,
+      name,
+      uid,
+      revision,
+      bytes,
+      labels,
+      fields: this.definition.selectableFields(object),
+    };
+  }
+}

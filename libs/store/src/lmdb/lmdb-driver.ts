@@ -1,0 +1,231 @@
+import { mkdirSync, statSync } from 'node:fs';
+import net from 'node:net';
+import type { RootDatabase } from 'lmdb';
+import { StatusError } from '@naru/foundation';
+import { ChangeLog, type ChangeLogLimits } from '../change-log';
+import type {
+  Change,
+  Compare,
+  KeyValue,
+  Operation,
+  RangeOptions,
+  RangeResult,
+  StoreDriver,
+  Transaction,
+  TransactionResult,
+} from '../driver';
+
+export interface LmdbOptions {
+  /** Made when it does not exist. One process at a time may use it. */
+  directory: string;
+  log?: ChangeLogLimits;
+  /** Transactions that may wait for the disk; more are refused with TooManyRequests. */
+  maxWaiting?: number;
+}
+
+/** Sorts before every data key, which begin with "/". */
+const revisionKey = '!revision';
+
+interface Waiting {
+  changes: Change[];
+  result: TransactionResult;
+  resolve(result: TransactionResult): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * LMDB, embedded. Compares are decided in memory the moment a transaction arrives, against what is committed and what
+ * is on its way; then all that wait go to disk in one LMDB transaction with one fsync, while the next group gathers.
+ */
+export class LmdbDriver implements StoreDriver {
+  readonly name = 'lmdb';
+  /** Key → its modRevision (0: deleted) in transactions that are not on disk yet. */
+  private readonly pending = new Map<string, number>();
+  private waiting: Waiting[] = [];
+  private writing: Promise<void> | undefined;
+  /** The last revision given out; `revision` follows when it is durable. */
+  private assigned: number;
+  private readonly log: ChangeLog;
+  private closed = false;
+
+  private constructor(
+    private readonly db: RootDatabase<Buffer, string>,
+    private readonly lock: net.Server,
+    public revision: number,
+    private readonly options: LmdbOptions,
+  ) {
+    this.assigned = revision;
+    this.log = new ChangeLog(revision, options.log);
+  }
+
+  /** Throws when the directory cannot be used, or another process uses it. */
+  static async open(options: LmdbOptions): Promise<LmdbDriver> {
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    const lock = await lockDirectory(options.directory);
+    try {
+      const { open } = await import('lmdb');
+      const db = open<Buffer, string>({
+        path: options.directory,
+        noSubdir: false,
+        encoding: 'binary',
+        useVersions: true,
+        maxDbs: 1,
+      });
+      const stored = db.get(revisionKey);
+      return new LmdbDriver(db, lock, stored ? Number(stored.readBigUInt64BE()) : 0, options);
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  }
+
+  get(key: string): Promise<KeyValue | undefined> {
+    const entry = this.db.getEntry(`/${key}`);
+    return Promise.resolve(entry && { key, value: entry.value, modRevision: entry.version ?? 0 });
+  }
+
+  range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
+    const { after = '', limit = Infinity } = options;
+    const items: KeyValue[] = [];
+    const start = after > prefix ? after : prefix;
+    // The revision is read with the first item, in the same event turn: nothing can be committed between them.
+    this.db.resetReadTxn();
+    for (const entry of this.db.getRange({ start: `/${start}`, versions: true })) {
+      const key = entry.key.slice(1);
+      if (!key.startsWith(prefix)) break;
+      if (key === after) continue;
+      if (items.length >= limit) return Promise.resolve({ revision: this.revision, items, more: true });
+      items.push({ key, value: Buffer.from(entry.value), modRevision: entry.version ?? 0 });
+    }
+    return Promise.resolve({ revision: this.revision, items, more: false });
+  }
+
+  async txn({ compare, operations }: Transaction): Promise<TransactionResult> {
+    if (this.closed) throw new StatusError('ServiceUnavailable', 'the store is closed');
+    if (this.waiting.length >= (this.options.maxWaiting ?? 10_000))
+      throw new StatusError('TooManyRequests', 'too many writes wait for the disk', {
+        details: { retryAfterSeconds: 1 },
+      });
+    if (!compare.every(condition => this.holds(condition))) {
+      // What it lost against may not be durable yet; the caller's next read must see it.
+      while (this.writing) await this.writing;
+      return { committed: false, revision: this.revision };
+    }
+    const revision = ++this.assigned;
+    const changes = operations.flatMap(operation => this.toChange(operation, revision));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ changes, result: { committed: true, revision }, resolve, reject });
+      this.writing ??= this.writeGroups();
+    });
+  }
+
+  watch(...args: Parameters<ChangeLog['watch']>): () => void {
+    return this.log.watch(...args);
+  }
+
+  compact(revision: number): Promise<void> {
+    this.log.compact(revision);
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    while (this.writing) await this.writing;
+    this.log.close(new Error('the store is closed'));
+    await this.db.close();
+    this.lock.close();
+  }
+
+  private currentRevision(key: string): number {
+    const pending = this.pending.get(key);
+    if (pending !== undefined) return pending;
+    return this.db.getEntry(`/${key}`)?.version ?? 0;
+  }
+
+  private holds({ key, modRevision }: Compare): boolean {
+    return this.currentRevision(key) === modRevision;
+  }
+
+  private toChange(operation: Operation, revision: number): Change[] {
+    const { key } = operation;
+    const previous = this.currentRevision(key);
+    if (operation.type === 'delete') {
+      if (previous === 0) return [];
+      this.pending.set(key, 0);
+      return [{ type: 'delete', key, value: Buffer.alloc(0), revision, previous }];
+    }
+    this.pending.set(key, revision);
+    return [{ type: 'put', key, value: operation.value, revision, previous }];
+  }
+
+  private async writeGroups(): Promise<void> {
+    // Let the transactions of this event turn join the first group.
+    await new Promise(resolve => setImmediate(resolve));
+    while (this.waiting.length > 0) {
+      const group = this.waiting;
+      this.waiting = [];
+      try {
+        await this.write(group);
+      } catch (error) {
+        this.fail(group, error);
+        continue;
+      }
+      this.finish(group);
+    }
+    this.writing = undefined;
+  }
+
+  private async write(group: Waiting[]): Promise<void> {
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(group.at(-1)!.result.revision));
+    const done = this.db.batch(() => {
+      for (const { changes } of group) {
+        for (const { type, key, value, revision } of changes) {
+          if (type === 'put') void this.db.put(`/${key}`, value, revision);
+          else void this.db.remove(`/${key}`);
+        }
+      }
+      void this.db.put(revisionKey, counter, 1);
+    });
+    await done;
+    await this.db.flushed;
+  }
+
+  private finish(group: Waiting[]): void {
+    this.revision = group.at(-1)!.result.revision;
+    const changes = group.flatMap(waiting => waiting.changes);
+    for (const { key, revision, type } of changes)
+      if (this.pending.get(key) === (type === 'put' ? revision : 0)) this.pending.delete(key);
+    this.log.append(changes);
+    for (const { resolve, result } of group) resolve(result);
+  }
+
+  /** Whatever came after the failed group was decided on top of it, so it fails too. */
+  private fail(group: Waiting[], cause: unknown): void {
+    const failed = [...group, ...this.waiting];
+    this.waiting = [];
+    this.pending.clear();
+    this.assigned = this.revision;
+    const error = new StatusError('InternalError', `the store cannot write: ${(cause as Error).message}`, { cause });
+    for (const { reject } of failed) reject(error);
+  }
+}
+
+/** An abstract socket named after the directory: the kernel frees it when the process dies, however it dies. */
+async function lockDirectory(directory: string): Promise<net.Server> {
+  const { dev, ino } = statSync(directory);
+  const server = net.createServer(socket => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        cause.code === 'EADDRINUSE'
+          ? new Error(`the store in ${directory} is in use by another process`, { cause })
+          : cause,
+      ),
+    );
+    server.listen(`\0naru-store-${dev}-${ino}`, resolve);
+  });
+  server.unref();
+  return server;
+}

@@ -1,0 +1,67 @@
+import { ChangeLog, type ChangeLogLimits } from './change-log';
+import type {
+  Change,
+  KeyValue,
+  RangeOptions,
+  RangeResult,
+  StoreDriver,
+  Transaction,
+  TransactionResult,
+} from './driver';
+
+/** Keeps everything in memory: for tests only. It passes the same suite as the drivers that remember. */
+export class MemoryDriver implements StoreDriver {
+  readonly name = 'memory';
+  revision = 0;
+  private readonly entries = new Map<string, { value: Buffer; modRevision: number }>();
+  private readonly log: ChangeLog;
+
+  constructor(limits?: ChangeLogLimits) {
+    this.log = new ChangeLog(0, limits);
+  }
+
+  get(key: string): Promise<KeyValue | undefined> {
+    const entry = this.entries.get(key);
+    return Promise.resolve(entry && { key, ...entry });
+  }
+
+  range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
+    const { after = '', limit = Infinity } = options;
+    const keys = [...this.entries.keys()].filter(key => key.startsWith(prefix) && key > after).sort();
+    const items = keys.slice(0, limit).map(key => ({ key, ...this.entries.get(key)! }));
+    return Promise.resolve({ revision: this.revision, items, more: keys.length > items.length });
+  }
+
+  txn({ compare, operations }: Transaction): Promise<TransactionResult> {
+    const holds = compare.every(({ key, modRevision }) => (this.entries.get(key)?.modRevision ?? 0) === modRevision);
+    if (!holds) return Promise.resolve({ committed: false, revision: this.revision });
+    const revision = ++this.revision;
+    const changes: Change[] = [];
+    for (const operation of operations) {
+      const previous = this.entries.get(operation.key)?.modRevision ?? 0;
+      const { key } = operation;
+      if (operation.type === 'put') {
+        this.entries.set(key, { value: operation.value, modRevision: revision });
+        changes.push({ type: 'put', key, value: operation.value, revision, previous });
+      } else if (this.entries.delete(key)) {
+        changes.push({ type: 'delete', key, value: Buffer.alloc(0), revision, previous });
+      }
+    }
+    this.log.append(changes);
+    return Promise.resolve({ committed: true, revision });
+  }
+
+  watch(...args: Parameters<ChangeLog['watch']>): () => void {
+    return this.log.watch(...args);
+  }
+
+  compact(revision: number): Promise<void> {
+    this.log.compact(revision);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.log.close(new Error('the store is closed'));
+    return Promise.resolve();
+  }
+}
