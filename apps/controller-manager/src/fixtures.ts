@@ -43,7 +43,11 @@ export async function startControllers(
   };
 }
 
-export function makeDeployment(name: string, spec: Partial<Deployment['spec']> = {}, image = 'web:1'): Deployment {
+export function makeDeployment(
+  name: string,
+  spec: Partial<NonNullable<Deployment['spec']>> = {},
+  image = 'web:1',
+): Deployment {
   const labels = { app: name };
   return {
     metadata: { namespace: 'default', name },
@@ -60,7 +64,7 @@ export function makeReplicaSet(name: string, replicas: number, input: Partial<Re
   const labels = { app: name };
   return {
     ...input,
-    metadata: { namespace: 'default', name, uid: name, resourceVersion: '1', ...input.metadata },
+    metadata: { ...input.metadata, namespace: 'default', name, uid: name, resourceVersion: '1' },
     spec: {
       replicas,
       selector: { matchLabels: labels },
@@ -77,21 +81,21 @@ export interface PodInput {
   ready?: boolean;
   phase?: string;
   ip?: string;
-  spec?: Partial<Pod['spec']>;
-  metadata?: Partial<Pod['metadata']>;
+  spec?: Partial<NonNullable<Pod['spec']>>;
+  metadata?: Pod['metadata'];
 }
 
 export function makePod(name: string, input: PodInput = {}): Stored<Pod> {
   const { namespace = 'default', labels = {}, nodeName, ready = false, phase = 'Running', ip, spec, metadata } = input;
   return {
     metadata: {
+      creationTimestamp: '2026-01-01T00:00:00Z',
+      labels,
+      ...metadata,
       namespace,
       name,
       uid: `uid-${name}`,
       resourceVersion: '1',
-      creationTimestamp: '2026-01-01T00:00:00Z',
-      labels,
-      ...metadata,
     },
     spec: { containers: [{ name: 'main', image: 'web:1' }], ...(nodeName ? { nodeName } : {}), ...spec },
     status: {

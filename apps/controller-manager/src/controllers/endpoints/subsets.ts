@@ -1,0 +1,50 @@
+import type { Endpoints, Pod, Service, Stored } from '@naru/api';
+import { hasEndpoint, resolvePort } from '../endpointslice/desired-endpoints';
+import { isPodReady } from '../../pods/pod-state';
+
+type Subset = NonNullable<Endpoints['subsets']>[number];
+type Address = NonNullable<Subset['addresses']>[number];
+
+/** Upstream's limit; what is beyond it is in the slices only. */
+export const maxAddresses = 1_000;
+
+/** The subsets of the legacy Endpoints object: addresses that share their ports. Terminating pods have left it. */
+export function endpointSubsets(service: Service, selected: readonly Stored<Pod>[]): Subset[] {
+  const groups = new Map<
+    string,
+    { addresses: Address[]; notReadyAddresses: Address[]; ports: NonNullable<Subset['ports']> }
+  >();
+  for (const pod of [...selected].sort(byAddress).slice(0, maxAddresses)) {
+    if (!hasEndpoint(pod) || !pod.status?.podIP || pod.metadata.deletionTimestamp) continue;
+    const ports = (service.spec?.ports ?? []).flatMap(({ name, protocol = 'TCP', port, targetPort }) => {
+      const number = resolvePort(pod, targetPort, port, protocol);
+      return number === undefined ? [] : [{ ...(name ? { name } : {}), port: number, protocol }];
+    });
+    if (ports.length === 0 && service.spec?.clusterIP !== 'None') continue;
+    const id = JSON.stringify(ports);
+    const group = groups.get(id) ?? { addresses: [], notReadyAddresses: [], ports };
+    const ready = !!service.spec?.publishNotReadyAddresses || isPodReady(pod);
+    group[ready ? 'addresses' : 'notReadyAddresses'].push(addressOf(pod, service));
+    groups.set(id, group);
+  }
+  return [...groups.values()].map(({ addresses, notReadyAddresses, ports }) => ({
+    ...(addresses.length > 0 ? { addresses } : {}),
+    ...(notReadyAddresses.length > 0 ? { notReadyAddresses } : {}),
+    ...(ports.length > 0 ? { ports } : {}),
+  }));
+}
+
+function byAddress(a: Pod, b: Pod): number {
+  return (a.status?.podIP ?? '') < (b.status?.podIP ?? '') ? -1 : 1;
+}
+
+function addressOf(pod: Stored<Pod>, service: Service): Address {
+  const { namespace, name, uid } = pod.metadata;
+  const { hostname, subdomain, nodeName } = pod.spec ?? {};
+  return {
+    ip: pod.status?.podIP ?? '',
+    ...(hostname && subdomain === service.metadata?.name ? { hostname } : {}),
+    ...(nodeName ? { nodeName } : {}),
+    targetRef: { kind: 'Pod', namespace, name, uid },
+  };
+}

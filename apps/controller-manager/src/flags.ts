@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { connectionFlags } from '@naru/client';
+import { UsageError, type Flags } from '@naru/foundation';
+import { parseCidr } from './controllers/node-ipam/cidr-allocator';
+import { defaultConfig, type ControllerConfig } from './framework/config';
+
+/** Upstream's names; durations are in seconds where upstream takes "8s". */
+export const managerFlags = {
+  ...connectionFlags,
+  'health-address': { description: 'where to serve /healthz and /metrics', type: 'string', default: '127.0.0.1:10257' },
+  'leader-elect': {
+    description: 'work only while holding the Lease kube-controller-manager',
+    type: 'boolean',
+    default: true,
+  },
+  controllers: {
+    description: 'controllers to run: * is all, foo enables and -foo disables the one named foo',
+    type: 'list',
+    default: ['*'] as string[],
+  },
+  'cluster-cidr': { description: 'addresses of pods', type: 'string', default: defaultConfig.clusterCidr },
+  'node-cidr-mask-size': {
+    description: 'size of the share of a node',
+    type: 'number',
+    default: defaultConfig.nodeCidrMaskSize,
+  },
+  'allocate-node-cidrs': { description: 'give every node its pod CIDR', type: 'boolean', default: true },
+  'node-monitor-grace-period': {
+    description: 'seconds of silence after which a node is unreachable, unless its lease lasts longer',
+    type: 'number',
+    default: defaultConfig.nodeMonitorGraceMs / 1000,
+  },
+  'node-eviction-rate': {
+    description: 'nodes per second whose pods are evicted',
+    type: 'number',
+    default: defaultConfig.nodeEvictionRate,
+  },
+  'secondary-node-eviction-rate': {
+    description: 'the same in a large zone that is mostly unhealthy',
+    type: 'number',
+    default: defaultConfig.secondaryNodeEvictionRate,
+  },
+  'terminated-pod-gc-threshold': {
+    description: 'finished pods that are kept',
+    type: 'number',
+    default: defaultConfig.terminatedPodGcThreshold,
+  },
+  'root-ca-file': { description: 'file with the CA to publish in every namespace (default: --ca)', type: 'string' },
+} as const;
+
+/** Throws UsageError for values that cannot work. */
+export function toConfig(flags: Flags<typeof managerFlags>): ControllerConfig {
+  try {
+    parseCidr(flags['cluster-cidr']);
+  } catch (cause) {
+    throw new UsageError(`flag --cluster-cidr: ${(cause as Error).message}`, { cause });
+  }
+  return {
+    ...defaultConfig,
+    clusterCidr: flags['cluster-cidr'],
+    nodeCidrMaskSize: flags['node-cidr-mask-size'],
+    allocateNodeCidrs: flags['allocate-node-cidrs'],
+    nodeMonitorGraceMs: flags['node-monitor-grace-period'] * 1000,
+    nodeEvictionRate: flags['node-eviction-rate'],
+    secondaryNodeEvictionRate: flags['secondary-node-eviction-rate'],
+    terminatedPodGcThreshold: flags['terminated-pod-gc-threshold'],
+    rootCa: readFileSync(flags['root-ca-file'] ?? flags.ca, 'utf8'),
+  };
+}

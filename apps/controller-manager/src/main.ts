@@ -1,0 +1,46 @@
+import { hostname } from 'node:os';
+import { connect, EventRecorder, InformerFactory, LeaderElector, registerWorkqueueMetrics } from '@naru/client';
+import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
+import { managerFlags, toConfig } from './flags';
+import { ClusterInformers } from './framework/informers';
+import { runControllers } from './framework/run-controllers';
+import { selectControllers } from './framework/selection';
+import { controllers } from './registry';
+
+runProcess('controller-manager', managerFlags, async (flags, logger, { signal, onStop }) => {
+  const config = toConfig(flags);
+  const selected = selectControllers(controllers, flags.controllers);
+  const connection = connect('controller-manager', flags, logger);
+  onStop('connection', () => connection.close());
+  const { client, feed } = connection;
+  const metrics = createMetrics();
+  registerWorkqueueMetrics(metrics);
+  const health = await serveHealth({ address: flags['health-address'], metrics });
+  onStop('health', () => health.close());
+
+  const lead = async (term: AbortSignal): Promise<void> => {
+    const factory = new InformerFactory({ client, feed, logger });
+    const stop = runControllers(selected, {
+      client,
+      informers: new ClusterInformers(factory),
+      recorder: new EventRecorder({ client, logger, component: 'controller-manager' }),
+      logger,
+      clock: systemClock,
+      config,
+      signal: term,
+    });
+    await factory.start(term);
+    logger.info({ controllers: selected.map(({ name }) => name) }, 'controllers are running');
+    await new Promise<void>(resolve => {
+      if (term.aborted) resolve();
+      term.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await stop();
+  };
+
+  if (!flags['leader-elect']) return lead(signal);
+  const identity = `${hostname()}_${process.pid}`;
+  await new LeaderElector({ client, logger, name: 'kube-controller-manager', identity }).run(lead, signal);
+  // What a leader knows must not outlive its term: the keeper starts a fresh process.
+  if (!signal.aborted) throw new Error('leadership was lost');
+});

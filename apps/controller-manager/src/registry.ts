@@ -1,0 +1,29 @@
+import type { Controller } from './framework/controller';
+import { deploymentController } from './controllers/deployment/deployment-controller';
+import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
+import { endpointsController } from './controllers/endpoints/endpoints-controller';
+import { garbageCollectorController } from './controllers/garbage-collector/garbage-collector-controller';
+import { namespaceController } from './controllers/namespace/namespace-controller';
+import { nodeIpamController } from './controllers/node-ipam/node-ipam-controller';
+import { nodeLifecycleController } from './controllers/node-lifecycle/node-lifecycle-controller';
+import { podGcController } from './controllers/pod-gc/pod-gc-controller';
+import { replicaSetController } from './controllers/replicaset/replicaset-controller';
+import { rootCaController } from './controllers/root-ca/root-ca-controller';
+import { serviceAccountController } from './controllers/service-account/service-account-controller';
+import { taintEvictionController } from './controllers/taint-eviction/taint-eviction-controller';
+
+/** Every controller. The garbage collector is last: it follows everything, and shares the informers of the others. */
+export const controllers: readonly Controller[] = [
+  nodeIpamController,
+  nodeLifecycleController,
+  taintEvictionController,
+  podGcController,
+  deploymentController,
+  replicaSetController,
+  endpointSliceController,
+  endpointsController,
+  serviceAccountController,
+  rootCaController,
+  namespaceController,
+  garbageCollectorController,
+];
