@@ -100,10 +100,13 @@ function checkNetwork(cluster: Cluster): void {
         );
 }
 
-/** Everything that can be known before anything is started. Throws PreflightError. */
-export async function preflight(cluster: Cluster): Promise<void> {
+export function checkRoot(): void {
   if (process.getuid?.() !== 0)
     throw new PreflightError('root is needed: nodes are network namespaces. Without root use Docker Compose (README)');
+}
+
+/** Everything that can be known before anything is started. Throws PreflightError. */
+export async function preflight(cluster: Cluster): Promise<void> {
   const missing = missingBinaries();
   if (missing.length > 0)
     throw new PreflightError(`not installed: ${missing.join(', ')}. ./naru up installs them where there is apt`);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { requireCluster } from '../cluster';
 import { clusterFlags, command } from '../command';
 import { askReadyz, nodeHealthPorts } from '../health';
@@ -8,13 +8,14 @@ declare const NARU_VERSION: string;
 
 export const kubeconfigCommand = command({
   name: 'kubeconfig',
-  usage: '',
+  usage: '[--print]',
   summary: "print the path of the administrator's kubeconfig",
-  flags: clusterFlags,
+  flags: { ...clusterFlags, print: { description: 'the content instead', type: 'boolean', default: false } },
   async run({ flags }) {
-    const { kubeconfig, name } = requireCluster(flags.cluster);
-    if (!existsSync(kubeconfig)) throw new Error(`cluster "${name}" has no kubeconfig yet: ./naru up`);
-    process.stdout.write(`${kubeconfig}\n`);
+    // Where another program has set the cluster up (Docker Compose), it says where the file is.
+    const kubeconfig = process.env['NARU_KUBECONFIG'] ?? requireCluster(flags.cluster).kubeconfig;
+    if (!existsSync(kubeconfig)) throw new Error(`there is no ${kubeconfig} yet: ./naru up`);
+    process.stdout.write(flags.print ? readFileSync(kubeconfig) : `${kubeconfig}\n`);
   },
 });
 

@@ -12,7 +12,7 @@ import { findUplinks, setUpBridge } from '../network/bridge';
 import { openOutside } from '../network/outside';
 import { startNode } from '../node/lifecycle';
 import { createNode, listNodes } from '../node/record';
-import { preflight } from '../preflight';
+import { checkRoot, preflight } from '../preflight';
 import { isRunning } from '../process-id';
 import { Steps } from '../steps';
 import { takeDown } from '../take-down';
@@ -124,10 +124,11 @@ async function up(given: UpFlags): Promise<void> {
     throw new UsageError(`flag --workers: expected a number from 0 to ${maxWorkers}`);
   const cluster = chooseCluster(given);
   const steps = new Steps();
-  await steps.run('checking the machine', () => preflight(cluster));
+  checkRoot();
   const unlock = lock(`${cluster.run}.lock`);
-  const wasUp = existsSync(cluster.services);
   try {
+    await steps.run('checking the machine', () => preflight(cluster));
+    const wasUp = existsSync(cluster.services);
     saveCluster(cluster);
     mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
     const api = await startAll(cluster, workers, steps).catch(async (error: Error) => {
