@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import readline from 'node:readline';
+import { build } from 'esbuild';
+import { storeSuite } from '../testing/store-suite';
+import { LmdbDriver } from './lmdb-driver';
+
+const log = { changes: 8, bytes: 1 << 20 };
+const folders: string[] = [];
+
+function newFolder(): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'naru-store-'));
+  folders.push(folder);
+  return folder;
+}
+
+afterAll(() => folders.forEach(folder => rmSync(folder, { recursive: true, force: true })));
+
+storeSuite('lmdb', async () => {
+  const directory = newFolder();
+  let store = await LmdbDriver.open({ directory, log });
+  return {
+    store,
+    reopen: async () => {
+      await store.close();
+      return (store = await LmdbDriver.open({ directory, log }));
+    },
+    cleanUp: () => store.close(),
+  };
+});
+
+test('a second process, or a second open, is told that the store is in use', async () => {
+  const directory = newFolder();
+  const store = await LmdbDriver.open({ directory });
+  await expect(LmdbDriver.open({ directory })).rejects.toThrow(/is in use by another process/);
+  await store.close();
+  await (await LmdbDriver.open({ directory })).close();
+});
+
+test('refuses more writes than may wait', async () => {
+  const store = await LmdbDriver.open({ directory: newFolder(), maxWaiting: 3 });
+  const results = await Promise.allSettled(
+    Array.from({ length: 10 }, (_, i) =>
+      store.txn({ compare: [], operations: [{ type: 'put', key: `k/${i}`, value: Buffer.from('x') }] }),
+    ),
+  );
+  const refused = results.filter(result => result.status === 'rejected');
+  expect(refused).toHaveLength(7);
+  expect(refused[0]).toMatchObject({ reason: { reason: 'TooManyRequests' } });
+  await store.close();
+});
+
+/** Writes as fast as it can, 16 at a time, and says each key after its write was acknowledged. */
+const writer = `
+import { LmdbDriver } from ${JSON.stringify(path.join(__dirname, 'lmdb-driver.ts'))};
+async function main() {
+  const store = await LmdbDriver.open({ directory: process.argv[2] });
+  let next = 0;
+  const work = async () => {
+    for (;;) {
+      const key = 'k/' + next++;
+      const value = Buffer.from(key.repeat(100));
+      const { committed } = await store.txn({ compare: [{ key, modRevision: 0 }], operations: [{ type: 'put', key, value }] });
+      if (committed) process.stdout.write(key + '\\n');
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, work));
+}
+void main();
+`;
+
+test('after kill -9 of the writing process every acknowledged write is there', async () => {
+  const folder = newFolder();
+  const directory = path.join(folder, 'data');
+  writeFileSync(path.join(folder, 'writer.ts'), writer);
+  // Beside the sources, so that the native module is found.
+  const bundle = path.join(__dirname, `.writer-${process.pid}.cjs`);
+  await build({
+    entryPoints: [path.join(folder, 'writer.ts')],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    external: ['lmdb'],
+    logLevel: 'silent',
+  });
+  try {
+    const child = spawn(process.execPath, [bundle, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const acknowledged: string[] = [];
+    for await (const line of readline.createInterface({ input: child.stdout })) {
+      if (/^k\/\d+$/.test(line)) acknowledged.push(line);
+      if (acknowledged.length === 2000) child.kill('SIGKILL');
+    }
+    expect(acknowledged.length).toBeGreaterThanOrEqual(2000);
+    const store = await LmdbDriver.open({ directory });
+    const { items } = await store.range('k/');
+    const found = new Map(items.map(({ key, value }) => [key, value.toString()]));
+    expect(acknowledged.filter(key => found.get(key) !== key.repeat(100))).toEqual([]);
+    expect(store.revision).toBe(Math.max(...items.map(item => item.modRevision)));
+    await store.close();
+  } finally {
+    rmSync(bundle, { force: true });
+  }
+});
