@@ -142,7 +142,7 @@ export class PodNetwork {
   private async prepare(podCidr: string): Promise<void> {
     const { config, run, logger } = this.deps;
     const uplink = await findUplink(run, config.nodeIp);
-    await Promise.all([this.backend.prepare(uplink, podCidr), this.masquerade.apply(), enableForwarding(run)]);
+    await Promise.all([this.backend.prepare(uplink, podCidr), this.masquerade.apply(), configureKernel(run)]);
     const mtu = uplink.mtu - this.backend.overhead;
     await writeConflist(config.cniConfDir, { podCidr, mtu, ipamDir: path.join(config.cniStateDir, 'ipam') });
     if (this.prepared !== podCidr) {
@@ -166,10 +166,15 @@ export class PodNetwork {
   }
 }
 
-const forwardingFile = '/proc/sys/net/ipv4/ip_forward';
+const conf = '/proc/sys/net/ipv4';
 
-/** Of this network namespace alone. In a container the file may be read-only; then it must be set from outside. */
-async function enableForwarding(run: CommandRunner): Promise<void> {
-  if ((await run('cat', [forwardingFile])).trim() === '1') return;
-  await run('sh', ['-c', `echo 1 > ${forwardingFile}`]);
+/**
+ * Makes this network namespace forward packets, without telling pods of shorter ways: a pod that reaches itself through a
+ * Service comes in and goes out on one link, and the redirects for it use up what the kernel lets out of other ICMP.
+ * In a container the files may be read-only; forwarding must then be set from outside.
+ */
+async function configureKernel(run: CommandRunner): Promise<void> {
+  const script = `for f in all default; do echo 0 > ${conf}/conf/$f/send_redirects; done 2>/dev/null
+[ "$(cat ${conf}/ip_forward)" = 1 ] || echo 1 > ${conf}/ip_forward`;
+  await run('sh', ['-c', script]);
 }

@@ -26,6 +26,13 @@ interface CniPlugin {
   [key: string]: unknown;
 }
 
+const server = `
+const [port, name] = process.argv.slice(1);
+require('net').createServer(socket => socket.on('error', () => 0).end(name + ' ' + socket.remoteAddress + '\\n')).listen(port, '0.0.0.0');
+const udp = require('dgram').createSocket('udp4');
+udp.on('message', (_, from) => udp.send(name + ' ' + from.address + '\\n', from.port, from.address)).bind(port);
+`;
+
 /**
  * Nodes and pods as network namespaces, joined by a bridge in a namespace of its own: nothing of it is in the machine's
  * own network, and `close` removes it all.
@@ -111,11 +118,8 @@ export class NetworkLab {
 
   /** Answers every TCP connection and UDP datagram with `NAME CLIENT_ADDRESS`. */
   async serve(place: Place, port: number, name: string): Promise<void> {
-    const answer = `SYSTEM:echo ${name} $SOCAT_PEERADDR`;
-    for (const listen of [`TCP4-LISTEN:${port},fork,reuseaddr`, `UDP4-RECVFROM:${port},fork,reuseaddr`]) {
-      const args = ['netns', 'exec', place.namespace, 'socat', listen, answer];
-      this.servers.push(spawn('ip', args, { stdio: 'ignore' }));
-    }
+    const args = ['netns', 'exec', place.namespace, process.execPath, '-e', server, String(port), name];
+    this.servers.push(spawn('ip', args, { stdio: 'ignore' }));
     await eventually(async () => {
       const listening = (await place.run('ss', ['-Hlntu'])).split('\n').filter(line => line.includes(`:${port} `));
       if (listening.length < 2) throw new Error(`nobody listens on ${place.namespace} ${port}`);
@@ -132,8 +136,9 @@ export class NetworkLab {
     const { protocol = 'tcp', sourcePort } = options;
     const source = sourcePort === undefined ? '' : `,sourceport=${sourcePort},reuseaddr`;
     const to = protocol === 'tcp' ? `TCP4:${ip}:${port},connect-timeout=1` : `UDP4:${ip}:${port}${source}`;
-    // Half-closing our side must not end the wait for the answer: -t bounds that wait.
-    const text = await from.run('timeout', ['3', 'socat', '-t1', '-T1', '-', to], 'who\n');
+    // To TCP we say nothing: a server that closes without having read would reset the connection, and lose its answer.
+    const args = protocol === 'tcp' ? ['-u', to, '-'] : ['-t3', '-T3', '-', to];
+    const text = await from.run('timeout', ['5', 'socat', ...args], protocol === 'tcp' ? '' : 'who\n');
     const [name, client] = text.trim().split(' ');
     if (!name || !client) throw new Error(`no answer from ${ip}:${port}`);
     return { name, client };

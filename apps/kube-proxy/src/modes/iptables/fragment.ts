@@ -77,8 +77,10 @@ function choiceName(port: ServicePort, policy: Policy): string {
   return chainName(policy === 'local' ? 'SVL' : 'SVC', port);
 }
 
-function refusal(verdict: Verdict): string {
-  return verdict === 'reject' ? 'REJECT' : 'DROP';
+function refusal(verdict: Verdict, { protocol }: ServicePort): string {
+  if (verdict === 'drop') return 'DROP';
+  // The kernel sends ICMP to a host but once a second or so, and the next client would wait.
+  return protocol === 'tcp' ? 'REJECT --reject-with tcp-reset' : 'REJECT';
 }
 
 function renderShared(port: ServicePort, { shared }: Fragment): void {
@@ -92,7 +94,7 @@ function renderShared(port: ServicePort, { shared }: Fragment): void {
     const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('cluster IP', 'forward')} -j ${choiceName(port, port.internalPolicy)}`;
     shared.push({ table: 'nat', chain: 'KUBE-SERVICES', rule });
   } else {
-    const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('', port.internal)} -j ${refusal(port.internal)}`;
+    const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('', port.internal)} -j ${refusal(port.internal, port)}`;
     shared.push({ table: 'filter', chain: 'KUBE-SERVICES', rule });
   }
   const places = port.externalIps.map(ip => ({ match: `-d ${ip}/32 ${portMatch}`, node: false }));
@@ -103,7 +105,7 @@ function renderShared(port: ServicePort, { shared }: Fragment): void {
       shared.push({ table: 'nat', chain: node ? 'KUBE-NODEPORTS' : 'KUBE-SERVICES', rule });
     }
     if (port.external !== 'forward') {
-      const rule = `${node ? `${localDestination} ` : ''}${match} ${note('', port.external)} -j ${refusal(port.external)}`;
+      const rule = `${node ? `${localDestination} ` : ''}${match} ${note('', port.external)} -j ${refusal(port.external, port)}`;
       shared.push({ table: 'filter', chain: 'KUBE-EXTERNAL-SERVICES', rule });
     }
   }

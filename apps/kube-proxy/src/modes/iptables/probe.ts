@@ -10,7 +10,7 @@ const features: { name: string; table: 'nat' | 'filter'; rule: string }[] = [
   { name: 'addrtype match', table: 'nat', rule: '-m addrtype --dst-type LOCAL -j RETURN' },
   { name: 'statistic match', table: 'nat', rule: '-m statistic --mode random --probability 0.5 -j RETURN' },
   { name: 'conntrack match', table: 'filter', rule: '-m conntrack --ctstate NEW -j RETURN' },
-  { name: 'REJECT target', table: 'filter', rule: '-j REJECT' },
+  { name: 'REJECT target', table: 'filter', rule: '-p tcp -j REJECT --reject-with tcp-reset' },
 ];
 const chain = 'NARU-PROBE';
 

@@ -1,12 +1,15 @@
-import { endpointsFor, type Endpoint, type ServicePort, type Verdict } from '../../desired/service-port';
+import { endpointsFor, type Endpoint, type Protocol, type ServicePort, type Verdict } from '../../desired/service-port';
 import { shortHash } from '../short-hash';
 import type { RuleConfig } from '../mode';
 
 export type MapName = 'service-ips' | 'service-nodeports' | 'no-endpoint-services' | 'no-endpoint-nodeports';
 
+/** By address and port, or by node port. */
+type EndpointMap = `endpoints-${Protocol}` | `nodeport-endpoints-${Protocol}`;
+
 /** One element of a set or map of ours: a set's element has no value. */
 export interface Element {
-  set: MapName | 'endpoints' | 'nodeport-endpoints' | 'cluster-ips' | 'hairpin';
+  set: MapName | EndpointMap | 'cluster-ips' | 'hairpin';
   key: string;
   value?: string;
 }
@@ -96,43 +99,50 @@ function renderInternal(port: ServicePort, config: RuleConfig, own: OwnNames, fr
     fragment.chains.push({ name: own.internal, rules: [...masquerade, ...dispatch(endpoints, port, own)] });
     return;
   }
-  const shared = `cluster-${endpoints.length}`;
-  fragment.sharedChains.push({ name: shared, rules: [...masquerade, sharedDispatch('endpoints', endpoints.length)] });
+  const shared = `cluster-${port.protocol}-${endpoints.length}`;
+  fragment.sharedChains.push({ name: shared, rules: [...masquerade, drawByAddress(port, endpoints.length)] });
   fragment.elements.push({ set: 'service-ips', key, value: `goto ${shared}` });
-  pushEndpoints('endpoints', key, endpoints, fragment);
+  pushEndpoints(`endpoints-${port.protocol}`, `${port.clusterIp} . ${port.port}`, endpoints, fragment);
 }
 
 function renderExternal(port: ServicePort, config: RuleConfig, own: OwnNames, fragment: Fragment): void {
+  const { protocol, nodePort, externalIps, external } = port;
   const places: { map: 'service-ips' | 'service-nodeports'; key: string }[] = [
-    ...port.externalIps.map(ip => ({ map: 'service-ips' as const, key: addressKey(ip, port) })),
-    ...(port.nodePort === undefined
-      ? []
-      : [{ map: 'service-nodeports' as const, key: `${port.protocol} . ${port.nodePort}` }]),
+    ...externalIps.map(ip => ({ map: 'service-ips' as const, key: addressKey(ip, port) })),
+    ...(nodePort === undefined ? [] : [{ map: 'service-nodeports' as const, key: `${protocol} . ${nodePort}` }]),
   ];
   if (places.length === 0) return;
-  for (const { map, key } of places) {
-    if (port.external === 'forward') continue;
-    const set = map === 'service-ips' ? 'no-endpoint-services' : 'no-endpoint-nodeports';
-    fragment.elements.push({ set, key, value: refusal(port.external) });
+  if (external !== 'forward') {
+    for (const { map, key } of places) {
+      const set = map === 'service-ips' ? 'no-endpoint-services' : 'no-endpoint-nodeports';
+      fragment.elements.push({ set, key, value: refusal(external) });
+    }
   }
-  if (port.external === 'reject') return;
+  if (external === 'reject') return;
   if (port.externalPolicy === 'local' || port.affinitySeconds !== undefined) {
     for (const { map, key } of places) fragment.elements.push({ set: map, key, value: `goto ${own.external}` });
     renderOwnExternal(port, config, own, fragment);
-    return;
-  }
-  const { clusterEndpoints } = port;
+  } else renderSharedExternal(port, fragment);
+}
+
+/** The common case: from outside to any endpoint. */
+function renderSharedExternal(port: ServicePort, fragment: Fragment): void {
+  const { protocol, clusterEndpoints, externalIps, nodePort } = port;
   const count = clusterEndpoints.length;
-  for (const { map, key } of places) {
-    const [chain, table] =
-      map === 'service-ips'
-        ? ([`external-${count}`, 'endpoints'] as const)
-        : ([`nodeport-${count}`, 'nodeport-endpoints'] as const);
-    if (!fragment.sharedChains.some(shared => shared.name === chain)) {
-      fragment.sharedChains.push({ name: chain, rules: [setMasqueradeMark, sharedDispatch(table, count)] });
+  if (externalIps.length > 0) {
+    const name = `external-${protocol}-${count}`;
+    fragment.sharedChains.push({ name, rules: [setMasqueradeMark, drawByAddress(port, count)] });
+    for (const ip of externalIps) {
+      fragment.elements.push({ set: 'service-ips', key: addressKey(ip, port), value: `goto ${name}` });
+      pushEndpoints(`endpoints-${protocol}`, `${ip} . ${port.port}`, clusterEndpoints, fragment);
     }
-    fragment.elements.push({ set: map, key, value: `goto ${chain}` });
-    pushEndpoints(table, key, clusterEndpoints, fragment);
+  }
+  if (nodePort !== undefined) {
+    const name = `nodeport-${protocol}-${count}`;
+    const draw = `dnat ip to ${protocol} dport . numgen random mod ${count} map @nodeport-endpoints-${protocol}`;
+    fragment.sharedChains.push({ name, rules: [setMasqueradeMark, draw] });
+    fragment.elements.push({ set: 'service-nodeports', key: `${protocol} . ${nodePort}`, value: `goto ${name}` });
+    pushEndpoints(`nodeport-endpoints-${protocol}`, String(nodePort), clusterEndpoints, fragment);
   }
 }
 
@@ -159,24 +169,18 @@ function dispatch(endpoints: readonly Endpoint[], port: ServicePort, own: OwnNam
   if (count === 0) return [];
   if (port.affinitySeconds === undefined) {
     const entries = endpoints.map((endpoint, place) => `${place} : ${target(endpoint)}`);
-    return [`dnat ip to numgen random mod ${count} map { ${entries.join(', ')} }`];
+    return [`meta l4proto ${port.protocol} dnat ip to numgen random mod ${count} map { ${entries.join(', ')} }`];
   }
   const sticky = endpoints.map(endpoint => `ip saddr @${own.affinity(endpoint)} goto ${own.endpoint(endpoint)}`);
   const entries = endpoints.map((endpoint, place) => `${place} : goto ${own.endpoint(endpoint)}`);
   return [...sticky, `numgen random mod ${count} vmap { ${entries.join(', ')} }`];
 }
 
-function sharedDispatch(map: 'endpoints' | 'nodeport-endpoints', count: number): string {
-  const address = map === 'endpoints' ? 'ip daddr . ' : '';
-  return `dnat ip to ${address}meta l4proto . th dport . numgen random mod ${count} map @${map}`;
+function drawByAddress({ protocol }: ServicePort, count: number): string {
+  return `dnat ip to ip daddr . ${protocol} dport . numgen random mod ${count} map @endpoints-${protocol}`;
 }
 
-function pushEndpoints(
-  set: 'endpoints' | 'nodeport-endpoints',
-  key: string,
-  endpoints: readonly Endpoint[],
-  fragment: Fragment,
-): void {
+function pushEndpoints(set: EndpointMap, key: string, endpoints: readonly Endpoint[], fragment: Fragment): void {
   endpoints.forEach((endpoint, place) => {
     fragment.elements.push({ set, key: `${key} . ${place}`, value: target(endpoint) });
   });
@@ -196,7 +200,7 @@ function renderAffinityEndpoints(port: ServicePort, own: OwnNames, fragment: Fra
       name: own.endpoint(endpoint),
       rules: [
         `update @${affinity} { ip saddr timeout ${port.affinitySeconds}s }`,
-        `dnat ip to ${endpoint.address}:${endpoint.port}`,
+        `meta l4proto ${port.protocol} dnat ip to ${endpoint.address}:${endpoint.port}`,
       ],
     });
   }

@@ -31,7 +31,8 @@ class NftRuleSync implements RuleSync {
     }
     try {
       await this.apply(this.table.renderFull(update.ports(), existing));
-    } catch {
+    } catch (e) {
+      console.log(String(e));
       // Somebody has changed our table in a way that cannot be built upon: put a new one in its place, at once.
       await this.apply(`delete table ip ${tableName}\n${this.table.renderFull(update.ports())}`);
     }

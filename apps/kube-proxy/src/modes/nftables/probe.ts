@@ -28,8 +28,8 @@ const features: { name: string; lines: string[] }[] = [
     name: 'maps of endpoints (nft 1.0.3 or later)',
     lines: [
       natChain,
-      `add map ip ${table} e { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }`,
-      `add rule ip ${table} nat dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @e`,
+      `add map ip ${table} e { typeof ip daddr . tcp dport . numgen random mod 65536 : ip daddr . tcp dport; }`,
+      `add rule ip ${table} nat dnat ip to ip daddr . tcp dport . numgen random mod 2 map @e`,
     ],
   },
   {

@@ -1,27 +1,46 @@
+import type { Protocol } from '../../desired/service-port';
+
 /** The table of this process: nobody else writes into it, and we write nowhere else. */
 export const tableName = 'naru-proxy';
 
-/** Element types. `typeof` because nft has no name for a random number's type in a concatenation. */
-const sets = {
+const protocols: Protocol[] = ['tcp', 'udp', 'sctp'];
+
+/**
+ * Endpoints by address, port and place; `typeof` because nft has no name for a random number's type in a concatenation.
+ * One map a protocol: with `th dport` for any of them nft 1.0.6 cannot add rules that use the map later.
+ */
+function endpointMaps(): Record<string, string> {
+  const place = 'numgen random mod 65536';
+  const entries = protocols.flatMap(protocol => {
+    const port = `${protocol} dport`;
+    return [
+      [`endpoints-${protocol}`, `map { typeof ip daddr . ${port} . ${place} : ip daddr . ${port}; }`],
+      [`nodeport-endpoints-${protocol}`, `map { typeof ${port} . ${place} : ip daddr . ${port}; }`],
+    ];
+  });
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+const sets: Record<string, string> = {
   'cluster-ips': 'set { type ipv4_addr; }',
   hairpin: 'set { type ipv4_addr . ipv4_addr; }',
   'service-ips': 'map { type ipv4_addr . inet_proto . inet_service : verdict; }',
   'service-nodeports': 'map { type inet_proto . inet_service : verdict; }',
   'no-endpoint-services': 'map { type ipv4_addr . inet_proto . inet_service : verdict; }',
   'no-endpoint-nodeports': 'map { type inet_proto . inet_service : verdict; }',
-  endpoints: 'map { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }',
-  'nodeport-endpoints': 'map { typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }',
-} as const;
+  ...endpointMaps(),
+};
 
 /** Named after what they do; the hooks and priorities are upstream's (pkg/proxy/nftables). */
 const chains: Record<string, { hook?: string; rules: string[] }> = {
-  'reject-chain': { rules: ['reject'] },
+  // A reset for TCP: the kernel sends ICMP to a host but once a second or so, and the next client would wait.
+  'reject-chain': { rules: ['meta l4proto tcp reject with tcp reset', 'reject'] },
   'service-endpoints-check': { rules: ['ip daddr . meta l4proto . th dport vmap @no-endpoint-services'] },
   'nodeport-endpoints-check': {
     rules: ['fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @no-endpoint-nodeports'],
   },
   // After translation, so what is still addressed to a cluster IP asked for a port that the Service does not have.
-  'cluster-ips-check': { rules: ['ip daddr @cluster-ips reject'] },
+  'cluster-ips-check': { rules: ['ip daddr @cluster-ips goto reject-chain'] },
   services: {
     rules: [
       'ip daddr . meta l4proto . th dport vmap @service-ips',
@@ -56,7 +75,10 @@ const chains: Record<string, { hook?: string; rules: string[] }> = {
   },
 };
 
-export const setNames = Object.keys(sets);
+/** Our own sets and maps by name; nft wants to hear which of both it is. */
+export const setKinds: ReadonlyMap<string, string> = new Map(
+  Object.entries(sets).map(([name, text]) => [name, text.slice(0, 3)]),
+);
 export const chainNames = Object.keys(chains);
 
 /** The commands that make the structure, or leave it as it is where it is there; rules are added, not replaced. */

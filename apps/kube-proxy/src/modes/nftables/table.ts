@@ -1,7 +1,7 @@
 import type { PortChange, ServicePort } from '../../desired/service-port';
 import type { RuleConfig } from '../mode';
 import { renderPort, type Element, type Fragment } from './fragment';
-import { chainNames, renderSkeleton, setNames, tableName } from './skeleton';
+import { chainNames, renderSkeleton, setKinds, tableName } from './skeleton';
 
 /** Names that are in the kernel's table now. */
 export interface Existing {
@@ -35,14 +35,16 @@ export class NftTable {
     if (existing) {
       // First the rules, then the maps: a chain can go only when nothing points at it.
       head.push(`flush table ip ${tableName}`);
-      for (const name of setNames) if (existing.sets.includes(name)) head.push(`flush set ip ${tableName} ${name}`);
+      for (const [name, kind] of setKinds) {
+        if (existing.sets.includes(name)) head.push(`flush ${kind} ip ${tableName} ${name}`);
+      }
       const chains = new Set(body.chains.map(chain => chain.name));
       for (const name of existing.chains) {
         if (!chains.has(name) && !chainNames.includes(name)) head.push(`delete chain ip ${tableName} ${name}`);
       }
       const sets = new Set(body.newSets);
       for (const name of existing.sets) {
-        if (!sets.has(name) && !setNames.includes(name)) head.push(`delete set ip ${tableName} ${name}`);
+        if (!sets.has(name) && !setKinds.has(name)) head.push(`delete set ip ${tableName} ${name}`);
       }
     }
     return `${[...head, ...renderSkeleton(), ...body.render()].join('\n')}\n`;
