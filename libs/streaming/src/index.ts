@@ -5,3 +5,13 @@ export {
   type UpgradeTarget,
   type UpgradeProxyOptions,
 } from './upgrade-proxy';
+export {
+  RemoteCommandServer,
+  RemoteCommandSession,
+  remoteCommandProtocols,
+  resultStatus,
+  type RemoteCommandProtocol,
+  type RemoteCommandResult,
+  type RemoteCommandStreams,
+  type TerminalSize,
+} from './remote-command';

@@ -1,3 +1,4 @@
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
 export { eventually } from './eventually';
 export { NatsTestServer, freePort } from './nats-server';
+export { busyboxImage, layerTar, writeOciLayout, type ImageDescription, type LayerEntry } from './oci-image';

@@ -19,9 +19,14 @@ export function parseNetworkConfig(text: string): NetworkConfig {
   const plugins = Array.isArray(document.plugins) ? document.plugins : [document as PluginConfig];
   if (plugins.length === 0) throw new Error('it lists no plugins');
   for (const plugin of plugins) {
-    if (typeof plugin.type !== 'string' || !/^[\w.-]+$/.test(plugin.type)) throw new Error('a plugin has no valid type');
+    if (typeof plugin.type !== 'string' || !/^[\w.-]+$/.test(plugin.type))
+      throw new Error('a plugin has no valid type');
   }
-  return { cniVersion: typeof document.cniVersion === 'string' ? document.cniVersion : '0.1.0', name: document.name, plugins };
+  return {
+    cniVersion: typeof document.cniVersion === 'string' ? document.cniVersion : '0.1.0',
+    name: document.name,
+    plugins,
+  };
 }
 
 /** The first valid network configuration of a directory, by file name; it is read again whenever a file has changed. */

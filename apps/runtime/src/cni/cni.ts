@@ -54,7 +54,10 @@ export class Cni {
       const file = path.join(directory, type);
       if (fs.existsSync(file)) return file;
     }
-    throw new StatusError('ServiceUnavailable', `failed to find plugin "${type}" in path [${this.deps.binDirectories.join(' ')}]`);
+    throw new StatusError(
+      'ServiceUnavailable',
+      `failed to find plugin "${type}" in path [${this.deps.binDirectories.join(' ')}]`,
+    );
   }
 
   async #run(
@@ -65,7 +68,9 @@ export class Cni {
     previous: NetworkResult | undefined,
   ): Promise<string> {
     const { capabilities = {}, ...config } = plugin;
-    const runtimeConfig = Object.fromEntries(Object.entries(attachment.runtimeConfig).filter(([key]) => capabilities[key]));
+    const runtimeConfig = Object.fromEntries(
+      Object.entries(attachment.runtimeConfig).filter(([key]) => capabilities[key]),
+    );
     const input = {
       ...config,
       cniVersion: network.cniVersion,
@@ -88,7 +93,11 @@ export class Cni {
           .join(';'),
       },
     });
-    if (code !== 0) throw new StatusError('ServiceUnavailable', `plugin type="${plugin.type}" failed (${command.toLowerCase()}): ${words(stdout, stderr)}`);
+    if (code !== 0)
+      throw new StatusError(
+        'ServiceUnavailable',
+        `plugin type="${plugin.type}" failed (${command.toLowerCase()}): ${words(stdout, stderr)}`,
+      );
     return stdout;
   }
 }

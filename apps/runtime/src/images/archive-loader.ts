@@ -22,7 +22,10 @@ export async function loadArchive(store: ImageStore, file: string, name = ''): P
     // Newer `docker save` writes both forms into one tar; the layout has the digests.
     if (source.has('index.json')) return await loadLayout(store, source, name);
     if (source.has('manifest.json')) return await loadDocker(store, source, name);
-    throw new StatusError('BadRequest', `${file} is no image archive: it has neither an index.json nor a manifest.json`);
+    throw new StatusError(
+      'BadRequest',
+      `${file} is no image archive: it has neither an index.json nor a manifest.json`,
+    );
   } finally {
     source.close();
   }
@@ -57,11 +60,13 @@ async function loadLayout(store: ImageStore, source: ArchiveSource, fallback: st
     }
     const manifest = parseManifest(text);
     const configText = await readText(source, blobPath(manifest.config.digest));
-    if (sha256(configText) !== manifest.config.digest) throw new StatusError('BadRequest', `the archive's configuration is not ${manifest.config.digest}`);
+    if (sha256(configText) !== manifest.config.digest)
+      throw new StatusError('BadRequest', `the archive's configuration is not ${manifest.config.digest}`);
     const config = parseImageConfig(configText);
     for (const [index, diffId] of config.rootfs.diff_ids.entries()) {
       const layer = manifest.layers[index];
-      if (!layer) throw new StatusError('BadRequest', 'the manifest and the configuration differ in their number of layers');
+      if (!layer)
+        throw new StatusError('BadRequest', 'the manifest and the configuration differ in their number of layers');
       await store.layers.add(diffId, layer, () => Promise.resolve(source.open(blobPath(layer.digest))));
     }
     const references = name === '' ? [] : referencesOf(name, entry.digest);
@@ -73,7 +78,11 @@ async function loadLayout(store: ImageStore, source: ArchiveSource, fallback: st
 }
 
 async function loadDocker(store: ImageStore, source: ArchiveSource, fallback: string): Promise<LoadedImage[]> {
-  const images = JSON.parse(await readText(source, 'manifest.json')) as { Config: string; RepoTags?: string[] | null; Layers: string[] }[];
+  const images = JSON.parse(await readText(source, 'manifest.json')) as {
+    Config: string;
+    RepoTags?: string[] | null;
+    Layers: string[];
+  }[];
   const loaded: LoadedImage[] = [];
   for (const image of images) {
     const configText = await readText(source, image.Config);
@@ -81,7 +90,8 @@ async function loadDocker(store: ImageStore, source: ArchiveSource, fallback: st
     let size = configText.length;
     for (const [index, diffId] of config.rootfs.diff_ids.entries()) {
       const file = image.Layers[index];
-      if (file === undefined) throw new StatusError('BadRequest', 'the archive has fewer layers than the configuration');
+      if (file === undefined)
+        throw new StatusError('BadRequest', 'the archive has fewer layers than the configuration');
       await store.layers.add(diffId, undefined, () => Promise.resolve(source.open(file)));
       size += store.layers.size(diffId).bytes;
     }

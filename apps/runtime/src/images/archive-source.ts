@@ -23,7 +23,8 @@ export async function readText(source: ArchiveSource, name: string): Promise<str
   let size = 0;
   for await (const chunk of source.open(name)) {
     size += chunk.length;
-    if (size > textLimitBytes) throw new StatusError('RequestEntityTooLarge', `the archive's file "${name}" is too large`);
+    if (size > textLimitBytes)
+      throw new StatusError('RequestEntityTooLarge', `the archive's file "${name}" is too large`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -32,7 +33,8 @@ export async function readText(source: ArchiveSource, name: string): Promise<str
 function directorySource(directory: string): ArchiveSource {
   const place = (name: string): string => {
     const target = path.join(directory, name);
-    if (!target.startsWith(`${path.resolve(directory)}/`)) throw new StatusError('BadRequest', `the name "${name}" leads out of the layout`);
+    if (!target.startsWith(`${path.resolve(directory)}/`))
+      throw new StatusError('BadRequest', `the name "${name}" leads out of the layout`);
     return target;
   };
   return {
@@ -63,7 +65,8 @@ async function indexTar(file: string): Promise<Map<string, { offset: number; siz
     const name = path.posix.normalize(entry.header.name);
     if (entry.header.type === 'file') places.set(name, { offset: entry.offset, size: entry.header.size });
     if (entry.header.type === 'link') links.push([name, path.posix.normalize(entry.header.linkname)]);
-    if (entry.header.type === 'symlink') links.push([name, path.posix.join(path.posix.dirname(name), entry.header.linkname)]);
+    if (entry.header.type === 'symlink')
+      links.push([name, path.posix.join(path.posix.dirname(name), entry.header.linkname)]);
     entry.resume();
   }
   for (const [name, target] of links) {
@@ -94,7 +97,11 @@ export async function openArchive(file: string, temporary: string): Promise<Arch
         const place = places.get(path.posix.normalize(name));
         if (!place) throw new StatusError('NotFound', `the archive has no file "${name}"`);
         if (place.size === 0) return Readable.from([]);
-        return fs.createReadStream(plain, { start: place.offset, end: place.offset + place.size - 1, highWaterMark: 256 << 10 });
+        return fs.createReadStream(plain, {
+          start: place.offset,
+          end: place.offset + place.size - 1,
+          highWaterMark: 256 << 10,
+        });
       },
       close,
     };

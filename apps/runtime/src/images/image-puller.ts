@@ -13,7 +13,9 @@ const parallelLayers = 3;
 export class ImagePuller {
   readonly #pending = new Map<string, Promise<string>>();
 
-  constructor(private readonly deps: { store: ImageStore; config: RegistryConfig; logger: Logger; signal: AbortSignal }) {}
+  constructor(
+    private readonly deps: { store: ImageStore; config: RegistryConfig; logger: Logger; signal: AbortSignal },
+  ) {}
 
   /** Pulls what a reference names for this platform; resolves with the image's id. Errors carry the registry's words. */
   async pull(name: string, auth: cri.AuthConfig | undefined): Promise<string> {
@@ -42,13 +44,15 @@ export class ImagePuller {
       logger.info({ image: name, id: manifest.config.digest, durationMs: Date.now() - started }, 'image pulled');
       return manifest.config.digest;
     } catch (cause) {
-      const { reason, message } = cause instanceof StatusError ? cause : { reason: 'InternalError' as const, message: (cause as Error).message };
+      const { reason, message } =
+        cause instanceof StatusError ? cause : { reason: 'InternalError' as const, message: (cause as Error).message };
       throw new StatusError(reason, `failed to pull image "${name}": ${message}`, { cause });
     }
   }
 
   async #fetchLayers(registry: RegistryClient, layers: Descriptor[], diffIds: string[]): Promise<void> {
-    if (layers.length !== diffIds.length) throw new StatusError('BadRequest', 'the manifest and the configuration differ in their number of layers');
+    if (layers.length !== diffIds.length)
+      throw new StatusError('BadRequest', 'the manifest and the configuration differ in their number of layers');
     const queue = layers.map((layer, index) => ({ layer, diffId: diffIds[index] as string }));
     let failed = false;
     const worker = async (): Promise<void> => {

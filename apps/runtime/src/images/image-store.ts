@@ -100,7 +100,8 @@ export class ImageStore {
       const matches = [...this.#index.values()].filter(image => image.id.startsWith(`sha256:${hex}`));
       if (matches.length === 1) return matches[0];
     }
-    if (isDigest(name)) return [...this.#index.values()].find(image => image.digests.some(entry => entry.endsWith(`@${name}`)));
+    if (isDigest(name))
+      return [...this.#index.values()].find(image => image.digests.some(entry => entry.endsWith(`@${name}`)));
     let reference: ReturnType<typeof parseReference>;
     try {
       reference = parseReference(name);
@@ -146,7 +147,10 @@ export class ImageStore {
 
   /** Notes that somebody stands on the layers, for as long as the path `owner` exists. Throws Conflict when one is gone. */
   use(key: string, layers: string[], owner: string): void {
-    writeAtomic(path.join(this.#directories.uses, `${fileName(key)}.json`), JSON.stringify({ layers, owner } satisfies LayerUse));
+    writeAtomic(
+      path.join(this.#directories.uses, `${fileName(key)}.json`),
+      JSON.stringify({ layers, owner } satisfies LayerUse),
+    );
     const missing = layers.find(diffId => !this.layers.has(diffId));
     if (missing) {
       this.release(key);

@@ -32,13 +32,14 @@ export async function extractLayer(root: string, tar: AsyncIterable<Uint8Array>)
     const feed = (async () => {
       for await (const chunk of tar) {
         if (parser.destroyed) break;
-        if (!parser.write(chunk)) await new Promise<void>(resolve => {
-          const go = (): void => {
-            parser.off('drain', go).off('close', go);
-            resolve();
-          };
-          parser.on('drain', go).on('close', go);
-        });
+        if (!parser.write(chunk))
+          await new Promise<void>(resolve => {
+            const go = (): void => {
+              parser.off('drain', go).off('close', go);
+              resolve();
+            };
+            parser.on('drain', go).on('close', go);
+          });
       }
       parser.end(null);
     })();
@@ -112,7 +113,7 @@ class LayerExtractor {
     try {
       if (header.size > 0) {
         for await (const chunk of content as AsyncIterable<Buffer>) {
-          for (let at = 0; at < chunk.length; ) at += fs.writeSync(file, chunk, at);
+          for (let at = 0; at < chunk.length;) at += fs.writeSync(file, chunk, at);
         }
       } else content.resume();
       fs.fchownSync(file, header.uid, header.gid);
@@ -145,7 +146,9 @@ class LayerExtractor {
         const source = this.#directories.resolve(entryParts(header.linkname));
         if (source === target) return;
         if (fs.lstatSync(source, { throwIfNoEntry: false })?.isDirectory() !== false) {
-          throw new LayerEntryError(`the hard link "${header.name}" names "${header.linkname}", which is no file of the layer`);
+          throw new LayerEntryError(
+            `the hard link "${header.name}" names "${header.linkname}", which is no file of the layer`,
+          );
         }
         this.#replace(target);
         fs.linkSync(source, target); // does not follow a symbolic link

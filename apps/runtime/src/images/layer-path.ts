@@ -12,7 +12,8 @@ export function entryParts(name: string): string[] {
   const parts = name.split('/').filter(part => part !== '' && part !== '.');
   for (const part of parts) {
     if (part === '..') throw new LayerEntryError(`the layer entry "${name}" leads out of the layer`);
-    if (part.includes('\0') || Buffer.byteLength(part) > 255) throw new LayerEntryError('a layer entry has an impossible name');
+    if (part.includes('\0') || Buffer.byteLength(part) > 255)
+      throw new LayerEntryError('a layer entry has an impossible name');
   }
   return parts;
 }
@@ -34,7 +35,9 @@ export class LayerDirectories {
       const stat = fs.lstatSync(current, { throwIfNoEntry: false });
       if (!stat) fs.mkdirSync(current, 0o755);
       else if (!stat.isDirectory()) {
-        throw new LayerEntryError(`the layer entry "${parts.join('/')}" goes through "${path.relative(this.root, current)}", which is no directory`);
+        throw new LayerEntryError(
+          `the layer entry "${parts.join('/')}" goes through "${path.relative(this.root, current)}", which is no directory`,
+        );
       }
       this.#known.add(current);
     }
@@ -43,6 +46,7 @@ export class LayerDirectories {
 
   /** An entry replaced what was a directory. */
   forget(directory: string): void {
-    for (const known of this.#known) if (known === directory || known.startsWith(`${directory}/`)) this.#known.delete(known);
+    for (const known of this.#known)
+      if (known === directory || known.startsWith(`${directory}/`)) this.#known.delete(known);
   }
 }

@@ -38,13 +38,16 @@ export class LayerStore {
 
   /** True when the layer is unpacked. Throws when another layer holds its short name. */
   has(diffId: string): boolean {
-    const info = readJson(path.join(this.directory, this.#name(diffId), 'layer.json')) as { diffId?: string } | undefined;
-    if (info && info.diffId !== diffId) throw new Error(`the layers ${diffId} and ${info.diffId} have the same short name`);
+    const info = readJson(path.join(this.directory, this.#name(diffId), 'layer.json')) as
+      { diffId?: string } | undefined;
+    if (info && info.diffId !== diffId)
+      throw new Error(`the layers ${diffId} and ${info.diffId} have the same short name`);
     return info !== undefined;
   }
 
   size(diffId: string): LayerSize {
-    const info = readJson(path.join(this.directory, this.#name(diffId), 'layer.json')) as Partial<LayerSize> | undefined;
+    const info = readJson(path.join(this.directory, this.#name(diffId), 'layer.json')) as
+      Partial<LayerSize> | undefined;
     return { bytes: info?.bytes ?? 0, inodes: info?.inodes ?? 0 };
   }
 
@@ -52,7 +55,11 @@ export class LayerStore {
    * Unpacks a layer while it arrives, and keeps it if both its compressed bytes and its tar have the digests they should have.
    * Concurrent calls for one layer share the work.
    */
-  async add(diffId: string, blob: Descriptor | undefined, open: () => Promise<AsyncIterable<Uint8Array>>): Promise<void> {
+  async add(
+    diffId: string,
+    blob: Descriptor | undefined,
+    open: () => Promise<AsyncIterable<Uint8Array>>,
+  ): Promise<void> {
     if (this.has(diffId)) return;
     const pending = this.#pending.get(diffId);
     if (pending) return pending;
@@ -61,7 +68,11 @@ export class LayerStore {
     return work;
   }
 
-  async #unpack(diffId: string, blob: Descriptor | undefined, open: () => Promise<AsyncIterable<Uint8Array>>): Promise<void> {
+  async #unpack(
+    diffId: string,
+    blob: Descriptor | undefined,
+    open: () => Promise<AsyncIterable<Uint8Array>>,
+  ): Promise<void> {
     const temporary = path.join(this.#temporary, `${process.pid}-${randomBytes(8).toString('hex')}`);
     const root = path.join(temporary, 'diff');
     fs.mkdirSync(root, { recursive: true });
@@ -85,7 +96,8 @@ export class LayerStore {
       fs.renameSync(temporary, path.join(this.directory, this.#name(diffId)));
     } catch (error) {
       // Another runtime on this machine was faster.
-      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '') || !this.has(diffId)) throw error;
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '') || !this.has(diffId))
+        throw error;
     }
   }
 

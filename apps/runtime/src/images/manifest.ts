@@ -42,7 +42,15 @@ export const mediaTypes = {
 /** The Accept header of a manifest request. */
 export const acceptedManifests = Object.values(mediaTypes).join(', ');
 
-const architectures: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm', s390x: 's390x', ppc64: 'ppc64le', riscv64: 'riscv64' };
+const architectures: Record<string, string> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  ia32: '386',
+  arm: 'arm',
+  s390x: 's390x',
+  ppc64: 'ppc64le',
+  riscv64: 'riscv64',
+};
 
 /** This machine's architecture in the words of the image specification. */
 export const architecture = architectures[process.arch] ?? process.arch;
@@ -83,7 +91,9 @@ export function isIndex(text: string): boolean {
 export function selectPlatform(text: string): Descriptor {
   const entries = (parseObject(text, 'index')['manifests'] as unknown[]).map(entry => descriptor(entry, 'index entry'));
   const images = entries.filter(entry => entry.annotations?.['vnd.docker.reference.type'] === undefined);
-  const fitting = images.filter(entry => entry.platform?.os === 'linux' && entry.platform.architecture === architecture);
+  const fitting = images.filter(
+    entry => entry.platform?.os === 'linux' && entry.platform.architecture === architecture,
+  );
   const chosen = fitting[0] ?? images.find(entry => entry.platform === undefined);
   if (!chosen) throw new StatusError('NotFound', `no match for platform linux/${architecture} in the manifest list`);
   return chosen;
@@ -107,6 +117,7 @@ export function parseImageConfig(text: string): ImageConfig {
   if (!Array.isArray(diffIds) || !diffIds.every(id => typeof id === 'string' && /^sha256:[0-9a-f]{64}$/.test(id))) {
     throw new StatusError('BadRequest', 'the image configuration has no valid rootfs.diff_ids');
   }
-  if (document.os && document.os !== 'linux') throw new StatusError('BadRequest', `image operating system "${document.os}" cannot be used on linux`);
+  if (document.os && document.os !== 'linux')
+    throw new StatusError('BadRequest', `image operating system "${document.os}" cannot be used on linux`);
   return document;
 }

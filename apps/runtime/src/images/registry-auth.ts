@@ -24,7 +24,8 @@ export function credentials(auth: cri.AuthConfig | undefined): { username: strin
   if (!auth.auth) return undefined;
   const decoded = Buffer.from(auth.auth, 'base64').toString('utf8');
   const colon = decoded.indexOf(':');
-  if (colon < 0) throw new StatusError('BadRequest', 'invalid registry credentials: "auth" is not user:password in base64');
+  if (colon < 0)
+    throw new StatusError('BadRequest', 'invalid registry credentials: "auth" is not user:password in base64');
   return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1).replace(/\0+$/, '') };
 }
 
@@ -34,7 +35,11 @@ const tokenTimeoutMs = 30_000;
  * Answers a registry's challenge with the value of an Authorization header. Bearer: asks the realm for a token, with the user and password
  * or the identity token if there is one, else anonymously. Source: distribution/distribution, spec/auth/token.md and oauth.md.
  */
-export async function answerChallenge(challenge: Challenge, repository: string, auth: cri.AuthConfig | undefined): Promise<string> {
+export async function answerChallenge(
+  challenge: Challenge,
+  repository: string,
+  auth: cri.AuthConfig | undefined,
+): Promise<string> {
   const user = credentials(auth);
   const basic = user && `Basic ${Buffer.from(`${user.username}:${user.password}`).toString('base64')}`;
   if (challenge.scheme === 'basic') {
@@ -48,7 +53,13 @@ export async function answerChallenge(challenge: Challenge, repository: string, 
   const signal = AbortSignal.timeout(tokenTimeoutMs);
   let response: Response;
   if (auth?.identityToken) {
-    const body = new URLSearchParams({ grant_type: 'refresh_token', service, scope, client_id: 'naru', refresh_token: auth.identityToken });
+    const body = new URLSearchParams({
+      grant_type: 'refresh_token',
+      service,
+      scope,
+      client_id: 'naru',
+      refresh_token: auth.identityToken,
+    });
     response = await fetch(realm, { method: 'POST', body, signal });
   } else {
     const url = new URL(realm);
@@ -56,10 +67,17 @@ export async function answerChallenge(challenge: Challenge, repository: string, 
     url.searchParams.set('scope', scope);
     response = await fetch(url, { headers: basic ? { authorization: basic } : {}, signal });
   }
-  const answer = (await response.json().catch(() => ({}))) as { token?: string; access_token?: string; details?: string };
+  const answer = (await response.json().catch(() => ({}))) as {
+    token?: string;
+    access_token?: string;
+    details?: string;
+  };
   const token = answer.token ?? answer.access_token;
   if (!response.ok || !token) {
-    throw new StatusError('Unauthorized', `failed to fetch a token from ${new URL(realm).host}: ${response.status} ${answer.details ?? response.statusText}`);
+    throw new StatusError(
+      'Unauthorized',
+      `failed to fetch a token from ${new URL(realm).host}: ${response.status} ${answer.details ?? response.statusText}`,
+    );
   }
   return `Bearer ${token}`;
 }

@@ -13,7 +13,12 @@ const headerTimeoutMs = 60_000;
 const stallTimeoutMs = 60_000;
 const attempts = 4;
 
-const reasonOf: Record<number, Reason> = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'NotFound', 429: 'TooManyRequests' };
+const reasonOf: Record<number, Reason> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  429: 'TooManyRequests',
+};
 
 /** Worth another try: the network, the registry's own trouble, and limits on the rate of requests. */
 function isTransient(error: unknown): boolean {
@@ -43,7 +48,8 @@ export class RegistryClient {
       const response = await this.#request(`manifests/${tagOrDigest}`, { accept: acceptedManifests });
       const text = await readAll(response, manifestLimitBytes);
       const digest = sha256(text);
-      if (tagOrDigest.startsWith('sha256:') && digest !== tagOrDigest) throw digestMismatch('manifest', tagOrDigest, digest);
+      if (tagOrDigest.startsWith('sha256:') && digest !== tagOrDigest)
+        throw digestMismatch('manifest', tagOrDigest, digest);
       return { text: text.toString('utf8'), digest };
     });
   }
@@ -76,7 +82,11 @@ export class RegistryClient {
         this.deps.signal.throwIfAborted();
         if (attempt === attempts || !isTransient(error)) {
           if (error instanceof StatusError) throw error;
-          throw new StatusError('ServiceUnavailable', `failed to reach ${this.reference.registry}: ${describe(error)}`, { cause: error });
+          throw new StatusError(
+            'ServiceUnavailable',
+            `failed to reach ${this.reference.registry}: ${describe(error)}`,
+            { cause: error },
+          );
         }
         await delay(250 * 4 ** (attempt - 1), undefined, { signal: this.deps.signal });
       }
@@ -103,7 +113,10 @@ export class RegistryClient {
       const authorization = this.#authorization.get(base);
       // The time limit is for the answer's head only; the body has a guard of its own.
       const controller = new AbortController();
-      const timer = setTimeout(() => controller.abort(new DOMException('no answer in time', 'TimeoutError')), headerTimeoutMs);
+      const timer = setTimeout(
+        () => controller.abort(new DOMException('no answer in time', 'TimeoutError')),
+        headerTimeoutMs,
+      );
       try {
         return await fetch(url, {
           headers: { ...headers, 'user-agent': 'naru', ...(authorization ? { authorization } : {}) },
@@ -117,7 +130,10 @@ export class RegistryClient {
     const challenge = response.headers.get('www-authenticate');
     if (response.status === 401 && challenge) {
       await response.body?.cancel();
-      this.#authorization.set(base, await answerChallenge(parseChallenge(challenge), this.reference.repository, this.deps.auth));
+      this.#authorization.set(
+        base,
+        await answerChallenge(parseChallenge(challenge), this.reference.repository, this.deps.auth),
+      );
       response = await send();
     }
     if (!response.ok) throw await this.#failure(response, url);
@@ -130,12 +146,17 @@ export class RegistryClient {
     let words = '';
     try {
       const { errors } = JSON.parse(body) as { errors?: { code?: string; message?: string; detail?: unknown }[] };
-      words = (errors ?? []).map(error => `${(error.code ?? '').toLowerCase().replaceAll('_', ' ')}: ${error.message ?? ''}`).join('; ');
+      words = (errors ?? [])
+        .map(error => `${(error.code ?? '').toLowerCase().replaceAll('_', ' ')}: ${error.message ?? ''}`)
+        .join('; ');
     } catch {
       words = body.slice(0, 256);
     }
     const reason = reasonOf[response.status] ?? (response.status >= 500 ? 'ServiceUnavailable' : 'BadRequest');
-    return new StatusError(reason, `unexpected status from GET request to ${url}: ${response.status} ${response.statusText}${words ? `: ${words.trim()}` : ''}`);
+    return new StatusError(
+      reason,
+      `unexpected status from GET request to ${url}: ${response.status} ${response.statusText}${words ? `: ${words.trim()}` : ''}`,
+    );
   }
 }
 
@@ -144,7 +165,8 @@ async function readAll(response: Response, limit: number): Promise<Buffer> {
   let size = 0;
   for await (const chunk of stallGuarded(response)) {
     size += chunk.length;
-    if (size > limit) throw new StatusError('RequestEntityTooLarge', `the registry's answer is larger than ${limit} bytes`);
+    if (size > limit)
+      throw new StatusError('RequestEntityTooLarge', `the registry's answer is larger than ${limit} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -163,7 +185,8 @@ async function* stallGuarded(response: Response, limit = Infinity): AsyncGenerat
       const next = await Promise.race([reader.read(), stalled]).finally(() => clearTimeout(timer));
       if (next.done) return;
       size += (next.value as Uint8Array).length;
-      if (size > limit) throw new StatusError('BadRequest', `the content is larger than the ${limit} bytes that its manifest states`);
+      if (size > limit)
+        throw new StatusError('BadRequest', `the content is larger than the ${limit} bytes that its manifest states`);
       yield next.value as Uint8Array;
     }
   } finally {

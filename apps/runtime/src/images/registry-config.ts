@@ -21,10 +21,13 @@ export function readRegistryConfig(file: string): RegistryConfig {
   try {
     const parsed: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
     if (typeof parsed !== 'object' || parsed === null) throw new Error('it is not a JSON object');
-    for (const entry of Object.values((parsed as RegistryConfig).registries ?? {})) entry.mirrors?.forEach(url => new URL(url));
+    for (const entry of Object.values((parsed as RegistryConfig).registries ?? {}))
+      entry.mirrors?.forEach(url => new URL(url));
     return parsed;
   } catch (cause) {
-    throw new StatusError('BadRequest', `cannot read the registry configuration ${file}: ${(cause as Error).message}`, { cause });
+    throw new StatusError('BadRequest', `cannot read the registry configuration ${file}: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 

@@ -29,7 +29,16 @@ export class SpecialEntries {
 
   /** Overlayfs: a character device 0/0 hides the file of that name in the layers below. */
   addWhiteout(name: string): void {
-    this.#add({ name, type: 'character-device', mode: 0, uid: 0, gid: 0, mtime: new Date(0), devmajor: 0, devminor: 0 });
+    this.#add({
+      name,
+      type: 'character-device',
+      mode: 0,
+      uid: 0,
+      gid: 0,
+      mtime: new Date(0),
+      devmajor: 0,
+      devminor: 0,
+    });
   }
 
   /** Overlayfs: this attribute hides all that the layers below have in the directory. */

@@ -34,7 +34,11 @@ export class CreateError extends Error {}
  * Has conmon create a container: conmon runs the OCI runtime, keeps the container's stdio, writes its log and, when it ends, the file
  * EXIT_DIRECTORY/ID with its exit code. It is its own session and outlives this process. Resolves with the container's first process.
  */
-export async function createWithConmon(program: string, runtime: OciRuntime, request: ConmonRequest): Promise<ConmonProcesses> {
+export async function createWithConmon(
+  program: string,
+  runtime: OciRuntime,
+  request: ConmonRequest,
+): Promise<ConmonProcesses> {
   const pidFile = path.join(request.bundle, 'pid');
   const conmonPidFile = path.join(request.bundle, 'conmon.pid');
   const args = [
@@ -56,13 +60,17 @@ export async function createWithConmon(program: string, runtime: OciRuntime, req
   });
   const sync = child.stdio[3] as Readable;
   const said = text(child.stderr as Readable).catch(() => '');
-  const timer = setTimeout(() => sync.destroy(new CreateError(`conmon did not answer within ${createTimeoutMs} ms`)), createTimeoutMs);
+  const timer = setTimeout(
+    () => sync.destroy(new CreateError(`conmon did not answer within ${createTimeoutMs} ms`)),
+    createTimeoutMs,
+  );
   try {
     const started = new Promise<never>((_, reject) => child.once('error', reject));
     started.catch(() => undefined);
     const line = await Promise.race([firstLine(sync), started]);
     const { pid, message } = parseLine(line);
-    if (pid === undefined || pid <= 0) throw new CreateError(message || (await said).trim() || 'conmon ended without an answer');
+    if (pid === undefined || pid <= 0)
+      throw new CreateError(message || (await said).trim() || 'conmon ended without an answer');
     const container = identify(pid);
     // Gone already: its exit file will tell.
     return { container: container ?? { pid, startTicks: 'gone' }, conmon: readPidFile(conmonPidFile) };

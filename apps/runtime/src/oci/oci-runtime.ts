@@ -49,7 +49,9 @@ export class OciRuntime {
 
   /** Changes the limits of a container. */
   async update(id: string, resources: OciResources): Promise<void> {
-    await runCommand(this.program, [...this.globalArguments, 'update', '--resources', '-', id], { input: JSON.stringify(resources) });
+    await runCommand(this.program, [...this.globalArguments, 'update', '--resources', '-', id], {
+      input: JSON.stringify(resources),
+    });
   }
 }
 
@@ -101,7 +103,12 @@ async function probe(runtime: OciRuntime, scratch: string, cgroup: string): Prom
       { destination: '/proc', type: 'proc', source: 'proc', options: [] },
       ...shared.map(place => ({ destination: place, type: 'bind', source: place, options: ['rbind', 'ro'] })),
     ],
-    linux: { namespaces: [{ type: 'mount' }, { type: 'pid' }], devices: [], cgroupsPath: `${cgroup}/${id}`, resources: {} },
+    linux: {
+      namespaces: [{ type: 'mount' }, { type: 'pid' }],
+      devices: [],
+      cgroupsPath: `${cgroup}/${id}`,
+      resources: {},
+    },
   };
   fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec));
   try {

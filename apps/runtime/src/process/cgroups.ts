@@ -25,7 +25,8 @@ export function detectCgroups(root = '/sys/fs/cgroup'): Cgroups {
   const hierarchies = new Map<string, string>();
   const mounts = listMounts().filter(mount => mount.path.startsWith(`${root}/`));
   for (const mount of mounts.filter(entry => entry.type === 'cgroup')) {
-    for (const option of mount.superOptions) if (option !== 'rw' && option !== 'ro') hierarchies.set(option, mount.path);
+    for (const option of mount.superOptions)
+      if (option !== 'rw' && option !== 'ro') hierarchies.set(option, mount.path);
   }
   return {
     version: 1,
@@ -71,6 +72,7 @@ export function processesIn(cgroups: Cgroups, cgroup: string): number[] {
 
 /** Removes an empty cgroup with its empty children; one that is in use stays. */
 export function removeCgroup(cgroups: Cgroups, cgroup: string): void {
+  if (path.posix.resolve('/', cgroup) === '/') return; // never the whole hierarchy
   const remove = (directory: string): void => {
     for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
       if (entry.isDirectory()) remove(path.join(directory, entry.name));

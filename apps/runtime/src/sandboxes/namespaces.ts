@@ -53,7 +53,16 @@ export class SandboxNamespaces {
     }
     if (flags.length === 0) return;
     script += 'shift 2\nwhile [ $# -gt 0 ]; do echo "$2" > "$1"; shift 2; done\n';
-    await runCommand('unshare', [...flags, 'sh', '-c', script, 'sh', request.hostname, this.shm, ...request.sysctls.flat()]);
+    await runCommand('unshare', [
+      ...flags,
+      'sh',
+      '-c',
+      script,
+      'sh',
+      request.hostname,
+      this.shm,
+      ...request.sysctls.flat(),
+    ]);
   }
 
   /** True while what `create` made for such a request is still there: it is not after a restart of the machine or node. */

@@ -21,8 +21,11 @@ export interface SandboxRecord {
   runtimeHandler: string;
   /** Nanoseconds since the epoch. */
   createdAt: bigint;
-  /** `creating` when the process died meanwhile: such a one is torn down at the next start. */
-  phase: 'creating' | 'ready' | 'stopped';
+  /**
+   * `creating` on disk when the process died meanwhile: such a one is taken apart at the next start. `dead`: its namespaces are gone or
+   * incomplete, and something of it is still to be taken away.
+   */
+  phase: 'creating' | 'ready' | 'dead' | 'stopped';
   network?: SandboxNetwork;
   ips: string[];
   /** The pause process that holds a shared PID namespace. */
@@ -48,7 +51,11 @@ export class SandboxRecords {
   }
 
   save(record: SandboxRecord): void {
-    const stored: StoredRecord = { ...record, config: cri.PodSandboxConfig.toJSON(record.config), createdAt: String(record.createdAt) };
+    const stored: StoredRecord = {
+      ...record,
+      config: cri.PodSandboxConfig.toJSON(record.config),
+      createdAt: String(record.createdAt),
+    };
     fs.mkdirSync(this.directory(record.id), { recursive: true, mode: 0o711 });
     writeAtomic(path.join(this.directory(record.id), 'sandbox.json'), JSON.stringify(stored));
   }

@@ -6,7 +6,10 @@ const ipcSysctls = /^(kernel\.(shm[a-z_]+|msg[a-z_]+|sem)|fs\.mqueue\.[a-z_]+)$/
  * Checks the kernel parameters of a sandbox and returns their files under /proc/sys. Only those that belong to a namespace of the
  * sandbox's own are allowed: any other would change the node. Throws BadRequest. Source: opencontainers/runc, validate/validator.go.
  */
-export function sysctlFiles(sysctls: Record<string, string>, own: { network: boolean; ipc: boolean }): [file: string, value: string][] {
+export function sysctlFiles(
+  sysctls: Record<string, string>,
+  own: { network: boolean; ipc: boolean },
+): [file: string, value: string][] {
   return Object.entries(sysctls).map(([name, value]) => {
     // Both separators are in use; with slashes, a dot is part of an interface's name.
     const slashed = /^[^.]*\//.test(name) ? name : name.replace(/[./]/g, letter => (letter === '.' ? '/' : '.'));

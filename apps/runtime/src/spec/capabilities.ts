@@ -43,7 +43,11 @@ export function containerCapabilities(
   request: { privileged: boolean; capability: cri.Capability | undefined },
   bounding: readonly string[],
 ): OciCapabilities {
-  const { addCapabilities: add = [], dropCapabilities: drop = [], addAmbientCapabilities: ambient = [] } = request.capability ?? {};
+  const {
+    addCapabilities: add = [],
+    dropCapabilities: drop = [],
+    addAmbientCapabilities: ambient = [],
+  } = request.capability ?? {};
   let granted = new Set(request.privileged || add.some(isAll) ? names : defaults);
   if (!request.privileged) {
     if (drop.some(isAll)) granted = new Set(add.some(isAll) ? names : []);

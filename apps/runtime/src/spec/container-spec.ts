@@ -43,8 +43,12 @@ function processArguments(config: cri.ContainerConfig, image: ImageConfig): stri
   const entrypoint = image.config?.Entrypoint ?? [];
   const command = image.config?.Cmd ?? [];
   // A command replaces both; arguments alone replace the image's command.
-  const args = config.command.length > 0 ? [...config.command, ...config.args] : [...entrypoint, ...(config.args.length > 0 ? config.args : command)];
-  if (args.length === 0) throw new StatusError('BadRequest', 'no command specified: neither the container nor its image has one');
+  const args =
+    config.command.length > 0
+      ? [...config.command, ...config.args]
+      : [...entrypoint, ...(config.args.length > 0 ? config.args : command)];
+  if (args.length === 0)
+    throw new StatusError('BadRequest', 'no command specified: neither the container nor its image has one');
   return args;
 }
 
@@ -66,14 +70,21 @@ export function containerUser(config: cri.ContainerConfig, image: ImageConfig, r
   const context = config.linux?.securityContext;
   const wanted = context?.runAsUser ? String(context.runAsUser.value) : (context?.runAsUsername ?? '');
   const group = context?.runAsGroup ? String(context.runAsGroup.value) : '';
-  if (group !== '' && wanted === '') throw new StatusError('BadRequest', 'run_as_group is set without run_as_user or run_as_username');
-  const user = wanted === '' ? resolveUser(rootfs, image.config?.User ?? '') : resolveUser(rootfs, group === '' ? wanted : `${wanted}:${group}`);
+  if (group !== '' && wanted === '')
+    throw new StatusError('BadRequest', 'run_as_group is set without run_as_user or run_as_username');
+  const user =
+    wanted === ''
+      ? resolveUser(rootfs, image.config?.User ?? '')
+      : resolveUser(rootfs, group === '' ? wanted : `${wanted}:${group}`);
   const requested = (context?.supplementalGroups ?? []).map(Number);
   const strict = context?.supplementalGroupsPolicy === cri.SupplementalGroupsPolicy.Strict;
   return { ...user, additionalGids: [...new Set([...(strict ? [] : user.additionalGids), ...requested])] };
 }
 
-function seccompProfile(context: cri.LinuxContainerSecurityContext | undefined, capabilities: readonly string[]): OciSeccomp | undefined {
+function seccompProfile(
+  context: cri.LinuxContainerSecurityContext | undefined,
+  capabilities: readonly string[],
+): OciSeccomp | undefined {
   if (!context?.seccomp || context.privileged) return undefined;
   switch (context.seccomp.profileType) {
     case cri.SecurityProfile_ProfileType.RuntimeDefault:
@@ -82,7 +93,11 @@ function seccompProfile(context: cri.LinuxContainerSecurityContext | undefined, 
       try {
         return JSON.parse(fs.readFileSync(context.seccomp.localhostRef, 'utf8')) as OciSeccomp;
       } catch (cause) {
-        throw new StatusError('BadRequest', `cannot load seccomp profile "${context.seccomp.localhostRef}": ${(cause as Error).message}`, { cause });
+        throw new StatusError(
+          'BadRequest',
+          `cannot load seccomp profile "${context.seccomp.localhostRef}": ${(cause as Error).message}`,
+          { cause },
+        );
       }
     default:
       return undefined;
@@ -103,7 +118,9 @@ function namespaces(sandbox: SandboxParts, cgroups: Cgroups): OciLinux['namespac
 function mounts(request: SpecRequest): OciMount[] {
   const { config, sandbox } = request;
   const privileged = config.linux?.securityContext?.privileged === true;
-  const volumes = config.mounts.filter(mount => !mount.image?.image).map(mount => volumeMount(mount, request.node.recursiveReadOnly));
+  const volumes = config.mounts
+    .filter(mount => !mount.image?.image)
+    .map(mount => volumeMount(mount, request.node.recursiveReadOnly));
   const etc = [
     bind(sandbox.etc.hosts, '/etc/hosts', ['rw', 'rprivate']),
     bind(sandbox.etc.hostname, '/etc/hostname', ['rw', 'rprivate']),
@@ -111,7 +128,12 @@ function mounts(request: SpecRequest): OciMount[] {
   ];
   if (config.linux?.securityContext?.readonlyRootfs) for (const mount of etc) mount.options.push('ro');
   // A new mqueue can only be mounted from inside an IPC namespace of one's own.
-  const system = systemMounts({ privileged, hostIpc: sandbox.ipc === undefined, shm: sandbox.shm, mqueue: sandbox.ipc !== undefined });
+  const system = systemMounts({
+    privileged,
+    hostIpc: sandbox.ipc === undefined,
+    shm: sandbox.shm,
+    mqueue: sandbox.ipc !== undefined,
+  });
   return orderMounts([...system, ...etc], [...volumes, ...request.imageMounts]);
 }
 
@@ -134,7 +156,7 @@ export function containerSpec(request: SpecRequest): { spec: OciSpec; user: Proc
       args: processArguments(config, image),
       env: environment(config, image, home, sandbox.hostname),
       cwd: path.posix.resolve('/', config.workingDir || image.config?.WorkingDir || '/'),
-      capabilities: user.uid === 0 ? capabilities : { ...capabilities, effective: capabilities.ambient, permitted: capabilities.ambient },
+      capabilities,
       noNewPrivileges: context?.noNewPrivs === true,
       oomScoreAdj: clampOomScore(Number(config.linux?.resources?.oomScoreAdj ?? 0n)),
     },

@@ -11,11 +11,28 @@ function deviceAt(hostPath: string, containerPath: string): OciDevice | undefine
   const number = BigInt(stat.rdev);
   const major = Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn));
   const minor = Number((number & 0xffn) | ((number >> 12n) & ~0xffn));
-  return { path: containerPath, type: stat.isBlockDevice() ? 'b' : 'c', major, minor, fileMode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid };
+  return {
+    path: containerPath,
+    type: stat.isBlockDevice() ? 'b' : 'c',
+    major,
+    minor,
+    fileMode: stat.mode & 0o777,
+    uid: stat.uid,
+    gid: stat.gid,
+  };
 }
 
 /** Places that the container has its own of. */
-const ownPlaces = new Set(['/dev/pts', '/dev/shm', '/dev/fd', '/dev/mqueue', '/dev/console', '/dev/.udev', '/dev/.lxc', '/dev/lxd-sock']);
+const ownPlaces = new Set([
+  '/dev/pts',
+  '/dev/shm',
+  '/dev/fd',
+  '/dev/mqueue',
+  '/dev/console',
+  '/dev/.udev',
+  '/dev/.lxc',
+  '/dev/lxd-sock',
+]);
 
 function walk(directory: string, found: OciDevice[]): void {
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
@@ -46,11 +63,18 @@ export function requestedDevices(requests: readonly cri.Device[]): { devices: Oc
     if (single) found.push(single);
     else if (fs.statSync(request.hostPath, { throwIfNoEntry: false })?.isDirectory()) {
       walk(request.hostPath, found);
-      for (const device of found) device.path = path.join(request.containerPath, path.relative(request.hostPath, device.path));
+      for (const device of found)
+        device.path = path.join(request.containerPath, path.relative(request.hostPath, device.path));
     } else throw new StatusError('BadRequest', `${request.hostPath} is no device`);
     devices.push(...found);
     for (const device of found) {
-      rules.push({ allow: true, type: device.type === 'b' ? 'b' : 'c', major: device.major, minor: device.minor, access: request.permissions || 'rwm' });
+      rules.push({
+        allow: true,
+        type: device.type === 'b' ? 'b' : 'c',
+        major: device.major,
+        minor: device.minor,
+        access: request.permissions || 'rwm',
+      });
     }
   }
   return { devices, rules };

@@ -8,20 +8,37 @@ import type { OciMount } from './oci-types';
 const privateDevice = ['nosuid', 'noexec', 'nodev'];
 
 /** The filesystems that every container has. */
-export function systemMounts(request: { privileged: boolean; hostIpc: boolean; shm: string; mqueue: boolean }): OciMount[] {
+export function systemMounts(request: {
+  privileged: boolean;
+  hostIpc: boolean;
+  shm: string;
+  mqueue: boolean;
+}): OciMount[] {
   const writable = request.privileged ? 'rw' : 'ro';
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: privateDevice },
-    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
     {
       destination: '/dev/pts',
       type: 'devpts',
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
-    ...(request.mqueue ? [{ destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: privateDevice }] : []),
+    ...(request.mqueue
+      ? [{ destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: privateDevice }]
+      : []),
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...privateDevice, writable] },
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...privateDevice, 'relatime', writable] },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [...privateDevice, 'relatime', writable],
+    },
     bind(request.hostIpc ? '/dev/shm' : request.shm, '/dev/shm', ['rw', 'rprivate']),
   ];
 }
@@ -40,15 +57,23 @@ const propagations: Record<cri.MountPropagation, string> = {
 
 /** A volume. Its source must exist; propagation needs a source whose own mount is shared, or at least a slave. Throws BadRequest. */
 export function volumeMount(mount: cri.Mount, recursiveReadOnly: boolean): OciMount {
-  if (!fs.existsSync(mount.hostPath)) throw new StatusError('BadRequest', `failed to mount "${mount.hostPath}": no such file or directory`);
-  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0) throw new StatusError('BadRequest', 'idmap mounts are not supported');
+  if (!fs.existsSync(mount.hostPath))
+    throw new StatusError('BadRequest', `failed to mount "${mount.hostPath}": no such file or directory`);
+  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0)
+    throw new StatusError('BadRequest', 'idmap mounts are not supported');
   const source = fs.realpathSync(mount.hostPath);
   const on = mount.propagation === cri.MountPropagation.PROPAGATION_PRIVATE ? undefined : mountOf(source);
   if (mount.propagation === cri.MountPropagation.PROPAGATION_BIDIRECTIONAL && !on?.shared) {
-    throw new StatusError('BadRequest', `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared mount`);
+    throw new StatusError(
+      'BadRequest',
+      `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared mount`,
+    );
   }
   if (mount.propagation === cri.MountPropagation.PROPAGATION_HOST_TO_CONTAINER && !on?.shared && !on?.slave) {
-    throw new StatusError('BadRequest', `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared or slave mount`);
+    throw new StatusError(
+      'BadRequest',
+      `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared or slave mount`,
+    );
   }
   if (mount.recursiveReadOnly && !recursiveReadOnly) {
     throw new StatusError('BadRequest', 'recursive read-only mounts are not supported by the OCI runtime');
@@ -70,6 +95,9 @@ export function orderMounts(system: OciMount[], volumes: OciMount[]): OciMount[]
   const taken = new Set(volumes.map(mount => path.posix.normalize(mount.destination)));
   return [
     ...system.filter(mount => !taken.has(mount.destination)),
-    ...volumes.map((mount, index) => ({ mount, index })).sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index).map(entry => entry.mount),
+    ...volumes
+      .map((mount, index) => ({ mount, index }))
+      .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
+      .map(entry => entry.mount),
   ];
 }

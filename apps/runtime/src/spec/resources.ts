@@ -39,6 +39,9 @@ function hasSwapAccounting(cgroups: Cgroups): boolean {
  * How likely the kernel is to kill the container's processes when memory runs out. Without CAP_SYS_RESOURCE nobody can go below
  * one's own value, so it is raised to that.
  */
-export function clampOomScore(wanted: number, own = Number(fs.readFileSync('/proc/self/oom_score_adj', 'utf8'))): number {
+export function clampOomScore(
+  wanted: number,
+  own = Number(fs.readFileSync('/proc/self/oom_score_adj', 'utf8')),
+): number {
   return Math.min(Math.max(wanted, own), 1000);
 }

@@ -9,7 +9,7 @@ const maxLinks = 40;
 export function resolveInRoot(root: string, file: string): string {
   const pending = file.split('/').filter(Boolean);
   const resolved: string[] = [];
-  for (let links = 0; pending.length > 0; ) {
+  for (let links = 0; pending.length > 0;) {
     const part = pending.shift() as string;
     if (part === '.') continue;
     if (part === '..') {
@@ -32,7 +32,10 @@ export function resolveInRoot(root: string, file: string): string {
 /** Opens a regular file in a container's root for reading; undefined when there is none. */
 export function openInRoot(root: string, file: string): number | undefined {
   try {
-    const handle = fs.openSync(resolveInRoot(root, file), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+    const handle = fs.openSync(
+      resolveInRoot(root, file),
+      fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK,
+    );
     if (fs.fstatSync(handle).isFile()) return handle;
     fs.closeSync(handle);
   } catch {

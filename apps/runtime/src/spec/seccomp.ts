@@ -94,12 +94,19 @@ export function defaultSeccomp(capabilities: readonly string[]): OciSeccomp {
   if (!capabilities.includes('CAP_SYS_ADMIN')) {
     // Threads and children, but no new namespaces. clone3 hides its flags in memory: ENOSYS makes the C library use clone.
     const index = process.arch === 's390x' ? 1 : 0;
-    syscalls.push({ names: ['clone'], action: allow, args: [{ index, value: namespaceFlags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }] });
+    syscalls.push({
+      names: ['clone'],
+      action: allow,
+      args: [{ index, value: namespaceFlags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
+    });
     syscalls.push({ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: enosys });
   }
   if (process.arch === 'x64') syscalls.push({ names: ['modify_ldt'], action: allow });
   if (process.arch === 'arm64') {
-    syscalls.push({ names: words('arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls'), action: allow });
+    syscalls.push({
+      names: words('arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls'),
+      action: allow,
+    });
   }
   const own = architectures[process.arch];
   return { defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: eperm, ...(own ? { architectures: own } : {}), syscalls };

@@ -38,18 +38,25 @@ function isNumber(text: string): boolean {
 export function resolveUser(root: string, spec: string): ProcessUser {
   const [user = '', group = ''] = spec.split(':');
   const passwd = records(root, '/etc/passwd');
-  const entry = passwd.find(fields => (isNumber(user) ? fields[2] === user : fields[0] === user)) ?? (user === '' ? passwd.find(fields => fields[2] === '0') : undefined);
-  if (!entry && user !== '' && !isNumber(user)) throw new StatusError('BadRequest', `unable to find user ${user}: no matching entries in passwd file`);
+  const entry =
+    passwd.find(fields => (isNumber(user) ? fields[2] === user : fields[0] === user)) ??
+    (user === '' ? passwd.find(fields => fields[2] === '0') : undefined);
+  if (!entry && user !== '' && !isNumber(user))
+    throw new StatusError('BadRequest', `unable to find user ${user}: no matching entries in passwd file`);
   const uid = entry ? Number(entry[2]) : Number(user || 0);
   const name = entry?.[0];
   const groups = records(root, '/etc/group');
   let gid = entry ? Number(entry[3]) : 0;
   if (group !== '') {
     const groupEntry = groups.find(fields => (isNumber(group) ? fields[2] === group : fields[0] === group));
-    if (!groupEntry && !isNumber(group)) throw new StatusError('BadRequest', `unable to find group ${group}: no matching entries in group file`);
+    if (!groupEntry && !isNumber(group))
+      throw new StatusError('BadRequest', `unable to find group ${group}: no matching entries in group file`);
     gid = groupEntry ? Number(groupEntry[2]) : Number(group);
   }
-  const additional = name === undefined ? [] : groups.filter(fields => (fields[3] ?? '').split(',').includes(name)).map(fields => Number(fields[2]));
+  const additional =
+    name === undefined
+      ? []
+      : groups.filter(fields => (fields[3] ?? '').split(',').includes(name)).map(fields => Number(fields[2]));
   return { uid, gid, additionalGids: [...new Set(additional)].filter(id => Number.isInteger(id)) };
 }
 

@@ -1,0 +1,433 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { constants } from 'node:os';
+import { StatusError, type Clock, type Logger } from '@naru/foundation';
+import { cri } from '@naru/proto';
+import type { ImageStore, NamedImage } from '../images/image-store';
+import { createWithConmon, reopenLog } from '../oci/conmon';
+import type { OciRuntime } from '../oci/oci-runtime';
+import { oomKills, processesIn, type Cgroups } from '../process/cgroups';
+import { listDirectory } from '../process/files';
+import { KeyedLock } from '../process/keyed-lock';
+import { isRunning, signalProcess } from '../process/process-identity';
+import type { SandboxRecord } from '../sandboxes/sandbox-record';
+import type { Sandboxes } from '../sandboxes/sandboxes';
+import { containerSpec } from '../spec/container-spec';
+import { bind } from '../spec/mounts';
+import type { OciMount } from '../spec/oci-types';
+import { ociResources } from '../spec/resources';
+import { resolveInRoot } from '../spec/rootfs-path';
+import type { ContainerRecord, ContainerRecords } from './container-record';
+import { ExitWaiters } from './exit-waiters';
+import { ExitWatcher, type ExitFile } from './exit-watcher';
+import { Snapshot } from './snapshot';
+import { criSignalNumber, signalNumber, toCriSignal } from './stop-signals';
+
+export interface ContainersDeps {
+  records: ContainerRecords;
+  sandboxes: Sandboxes;
+  images: ImageStore;
+  runtime: OciRuntime;
+  conmon: string;
+  cgroups: Cgroups;
+  boundingSet: readonly string[];
+  state: string;
+  clock: Clock;
+  logger: Logger;
+  /** Called after every change of a container's state. */
+  onEvent: (type: cri.ContainerEventType, record: ContainerRecord) => void;
+}
+
+const { CONTAINER_CREATED_EVENT, CONTAINER_STARTED_EVENT, CONTAINER_STOPPED_EVENT, CONTAINER_DELETED_EVENT } =
+  cri.ContainerEventType;
+/** How long the kernel may take to end a process after SIGKILL. */
+const killTimeoutMs = 120_000;
+const lostCheckMs = 10_000;
+/** Longest single wait of somebody who waits for the end however long it takes. */
+const endedCheckMs = 3_600_000;
+
+export function containerState(record: ContainerRecord): cri.ContainerState {
+  if (record.exit) return cri.ContainerState.CONTAINER_EXITED;
+  return record.startedAt > 0n ? cri.ContainerState.CONTAINER_RUNNING : cri.ContainerState.CONTAINER_CREATED;
+}
+
+/** The containers of this runtime: from their creation to their removal, also across restarts of this process. */
+export class Containers {
+  readonly #records = new Map<string, ContainerRecord>();
+  readonly #lock = new KeyedLock();
+  readonly #waiters = new ExitWaiters();
+  readonly #exits: ExitWatcher;
+  #lostCheck: NodeJS.Timeout | undefined;
+
+  constructor(private readonly deps: ContainersDeps) {
+    this.#exits = new ExitWatcher(path.join(deps.state, 'exits'), exit => this.#onExit(exit));
+  }
+
+  list(): ContainerRecord[] {
+    return [...this.#records.values()];
+  }
+
+  inSandbox(sandboxId: string): ContainerRecord[] {
+    return this.list().filter(record => record.sandboxId === sandboxId);
+  }
+
+  find(id: string): ContainerRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** Throws NotFound. */
+  get(id: string): ContainerRecord {
+    const record = this.#records.get(id);
+    if (!record) throw new StatusError('NotFound', `an error occurred when try to find container "${id}": not found`);
+    return record;
+  }
+
+  /** Throws unless it runs: what executes commands needs that. */
+  running(id: string): ContainerRecord {
+    const record = this.get(id);
+    if (containerState(record) !== cri.ContainerState.CONTAINER_RUNNING) {
+      throw new StatusError(
+        'BadRequest',
+        `container "${id}" is in ${cri.containerStateToJSON(containerState(record))} state`,
+        { code: 409 },
+      );
+    }
+    return record;
+  }
+
+  snapshot(id: string): Snapshot {
+    return new Snapshot(path.join(this.deps.records.directory(id), 'fs'), this.deps.images);
+  }
+
+  bundle(id: string): string {
+    return path.join(this.deps.state, 'containers', id);
+  }
+
+  #now(): bigint {
+    return BigInt(this.deps.clock.now()) * 1_000_000n;
+  }
+
+  /**
+   * Creates a container in a sandbox. A second call for the same attempt of the same container answers with the one that is there
+   * while it has not been started: the first answer may have been lost.
+   */
+  async create(
+    sandbox: SandboxRecord,
+    config: cri.ContainerConfig,
+    sandboxConfig: cri.PodSandboxConfig,
+  ): Promise<ContainerRecord> {
+    const { name = '', attempt = 0 } = config.metadata ?? {};
+    if (name === '') throw new StatusError('BadRequest', 'the container configuration has no metadata');
+    if (!this.deps.sandboxes.isReady(sandbox))
+      throw new StatusError('BadRequest', `sandbox container "${sandbox.id}" is not running`);
+    return this.#lock.run(`${sandbox.id}/${name}/${attempt}`, async () => {
+      const same = this.inSandbox(sandbox.id).find(
+        record => record.config.metadata?.name === name && record.config.metadata.attempt === attempt,
+      );
+      if (same && containerState(same) === cri.ContainerState.CONTAINER_CREATED) return same;
+      if (same)
+        throw new StatusError(
+          'AlreadyExists',
+          `the container name "${name}" attempt ${attempt} is reserved for "${same.id}"`,
+        );
+      return this.#create(sandbox, config, sandboxConfig);
+    });
+  }
+
+  async #create(
+    sandbox: SandboxRecord,
+    config: cri.ContainerConfig,
+    sandboxConfig: cri.PodSandboxConfig,
+  ): Promise<ContainerRecord> {
+    const image = this.deps.images.get(config.image?.image ?? '');
+    const id = randomBytes(32).toString('hex');
+    const directory = this.deps.records.directory(id);
+    const bundle = this.bundle(id);
+    const cgroup = `${this.deps.sandboxes.cgroupParent(sandbox)}/${id}`;
+    fs.mkdirSync(directory, { recursive: true, mode: 0o711 });
+    fs.mkdirSync(bundle, { recursive: true, mode: 0o711 });
+    try {
+      const snapshot = this.snapshot(id);
+      await snapshot.mount(id, image.config.rootfs.diff_ids, directory);
+      const imageMounts = await this.#mountImages(id, config);
+      const pidMode = config.linux?.securityContext?.namespaceOptions?.pid ?? cri.NamespaceMode.CONTAINER;
+      const { spec, user } = containerSpec({
+        config,
+        image: image.config,
+        rootfs: snapshot.rootfs,
+        cgroup,
+        sandbox: this.deps.sandboxes.parts(sandbox, pidMode, this.#targetPid(sandbox, config)),
+        imageMounts,
+        node: { cgroups: this.deps.cgroups, boundingSet: this.deps.boundingSet, recursiveReadOnly: false },
+      });
+      fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+      const logPath =
+        config.logPath && sandboxConfig.logDirectory ? path.join(sandboxConfig.logDirectory, config.logPath) : '';
+      if (logPath) fs.mkdirSync(path.dirname(logPath), { recursive: true });
+      const processes = await createWithConmon(this.deps.conmon, this.deps.runtime, {
+        id,
+        name: config.metadata?.name ?? id,
+        bundle,
+        logPath,
+        exitDirectory: this.#exits.directory,
+        terminal: config.tty,
+        stdin: config.stdin,
+        leaveStdinOpen: !config.stdinOnce,
+      });
+      const record: ContainerRecord = {
+        ...{ id, sandboxId: sandbox.id, config, imageId: image.id, imageRef: image.digests[0] ?? image.id },
+        ...{ cgroup, logPath, user, process: spec.process, ownPid: pidMode === cri.NamespaceMode.CONTAINER },
+        ...{
+          createdAt: this.#now(),
+          startedAt: 0n,
+          main: processes.container,
+          conmon: processes.conmon,
+          exit: undefined,
+        },
+        stopSignal: stopSignal(config, image),
+      };
+      this.#records.set(id, record);
+      this.deps.records.save(record);
+      this.deps.onEvent(CONTAINER_CREATED_EVENT, record);
+      return record;
+    } catch (error) {
+      this.#records.delete(id);
+      await this.#wipe(id, cgroup).catch((err: unknown) =>
+        this.deps.logger.warn({ err, container: id }, 'leftovers of a failed creation remain'),
+      );
+      throw error;
+    }
+  }
+
+  /** Volumes made of images: their layers mounted as an overlay that nobody writes to. */
+  async #mountImages(id: string, config: cri.ContainerConfig): Promise<OciMount[]> {
+    const mounts: OciMount[] = [];
+    for (const [index, mount] of config.mounts.filter(entry => entry.image?.image).entries()) {
+      const image = this.deps.images.get(mount.image?.image ?? '');
+      const key = `${id}-volume-${index}`;
+      const volume = new Snapshot(path.join(this.deps.records.directory(id), `volume-${index}`), this.deps.images);
+      await volume.mount(key, image.config.rootfs.diff_ids, this.deps.records.directory(id));
+      const source = resolveInRoot(volume.rootfs, mount.imageSubPath);
+      if (!fs.existsSync(source))
+        throw new StatusError('BadRequest', `image volume sub path "${mount.imageSubPath}" does not exist`);
+      mounts.push(bind(source, mount.containerPath, ['ro', 'noexec', 'rprivate']));
+    }
+    return mounts;
+  }
+
+  #targetPid(sandbox: SandboxRecord, config: cri.ContainerConfig): number | undefined {
+    const options = config.linux?.securityContext?.namespaceOptions;
+    if (options?.pid !== cri.NamespaceMode.TARGET) return undefined;
+    const target = this.get(options.targetId);
+    if (target.sandboxId !== sandbox.id)
+      throw new StatusError('BadRequest', `the target container "${options.targetId}" is in another sandbox`);
+    if (!isRunning(target.main))
+      throw new StatusError('BadRequest', `the target container "${options.targetId}" is not running`);
+    return target.main.pid;
+  }
+
+  /** Starts a created container. One that cannot start has exited, with code 128. */
+  async start(id: string): Promise<void> {
+    await this.#lock.run(id, async () => {
+      const record = this.get(id);
+      if (containerState(record) !== cri.ContainerState.CONTAINER_CREATED) {
+        if (!record.exit && record.startedAt > 0n) return; // the first answer was lost
+        throw new StatusError(
+          'BadRequest',
+          `container "${id}" is in ${cri.containerStateToJSON(containerState(record))} state`,
+        );
+      }
+      try {
+        await this.deps.runtime.start(id);
+      } catch (error) {
+        if (record.main) signalProcess(record.main, 'SIGKILL');
+        this.#finish(record, {
+          code: 128,
+          finishedAt: this.#now(),
+          oomKilled: false,
+          reason: 'StartError',
+          message: (error as Error).message,
+        });
+        throw error;
+      }
+      // It may have ended meanwhile; then this is still the time at which it started.
+      record.startedAt = record.exit && record.exit.finishedAt < this.#now() ? record.exit.finishedAt : this.#now();
+      this.deps.records.save(record);
+      this.deps.onEvent(CONTAINER_STARTED_EVENT, record);
+    });
+  }
+
+  #onExit(file: ExitFile): void {
+    const record = this.#records.get(file.id);
+    if (!record || record.exit) return;
+    const oomKilled = file.code !== 0 && oomKills(this.deps.cgroups, record.cgroup) > 0n;
+    this.#finish(record, { ...file, oomKilled, reason: oomKilled ? 'OOMKilled' : '', message: '' });
+  }
+
+  #finish(record: ContainerRecord, exit: NonNullable<ContainerRecord['exit']>): void {
+    const { code, finishedAt, oomKilled, reason, message } = exit;
+    record.exit = { code, finishedAt, oomKilled, reason, message };
+    this.deps.records.save(record);
+    this.#waiters.notify(record.id);
+    this.deps.onEvent(CONTAINER_STOPPED_EVENT, record);
+    this.#lock
+      .run(record.id, () => this.#release(record))
+      .catch((err: unknown) =>
+        this.deps.logger.warn({ err, container: record.id }, 'exited container could not be cleaned up'),
+      );
+  }
+
+  /** Gives back what only a running container needs: its cgroup, the OCI runtime's state, its mounts. */
+  async #release(record: ContainerRecord): Promise<void> {
+    if (!record.ownPid) {
+      for (const pid of processesIn(this.deps.cgroups, record.cgroup)) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It has just ended.
+        }
+      }
+    }
+    await this.deps.runtime.delete(record.id, record.cgroup);
+    await this.snapshot(record.id).unmount();
+  }
+
+  /**
+   * Stops a container: its stop signal, then SIGKILL after `timeoutSeconds`. Resolves when it has ended; at once when it had before. The
+   * signals go to the process directly: asking the OCI runtime to send them would cost another process.
+   */
+  async stop(id: string, timeoutSeconds: number, signal?: AbortSignal): Promise<void> {
+    const record = this.#records.get(id);
+    if (!record || record.exit) return;
+    if (timeoutSeconds > 0 && record.startedAt > 0n) {
+      this.#signal(record, criSignalNumber(record.stopSignal));
+      if (await this.#waiters.wait(id, () => record.exit !== undefined, timeoutSeconds * 1_000, signal)) return;
+    }
+    this.#signal(record, constants.signals.SIGKILL);
+    if (await this.#waiters.wait(id, () => record.exit !== undefined, killTimeoutMs, signal)) return;
+    throw new StatusError('Timeout', `container "${id}" has not ended ${killTimeoutMs / 1_000} s after SIGKILL`);
+  }
+
+  /** Resolves when the container has ended; rejects when aborted. */
+  async ended(id: string, signal: AbortSignal): Promise<void> {
+    const hasEnded = (): boolean => this.#records.get(id)?.exit !== undefined || !this.#records.has(id);
+    while (!(await this.#waiters.wait(id, hasEnded, endedCheckMs, signal)));
+  }
+
+  #signal(record: ContainerRecord, signal: number): void {
+    const alive = record.main !== undefined && signalProcess(record.main, signal);
+    if (!alive || !isRunning(record.conmon)) this.#settleLost(record);
+  }
+
+  /** A container whose conmon has died will never get an exit file: see for ourselves whether it runs. */
+  #settleLost(record: ContainerRecord): void {
+    if (record.exit || isRunning(record.conmon)) return;
+    const file = this.#exits.read(record.id);
+    if (file) this.#onExit(file);
+    else if (isRunning(record.main)) setTimeout(() => this.#settleLost(record), 100).unref();
+    else
+      this.#finish(record, {
+        code: 255,
+        finishedAt: this.#now(),
+        oomKilled: false,
+        reason: 'Unknown',
+        message: 'the container ended unobserved',
+      });
+  }
+
+  /** Removes a container with all that belongs to it; one that is not there is no error. A running one is killed. */
+  async remove(id: string): Promise<void> {
+    await this.stop(id, 0);
+    await this.#lock.run(id, async () => {
+      const record = this.#records.get(id);
+      if (!record) return;
+      await this.#wipe(id, record.cgroup);
+      this.#records.delete(id);
+      this.deps.onEvent(CONTAINER_DELETED_EVENT, record);
+    });
+  }
+
+  async #wipe(id: string, cgroup: string): Promise<void> {
+    await this.deps.runtime.delete(id, cgroup);
+    await this.snapshot(id).remove(id);
+    const directory = this.deps.records.directory(id);
+    for (const name of listDirectory(directory).filter(entry => entry.startsWith('volume-'))) {
+      await new Snapshot(path.join(directory, name), this.deps.images).remove(`${id}-${name}`);
+    }
+    this.deps.records.forget(id);
+    fs.rmSync(directory, { recursive: true, force: true });
+    fs.rmSync(this.bundle(id), { recursive: true, force: true });
+    this.#exits.forget(id);
+  }
+
+  /** Changes limits; what is 0 or empty stays as it was. */
+  async update(id: string, resources: cri.LinuxContainerResources | undefined): Promise<void> {
+    await this.#lock.run(id, async () => {
+      const record = this.get(id);
+      if (!resources || record.exit) return;
+      await this.deps.runtime.update(id, ociResources(resources, this.deps.cgroups));
+      const linux = record.config.linux ?? cri.LinuxContainerConfig.fromPartial({});
+      const known = linux.resources ?? cri.LinuxContainerResources.fromPartial({});
+      const changed = Object.entries(resources).filter(
+        ([, value]) => value !== 0n && value !== '' && !(Array.isArray(value) && value.length === 0),
+      );
+      record.config.linux = { ...linux, resources: { ...known, ...Object.fromEntries(changed) } };
+      this.deps.records.save(record);
+    });
+  }
+
+  /** After rotation. Throws when the container does not run. */
+  reopenLog(id: string): void {
+    const record = this.running(id);
+    if (record.logPath !== '' && !reopenLog(this.bundle(id))) {
+      throw new StatusError('InternalError', `cannot reopen the log of container "${id}": conmon does not run`);
+    }
+  }
+
+  /** Takes up what an earlier process, or an earlier life of the machine, has left, and from then on hears of exits. */
+  async recover(): Promise<void> {
+    const { records, orphans } = this.deps.records.load();
+    for (const record of records) this.#records.set(record.id, record);
+    const unknown = new Set([
+      ...orphans,
+      ...listDirectory(path.join(this.deps.state, 'containers')).filter(id => !this.#records.has(id)),
+    ]);
+    for (const id of unknown) {
+      await this.#wipe(id, '').catch((err: unknown) =>
+        this.deps.logger.warn({ err, container: id }, 'leftover container could not be removed'),
+      );
+    }
+    for (const record of records) {
+      // The FIFO on which a created container waits disappears when it is started.
+      const waits = fs.existsSync(path.join(this.deps.runtime.root, record.id, 'exec.fifo'));
+      if (!record.exit && record.startedAt === 0n && isRunning(record.main) && !waits) record.startedAt = this.#now();
+    }
+    this.#exits.start();
+    for (const record of records) {
+      this.#settleLost(record);
+      if (record.exit)
+        await this.#lock
+          .run(record.id, () => this.#release(record))
+          .catch((err: unknown) =>
+            this.deps.logger.warn({ err, container: record.id }, 'exited container could not be cleaned up'),
+          );
+    }
+    // Exits are told by inotify. Only a container whose conmon was killed has nobody to tell of it.
+    this.#lostCheck = setInterval(() => {
+      for (const record of this.#records.values())
+        if (!record.exit && !isRunning(record.main)) this.#settleLost(record);
+    }, lostCheckMs);
+    this.#lostCheck.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#lostCheck);
+    this.#exits.stop();
+  }
+}
+
+function stopSignal(config: cri.ContainerConfig, image: NamedImage): cri.Signal {
+  if (config.stopSignal !== cri.Signal.RUNTIME_DEFAULT) return config.stopSignal;
+  return toCriSignal(signalNumber(image.config.config?.StopSignal));
+}

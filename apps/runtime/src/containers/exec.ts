@@ -1,0 +1,128 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { OciRuntime } from '../oci/oci-runtime';
+import { readPidFile } from '../oci/conmon';
+import { signalProcess } from '../process/process-identity';
+import type { OciProcess } from '../spec/oci-types';
+import { clampOomScore } from '../spec/resources';
+import type { ContainerRecord } from './container-record';
+
+/** A command in a container, as the OCI runtime is to be called for it. */
+export interface PreparedExec {
+  program: string;
+  args: string[];
+  /** Kills the command itself: killing the OCI runtime's own process would leave it running. */
+  kill(): void;
+  /** Deletes the files that the call needed. */
+  dispose(): void;
+}
+
+/** Prepares a command with the container's own environment, user, capabilities and directory. */
+export function prepareExec(
+  runtime: OciRuntime,
+  state: string,
+  record: ContainerRecord,
+  command: readonly string[],
+  terminal: boolean,
+): PreparedExec {
+  const directory = path.join(state, 'execs');
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const base = path.join(directory, randomBytes(12).toString('hex'));
+  const processFile = `${base}.json`;
+  const pidFile = `${base}.pid`;
+  const env =
+    terminal && !record.process.env.some(entry => entry.startsWith('TERM='))
+      ? [...record.process.env, 'TERM=xterm']
+      : record.process.env;
+  const process: OciProcess = {
+    ...record.process,
+    args: [...command],
+    terminal,
+    env,
+    oomScoreAdj: clampOomScore(record.process.oomScoreAdj ?? 0),
+  };
+  fs.writeFileSync(processFile, JSON.stringify(process), { mode: 0o600 });
+  return {
+    program: runtime.program,
+    args: [...runtime.globalArguments, 'exec', '--process', processFile, '--pid-file', pidFile, record.id],
+    kill() {
+      const identity = readPidFile(pidFile);
+      if (identity) signalProcess(identity, 'SIGKILL');
+    },
+    dispose() {
+      fs.rmSync(processFile, { force: true });
+      fs.rmSync(pidFile, { force: true });
+    },
+  };
+}
+
+export interface ExecResult {
+  stdout: Buffer;
+  stderr: Buffer;
+  exitCode: number;
+}
+
+/** Raised when a command is not done in time. */
+export class ExecTimeoutError extends Error {}
+
+/** The protocol's limit for each output; what is beyond it is dropped while the command goes on. */
+const outputLimitBytes = 16 << 20;
+/** After the command has ended, how long a child of it may keep its outputs open. */
+const drainTimeoutMs = 1_000;
+
+class BoundedOutput {
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+
+  constructor(stream: NodeJS.ReadableStream | null) {
+    stream?.on('data', (chunk: Buffer) => {
+      const kept = chunk.subarray(0, Math.max(0, outputLimitBytes - this.#size));
+      if (kept.length > 0) this.#chunks.push(kept);
+      this.#size += kept.length;
+    });
+  }
+
+  content(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+}
+
+/** Exit code of a child as a shell states it. */
+export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  return code ?? (signal === 'SIGKILL' ? 137 : 255);
+}
+
+/** Runs a command to its end. Throws ExecTimeoutError after `timeoutMs`, and kills the command; 0 means no limit. */
+export async function execSync(prepared: PreparedExec, timeoutMs: number): Promise<ExecResult> {
+  const child: ChildProcess = spawn(prepared.program, prepared.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdout = new BoundedOutput(child.stdout);
+  const stderr = new BoundedOutput(child.stderr);
+  let late = false;
+  const timer =
+    timeoutMs > 0
+      ? setTimeout(() => {
+          late = true;
+          prepared.kill();
+          child.kill('SIGKILL');
+        }, timeoutMs)
+      : undefined;
+  try {
+    const exitCode = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        const done = (): void => resolve(exitCodeOf(code, signal));
+        child.once('close', done);
+        setTimeout(done, late ? 0 : drainTimeoutMs).unref();
+      });
+    });
+    if (late) throw new ExecTimeoutError(`command timed out after ${timeoutMs} ms`);
+    return { stdout: stdout.content(), stderr: stderr.content(), exitCode };
+  } finally {
+    clearTimeout(timer);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    prepared.dispose();
+  }
+}

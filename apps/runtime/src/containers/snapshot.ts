@@ -1,0 +1,50 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { ImageStore } from '../images/image-store';
+import { mountOverlay, unmount } from '../process/mounts';
+
+/** A container's root: its image's layers, read only, below a layer of its own, joined by overlayfs. */
+export class Snapshot {
+  readonly rootfs: string;
+  /** What the container has written. */
+  readonly upper: string;
+  readonly #work: string;
+
+  constructor(
+    /** On a disk: the written layer lives here. */
+    readonly directory: string,
+    private readonly store: ImageStore,
+  ) {
+    this.rootfs = path.join(directory, 'rootfs');
+    this.upper = path.join(directory, 'upper');
+    this.#work = path.join(directory, 'work');
+  }
+
+  /** Mounts the root on top of the given layers, the lowest first. `owner` exists for as long as the layers must stay. */
+  async mount(key: string, diffIds: readonly string[], owner: string): Promise<void> {
+    const distinct = [...new Set(diffIds)];
+    this.store.use(key, distinct, owner);
+    for (const place of [this.rootfs, this.upper, this.#work]) fs.mkdirSync(place, { recursive: true });
+    fs.chmodSync(this.upper, 0o755);
+    // overlayfs wants the topmost first. A layer that an image repeats counts where it is topmost.
+    const lower = [...new Set([...diffIds].reverse())].map(diffId => this.store.layers.relativePath(diffId));
+    if (lower.length === 0) {
+      const empty = path.join(this.directory, 'empty');
+      fs.mkdirSync(empty, { recursive: true });
+      lower.push(empty);
+    }
+    const options = `lowerdir=${lower.join(':')},upperdir=${this.upper},workdir=${this.#work}`;
+    await mountOverlay(this.rootfs, options, this.store.layers.directory);
+  }
+
+  async unmount(): Promise<void> {
+    await unmount(this.rootfs);
+  }
+
+  /** Unmounts, and deletes what the container has written. */
+  async remove(key: string): Promise<void> {
+    await this.unmount();
+    await fs.promises.rm(this.directory, { recursive: true, force: true });
+    this.store.release(key);
+  }
+}

@@ -1,0 +1,335 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { StatusError, type Clock, type Logger } from '@naru/foundation';
+import { cri } from '@naru/proto';
+import type { Attachment, Cni, NetworkResult } from '../cni/cni';
+import type { NetworkConfigDirectory } from '../cni/cni-config';
+import { isRunning } from '../process/process-identity';
+import { KeyedLock } from '../process/keyed-lock';
+import { listDirectory } from '../process/files';
+import type { SandboxParts } from '../spec/container-spec';
+import type { OciSpec } from '../spec/oci-types';
+import { SandboxNamespaces } from './namespaces';
+import type { PauseProcesses } from './pause';
+import { resolvConf } from './resolver';
+import type { SandboxRecord, SandboxRecords } from './sandbox-record';
+import { sysctlFiles } from './sysctls';
+
+export interface SandboxesDeps {
+  records: SandboxRecords;
+  networks: NetworkConfigDirectory;
+  cni: Cni;
+  pause: PauseProcesses;
+  /** Run state: gone after a restart of the machine. */
+  state: string;
+  defaultCgroupParent: string;
+  clock: Clock;
+  logger: Logger;
+}
+
+const { NODE, POD } = cri.NamespaceMode;
+
+/** Which of its namespaces a sandbox has to itself. */
+function ownNamespaces(config: cri.PodSandboxConfig): { network: boolean; ipc: boolean; sharedPid: boolean } {
+  const options = config.linux?.securityContext?.namespaceOptions;
+  return { network: options?.network !== NODE, ipc: options?.ipc !== NODE, sharedPid: options?.pid === POD };
+}
+
+function nameOf(config: cri.PodSandboxConfig): string {
+  const { namespace = '', name = '', uid = '', attempt = 0 } = config.metadata ?? {};
+  return `${name}_${namespace}_${uid}_${attempt}`;
+}
+
+/** Pod sandboxes: namespaces, network and the files that all containers of a pod share. */
+export class Sandboxes {
+  readonly #records = new Map<string, SandboxRecord>();
+  readonly #lock = new KeyedLock();
+
+  constructor(private readonly deps: SandboxesDeps) {}
+
+  list(): SandboxRecord[] {
+    return [...this.#records.values()];
+  }
+
+  find(id: string): SandboxRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** Throws NotFound. */
+  get(id: string): SandboxRecord {
+    const record = this.#records.get(id);
+    if (!record) throw new StatusError('NotFound', `an error occurred when try to find sandbox "${id}": not found`);
+    return record;
+  }
+
+  isReady(record: SandboxRecord): boolean {
+    return record.phase === 'ready';
+  }
+
+  namespaces(id: string): SandboxNamespaces {
+    return new SandboxNamespaces(path.join(this.deps.state, 'sandboxes', id, 'ns'));
+  }
+
+  cgroupParent(record: SandboxRecord): string {
+    return record.config.linux?.cgroupParent || `${this.deps.defaultCgroupParent}/${record.id}`;
+  }
+
+  /**
+   * Makes a sandbox. A second call for the same attempt of the same pod answers with the sandbox that is there, as the first answer may have
+   * been lost; Throws AlreadyExists when that has stopped.
+   */
+  async run(config: cri.PodSandboxConfig, runtimeHandler: string): Promise<SandboxRecord> {
+    if (!config.metadata?.name) throw new StatusError('BadRequest', 'the sandbox configuration has no metadata');
+    if (runtimeHandler !== '') throw new StatusError('BadRequest', `no runtime for "${runtimeHandler}" is configured`);
+    return this.#lock.run(nameOf(config), async () => {
+      const same = this.list().find(record => nameOf(record.config) === nameOf(config));
+      if (same && this.isReady(same)) return same;
+      if (same)
+        throw new StatusError('AlreadyExists', `the sandbox name "${nameOf(config)}" is reserved for "${same.id}"`);
+      return this.#create(config, runtimeHandler);
+    });
+  }
+
+  async #create(config: cri.PodSandboxConfig, runtimeHandler: string): Promise<SandboxRecord> {
+    const own = ownNamespaces(config);
+    if (
+      config.linux?.securityContext?.namespaceOptions?.usernsOptions?.mode === POD &&
+      config.linux.securityContext.namespaceOptions.usernsOptions.uids.length > 0
+    ) {
+      throw new StatusError('BadRequest', 'user namespaces are not supported');
+    }
+    const sysctls = sysctlFiles(config.linux?.sysctls ?? {}, own);
+    const id = randomBytes(32).toString('hex');
+    const record: SandboxRecord = {
+      id,
+      config,
+      runtimeHandler,
+      createdAt: BigInt(this.deps.clock.now()) * 1_000_000n,
+      phase: 'creating',
+      ips: [],
+    };
+    this.#prepareNetwork(record, own.network);
+    // Written down first: whatever is made from here on can be found and taken away again.
+    this.deps.records.save(record);
+    try {
+      this.#writeFiles(record, own.network);
+      const namespaces = this.namespaces(id);
+      await namespaces.create({ ...own, hostname: config.hostname, sysctls });
+      if (record.network) {
+        const { config: network, attachment } = record.network;
+        record.network.result = await this.deps.cni.add(network, attachment);
+        record.ips = addresses(record.network.result);
+      }
+      if (own.sharedPid)
+        record.pause = await this.deps.pause.start(id, {
+          cgroup: this.#pauseCgroup(record),
+          namespaces: pinned(namespaces, own),
+        });
+      record.phase = 'ready';
+      this.deps.records.save(record);
+    } catch (error) {
+      await this.#tearDown(record).then(
+        () => this.deps.records.remove(id),
+        (err: unknown) => {
+          // It stays, stopped, so that the kubelet can try to remove it.
+          record.phase = 'dead';
+          this.#records.set(id, record);
+          this.deps.logger.warn({ err, sandbox: id }, 'sandbox could not be taken apart after a failed creation');
+        },
+      );
+      throw error;
+    }
+    this.#records.set(id, record);
+    return record;
+  }
+
+  #prepareNetwork(record: SandboxRecord, own: boolean): void {
+    if (!own) return;
+    const current = this.deps.networks.current();
+    if ('problem' in current)
+      throw new StatusError(
+        'ServiceUnavailable',
+        `failed to setup network for sandbox "${record.id}": ${current.problem}`,
+      );
+    const { metadata, annotations, portMappings, dnsConfig } = record.config;
+    const mappings = portMappings
+      .filter(mapping => mapping.hostPort > 0)
+      .map(mapping => ({
+        hostPort: mapping.hostPort,
+        containerPort: mapping.containerPort,
+        protocol: cri.protocolToJSON(mapping.protocol).toLowerCase(),
+        hostIP: mapping.hostIp,
+      }));
+    const attachment: Attachment = {
+      containerId: record.id,
+      netns: this.namespaces(record.id).network,
+      interfaceName: 'eth0',
+      arguments: {
+        IgnoreUnknown: '1',
+        K8S_POD_NAMESPACE: metadata?.namespace ?? '',
+        K8S_POD_NAME: metadata?.name ?? '',
+        K8S_POD_INFRA_CONTAINER_ID: record.id,
+        K8S_POD_UID: metadata?.uid ?? '',
+      },
+      runtimeConfig: {
+        ...(mappings.length > 0 ? { portMappings: mappings } : {}),
+        ...bandwidth(annotations),
+        ...(dnsConfig
+          ? { dns: { servers: dnsConfig.servers, searches: dnsConfig.searches, options: dnsConfig.options } }
+          : {}),
+      },
+    };
+    record.network = { config: current.config, attachment };
+  }
+
+  #writeFiles(record: SandboxRecord, ownNetwork: boolean): void {
+    const directory = this.deps.records.directory(record.id);
+    const hosts = ownNetwork
+      ? '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'
+      : fs.readFileSync('/etc/hosts', 'utf8');
+    const files = {
+      hosts,
+      hostname: `${record.config.hostname || fs.readFileSync('/proc/sys/kernel/hostname', 'utf8').trim()}\n`,
+      'resolv.conf': resolvConf(record.config.dnsConfig),
+    };
+    for (const [name, content] of Object.entries(files)) {
+      fs.writeFileSync(path.join(directory, name), content);
+      fs.chmodSync(path.join(directory, name), 0o644); // whatever the umask: any user of a container reads it
+    }
+  }
+
+  #pauseCgroup(record: SandboxRecord): string {
+    return `${this.cgroupParent(record)}/${record.id}`;
+  }
+
+  /** What a container of the sandbox takes from it. `targetPid` is the process whose PID namespace mode TARGET means. */
+  parts(record: SandboxRecord, pidMode: cri.NamespaceMode, targetPid: number | undefined): SandboxParts {
+    const own = ownNamespaces(record.config);
+    const namespaces = this.namespaces(record.id);
+    const directory = this.deps.records.directory(record.id);
+    const pid = targetPid ?? (pidMode === POD ? record.pause?.pid : undefined);
+    return {
+      network: own.network ? namespaces.network : undefined,
+      uts: own.network ? namespaces.uts : undefined,
+      ipc: own.ipc ? namespaces.ipc : undefined,
+      pid: pid === undefined ? undefined : `/proc/${pid}/ns/pid`,
+      hostPid: pidMode === NODE,
+      shm: namespaces.shm,
+      hostname: record.config.hostname,
+      etc: {
+        hosts: path.join(directory, 'hosts'),
+        hostname: path.join(directory, 'hostname'),
+        resolvConf: path.join(directory, 'resolv.conf'),
+      },
+    };
+  }
+
+  /** Takes network and namespaces away; its containers have been stopped before. Says whether there was anything to do. */
+  async stop(id: string): Promise<boolean> {
+    return this.#lock.run(id, async () => {
+      const record = this.#records.get(id);
+      if (!record || record.phase === 'stopped') return false;
+      await this.#tearDown(record);
+      return true;
+    });
+  }
+
+  async #tearDown(record: SandboxRecord): Promise<void> {
+    if (record.pause || ownNamespaces(record.config).sharedPid)
+      await this.deps.pause.stop(record.id, record.pause, this.#pauseCgroup(record));
+    delete record.pause;
+    if (record.network) {
+      const { config, attachment, result } = record.network;
+      // Plugins of this kind release addresses and rules also when the namespace itself has gone.
+      const netns = this.namespaces(record.id).isIntact({ network: true, ipc: false }) ? attachment.netns : '';
+      await this.deps.cni.remove(config, { ...attachment, netns }, result);
+      delete record.network;
+    }
+    await this.namespaces(record.id).remove();
+    fs.rmSync(path.join(this.deps.state, 'sandboxes', record.id), { recursive: true, force: true });
+    record.phase = 'stopped';
+    this.deps.records.save(record);
+  }
+
+  /** Forgets a sandbox; it has been stopped, and its containers removed, before. */
+  async remove(id: string): Promise<void> {
+    await this.#lock.run(id, () => {
+      this.deps.records.remove(id);
+      this.#records.delete(id);
+      return Promise.resolve();
+    });
+  }
+
+  /**
+   * Takes up what an earlier process, or an earlier life of the machine, has left. Sandboxes whose namespaces are gone are not ready
+   * any more; those that were never finished are taken apart.
+   */
+  async recover(): Promise<void> {
+    for (const record of this.deps.records.load()) {
+      const intact =
+        this.namespaces(record.id).isIntact(ownNamespaces(record.config)) && (!record.pause || isRunning(record.pause));
+      if (record.phase === 'ready' && intact) {
+        this.#records.set(record.id, record);
+        continue;
+      }
+      try {
+        if (record.phase !== 'stopped') await this.#tearDown(record);
+        if (record.phase === 'stopped') this.#records.set(record.id, record);
+      } catch (err) {
+        this.deps.logger.warn({ err, sandbox: record.id }, 'sandbox could not be taken apart');
+        record.phase = 'dead'; // the kubelet's next StopPodSandbox tries again
+        this.#records.set(record.id, record);
+      }
+    }
+    for (const id of listDirectory(path.join(this.deps.state, 'sandboxes'))) {
+      if (this.#records.get(id)?.phase === 'ready') continue;
+      await this.namespaces(id)
+        .remove()
+        .catch((err: unknown) =>
+          this.deps.logger.warn({ err, sandbox: id }, 'leftover namespaces could not be removed'),
+        );
+      fs.rmSync(path.join(this.deps.state, 'sandboxes', id), { recursive: true, force: true });
+    }
+  }
+}
+
+/** Addresses without their prefix length, IPv4 and IPv6, in the plugins' order. */
+function addresses(result: NetworkResult): string[] {
+  return (result.ips ?? []).map(ip => ip.address.replace(/\/\d+$/, ''));
+}
+
+function pinned(
+  namespaces: SandboxNamespaces,
+  own: { network: boolean; ipc: boolean },
+): OciSpec['linux']['namespaces'] {
+  return [
+    ...(own.network
+      ? [
+          { type: 'network' as const, path: namespaces.network },
+          { type: 'uts' as const, path: namespaces.uts },
+        ]
+      : []),
+    ...(own.ipc ? [{ type: 'ipc' as const, path: namespaces.ipc }] : []),
+  ];
+}
+
+const units: Record<string, number> = { '': 1, k: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+
+/** The bandwidth that a pod's annotations allow it, for the plugin of that name: bits a second, and bursts as large as one may be. */
+function bandwidth(annotations: Record<string, string>): Record<string, unknown> {
+  const rate = (direction: string): number | undefined => {
+    const [, number, unit = ''] =
+      /^(\d+(?:\.\d+)?)([kMG]i?)?$/.exec(annotations[`kubernetes.io/${direction}-bandwidth`] ?? '') ?? [];
+    return number === undefined ? undefined : Math.floor(Number(number) * (units[unit] ?? 1));
+  };
+  const [ingressRate, egressRate] = [rate('ingress'), rate('egress')];
+  if (ingressRate === undefined && egressRate === undefined) return {};
+  const burst = 2 ** 31 - 1;
+  return {
+    bandwidth: {
+      ...(ingressRate === undefined ? {} : { ingressRate, ingressBurst: burst }),
+      ...(egressRate === undefined ? {} : { egressRate, egressBurst: burst }),
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import http, { type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock, Logger } from '@naru/foundation';
+import { RemoteCommandServer, type RemoteCommandSession, type RemoteCommandStreams } from '@naru/streaming';
+import { StreamTokens } from './stream-tokens';
+
+/** What is to happen once the client connects. */
+export interface PendingStream {
+  kind: 'exec' | 'attach';
+  streams: RemoteCommandStreams;
+  run: (session: RemoteCommandSession) => Promise<void>;
+}
+
+/**
+ * Serves the addresses that Exec and Attach hand out. The kubelet connects its client's stream to them; so it listens on loopback only,
+ * and whoever connects needs a token that is good for one connection.
+ */
+export class StreamingServer {
+  readonly #tokens: StreamTokens<PendingStream>;
+  readonly #remoteCommands = new RemoteCommandServer();
+  readonly #server = http.createServer((_, response) => response.writeHead(400).end('upgrade to WebSocket required\n'));
+  #base = '';
+
+  constructor(private readonly deps: { clock: Clock; logger: Logger }) {
+    this.#tokens = new StreamTokens(deps.clock);
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      this.#upgrade(request, socket, head),
+    );
+  }
+
+  /** `host:port`; port 0 picks a free one. */
+  async listen(address: string): Promise<void> {
+    const at = address.lastIndexOf(':');
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
+    });
+    const { address: host, port, family } = this.#server.address() as AddressInfo;
+    this.#base = `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
+  }
+
+  /** The address under which the stream can be had once. */
+  prepare(stream: PendingStream): string {
+    return `${this.#base}/${stream.kind}/${this.#tokens.issue(stream)}`;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const [, kind, token = ''] = new URL(request.url ?? '/', 'http://localhost').pathname.split('/');
+    const pending = this.#tokens.redeem(token);
+    if (!pending || pending.kind !== kind) {
+      socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    this.#remoteCommands
+      .accept(request, socket, head, pending.streams)
+      .then(session => pending.run(session))
+      .catch((err: unknown) => this.deps.logger.warn({ err, kind }, 'stream failed'));
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>(resolve => this.#server.close(() => resolve()));
+  }
+}
