@@ -2,8 +2,9 @@ import { StatusError } from '@naru/foundation';
 import { parseFieldSelector, parseLabelSelector, type AnyDefinition } from '@naru/api';
 import type { Entry } from '../storage/entry';
 import type { Storage } from '../storage/storage';
-import type { Selection } from '../storage/watch-cache';
+import { selects, type Selection } from '../storage/watch-cache';
 import { badRequest } from './failures';
+import { presentObject } from './present';
 
 /** The query of a list, as text. */
 export interface ListQuery {
@@ -31,7 +32,9 @@ export function parseSelection(
 ): Selection {
   const labels = query.labelSelector === '' ? undefined : parseLabelSelector(query.labelSelector);
   const fields = query.fieldSelector === '' ? undefined : parseFieldSelector(query.fieldSelector, definition);
-  return { namespace, labels, fields };
+  if (!definition.storedAs || !fields) return { namespace, labels, fields };
+  const fieldsOf = (entry: Entry) => definition.selectableFields(presentObject(definition, entry.bytes));
+  return { namespace, labels, fields, fieldsOf };
 }
 
 /** Parses a resourceVersion that a client gave; "" is 0. */
@@ -58,7 +61,7 @@ export function listObjects(
   query: ListQuery,
 ): ListReply {
   const cache = storage.cache(definition);
-  const selection = parseSelection(storage.storedDefinition(definition), namespace, query);
+  const selection = parseSelection(definition, namespace, query);
   const { revision } = storage;
   if (query.continue !== '') return continueList(storage, definition, selection, query);
   const wanted = parseRevision(query.resourceVersion);
@@ -82,11 +85,7 @@ function continueList(storage: Storage, definition: AnyDefinition, selection: Se
   const revision = token.rv === -1 ? storage.revision : token.rv;
   if (!snapshot && token.rv !== -1 && token.rv !== storage.revision) throw expired(token);
   const entries = (snapshot ?? cache.select({ namespace: selection.namespace })).filter(
-    entry =>
-      entry.key >= token.start &&
-      (selection.namespace === '' || entry.namespace === selection.namespace) &&
-      (!selection.labels || selection.labels.matches(entry.labels)) &&
-      (!selection.fields || selection.fields.matchesFields(entry.fields)),
+    entry => entry.key >= token.start && selects(selection, entry),
   );
   return page(storage, definition, selection, entries, revision, query.limit);
 }

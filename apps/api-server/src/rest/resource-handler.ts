@@ -156,7 +156,7 @@ export class ResourceHandler {
     const stream = new WatchStream(sink, {
       definition,
       cache: storage.cache(definition),
-      selection: parseSelection(storage.storedDefinition(definition), namespace, text),
+      selection: parseSelection(definition, namespace, text),
       after: revision === 0 ? undefined : revision,
       bookmarks: isSet(query, 'allowWatchBookmarks'),
       initialEvents,

@@ -227,9 +227,8 @@ export class RestServer {
   private fail(request: HttpRequest, response: HttpResponse, error: unknown): void {
     if (response.destroyed) return;
     // The rest of a refused body is not read: the connection cannot carry another request.
-    response.once('finish', () => {
-      if (!request.complete && request.httpVersionMajor === 1) request.socket.end();
-    });
+    const unread = !request.complete && request.method !== 'GET' && request.method !== 'HEAD';
+    if (unread && request.httpVersionMajor === 1 && !response.headersSent) response.setHeader('connection', 'close');
     sendError(response, this.toStatusError(request, error));
   }
 

@@ -12,6 +12,8 @@ export interface Selection {
   namespace: string;
   labels?: Selector | undefined;
   fields?: FieldSelector | undefined;
+  /** Set where the selector speaks of the fields of another kind than the stored one. */
+  fieldsOf?: ((entry: Entry) => Readonly<Record<string, string>>) | undefined;
 }
 
 export interface CacheListener {
@@ -27,7 +29,7 @@ const maxSnapshots = 8;
 export function selects(selection: Selection, entry: Entry): boolean {
   if (selection.namespace !== '' && selection.namespace !== entry.namespace) return false;
   if (selection.labels && !selection.labels.matches(entry.labels)) return false;
-  return !selection.fields || selection.fields.matchesFields(entry.fields);
+  return !selection.fields || selection.fields.matchesFields(selection.fieldsOf?.(entry) ?? entry.fields);
 }
 
 /** All objects of one resource as committed bytes, with the latest changes and those who follow them. */
