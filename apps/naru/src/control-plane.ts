@@ -58,6 +58,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
       nodeCommand('api-server', {
         listen: `0.0.0.0:${ports.api}`,
         'grpc-listen': `${hostAddress}:${ports.grpc}`,
+        'advertise-address': hostAddress,
         'data-dir': path.join(cluster.data, 'lmdb'),
         nats: `tls://${hostAddress}:${ports.nats}`,
         ca: cluster.pki('authority/ca.crt'),

@@ -15,8 +15,10 @@ async function bootAndWait(cluster: Cluster, api: KubeApi, node: NodeRecord, ste
   await steps.run(`${node.name} Ready`, () =>
     waitFor(
       `${node.name} to be Ready`,
-      async () =>
-        (await api.listNodes()).some(({ metadata, ...rest }) => metadata.name === node.name && isNodeReady(rest)),
+      async () => {
+        const nodes = await api.listNodes().catch(() => []);
+        return nodes.some(found => found.metadata.name === node.name && isNodeReady(found));
+      },
       { timeoutMs: 60_000 },
     ).then(() => undefined),
   );

@@ -93,7 +93,9 @@ async function waitNodesReady(api: KubeApi, names: string[]): Promise<void> {
   await waitFor(
     'nodes to be Ready',
     async () => {
-      const ready = new Set((await api.listNodes()).filter(isNodeReady).map(node => node.metadata.name));
+      const ready = new Set(
+        (await api.listNodes().catch(() => [])).filter(isNodeReady).map(node => node.metadata.name),
+      );
       missing = names.filter(name => !ready.has(name));
       return missing.length === 0;
     },
