@@ -84,7 +84,7 @@ function findProgram(name: string): string | undefined {
 async function probe(runtime: OciRuntime, scratch: string, cgroup: string): Promise<void> {
   const id = `naru-probe-${randomBytes(6).toString('hex')}`;
   const bundle = path.join(scratch, id);
-  fs.mkdirSync(path.join(bundle, 'rootfs'), { recursive: true });
+  fs.mkdirSync(path.join(bundle, 'rootfs', 'dev'), { recursive: true });
   const shared = ['/bin', '/lib', '/lib64', '/usr'].filter(place => fs.existsSync(place));
   const none: string[] = [];
   const spec: OciSpec = {
