@@ -19,7 +19,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
     process.exit(0);
   }
   const mode = await requireMode(options.mode, run);
-  await cleanupOtherModes(mode, run);
+  await cleanupOtherModes(mode, run, logger);
   const connection = connect('kube-proxy', given, logger);
   onStop('connection', () => connection.close());
   const { informers } = connection;
@@ -27,7 +27,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   const registry = createMetrics();
   const proxy = new ServiceProxy({
     nodeName,
-    rules: mode.build({ run, config: { clusterCidr: options.clusterCidr } }),
+    rules: mode.build({ run, config: { clusterCidr: options.clusterCidr }, logger }),
     informers,
     run,
     metrics: createProxyMetrics(registry),

@@ -20,16 +20,17 @@ export async function requireMode(name: ModeName, run: CommandRunner): Promise<P
 }
 
 /** Rules that an earlier process made in another mode would answer for Services as they were then. */
-export async function cleanupOtherModes(mode: ProxyMode, run: CommandRunner): Promise<void> {
+export async function cleanupOtherModes(mode: ProxyMode, run: CommandRunner, logger: Logger): Promise<void> {
   for (const other of proxyModes) {
-    if (other !== mode) await ignoringMissing(() => other.build({ run, config: { clusterCidr: undefined } }).cleanup());
+    if (other !== mode)
+      await ignoringMissing(() => other.build({ run, config: { clusterCidr: undefined }, logger }).cleanup());
   }
 }
 
 /** Removes the rules of every mode and both kinds of pod network, whatever the flags were that made them. */
 export async function cleanupAll(options: Options, run: CommandRunner, logger: Logger): Promise<void> {
   const config = { clusterCidr: options.clusterCidr };
-  for (const mode of proxyModes) await ignoringMissing(() => mode.build({ run, config }).cleanup());
+  for (const mode of proxyModes) await ignoringMissing(() => mode.build({ run, config, logger }).cleanup());
   const base: PodNetworkConfig | undefined = options.podNetwork;
   if (!base) return;
   for (const { name: mode } of proxyModes) {

@@ -1,3 +1,4 @@
+import type { Logger } from '@naru/foundation';
 import type { CommandRunner } from '../command';
 import type { PortChange, ServicePort } from '../desired/service-port';
 
@@ -23,6 +24,7 @@ export interface RuleSync {
 export interface ModeDeps {
   run: CommandRunner;
   config: RuleConfig;
+  logger: Logger;
 }
 
 /** One way of telling the kernel. */

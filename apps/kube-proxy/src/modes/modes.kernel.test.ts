@@ -23,6 +23,8 @@ function testMode(mode: ProxyMode): void {
   }, 60_000);
   afterAll(() => cluster?.close());
 
+  afterEach(() => expect(cluster.warnings).toEqual([]));
+
   test('has all that it needs', async () => {
     expect(await mode.probe(cluster.lab.node(1).run)).toEqual([]);
   });
@@ -152,6 +154,16 @@ function testMode(mode: ProxyMode): void {
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
     expect(await cluster.ownRules()).not.toContain('10.96.0.99');
     expect(await lab.names(pods[0]!, clusterIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+  });
+
+  test('is put right when others have deleted parts of it', async () => {
+    const { lab, pods } = cluster;
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, affinitySeconds: 10 })]);
+    const { run } = lab.node(1);
+    if (mode.name === 'nftables') await run('nft', ['flush', 'chain', 'ip', 'naru-proxy', 'services']);
+    else await run('iptables', ['-t', 'nat', '-F', 'KUBE-SERVICES']);
+    await cluster.syncFull();
+    expect(await lab.names(pods[0]!, clusterIp, 80, 5)).toHaveLength(1);
   });
 
   test('cleanup leaves no rule of ours and every rule of others', async () => {

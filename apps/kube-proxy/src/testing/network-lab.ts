@@ -137,7 +137,7 @@ export class NetworkLab {
     const source = sourcePort === undefined ? '' : `,sourceport=${sourcePort},reuseaddr`;
     const to = protocol === 'tcp' ? `TCP4:${ip}:${port},connect-timeout=1` : `UDP4:${ip}:${port}${source}`;
     // To TCP we say nothing: a server that closes without having read would reset the connection, and lose its answer.
-    const args = protocol === 'tcp' ? ['-u', to, '-'] : ['-t3', '-T3', '-', to];
+    const args = protocol === 'tcp' ? ['-u', to, '-'] : ['-t1', '-T1', '-', to];
     const text = await from.run('timeout', ['5', 'socat', ...args], protocol === 'tcp' ? '' : 'who\n');
     const [name, client] = text.trim().split(' ');
     if (!name || !client) throw new Error(`no answer from ${ip}:${port}`);

@@ -1,6 +1,7 @@
-import { silentLogger, systemClock } from '@naru/foundation';
+import { silentLogger, systemClock, type Logger } from '@naru/foundation';
 import { eventually } from '@naru/testing';
 import path from 'node:path';
+import pino from 'pino';
 import type { Endpoint, PortChange, ServicePort } from '../desired/service-port';
 import { samePort } from '../desired/service-port';
 import type { ProxyMode } from '../modes/mode';
@@ -26,6 +27,8 @@ export interface TestCluster {
   cleanup(): Promise<void>;
   /** Everything in the kernel that is a mode's, as text. */
   ownRules(): Promise<string>;
+  /** What a mode has complained of so far. */
+  warnings: string[];
   close(): Promise<void>;
 }
 
@@ -37,7 +40,7 @@ export function nodeObject(node: LabNode, index: number): Parameters<PodNetwork[
   };
 }
 
-export function startPodNetwork(lab: NetworkLab, node: LabNode, backend: BackendName, mode: ProxyMode): PodNetwork {
+export function startPodNetwork(known: LabNode[], node: LabNode, backend: BackendName, mode: ProxyMode): PodNetwork {
   const network = new PodNetwork({
     config: {
       backend,
@@ -54,7 +57,7 @@ export function startPodNetwork(lab: NetworkLab, node: LabNode, backend: Backend
     logger: silentLogger,
     fullSyncPeriodMs: 3_600_000,
   });
-  lab.nodes.forEach((other, at) => network.setNode(nodeObject(other, at + 1)));
+  known.forEach((other, at) => network.setNode(nodeObject(other, at + 1)));
   network.start();
   return network;
 }
@@ -64,7 +67,7 @@ export async function setUpCluster(
   { nodes, backend }: { nodes: number; backend: BackendName },
 ): Promise<TestCluster> {
   const lab = await NetworkLab.create(nodes);
-  const networks = lab.nodes.map(node => startPodNetwork(lab, node, backend, mode));
+  const networks = lab.nodes.map(node => startPodNetwork(lab.nodes, node, backend, mode));
   for (const network of networks) await eventually(() => network.checkReady());
   const pods: Place[] = [];
   for (const at of [1, 1, 2]) {
@@ -72,7 +75,8 @@ export async function setUpCluster(
     await lab.serve(pod, 8080, `pod-${pods.length}`);
     pods.push(pod);
   }
-  const build = () => mode.build({ run: lab.node(1).run, config: { clusterCidr } });
+  const warnings = recordWarnings();
+  const build = () => mode.build({ run: lab.node(1).run, config: { clusterCidr }, logger: warnings.logger });
   let rules = build();
   let known: Map<string, ServicePort> | undefined;
   return {
@@ -97,11 +101,18 @@ export async function setUpCluster(
       known = undefined;
     },
     ownRules: () => ownRules(lab.node(1)),
+    warnings: warnings.messages,
     async close() {
       await Promise.all(networks.map(network => network.stop()));
       await lab.close();
     },
   };
+}
+
+function recordWarnings(): { logger: Logger; messages: string[] } {
+  const messages: string[] = [];
+  const stream = { write: (line: string): void => void messages.push(line) };
+  return { logger: pino({ level: 'warn' }, stream), messages };
 }
 
 function differences(before: Map<string, ServicePort>, after: Map<string, ServicePort>): PortChange[] {

@@ -31,9 +31,9 @@ class NftRuleSync implements RuleSync {
     }
     try {
       await this.apply(this.table.renderFull(update.ports(), existing));
-    } catch (e) {
-      console.log(String(e));
+    } catch (err) {
       // Somebody has changed our table in a way that cannot be built upon: put a new one in its place, at once.
+      this.deps.logger.warn({ err }, 'rules could not be put right and are made anew');
       await this.apply(`delete table ip ${tableName}\n${this.table.renderFull(update.ports())}`);
     }
   }
