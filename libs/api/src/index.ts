@@ -68,3 +68,9 @@ export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts 
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
 export { openApiV2, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';
+export { qosClassOf, type QosClass } from './pod-qos';
+export { scaledIntOrPercent, validateIntOrPercent } from './validation/int-or-percent';
+export { deepEqual } from './deep-equal';
+export { defaultPullPolicy, imageTag } from './image-reference';
+export { humanDuration } from './table/duration';
+export { formatRestarts, summarizePod, type PodSummary } from './table/pod-summary';

@@ -1,4 +1,4 @@
-import { deployments, nodes, pods } from '../resource';
+import { deployments, nodes, pods, services } from '../resource';
 import { applyPatch, patchMediaTypes } from './apply-patch';
 
 const deployment = { type: deployments, strategicMerge: true };
@@ -132,6 +132,23 @@ describe('strategic merge patch', () => {
           { type: 'Disk', status: 'False' },
         ],
       },
+    });
+  });
+
+  test('keeps both of two elements with the same key', () => {
+    const service = {
+      spec: {
+        ports: [
+          { port: 53, protocol: 'UDP' },
+          { port: 53, protocol: 'TCP' },
+        ],
+      },
+    };
+    const patch = {
+      spec: { '$setElementOrder/ports': [{ port: 53 }, { port: 53 }, { port: 9 }], ports: [{ port: 9 }] },
+    };
+    expect(strategic(service, patch, { type: services })).toEqual({
+      spec: { ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }, { port: 9 }] },
     });
   });
 

@@ -3,6 +3,11 @@ import { isObject } from './merge-patch';
 
 type JsonObject = Record<string, unknown>;
 
+interface Entry {
+  readonly key: unknown;
+  value: unknown;
+}
+
 /**
  * Merges lists of objects by the value of their merge key. Elements of the patch with `$patch: delete` take theirs away,
  * one with `$patch: replace` makes the patch the whole list.
@@ -16,31 +21,26 @@ export function mergeKeyedLists(
 ): unknown[] {
   const items = patch.map(item => keyed(item, mergeKey));
   const replaces = items.some(item => item['$patch'] === 'replace');
-  const byKey = new Map<unknown, unknown>();
-  if (!replaces) for (const item of original) byKey.set(keyOf(item, mergeKey), item);
+  // Two elements may have the same key (port 53 by TCP and UDP): the patch is for the first, and both stay.
+  let entries: Entry[] = replaces ? [] : original.map(item => ({ key: keyOf(item, mergeKey), value: item }));
   const written: unknown[] = [];
-  for (const item of items) {
-    const { $patch: command, ...rest } = item;
-    const key = rest[mergeKey];
+  for (const { $patch: command, ...item } of items) {
+    const key = item[mergeKey];
+    if (command === 'replace') continue;
     if (command === 'delete') {
-      byKey.delete(key);
-      continue;
-    }
-    if (command === 'replace') {
-      // The mark may stand alone or in an element: upstream drops the element that carries it.
+      entries = entries.filter(entry => entry.key !== key);
       continue;
     }
     if (command !== undefined && command !== 'merge')
       throw new PatchSyntaxError(`Unknown patch type: ${JSON.stringify(command)}`);
-    byKey.set(key, mergeItem(byKey.get(key), rest));
+    const found = entries.find(entry => entry.key === key);
+    if (found) found.value = mergeItem(found.value, item);
+    else entries.push({ key, value: mergeItem(undefined, item) });
     written.push(key);
   }
-  const wanted = order ? order.map(item => (isObject(item) ? item[mergeKey] : item)) : written;
-  return orderKeys(
-    [...byKey.keys()],
-    wanted,
-    original.map(item => keyOf(item, mergeKey)),
-  ).map(key => byKey.get(key));
+  const wanted = order ? order.map(item => keyOf(item, mergeKey)) : written;
+  const server = original.map(item => keyOf(item, mergeKey));
+  return inOrder(entries, wanted, server).map(entry => entry.value);
 }
 
 /** The union of lists of plain values (finalizers). */
@@ -49,7 +49,8 @@ export function mergePrimitiveLists(
   patch: readonly unknown[],
   order: readonly unknown[] | undefined,
 ): unknown[] {
-  return orderKeys([...new Set([...original, ...patch])], order ?? patch, original);
+  const union = [...new Set([...original, ...patch])].map(value => ({ key: value, value }));
+  return inOrder(union, order ?? patch, original).map(entry => entry.value);
 }
 
 function keyed(item: unknown, mergeKey: string): JsonObject {
@@ -67,23 +68,23 @@ function keyOf(item: unknown, mergeKey: string): unknown {
  * Puts `present` in order: the wanted ones in the order of the patch, the others in the server's, merged so that an
  * element the server has only comes before those that it does not know.
  */
-function orderKeys(present: readonly unknown[], wanted: readonly unknown[], server: readonly unknown[]): unknown[] {
+function inOrder(present: readonly Entry[], wanted: readonly unknown[], server: readonly unknown[]): Entry[] {
   const rank = new Map(wanted.map((key, index) => [key, index]));
   const place = new Map(server.map((key, index) => [key, index]));
-  const left = present.filter(key => rank.has(key)).sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0));
-  const right = present.filter(key => !rank.has(key));
-  const ordered: unknown[] = [];
-  let i = 0;
-  let j = 0;
-  while (i < left.length || j < right.length) {
-    if (j >= right.length) ordered.push(left[i++]);
-    else if (i >= left.length) ordered.push(right[j++]);
-    else {
-      const l = place.get(left[i]);
-      const r = place.get(right[j]);
-      if (l !== undefined && r !== undefined && l < r) ordered.push(left[i++]);
-      else ordered.push(right[j++]);
-    }
+  const rankOf = (entry: Entry): number => rank.get(entry.key) ?? 0;
+  const left = present.filter(entry => rank.has(entry.key)).sort((a, b) => rankOf(a) - rankOf(b));
+  const right = present.filter(entry => !rank.has(entry.key));
+  const ordered: Entry[] = [];
+  let next = 0;
+  for (const entry of right) {
+    for (let mine = left[next]; mine && comesBefore(place, mine, entry); mine = left[++next]) ordered.push(mine);
+    ordered.push(entry);
   }
-  return ordered;
+  return ordered.concat(left.slice(next));
+}
+
+function comesBefore(place: ReadonlyMap<unknown, number>, mine: Entry, theirs: Entry): boolean {
+  const l = place.get(mine.key);
+  const r = place.get(theirs.key);
+  return l !== undefined && r !== undefined && l < r;
 }

@@ -1,0 +1,112 @@
+import { defaultPullPolicy } from '../image-reference';
+import type { Container, PodSpec, PodTemplateSpec, Probe, Volume } from '../types';
+
+const fileMode = 0o644;
+const hourSeconds = 3600;
+
+/** What every pod and pod template gets. Source: pkg/apis/core/v1/defaults.go. */
+export function defaultPodSpec(spec: PodSpec): void {
+  spec.dnsPolicy ||= 'ClusterFirst';
+  spec.restartPolicy ||= 'Always';
+  spec.securityContext ??= {};
+  spec.terminationGracePeriodSeconds ??= 30;
+  spec.schedulerName ||= 'default-scheduler';
+  mirrorServiceAccount(spec);
+  for (const volume of spec.volumes ?? []) defaultVolume(volume);
+  for (const container of spec.initContainers ?? []) defaultContainer(container);
+  for (const container of spec.containers ?? []) defaultContainer(container);
+  for (const container of spec.ephemeralContainers ?? []) defaultContainer(container as Container);
+}
+
+export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
+  if (template?.spec) defaultPodSpec(template.spec);
+}
+
+/** The old name of the field is kept in step, for clients that still read it. */
+function mirrorServiceAccount(spec: PodSpec): void {
+  if (spec.serviceAccountName) spec.serviceAccount = spec.serviceAccountName;
+  else if (spec.serviceAccount) spec.serviceAccountName = spec.serviceAccount;
+}
+
+function defaultContainer(c: Container): void {
+  c.imagePullPolicy ||= defaultPullPolicy(c.image);
+  c.terminationMessagePath ||= '/dev/termination-log';
+  c.terminationMessagePolicy ||= 'File';
+  c.resources ??= {};
+  for (const port of c.ports ?? []) port.protocol ||= 'TCP';
+  for (const env of c.env ?? []) {
+    if (env.valueFrom?.fieldRef) env.valueFrom.fieldRef.apiVersion ||= 'v1';
+    if (env.valueFrom?.resourceFieldRef) env.valueFrom.resourceFieldRef.divisor ||= '0';
+  }
+  for (const probe of [c.livenessProbe, c.readinessProbe, c.startupProbe]) if (probe) defaultProbe(probe);
+  defaultHttpGet(c.lifecycle?.postStart?.httpGet);
+  defaultHttpGet(c.lifecycle?.preStop?.httpGet);
+}
+
+function defaultProbe(probe: Probe): void {
+  probe.timeoutSeconds ||= 1;
+  probe.periodSeconds ||= 10;
+  probe.successThreshold ||= 1;
+  probe.failureThreshold ||= 3;
+  defaultHttpGet(probe.httpGet);
+  if (probe.grpc) probe.grpc.service ??= '';
+}
+
+function defaultHttpGet(action: { path?: string | undefined; scheme?: string | undefined } | undefined): void {
+  if (!action) return;
+  action.path ||= '/';
+  action.scheme ||= 'HTTP';
+}
+
+function defaultVolume(volume: Volume): void {
+  if (Object.keys(volume).every(key => key === 'name')) volume.emptyDir = {};
+  if (volume.secret) volume.secret.defaultMode ??= fileMode;
+  if (volume.configMap) volume.configMap.defaultMode ??= fileMode;
+  if (volume.downwardAPI) {
+    volume.downwardAPI.defaultMode ??= fileMode;
+    defaultDownwardItems(volume.downwardAPI.items);
+  }
+  if (volume.projected) {
+    volume.projected.defaultMode ??= fileMode;
+    for (const source of volume.projected.sources ?? []) {
+      if (source.serviceAccountToken) source.serviceAccountToken.expirationSeconds ??= hourSeconds;
+      defaultDownwardItems(source.downwardAPI?.items);
+    }
+  }
+  if (volume.hostPath) volume.hostPath.type ??= '';
+  if (volume.ephemeral?.volumeClaimTemplate) volume.ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem';
+  if (volume.image) volume.image.pullPolicy ||= defaultPullPolicy(volume.image.reference);
+}
+
+function defaultDownwardItems(
+  items:
+    | {
+        fieldRef?: { apiVersion?: string | undefined } | undefined;
+        resourceFieldRef?: { divisor?: string | undefined } | undefined;
+      }[]
+    | undefined,
+): void {
+  for (const item of items ?? []) {
+    if (item.fieldRef) item.fieldRef.apiVersion ||= 'v1';
+    if (item.resourceFieldRef) item.resourceFieldRef.divisor ||= '0';
+  }
+}
+
+/** What a pod gets but a template does not. */
+export function defaultPod(spec: PodSpec): void {
+  defaultPodSpec(spec);
+  spec.enableServiceLinks ??= true;
+  for (const list of [spec.containers, spec.initContainers ?? []]) {
+    for (const container of list) {
+      requestLimits(container);
+      if (spec.hostNetwork) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
+    }
+  }
+}
+
+/** What is limited and not requested is requested up to the limit. */
+function requestLimits(container: Container): void {
+  const { resources } = container;
+  if (!resources?.limits) return;
+  resources.requests = { ...resources.limits, ...resources.requests };
+}

@@ -1,0 +1,66 @@
+import { deepEqual } from '../deep-equal';
+import { defaultPodTemplate } from '../defaults/pod-spec';
+import { daemonSets } from '../resource';
+import { ageColumn, containerColumns, formatMap, integer, nameColumn, text, wide } from '../table/columns';
+import type { DaemonSet } from '../types';
+import { invalid, notSupported } from '../validation/field-error';
+import { validateIntOrPercent } from '../validation/int-or-percent';
+import {
+  immutableMessage,
+  validateLastingTemplate,
+  validateNonNegative,
+  validateSelectorAndTemplate,
+} from '../validation/workload';
+import { defineKind } from './define-kind';
+import { formatSelector } from './selector-column';
+
+const count = (field: keyof NonNullable<DaemonSet['status']>) => (o: DaemonSet) => Number(o.status?.[field] ?? 0);
+
+export const daemonSetKind = defineKind(daemonSets, {
+  shortNames: ['ds'],
+  categories: ['all'],
+  subresources: { status: true },
+  hasGeneration: true,
+  applyDefaults: ({ spec }) => {
+    if (!spec) return;
+    const strategy = (spec.updateStrategy ??= {});
+    strategy.type ||= 'RollingUpdate';
+    if (strategy.type === 'RollingUpdate') {
+      const rolling = (strategy.rollingUpdate ??= {});
+      rolling.maxUnavailable ??= 1;
+      rolling.maxSurge ??= 0;
+    }
+    spec.revisionHistoryLimit ??= 10;
+    defaultPodTemplate(spec.template);
+  },
+  prepareForCreate: o => {
+    o.status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
+  },
+  validate: ({ spec }, errors) => {
+    validateSelectorAndTemplate(spec?.selector, spec?.template, 'daemonset', errors);
+    validateLastingTemplate(spec?.template, 'DaemonSet', errors);
+    validateNonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', errors);
+    const types = ['OnDelete', 'RollingUpdate'];
+    if (!types.includes(spec?.updateStrategy?.type ?? ''))
+      errors.push(notSupported('spec.updateStrategy.type', spec?.updateStrategy?.type, types));
+    const path = 'spec.updateStrategy.rollingUpdate';
+    validateIntOrPercent(spec?.updateStrategy?.rollingUpdate?.maxUnavailable, `${path}.maxUnavailable`, errors);
+    validateIntOrPercent(spec?.updateStrategy?.rollingUpdate?.maxSurge, `${path}.maxSurge`, errors);
+  },
+  validateUpdate: (next, old, errors) => {
+    if (!deepEqual(next.spec?.selector, old.spec?.selector))
+      errors.push(invalid('spec.selector', next.spec?.selector, immutableMessage));
+  },
+  columns: [
+    nameColumn,
+    integer('Desired', 'How many nodes should run the daemon pod.', count('desiredNumberScheduled')),
+    integer('Current', 'How many nodes run it as they should.', count('currentNumberScheduled')),
+    integer('Ready', 'How many of its pods are ready.', count('numberReady')),
+    integer('Up-to-date', 'How many nodes run the updated pod.', count('updatedNumberScheduled')),
+    integer('Available', 'How many of its pods are available.', count('numberAvailable')),
+    text('Node Selector', 'The nodes that it is for.', o => formatMap(o.spec?.template?.spec?.nodeSelector)),
+    ageColumn,
+    ...containerColumns<DaemonSet>(),
+    wide('Selector', 'Label selector for pods.', o => formatSelector(o.spec?.selector)),
+  ],
+});

@@ -1,0 +1,152 @@
+import { deepEqual } from '../deep-equal';
+import type { ResourceType } from '../resource';
+import type { ResourceDefinition, StoredAs, Subresources, Verb } from '../scheme/definition';
+import type { TableColumn } from '../table/column';
+import { ageColumn, nameColumn } from '../table/columns';
+import type { KubeObject } from '../types';
+import type { FieldError } from '../validation/field-error';
+import { keepSystemMetadata, validateMetadata, validateMetadataUpdate } from '../validation/metadata';
+import { dnsSubdomainProblem, type NameRule } from '../validation/names';
+
+/** What a kind's file says; everything left out is what most kinds do. */
+export interface KindSpec<T extends KubeObject> {
+  singular?: string;
+  shortNames?: readonly string[];
+  /** "all": listed by `kubectl get all`. */
+  categories?: readonly string[];
+  verbs?: readonly Verb[];
+  subresources?: Subresources;
+  /** Default: a DNS-1123 subdomain. */
+  nameRule?: NameRule;
+  /** metadata.generation counts the changes of the spec. */
+  hasGeneration?: boolean;
+  /** The status may come with the create (Node: the kubelet registers with it). */
+  keepsStatusOnCreate?: boolean;
+  applyDefaults?(o: T): void;
+  prepareForCreate?(o: T): void;
+  prepareForUpdate?(next: T, old: T): void;
+  prepareForStatusUpdate?(next: T, old: T): void;
+  /** Appends what is wrong with an object, whether it is created or updated. */
+  validate?(o: T, errors: FieldError[]): void;
+  validateCreate?(o: T, errors: FieldError[]): void;
+  /** What is wrong with the change. */
+  validateUpdate?(next: T, old: T, errors: FieldError[]): void;
+  validateStatusUpdate?(next: T, old: T, errors: FieldError[]): void;
+  warnings?(o: T): string[];
+  /** Between name and age, or all of them when the first is a name column. Absent: name and age. */
+  columns?: readonly TableColumn<T>[];
+  /** Field selectors besides metadata.name and metadata.namespace. */
+  selectable?: Record<string, (o: T) => string | number | boolean | undefined>;
+  storedAs?: StoredAs<T>;
+}
+
+const allVerbs: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
+interface WithSpecAndStatus extends KubeObject {
+  spec?: unknown;
+  status?: unknown;
+}
+
+/** Completes a kind's row with what all kinds share. */
+export function defineKind<T extends KubeObject>(
+  type: ResourceType<T>,
+  spec: KindSpec<NoInfer<T>> = {},
+): ResourceDefinition<T> {
+  const selectable = Object.entries(spec.selectable ?? {});
+  const nameFields = type.namespaced ? ['metadata.name', 'metadata.namespace'] : ['metadata.name'];
+  return {
+    type,
+    singular: spec.singular ?? type.kind.toLowerCase(),
+    shortNames: spec.shortNames ?? [],
+    categories: spec.categories ?? [],
+    verbs: spec.verbs ?? allVerbs,
+    subresources: spec.subresources ?? {},
+    strategy: strategyOf(type, spec),
+    columns: columnsOf(spec.columns),
+    selectableFieldNames: [...nameFields, ...selectable.map(([field]) => field)],
+    selectableFields: o => {
+      const fields: Record<string, string> = { 'metadata.name': o.metadata?.name ?? '' };
+      if (type.namespaced) fields['metadata.namespace'] = o.metadata?.namespace ?? '';
+      for (const [field, read] of selectable) fields[field] = String(read(o) ?? '');
+      return fields;
+    },
+    ...(spec.storedAs ? { storedAs: spec.storedAs } : {}),
+    strategicMerge: true,
+  };
+}
+
+function columnsOf<T extends KubeObject>(columns: readonly TableColumn<T>[] | undefined): readonly TableColumn<T>[] {
+  if (columns?.some(c => c.format === 'name')) return columns;
+  return [nameColumn, ...(columns ?? []), ageColumn];
+}
+
+function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<T>): ResourceDefinition<T>['strategy'] {
+  const nameRule = spec.nameRule ?? dnsSubdomainProblem;
+  const hasStatus = spec.subresources?.status === true;
+  const validateCommon = (o: T): FieldError[] => {
+    const errors: FieldError[] = [];
+    validateMetadata(o, type.namespaced, nameRule, errors);
+    spec.validate?.(o, errors);
+    return errors;
+  };
+  return {
+    applyDefaults: o => spec.applyDefaults?.(o),
+    prepareForCreate: o => {
+      const meta = (o.metadata ??= {});
+      delete meta.deletionTimestamp;
+      delete meta.deletionGracePeriodSeconds;
+      delete meta.selfLink;
+      if (spec.hasGeneration) meta.generation = 1;
+      else delete meta.generation;
+      if (hasStatus && !spec.keepsStatusOnCreate) (o as WithSpecAndStatus).status = {};
+      spec.prepareForCreate?.(o);
+    },
+    prepareForUpdate: (next, old) => {
+      keepSystemMetadata(next, old);
+      if (hasStatus) copyField(next, old, 'status');
+      spec.prepareForUpdate?.(next, old);
+      if (spec.hasGeneration) raiseGeneration(next, old);
+    },
+    prepareForStatusUpdate: (next, old) => {
+      keepSystemMetadata(next, old);
+      for (const key of new Set([...Object.keys(next), ...Object.keys(old)]))
+        if (key !== 'status' && key !== 'metadata') copyField(next, old, key);
+      spec.prepareForStatusUpdate?.(next, old);
+    },
+    validateCreate: o => {
+      const errors = validateCommon(o);
+      spec.validateCreate?.(o, errors);
+      return errors;
+    },
+    validateUpdate: (next, old) => {
+      const errors = validateCommon(next);
+      validateMetadataUpdate(next, old, errors);
+      spec.validateUpdate?.(next, old, errors);
+      return errors;
+    },
+    validateStatusUpdate: (next, old) => {
+      const errors: FieldError[] = [];
+      validateMetadata(next, type.namespaced, nameRule, errors);
+      validateMetadataUpdate(next, old, errors);
+      spec.validateStatusUpdate?.(next, old, errors);
+      return errors;
+    },
+    ...(spec.warnings ? { warnings: (o: T) => spec.warnings?.(o) ?? [] } : {}),
+  };
+}
+
+/** Shares the old value: it is not changed after this point. */
+function copyField(next: KubeObject, old: KubeObject, key: string): void {
+  const to = next as Record<string, unknown>;
+  const value = (old as Record<string, unknown>)[key];
+  if (value === undefined) delete to[key];
+  else to[key] = value;
+}
+
+/** A deletion counts as a change too (upstream's BeforeDelete does that); here only the spec's. */
+function raiseGeneration(next: WithSpecAndStatus, old: WithSpecAndStatus): void {
+  const meta = (next.metadata ??= {});
+  const before = old.metadata?.generation ?? 0;
+  if (meta.generation === before || meta.generation === undefined)
+    meta.generation = deepEqual(next.spec, old.spec) ? before : before + 1;
+}

@@ -1,0 +1,89 @@
+import { deepEqual } from '../deep-equal';
+import { defaultPodTemplate } from '../defaults/pod-spec';
+import { statefulSets } from '../resource';
+import { ageColumn, containerColumns, nameColumn, text } from '../table/columns';
+import type { StatefulSet } from '../types';
+import { forbidden, notSupported, type FieldError } from '../validation/field-error';
+import { validateLastingTemplate, validateNonNegative, validateSelectorAndTemplate } from '../validation/workload';
+import { dnsLabelProblem } from '../validation/names';
+import { defineKind } from './define-kind';
+
+function applyDefaults({ spec }: StatefulSet): void {
+  if (!spec) return;
+  spec.podManagementPolicy ||= 'OrderedReady';
+  const strategy = (spec.updateStrategy ??= {});
+  strategy.type ||= 'RollingUpdate';
+  if (strategy.type === 'RollingUpdate') (strategy.rollingUpdate ??= {}).partition ??= 0;
+  const retention = (spec.persistentVolumeClaimRetentionPolicy ??= {});
+  retention.whenDeleted ||= 'Retain';
+  retention.whenScaled ||= 'Retain';
+  spec.replicas ??= 1;
+  spec.revisionHistoryLimit ??= 10;
+  defaultPodTemplate(spec.template);
+  for (const claim of spec.volumeClaimTemplates ?? []) {
+    claim.apiVersion = 'v1';
+    claim.kind = 'PersistentVolumeClaim';
+    if (claim.spec) claim.spec.volumeMode ??= 'Filesystem';
+    claim.status = { phase: 'Pending' };
+  }
+}
+
+const mutable = new Set([
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+]);
+
+function validateUpdate(next: StatefulSet, old: StatefulSet, errors: FieldError[]): void {
+  const left = (next.spec ?? {}) as Record<string, unknown>;
+  const right = (old.spec ?? {}) as Record<string, unknown>;
+  const keys = new Set([...Object.keys(left), ...Object.keys(right)]);
+  if ([...keys].some(key => !mutable.has(key) && !deepEqual(left[key], right[key])))
+    errors.push(
+      forbidden(
+        'spec',
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+      ),
+    );
+}
+
+export const statefulSetKind = defineKind(statefulSets, {
+  shortNames: ['sts'],
+  categories: ['all'],
+  subresources: {
+    status: true,
+    scale: { specReplicas: 'spec.replicas', statusReplicas: 'status.replicas', selector: 'spec.selector' },
+  },
+  hasGeneration: true,
+  nameRule: dnsLabelProblem,
+  applyDefaults,
+  prepareForCreate: o => {
+    o.status = { replicas: 0 };
+  },
+  validate: ({ spec }, errors) => {
+    validateNonNegative(spec?.replicas, 'spec.replicas', errors);
+    validateSelectorAndTemplate(spec?.selector, spec?.template, 'statefulset', errors);
+    validateLastingTemplate(spec?.template, 'StatefulSet', errors);
+    const policies = ['OrderedReady', 'Parallel'];
+    if (!policies.includes(spec?.podManagementPolicy ?? ''))
+      errors.push(notSupported('spec.podManagementPolicy', spec?.podManagementPolicy, policies));
+    const strategies = ['OnDelete', 'RollingUpdate'];
+    if (!strategies.includes(spec?.updateStrategy?.type ?? ''))
+      errors.push(notSupported('spec.updateStrategy', spec?.updateStrategy?.type, strategies));
+  },
+  validateUpdate,
+  columns: [
+    nameColumn,
+    text(
+      'Ready',
+      'Number of the pod with ready state',
+      o => `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`,
+    ),
+    ageColumn,
+    ...containerColumns<StatefulSet>(),
+  ],
+});

@@ -1,0 +1,82 @@
+import type { PodSpec } from '../../types';
+import { forbidden, invalid, required, type FieldError } from '../field-error';
+import { validateLabelSelector } from '../label-selector';
+import { qualifiedNameProblem } from '../names';
+
+type Affinity = NonNullable<PodSpec['affinity']>;
+type NodeAffinity = NonNullable<Affinity['nodeAffinity']>;
+type NodeTerm = NonNullable<
+  NodeAffinity['requiredDuringSchedulingIgnoredDuringExecution']
+>['nodeSelectorTerms'][number];
+type PodTerm = NonNullable<
+  NonNullable<Affinity['podAffinity']>['requiredDuringSchedulingIgnoredDuringExecution']
+>[number];
+
+const requiredTerms = 'requiredDuringSchedulingIgnoredDuringExecution';
+const preferredTerms = 'preferredDuringSchedulingIgnoredDuringExecution';
+
+export function validateAffinity(affinity: Affinity | undefined, path: string, errors: FieldError[]): void {
+  if (!affinity) return;
+  if (affinity.nodeAffinity) validateNodeAffinity(affinity.nodeAffinity, `${path}.nodeAffinity`, errors);
+  for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
+    const terms = affinity[kind];
+    for (const [index, term] of (terms?.[requiredTerms] ?? []).entries())
+      validatePodTerm(term, `${path}.${kind}.${requiredTerms}[${index}]`, errors);
+    for (const [index, { weight, podAffinityTerm }] of (terms?.[preferredTerms] ?? []).entries()) {
+      const at = `${path}.${kind}.${preferredTerms}[${index}]`;
+      validateWeight(weight, at, errors);
+      if (podAffinityTerm) validatePodTerm(podAffinityTerm, `${at}.podAffinityTerm`, errors);
+    }
+  }
+}
+
+function validateNodeAffinity(affinity: NodeAffinity, path: string, errors: FieldError[]): void {
+  const hard = affinity[requiredTerms];
+  if (hard) {
+    const at = `${path}.${requiredTerms}.nodeSelectorTerms`;
+    if (!hard.nodeSelectorTerms?.length) errors.push(required(at, 'must have at least one node selector term'));
+    for (const [index, term] of (hard.nodeSelectorTerms ?? []).entries())
+      validateNodeTerm(term, `${at}[${index}]`, errors);
+  }
+  for (const [index, { weight, preference }] of (affinity[preferredTerms] ?? []).entries()) {
+    const at = `${path}.${preferredTerms}[${index}]`;
+    validateWeight(weight, at, errors);
+    if (preference) validateNodeTerm(preference, `${at}.preference`, errors);
+  }
+}
+
+function validateWeight(weight: number, at: string, errors: FieldError[]): void {
+  if (!(weight >= 1 && weight <= 100)) errors.push(invalid(`${at}.weight`, weight, 'must be in the range 1-100'));
+}
+
+function validateNodeTerm(term: NodeTerm, path: string, errors: FieldError[]): void {
+  for (const list of ['matchExpressions', 'matchFields'] as const)
+    for (const [index, { key, operator, values }] of (term[list] ?? []).entries()) {
+      const at = `${path}.${list}[${index}]`;
+      const count = values?.length ?? 0;
+      if (operator === 'In' || operator === 'NotIn') {
+        if (count === 0) errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+      } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+        if (count > 0)
+          errors.push(forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+      } else if (operator === 'Gt' || operator === 'Lt') {
+        if (count !== 1)
+          errors.push(required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
+      } else {
+        errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'));
+      }
+      const problem = qualifiedNameProblem(key ?? '');
+      if (problem) errors.push(invalid(`${at}.key`, key, problem));
+    }
+}
+
+function validatePodTerm(term: PodTerm, path: string, errors: FieldError[]): void {
+  validateLabelSelector(term.labelSelector, `${path}.labelSelector`, errors);
+  validateLabelSelector(term.namespaceSelector, `${path}.namespaceSelector`, errors);
+  if (!term.topologyKey) {
+    errors.push(required(`${path}.topologyKey`, 'can not be empty'));
+    return;
+  }
+  const problem = qualifiedNameProblem(term.topologyKey);
+  if (problem) errors.push(invalid(`${path}.topologyKey`, term.topologyKey, problem));
+}
