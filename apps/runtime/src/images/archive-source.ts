@@ -63,7 +63,8 @@ async function indexTar(file: string): Promise<Map<string, { offset: number; siz
   fed.catch(() => undefined); // the loop below throws it
   for await (const entry of parser) {
     const name = path.posix.normalize(entry.header.name);
-    if (entry.header.type === 'file') places.set(name, { offset: entry.offset, size: entry.header.size });
+    // `offset` is that of the header, one block before the content.
+    if (entry.header.type === 'file') places.set(name, { offset: entry.offset + 512, size: entry.header.size });
     if (entry.header.type === 'link') links.push([name, path.posix.normalize(entry.header.linkname)]);
     if (entry.header.type === 'symlink')
       links.push([name, path.posix.join(path.posix.dirname(name), entry.header.linkname)]);
