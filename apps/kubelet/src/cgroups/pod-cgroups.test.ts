@@ -1,0 +1,70 @@
+import type { Pod } from '@naru/api';
+import { cgroupFiles, findCgroups, sharesToWeight } from './cgroup-tree';
+import { podCgroupValues } from './pod-cgroups';
+
+const hybrid = `30 24 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate
+31 24 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+32 24 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+33 24 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd`;
+
+describe('findCgroups', () => {
+  it('reads a hybrid machine as version 1', () => {
+    const mounts = findCgroups(hybrid);
+    expect(mounts.version).toBe(1);
+    expect(mounts.controllers.get('cpuacct')).toBe('/sys/fs/cgroup/cpu,cpuacct');
+    expect(mounts.controllers.get('name=systemd')).toBe('/sys/fs/cgroup/systemd');
+  });
+
+  it('reads a pure machine as version 2', () => {
+    const mounts = findCgroups('30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw');
+    expect(mounts.version).toBe(2);
+    expect(mounts.controllers.get('memory')).toBe('/sys/fs/cgroup');
+  });
+});
+
+describe('cgroupFiles', () => {
+  it('writes version 1 files', () => {
+    const values = { cpuShares: 102, cpuQuotaUs: 0, memoryLimitBytes: 5, maxPids: 0 };
+    expect(cgroupFiles(1, values).map(({ file, text }) => `${file}=${text}`)).toEqual([
+      'cpu.shares=102',
+      'cpu.cfs_period_us=100000',
+      'cpu.cfs_quota_us=-1',
+      'memory.limit_in_bytes=5',
+      'pids.max=max',
+    ]);
+  });
+
+  it('writes version 2 files', () => {
+    const values = { cpuShares: 1024, cpuQuotaUs: 50_000, memoryLimitBytes: 0 };
+    expect(cgroupFiles(2, values).map(({ file, text }) => `${file}=${text}`)).toEqual([
+      'cpu.weight=39',
+      'cpu.max=50000 100000',
+      'memory.max=max',
+    ]);
+    expect([sharesToWeight(2), sharesToWeight(262_144)]).toEqual([1, 10_000]);
+  });
+});
+
+describe('podCgroupValues', () => {
+  const pod = (...limits: Record<string, string>[]): Pod => ({
+    spec: {
+      containers: limits.map((each, index) => ({ name: `c${index}`, resources: { limits: each, requests: each } })),
+    },
+  });
+
+  it('adds up the limits when every container has one', () => {
+    expect(podCgroupValues(pod({ cpu: '1', memory: '1Mi' }, { cpu: '500m', memory: '1Mi' }), 0)).toMatchObject({
+      cpuShares: 1536,
+      cpuQuotaUs: 150_000,
+      memoryLimitBytes: 2 << 20,
+    });
+  });
+
+  it('leaves the pod without a limit when one container has none', () => {
+    expect(podCgroupValues(pod({ cpu: '1' }, {}), 64)).toMatchObject({
+      cpuQuotaUs: 0,
+      memoryLimitBytes: 0,
+      maxPids: 64,
+    });
+  });
+});

@@ -1,0 +1,76 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { Container, Pod } from '@naru/api';
+import { cri } from '@naru/proto';
+import type { PodPaths } from '../pods/pod-paths';
+import { mountSubPath } from '../volumes/sub-path';
+import { ContainerConfigError } from './config-error';
+import { expand } from './expand';
+
+type VolumeMount = NonNullable<Container['volumeMounts']>[number];
+
+export interface MountsInput {
+  pod: Pod;
+  container: Container;
+  attempt: number;
+  /** Volume name → path on the node. */
+  volumes: ReadonlyMap<string, string>;
+  env: ReadonlyMap<string, string>;
+  paths: PodPaths;
+}
+
+const propagations: Record<string, cri.MountPropagation> = {
+  HostToContainer: cri.MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
+  Bidirectional: cri.MountPropagation.PROPAGATION_BIDIRECTIONAL,
+};
+
+async function hostPathOf(mount: VolumeMount, index: number, volume: string, input: MountsInput): Promise<string> {
+  const { env, paths, pod, container } = input;
+  const subPath = mount.subPathExpr ? expand(mount.subPathExpr, name => env.get(name)) : mount.subPath;
+  if (mount.subPathExpr && subPath?.includes('$(')) {
+    throw new ContainerConfigError(`missing value for ${mount.subPathExpr}`);
+  }
+  if (!subPath) return volume;
+  const target = paths.subPath(pod.metadata?.uid ?? '', mount.name, container.name, index);
+  try {
+    await mountSubPath(volume, subPath, target);
+  } catch (cause) {
+    const message = `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`;
+    throw new ContainerConfigError(`${message}: ${(cause as Error).message}`, { cause });
+  }
+  return target;
+}
+
+async function terminationMessageFile(input: MountsInput): Promise<string> {
+  const file = input.paths.terminationMessage(input.pod.metadata?.uid ?? '', input.container.name, input.attempt);
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o750 });
+  await fs.writeFile(file, '');
+  // Any user of the container may write its last words, whatever our umask.
+  await fs.chmod(file, 0o666);
+  return file;
+}
+
+/** All mounts of a container: its volumes, /etc/hosts and the file for its termination message. */
+export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> {
+  const { container, pod, paths } = input;
+  const mounts: Partial<cri.Mount>[] = [];
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const volume = input.volumes.get(mount.name);
+    if (volume === undefined) throw new ContainerConfigError(`cannot find volume "${mount.name}" to mount`);
+    mounts.push({
+      containerPath: path.posix.resolve('/', mount.mountPath),
+      hostPath: await hostPathOf(mount, index, volume, input),
+      readonly: mount.readOnly ?? false,
+      propagation: propagations[mount.mountPropagation ?? ''] ?? cri.MountPropagation.PROPAGATION_PRIVATE,
+      recursiveReadOnly: mount.readOnly === true && mount.recursiveReadOnly === 'Enabled',
+    });
+  }
+  if (!mounts.some(({ containerPath }) => containerPath === '/etc/hosts')) {
+    mounts.push({ containerPath: '/etc/hosts', hostPath: paths.hosts(pod.metadata?.uid ?? '') });
+  }
+  mounts.push({
+    containerPath: container.terminationMessagePath || '/dev/termination-log',
+    hostPath: await terminationMessageFile(input),
+  });
+  return mounts.map(mount => cri.Mount.fromPartial(mount));
+}

@@ -1,0 +1,368 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { pods, services, type Pod, type Service, type Stored } from '@naru/api';
+import { EventRecorder, type Informer, type InformerOptions, type ObjectsClient } from '@naru/client';
+import type { KubeObject } from '@naru/api';
+import { systemClock, type Clock, type Logger } from '@naru/foundation';
+import type { Registry } from 'prom-client';
+import { CgroupTree } from './cgroups/cgroup-tree';
+import { PodCgroups } from './cgroups/pod-cgroups';
+import { kubeletVersion, type KubeletFlags } from './config';
+import { parseResolvConf } from './containers/dns';
+import type { PodFacts } from './containers/field-ref';
+import { ContainerEvents } from './cri/container-events';
+import { CriClient } from './cri/cri-client';
+import { ImagePuller } from './images/image-puller';
+import { LogRotator } from './logs/log-rotator';
+import { parseReserved, parseThresholds, readMachine } from './node/machine';
+import { NodeLease } from './node/node-lease';
+import { NodeReporter } from './node/node-reporter';
+import { parseTaint } from './node/node-status';
+import { registerKubeletMetrics } from './metrics';
+import { admit } from './pods/admission';
+import { BackOff } from './pods/back-off';
+import { PodEvents } from './pods/pod-events';
+import { PodKiller } from './pods/pod-killer';
+import { PodPaths } from './pods/pod-paths';
+import { PodStarter } from './pods/pod-starter';
+import { PodWorkers } from './pods/pod-workers';
+import { OrphanCleaner } from './pods/orphans';
+import { RuntimeReader } from './pods/runtime-state';
+import { StaticPods } from './pods/static-pods';
+import { ProbeManager } from './probes/probe-manager';
+import { ContainerRoutes } from './server/container-routes';
+import { KubeletServer } from './server/kubelet-server';
+import { NodeRoutes } from './server/node-routes';
+import { StatusWriter } from './status/status-writer';
+import { mountsBelow, mountTmpfs } from './volumes/mount';
+import { ObjectCache } from './volumes/object-cache';
+import { PodVolumes } from './volumes/pod-volumes';
+import { volumePlugins } from './volumes/registry';
+import { ServiceAccountTokens } from './volumes/service-account-tokens';
+
+export interface KubeletDeps {
+  flags: Omit<KubeletFlags, 'api-server' | 'nats' | 'certificate' | 'key' | 'health-address'>;
+  client: ObjectsClient;
+  informers: { informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> };
+  logger: Logger;
+  metrics: Registry;
+  clock?: Clock;
+  /** Ends the wait for the runtime. */
+  signal?: AbortSignal;
+}
+
+/** A directory on a tmpfs for secrets; without the right to mount one they stay on the disk, as root's alone. */
+async function memoryDirectory(directory: string, logger: Logger): Promise<void> {
+  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  if ((await mountsBelow(directory)).includes(directory)) return;
+  try {
+    await mountTmpfs(directory, 0, '0755');
+  } catch (err) {
+    logger.warn({ err, directory }, 'no tmpfs for secrets, they are kept on disk');
+  }
+}
+
+/** The node's agent, assembled. `start` returns when it works; `stop` leaves all containers running. */
+export class Kubelet {
+  readonly workers: PodWorkers;
+  readonly reporter: NodeReporter;
+  readonly server: KubeletServer;
+  private readonly controller = new AbortController();
+  private readonly tasks: Promise<unknown>[] = [];
+  private readonly status: StatusWriter;
+  private readonly probes: ProbeManager;
+
+  private constructor(
+    private readonly deps: KubeletDeps,
+    private readonly runtime: CriClient,
+    private readonly built: ReturnType<typeof assemble>,
+  ) {
+    this.workers = built.workers;
+    this.reporter = built.reporter;
+    this.server = built.server;
+    this.status = built.status;
+    this.probes = built.probes;
+  }
+
+  static async create(deps: KubeletDeps): Promise<Kubelet> {
+    const { flags, logger } = deps;
+    if (flags['cgroup-driver'] !== 'cgroupfs')
+      throw new Error(`cgroup driver "${flags['cgroup-driver']}" is not supported`);
+    const paths = new PodPaths(
+      flags['root-dir'],
+      flags['pod-logs-dir'] ?? path.join(flags['root-dir'], 'logs'),
+      path.join(flags['root-dir'], 'memory'),
+    );
+    await fs.mkdir(paths.pods, { recursive: true, mode: 0o750 });
+    await fs.mkdir(paths.logsDir, { recursive: true, mode: 0o755 });
+    await memoryDirectory(paths.memoryDir, logger);
+    const [machine, resolvConf] = await Promise.all([
+      readMachine(flags['root-dir']),
+      fs.readFile(flags['resolv-conf'], 'utf8').catch(() => ''),
+    ]);
+    const runtime = new CriClient(flags['container-runtime-endpoint']);
+    const version = await firstVersion(runtime, deps);
+    const facts = (podIps: readonly string[]): PodFacts => ({
+      podIps,
+      hostIps: flags['node-ip'],
+      nodeName: flags['node-name'],
+      allocatable: {
+        cpu: machine.cores * 1000,
+        memory: machine.memoryBytes,
+        'ephemeral-storage': machine.diskBytes,
+      },
+    });
+    const dns = {
+      servers: flags['cluster-dns'],
+      domain: flags['cluster-domain'],
+      host: parseResolvConf(resolvConf),
+    };
+    const built = assemble(deps, { runtime, paths, facts, dns, machine, runtimeName: version });
+    return new Kubelet(deps, runtime, built);
+  }
+
+  /** Begins to work. Resolves when the API is served; the Node becomes Ready when the runtime's network is. */
+  async start(): Promise<void> {
+    const { logger } = this.deps;
+    const { signal } = this.controller;
+    const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods } = this.built;
+    await this.server.listen();
+    this.tasks.push(this.reporter.run(signal), lease.run(signal), events.run(signal), rotator.run(signal));
+    const known = await reader.listPods();
+    podInformer.addHandler({
+      onAdd: pod => this.takePod(pod),
+      onUpdate: pod => this.takePod(pod),
+      onDelete: pod => (staticPods.isMirror(pod) ? staticPods.mirrorGone(pod) : this.workers.remove(pod)),
+    });
+    this.workers.begin(new Set(known.keys()));
+    await staticPods.start(signal);
+    const synced = Promise.all([podInformer.start(signal), serviceInformer.start(signal)]).then(async () => {
+      await orphans.clean(known);
+      logger.info({ pods: podInformer.lister.size, known: known.size }, 'pods synced');
+    });
+    this.tasks.push(
+      synced.catch((err: unknown) => signal.aborted || logger.error({ err }, 'start-up clean-up failed')),
+    );
+  }
+
+  /** Stops watching over pods; every container stays as it is. */
+  async stop(): Promise<void> {
+    this.controller.abort(new Error('the kubelet is stopping'));
+    this.probes.stop();
+    await this.server.close();
+    await this.workers.close();
+    await this.status.flushAll();
+    await Promise.allSettled(this.tasks);
+    this.runtime.close();
+  }
+
+  private takePod(pod: Stored<Pod>): void {
+    const { staticPods } = this.built;
+    if (staticPods.isMirror(pod)) staticPods.mirrorSeen(pod);
+    else this.workers.apply(pod);
+  }
+}
+
+/** The runtime may come up after us. */
+async function firstVersion(runtime: CriClient, deps: KubeletDeps): Promise<string> {
+  const { clock = systemClock, logger, signal } = deps;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return (await runtime.version()).runtimeName;
+    } catch (err) {
+      if (attempt % 50 === 0) logger.info({ err }, 'waiting for the container runtime');
+      await clock.sleep(100, signal);
+    }
+  }
+}
+
+interface Surroundings {
+  runtime: CriClient;
+  paths: PodPaths;
+  facts: (podIps: readonly string[]) => PodFacts;
+  dns: ConstructorParameters<typeof PodStarter>[0]['dns'];
+  machine: Awaited<ReturnType<typeof readMachine>>;
+  runtimeName: string;
+}
+
+// eslint-disable-next-line @typescript-eslint/explicit-function-return-type -- the shape is what it makes
+function assemble(deps: KubeletDeps, around: Surroundings) {
+  const { flags, client, informers, logger, metrics } = deps;
+  const { runtime, paths, facts, dns, machine, runtimeName } = around;
+  const clock = deps.clock ?? systemClock;
+  const now = (): number => clock.now();
+  const nodeName = flags['node-name'];
+  const [hostIp = '127.0.0.1'] = flags['node-ip'];
+  const recorder = new EventRecorder({ client, logger, component: 'kubelet', host: nodeName, clock });
+  const events = new PodEvents(recorder);
+  const podInformer = informers.informer<Pod>({
+    type: pods,
+    partition: nodeName,
+    fieldSelector: `spec.nodeName=${nodeName}`,
+  });
+  const serviceInformer = informers.informer<Service>({ type: services });
+  const objects = new ObjectCache({ client, clock });
+  const tokens = new ServiceAccountTokens({ client, clock });
+  const volumes = new PodVolumes({ paths, plugins: volumePlugins, objects, serviceAccountToken: tokens.get });
+  const cgroups = new PodCgroups({
+    tree: CgroupTree.ofThisMachine(),
+    root: flags['cgroup-root'],
+    logger,
+    podPidsLimit: flags['pod-max-pids'],
+  });
+  const reader = new RuntimeReader(runtime);
+  const killer = new PodKiller({ client: runtime, events, clock, logger, hostIp });
+  const puller = new ImagePuller({ client: runtime, objects, events, logger, now });
+  const status = new StatusWriter({ client, clock, logger });
+  const probes = new ProbeManager({ client: runtime, events, clock, hostIp, onChange: uid => workers.notify(uid) });
+  const starter = new PodStarter({
+    client: runtime,
+    puller,
+    volumes,
+    cgroups,
+    killer,
+    events,
+    paths,
+    objects,
+    dns,
+    clock,
+    logger,
+    facts,
+    services: () => knownServices(serviceInformer, clock),
+    memoryCapacityBytes: machine.memoryBytes,
+  });
+  const reporter = new NodeReporter({
+    api: client,
+    runtime,
+    events,
+    clock,
+    logger,
+    template: {
+      nodeName,
+      labels: Object.fromEntries(flags['node-labels'].map(label => label.split('=') as [string, string])),
+      taints: flags['register-with-taints'].map(parseTaint),
+    },
+    addresses: flags['node-ip'],
+    port: () => server.port,
+    rootDir: flags['root-dir'],
+    maxPods: flags['max-pods'],
+    thresholds: parseThresholds(flags['eviction-hard']),
+    reserved: parseReserved(flags['kube-reserved']),
+    kubeletVersion,
+    onPodCidr: cidr =>
+      void runtime
+        .updateRuntimeConfig(cidr)
+        .catch((err: unknown) => logger.info({ err }, 'pod CIDR not taken by the runtime')),
+  });
+  const workers: PodWorkers = new PodWorkers({
+    logger,
+    worker: {
+      client,
+      reader,
+      starter,
+      killer,
+      probes,
+      status,
+      volumes,
+      cgroups,
+      events,
+      paths,
+      backOff: new BackOff({ now }),
+      clock,
+      logger,
+      runtimeName,
+      hostIps: flags['node-ip'],
+      facts,
+      admit: pod => {
+        const node = reporter.current;
+        if (!node) return undefined;
+        const others = workers.list().filter(worker => worker.usesResources && worker.uid !== pod.metadata.uid);
+        return admit(
+          pod,
+          node,
+          others.map(({ current }) => current),
+          staticPods.isStatic(pod),
+        );
+      },
+      removeContainer: id => runtime.removeContainer(id),
+      removeSandbox: id => runtime.removePodSandbox(id),
+      refreshMs: flags['sync-frequency-seconds'] * 1000,
+      forget: uid => tokens.forget(uid),
+    },
+  });
+  const staticPods: StaticPods = new StaticPods({
+    directory: flags['pod-manifest-path'],
+    nodeName,
+    client,
+    clock,
+    logger,
+    apply: pod => workers.apply(pod),
+    remove: pod => workers.remove(pod),
+    node: () => reporter.current,
+  });
+  const server: KubeletServer = new KubeletServer({
+    host: flags.address,
+    port: flags.port,
+    tls: { ca: flags.ca, certificate: flags['serving-certificate'], key: flags['serving-key'] },
+    logger,
+  });
+  const containerRoutes = new ContainerRoutes({ workers, runtime, paths, clock });
+  const nodeRoutes = new NodeRoutes({
+    workers,
+    runtime,
+    metrics,
+    checks: [{ name: 'runtime', check: async () => void (await runtime.version()) }],
+    nodeName,
+    rootDir: flags['root-dir'],
+    startedAtMs: clock.now(),
+    config: Object.fromEntries(Object.entries(flags).filter(([name]) => !name.endsWith('key'))),
+  });
+  server.serve({ ...nodeRoutes.routes, ...containerRoutes.routes }, containerRoutes.upgrades);
+  registerKubeletMetrics(metrics, workers);
+  return {
+    workers,
+    reporter,
+    server,
+    status,
+    probes,
+    reader,
+    podInformer,
+    serviceInformer,
+    staticPods,
+    lease: new NodeLease({ client, clock, logger, nodeName, node: () => reporter.current }),
+    events: new ContainerEvents({
+      client: runtime,
+      clock,
+      logger,
+      onPod: uid => workers.notify(uid),
+      onGap: () => {
+        workers.notifyAll();
+        reporter.poke();
+      },
+    }),
+    rotator: new LogRotator({
+      clock,
+      logger,
+      logs: () =>
+        workers
+          .list()
+          .flatMap(worker =>
+            worker.lastRuntime.containers
+              .filter(({ phase, logPath }) => phase === 'running' && logPath !== '')
+              .map(({ id, logPath }) => ({ containerId: id, file: logPath })),
+          ),
+      reopen: id => runtime.reopenContainerLog(id),
+    }),
+    orphans: new OrphanCleaner({ workers, paths, volumes, cgroups, logger, isKnown: uid => staticPods.has(uid) }),
+  };
+}
+
+/** A container's environment names the services of its namespace, so they have to be known first. */
+async function knownServices(informer: Informer<Service>, clock: Clock): Promise<readonly Service[]> {
+  const limitMs = 30_000;
+  for (let waited = 0; !informer.hasSynced; waited += 10) {
+    if (waited >= limitMs) throw new Error('services have not yet been read at least once, cannot construct envvars');
+    await clock.sleep(10);
+  }
+  return informer.lister.list();
+}

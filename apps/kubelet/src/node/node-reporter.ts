@@ -1,0 +1,195 @@
+import { nodes, type Node, type NodeStatus, type Stored } from '@naru/api';
+import type { ObjectsClient } from '@naru/client';
+import { isReason, type Clock, type Logger } from '@naru/foundation';
+import type { CriClient } from '../cri/cri-client';
+import type { PodEvents } from '../pods/pod-events';
+import { readMachine, readNodeInfo, type Reserved, type Thresholds } from './machine';
+import {
+  newNode,
+  nodeStatus,
+  notReadyReasons,
+  ownLabels,
+  sameNodeStatus,
+  type NodeTemplate,
+  type RuntimeReading,
+} from './node-status';
+
+export interface NodeReporterDeps {
+  api: ObjectsClient;
+  runtime: CriClient;
+  events: PodEvents;
+  clock: Clock;
+  logger: Logger;
+  template: NodeTemplate;
+  addresses: readonly string[];
+  port: () => number;
+  rootDir: string;
+  maxPods: number;
+  thresholds: Thresholds;
+  reserved: Reserved;
+  kubeletVersion: string;
+  /** Called with the pod CIDR that the cluster gave to this node, when it is known or changes. */
+  onPodCidr?: (cidr: string) => void;
+}
+
+/** Upstream: status every 10 s at most, written on change or every 5 minutes. */
+const readyPeriodMs = 10_000;
+const reportPeriodMs = 300_000;
+/** While not ready: people wait for the node. */
+const eagerPeriodMs = 100;
+const runtimeTimeoutMs = 3_000;
+
+/** Registers this node and keeps its status true. */
+export class NodeReporter {
+  private node: Stored<Node> | undefined;
+  private reportedAt = 0;
+  private ready = false;
+  private wake: (() => void) | undefined;
+  private podCidr = '';
+
+  constructor(private readonly deps: NodeReporterDeps) {}
+
+  /** The last known Node; undefined before the registration. */
+  get current(): Stored<Node> | undefined {
+    return this.node;
+  }
+
+  get isReady(): boolean {
+    return this.ready;
+  }
+
+  /** Looks again now: the runtime came or went. */
+  poke(): void {
+    this.wake?.();
+  }
+
+  /** Until the signal; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      let waitMs: number;
+      try {
+        await this.report();
+        failures = 0;
+        waitMs = this.ready ? readyPeriodMs : eagerPeriodMs;
+      } catch (err) {
+        waitMs = Math.min(5_000, 100 * 2 ** failures++);
+        logger.warn({ err, waitMs }, 'node status not reported');
+      }
+      const woken = new Promise<void>(resolve => (this.wake = resolve));
+      const sleeper = new AbortController();
+      const sleep = clock.sleep(waitMs, AbortSignal.any([signal, sleeper.signal])).catch(() => undefined);
+      await Promise.race([sleep, woken]);
+      sleeper.abort(new Error('woken'));
+    }
+  }
+
+  private async runtimeReading(): Promise<RuntimeReading> {
+    try {
+      const { status } = await this.deps.runtime.status(runtimeTimeoutMs);
+      return { failure: undefined, conditions: status?.conditions ?? [] };
+    } catch (error) {
+      return { failure: (error as Error).message, conditions: [] };
+    }
+  }
+
+  private async compute(old: NodeStatus, runtime: RuntimeReading): Promise<NodeStatus> {
+    const { deps } = this;
+    const up = runtime.failure === undefined;
+    const [machine, nodeInfo, version, images] = await Promise.all([
+      readMachine(deps.rootDir),
+      readNodeInfo(),
+      up ? deps.runtime.version().catch(() => undefined) : undefined,
+      up ? deps.runtime.listImages().catch(() => []) : [],
+    ]);
+    return nodeStatus({
+      old,
+      nodeName: deps.template.nodeName,
+      addresses: deps.addresses,
+      port: deps.port(),
+      machine,
+      thresholds: deps.thresholds,
+      reserved: deps.reserved,
+      maxPods: deps.maxPods,
+      runtime,
+      nodeInfo,
+      runtimeVersion: version
+        ? `${version.runtimeName}://${version.runtimeVersion}`
+        : (old.nodeInfo?.containerRuntimeVersion ?? ''),
+      kubeletVersion: deps.kubeletVersion,
+      images,
+      nowMs: deps.clock.now(),
+    });
+  }
+
+  private async report(): Promise<void> {
+    const { clock } = this.deps;
+    const runtime = await this.runtimeReading();
+    const ready = notReadyReasons(runtime).length === 0;
+    // While nothing changes there is nothing to ask the api-server, eager as we are.
+    const age = clock.now() - this.reportedAt;
+    if (this.node && ready === this.ready && !ready && age < readyPeriodMs) return;
+    const node = await this.read();
+    const status = await this.compute(node?.status ?? {}, runtime);
+    if (!node) await this.register(status);
+    else await this.patch(node, status, age);
+    this.noteTransition(ready);
+    this.reportedAt = clock.now();
+    const cidr = this.node?.spec?.podCIDR ?? '';
+    if (cidr && cidr !== this.podCidr) {
+      this.podCidr = cidr;
+      this.deps.onPodCidr?.(cidr);
+    }
+  }
+
+  private async read(): Promise<Stored<Node> | undefined> {
+    const { api, template } = this.deps;
+    try {
+      return (this.node = await api.get(nodes, { name: template.nodeName }));
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) throw error;
+      this.node = undefined;
+      return undefined;
+    }
+  }
+
+  private async register(status: NodeStatus): Promise<void> {
+    const { api, events, template, logger } = this.deps;
+    try {
+      this.node = await api.create(nodes, newNode(template, status));
+    } catch (error) {
+      if (isReason(error, 'AlreadyExists')) return;
+      throw error;
+    }
+    // A server that drops the status of a new object gets it by the way it always takes.
+    if (!this.node.status?.conditions?.length) await this.patch(this.node, status, reportPeriodMs);
+    logger.info({ node: template.nodeName }, 'node registered');
+    events.node(this.node, 'Normal', 'RegisteredNode', `Node ${template.nodeName} registered`);
+  }
+
+  private async patch(node: Stored<Node>, status: NodeStatus, age: number): Promise<void> {
+    const { api, template } = this.deps;
+    const labels = ownLabels(template.nodeName, template.labels);
+    const missing = Object.entries(labels).filter(([key, value]) => node.metadata.labels?.[key] !== value);
+    if (missing.length > 0) {
+      const body = { metadata: { labels: Object.fromEntries(missing) } };
+      this.node = await api.patch(nodes, { name: template.nodeName }, { type: 'merge', body });
+    }
+    const unchanged = sameNodeStatus(node.status ?? {}, status);
+    if (unchanged && age < reportPeriodMs && this.reportedAt !== 0) return;
+    // Conditions of others stay: the list is written whole, from the version just read.
+    const { resourceVersion, uid } = this.node?.metadata ?? node.metadata;
+    const body = { metadata: { uid, resourceVersion }, status };
+    this.node = await api.patch(nodes, { name: template.nodeName }, { type: 'merge', body }, { subresource: 'status' });
+  }
+
+  private noteTransition(ready: boolean): void {
+    const { events, template, logger } = this.deps;
+    if (ready === this.ready) return;
+    this.ready = ready;
+    const name = ready ? 'NodeReady' : 'NodeNotReady';
+    logger.info({ node: template.nodeName, ready }, 'node readiness changed');
+    if (this.node) events.node(this.node, 'Normal', name, `Node ${template.nodeName} status is now: ${name}`);
+  }
+}

@@ -1,0 +1,35 @@
+import type { Node, Pod } from '@naru/api';
+import { admit } from './admission';
+
+const node: Node = {
+  metadata: { name: 'n1', labels: { disk: 'ssd' } },
+  spec: { taints: [{ key: 'gone', effect: 'NoExecute' }] },
+  status: { allocatable: { cpu: '1', memory: '1Gi', pods: '2' } },
+};
+
+const pod = (spec: Partial<NonNullable<Pod['spec']>>, cpu?: string): Pod => ({
+  spec: {
+    tolerations: [{ operator: 'Exists' }],
+    containers: [{ name: 'a', ...(cpu ? { resources: { requests: { cpu } } } : {}) }],
+    ...spec,
+  },
+});
+
+describe('admit', () => {
+  it.each([
+    [pod({ nodeSelector: { disk: 'ssd' } }), [], undefined],
+    [pod({ nodeSelector: { disk: 'tape' } }), [], 'NodeAffinity'],
+    [pod({ tolerations: [] }), [], 'TaintToleration'],
+    [pod({}, '1'), [], undefined],
+    [pod({}, '600m'), [pod({}, '500m')], 'OutOfcpu'],
+    [pod({}), [pod({}), pod({})], 'OutOfpods'],
+  ])('of %j beside %j gives %s', (input, others, reason) => {
+    expect(admit(input, node, others)?.reason).toBe(reason);
+  });
+
+  it('says how much is missing', () => {
+    expect(admit(pod({}, '600m'), node, [pod({}, '500m')])?.message).toBe(
+      "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 500, capacity: 1000",
+    );
+  });
+});

@@ -1,0 +1,46 @@
+import { compileNodeDemand, findUntoleratedTaint, podRequests, resourceAmounts, type Node, type Pod } from '@naru/api';
+
+/** Why this node does not take a pod, in upstream's words. */
+export interface Rejection {
+  reason: string;
+  message: string;
+}
+
+const rejection = (reason: string, why: string): Rejection => ({ reason, message: `Pod was rejected: ${why}` });
+
+export function isTerminal(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** The one test of what the scheduler should have seen to already. Source: pkg/kubelet/lifecycle/predicate.go. */
+export function admit(pod: Pod, node: Node, others: readonly Pod[], isStatic = false): Rejection | undefined {
+  const demand = compileNodeDemand(pod.spec);
+  if (demand && !demand(node)) {
+    const why = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector";
+    return rejection('NodeAffinity', why);
+  }
+  if (pod.spec?.os?.name && pod.spec.os.name !== 'linux') {
+    return rejection('PodOSNotSupported', "Failed to admit pod as the OS field doesn't match node OS");
+  }
+  // Only NoExecute: NoSchedule is the scheduler's business, and static pods tolerate everything.
+  const taint = isStatic ? undefined : findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ['NoExecute']);
+  if (taint) {
+    return rejection(
+      'TaintToleration',
+      `Predicate TaintToleration failed: node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`,
+    );
+  }
+  const allocatable = resourceAmounts(node.status?.allocatable);
+  const requested = podRequests(pod);
+  requested.set('pods', 1);
+  for (const [name, amount] of requested) {
+    if (amount === 0) continue;
+    const capacity = allocatable.get(name) ?? 0;
+    let used = 0;
+    for (const other of others) used += name === 'pods' ? 1 : (podRequests(other).get(name) ?? 0);
+    if (used + amount <= capacity) continue;
+    const why = `Node didn't have enough resource: ${name}, requested: ${amount}, used: ${used}, capacity: ${capacity}`;
+    return rejection(`OutOf${name}`, why);
+  }
+  return undefined;
+}

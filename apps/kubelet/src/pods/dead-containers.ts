@@ -1,0 +1,31 @@
+import fs from 'node:fs/promises';
+import type { PodRuntime } from './runtime-state';
+
+interface Remover {
+  removeContainer: (id: string) => Promise<void>;
+  removeSandbox: (id: string) => Promise<void>;
+}
+
+/**
+ * Removes ended containers of a pod but the last one of each name, which `kubectl logs --previous` and lastState need,
+ * and sandboxes without containers that a newer one has replaced. Upstream: MaxPerPodContainer=1.
+ */
+export async function pruneContainers(runtime: PodRuntime, remover: Remover): Promise<void> {
+  const kept = new Map<string, number>();
+  const removed = new Set<string>();
+  for (const { id, name, phase, logPath } of runtime.containers) {
+    if (phase === 'running') continue;
+    const ended = kept.get(name) ?? 0;
+    kept.set(name, ended + 1);
+    if (ended < 1) continue;
+    await remover.removeContainer(id);
+    removed.add(id);
+    if (logPath) await fs.rm(logPath, { force: true });
+  }
+  const [newest] = runtime.sandboxes;
+  for (const { id, ready } of runtime.sandboxes) {
+    if (ready || id === newest?.id) continue;
+    if (runtime.containers.some(container => container.sandboxId === id && !removed.has(container.id))) continue;
+    await remover.removeSandbox(id);
+  }
+}

@@ -1,0 +1,271 @@
+import fs from 'node:fs/promises';
+import type { Container, Pod, Service } from '@naru/api';
+import type { Clock, Logger } from '@naru/foundation';
+import type { cri } from '@naru/proto';
+import type { PodCgroups } from '../cgroups/pod-cgroups';
+import { ContainerConfigError } from '../containers/config-error';
+import { containerConfig } from '../containers/container-config';
+import type { ClusterDns } from '../containers/dns';
+import { containerEnv, type ConfigSource } from '../containers/env';
+import type { PodFacts } from '../containers/field-ref';
+import { hostNetworkHostsFile, hostsFile } from '../containers/hosts-file';
+import { runHook } from '../containers/lifecycle-hook';
+import { containerMounts } from '../containers/mounts';
+import { sandboxConfig } from '../containers/sandbox-config';
+import { serviceEnv } from '../containers/service-env';
+import { CriError, type CriClient } from '../cri/cri-client';
+import { ImageError, type ImagePuller, type PresentImage } from '../images/image-puller';
+import type { WaitingReason } from '../status/container-status';
+import type { PodVolumes } from '../volumes/pod-volumes';
+import type { ContainerStart, PodPlan } from './decide';
+import type { PodEvents } from './pod-events';
+import type { PodKiller } from './pod-killer';
+import type { PodPaths } from './pod-paths';
+import type { PodRuntime } from './runtime-state';
+
+export interface PodStarterDeps {
+  client: CriClient;
+  puller: ImagePuller;
+  volumes: PodVolumes;
+  cgroups: PodCgroups;
+  killer: PodKiller;
+  events: PodEvents;
+  paths: PodPaths;
+  objects: ConfigSource;
+  dns: ClusterDns;
+  clock: Clock;
+  logger: Logger;
+  facts: (podIps: readonly string[]) => PodFacts;
+  /** Waits until the services are known: a container's environment names them. */
+  services: () => Promise<readonly Service[]>;
+  memoryCapacityBytes: number;
+}
+
+/** The sandbox of a pod could not be made: event FailedCreatePodSandBox. */
+export class SandboxError extends Error {}
+
+export interface StartReport {
+  /** Containers that could not be started, and why. */
+  waiting: Map<string, WaitingReason>;
+  /** When it is worth trying again; absent when nothing failed. */
+  retryAfterMs: number | undefined;
+  /** How many were started. */
+  started: number;
+}
+
+type PreparedImage = { image: PresentImage } | { error: unknown };
+
+/** Waits for `work` only as long as the pod is wanted: a pull or a hook may take very long. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** Carries out the constructive half of a plan: sandbox, volumes and images side by side, then the containers in order. */
+export class PodStarter {
+  constructor(private readonly deps: PodStarterDeps) {}
+
+  /**
+   * Throws VolumeError or SandboxError when the pod as a whole cannot start, and the signal's reason when it is not to
+   * start any more: no container is created after that.
+   */
+  async start(pod: Pod, runtime: PodRuntime, plan: PodPlan, report: StartReport, signal: AbortSignal): Promise<void> {
+    const { paths, cgroups, volumes, facts } = this.deps;
+    cgroups.create(pod);
+    await fs.mkdir(paths.logs(pod), { recursive: true, mode: 0o755 });
+    const attempt = plan.createSandbox ? plan.sandboxAttempt : (plan.sandbox?.attempt ?? 0);
+    const config = sandboxConfig({
+      pod,
+      attempt,
+      dns: this.deps.dns,
+      logDirectory: paths.logs(pod),
+      cgroupParent: cgroups.pathOf(pod),
+      resources: cgroups.resources(pod),
+    });
+    // None of these needs another: the slowest alone counts.
+    const images = plan.start.map(({ container }) => this.prepareImage(pod, container, config));
+    const mounted = volumes.setUp(pod, facts([])).then(
+      paths_ => ({ paths: paths_ }),
+      (error: unknown) => ({ error }),
+    );
+    const sandbox = await this.sandbox(pod, plan, config, runtime);
+    const result = await mounted;
+    if ('error' in result) throw result.error;
+    await this.writeHosts(pod, sandbox.ips);
+    for (const [index, start] of plan.start.entries()) {
+      const image = await unlessAborted(images[index] as Promise<PreparedImage>, signal);
+      const context = { config, sandbox, image, volumes: result.paths, runtime, signal };
+      await this.startContainer(pod, start, context, report);
+    }
+  }
+
+  private async prepareImage(pod: Pod, container: Container, config: cri.PodSandboxConfig): Promise<PreparedImage> {
+    try {
+      return { image: await this.deps.puller.ensure(pod, container, config) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  private async sandbox(
+    pod: Pod,
+    plan: PodPlan,
+    config: cri.PodSandboxConfig,
+    runtime: PodRuntime,
+  ): Promise<{ id: string; ips: readonly string[] }> {
+    const { client, events } = this.deps;
+    if (plan.sandbox && !plan.createSandbox) return plan.sandbox;
+    try {
+      if (runtime.sandboxes.length > 0) {
+        events.pod(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+      }
+      const id = await client.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+      const { status } = await client.podSandboxStatus(id);
+      const ips = [status?.network?.ip ?? '', ...(status?.network?.additionalIps ?? []).map(({ ip }) => ip)];
+      return { id, ips: ips.filter(ip => ip !== '') };
+    } catch (cause) {
+      const message = `Failed to create pod sandbox: ${(cause as Error).message}`;
+      throw new SandboxError(message, { cause });
+    }
+  }
+
+  private async writeHosts(pod: Pod, ips: readonly string[]): Promise<void> {
+    const file = this.deps.paths.hosts(pod.metadata?.uid ?? '');
+    const text = pod.spec?.hostNetwork
+      ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
+      : hostsFile(pod, ips, this.deps.dns.domain);
+    // Written in place: containers have this very file mounted.
+    const old = await fs.readFile(file, 'utf8').catch(() => undefined);
+    if (old === text) return;
+    await fs.mkdir(this.deps.paths.pod(pod.metadata?.uid ?? ''), { recursive: true, mode: 0o750 });
+    await fs.writeFile(file, text, { mode: 0o644 });
+  }
+
+  private async startContainer(
+    pod: Pod,
+    start: ContainerStart,
+    context: {
+      config: cri.PodSandboxConfig;
+      sandbox: { id: string; ips: readonly string[] };
+      image: PreparedImage;
+      volumes: ReadonlyMap<string, string>;
+      runtime: PodRuntime;
+      signal: AbortSignal;
+    },
+    report: StartReport,
+  ): Promise<void> {
+    const { container } = start;
+    const { events } = this.deps;
+    const fail = (reason: string, message: string, retryAfterMs: number): void => {
+      report.waiting.set(container.name, { reason, message });
+      report.retryAfterMs = Math.min(report.retryAfterMs ?? Infinity, retryAfterMs);
+    };
+    if ('error' in context.image) {
+      const { error } = context.image;
+      if (error instanceof ImageError) return fail(error.reason, error.message, error.retryAfterMs);
+      return fail('ImageInspectError', (error as Error).message, 2_000);
+    }
+    let id: string;
+    try {
+      id = await this.create(pod, start, context, context.image.image);
+    } catch (error) {
+      const config = error instanceof ContainerConfigError;
+      const reason = config ? 'CreateContainerConfigError' : 'CreateContainerError';
+      const { message } = error as Error;
+      events.container(pod, container.name, 'Warning', 'Failed', `Error: ${message}`);
+      return fail(reason, message, 2_000);
+    }
+    try {
+      await this.deps.client.startContainer(id);
+      report.started++;
+    } catch (error) {
+      const { message } = error as Error;
+      events.container(pod, container.name, 'Warning', 'Failed', `Error: ${message}`);
+      return fail('RunContainerError', message, 2_000);
+    }
+    events.container(pod, container.name, 'Normal', 'Started', 'Container started');
+    const handler = container.lifecycle?.postStart;
+    if (!handler) return;
+    await unlessAborted(this.postStart(pod, start, id, handler, context.sandbox.ips[0], fail), context.signal);
+  }
+
+  private async create(
+    pod: Pod,
+    start: ContainerStart,
+    context: {
+      config: cri.PodSandboxConfig;
+      sandbox: { id: string; ips: readonly string[] };
+      volumes: ReadonlyMap<string, string>;
+      runtime: PodRuntime;
+    },
+    image: PresentImage,
+  ): Promise<string> {
+    const { client, paths, objects, events } = this.deps;
+    const { container, attempt } = start;
+    const { config, sandbox, volumes, runtime } = context;
+    const links = serviceEnv(
+      await this.deps.services(),
+      pod.metadata?.namespace ?? '',
+      pod.spec?.enableServiceLinks ?? true,
+    );
+    const env = await containerEnv({
+      pod,
+      container,
+      facts: this.deps.facts(sandbox.ips),
+      serviceEnv: links,
+      objects,
+    });
+    const mounts = await containerMounts({ pod, container, attempt, volumes, env, paths });
+    const target = (container as { targetContainerName?: string }).targetContainerName;
+    await fs.mkdir(`${paths.logs(pod)}/${container.name}`, { recursive: true, mode: 0o755 });
+    const id = await client.createContainer(
+      sandbox.id,
+      containerConfig({
+        pod,
+        container,
+        attempt,
+        imageRef: image.ref,
+        imageUser: image.user,
+        env,
+        mounts,
+        logPath: paths.containerLog(container.name, attempt),
+        memoryCapacityBytes: this.deps.memoryCapacityBytes,
+        targetContainerId: target ? runtime.containers.find(({ name }) => name === target)?.id : undefined,
+      }),
+      config,
+    );
+    events.container(pod, container.name, 'Normal', 'Created', 'Container created');
+    return id;
+  }
+
+  private async postStart(
+    pod: Pod,
+    start: ContainerStart,
+    containerId: string,
+    handler: NonNullable<NonNullable<Container['lifecycle']>['postStart']>,
+    podIp: string | undefined,
+    fail: (reason: string, message: string, retryAfterMs: number) => void,
+  ): Promise<void> {
+    const { client, clock, events, logger } = this.deps;
+    const { container } = start;
+    const [hostIp = '127.0.0.1'] = this.deps.facts([]).hostIps;
+    try {
+      // Upstream sets no bound; an hour keeps a stuck hook from holding the pod for ever.
+      const timeoutMs = 3600_000;
+      await runHook({ handler, container, containerId, podIp: podIp ?? hostIp, timeoutMs, clock, runtime: client });
+    } catch (error) {
+      const { message } = error as Error;
+      logger.info({ err: error, container: container.name, uid: pod.metadata?.uid }, 'postStart hook failed');
+      events.container(pod, container.name, 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
+      const grace = pod.spec?.terminationGracePeriodSeconds ?? 30;
+      await client.stopContainer(containerId, grace).catch((err: unknown) => {
+        if (!(err instanceof CriError && err.notFound)) throw err;
+      });
+      fail('PostStartHookError', message, 1_000);
+    }
+  }
+}

@@ -1,0 +1,453 @@
+import fs from 'node:fs/promises';
+import { pods as podType, type Pod, type Stored } from '@naru/api';
+import type { ObjectsClient } from '@naru/client';
+import { isReason, type Clock, type Logger } from '@naru/foundation';
+import type { PodCgroups } from '../cgroups/pod-cgroups';
+import { terminationMessage } from '../containers/termination-message';
+import type { ProbeManager } from '../probes/probe-manager';
+import { podStatus } from '../status/pod-status';
+import type { WaitingReason } from '../status/container-status';
+import type { StatusWriter } from '../status/status-writer';
+import type { PodVolumes } from '../volumes/pod-volumes';
+import { VolumeError } from '../volumes/pod-volumes';
+import { isTerminal, type Rejection } from './admission';
+import type { BackOff } from './back-off';
+import { decide, type ContainerStart, type PodPlan } from './decide';
+import { pruneContainers } from './dead-containers';
+import type { PodEvents } from './pod-events';
+import { podGraceSeconds, type PodKiller } from './pod-killer';
+import type { PodPaths } from './pod-paths';
+import { SandboxError, type PodStarter, type StartReport } from './pod-starter';
+import { emptyRuntime, type ContainerRecord, type PodRuntime, type RuntimeReader } from './runtime-state';
+
+export interface PodWorkerDeps {
+  client: ObjectsClient;
+  reader: RuntimeReader;
+  starter: PodStarter;
+  killer: PodKiller;
+  probes: ProbeManager;
+  status: StatusWriter;
+  volumes: PodVolumes;
+  cgroups: PodCgroups;
+  events: PodEvents;
+  paths: PodPaths;
+  backOff: BackOff;
+  clock: Clock;
+  logger: Logger;
+  runtimeName: string;
+  hostIps: readonly string[];
+  facts: (podIps: readonly string[]) => Parameters<PodVolumes['refresh']>[1];
+  admit: (pod: Stored<Pod>) => Rejection | undefined;
+  removeContainer: (id: string) => Promise<void>;
+  removeSandbox: (id: string) => Promise<void>;
+  /** How often volumes follow the objects they show. */
+  refreshMs: number;
+  /** Drops what is remembered of a pod that is gone. */
+  forget: (uid: string) => void;
+  /** Everything of the pod is gone from this node. */
+  onDone: (worker: PodWorker) => void;
+}
+
+interface StepResult {
+  /** Look again after so long even if nothing happens. */
+  wakeAfterMs?: number | undefined;
+  /** Look again at once. */
+  again?: boolean;
+}
+
+const firstRetryMs = 500;
+const maxRetryMs = 60_000;
+
+function restartKey(uid: string, name: string, hash: string): string {
+  return `${uid}/${name}/${hash}`;
+}
+
+/** As Go prints a duration: 40s, 1m20s, 5m0s. */
+function formatSeconds(seconds: number): string {
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+}
+
+/** The life of one pod on this node: one step at a time, each from what is to what should be. */
+export class PodWorker {
+  readonly uid: string;
+  private runtime: PodRuntime;
+  private dirty = false;
+  private running = false;
+  private closed = false;
+  private removed = false;
+  private admitted: boolean;
+  private failure: { reason: string; message: string } | undefined;
+  private finished = false;
+  private failures = 0;
+  private cancelWake: (() => void) | undefined;
+  private readonly waiting = new Map<string, WaitingReason>();
+  private readonly messages = new Map<string, string>();
+  private refreshedAt: number;
+  private starting = new AbortController();
+  private killing: { graceSeconds: number; controller: AbortController } | undefined;
+
+  /** `known`: the runtime may already hold something of this pod. */
+  constructor(
+    private pod: Stored<Pod>,
+    known: boolean,
+    private readonly deps: PodWorkerDeps,
+  ) {
+    this.uid = pod.metadata.uid;
+    const { namespace = '', name } = pod.metadata;
+    this.runtime = emptyRuntime(this.uid, namespace, name);
+    this.fresh = !known;
+    this.admitted = known;
+    this.refreshedAt = deps.clock.now();
+  }
+
+  /** The runtime has never been asked to do anything for this pod, so there is nothing to read. */
+  private fresh: boolean;
+
+  get current(): Stored<Pod> {
+    return this.pod;
+  }
+
+  get lastRuntime(): PodRuntime {
+    return this.runtime;
+  }
+
+  /** Takes part in what this node has given away. */
+  get usesResources(): boolean {
+    return this.admitted && !this.finished && !isTerminal(this.pod);
+  }
+
+  get isTerminating(): boolean {
+    return this.removed || this.pod.metadata.deletionTimestamp !== undefined;
+  }
+
+  update(pod: Stored<Pod>): void {
+    this.pod = pod;
+    this.hurry();
+    this.notify();
+  }
+
+  /** The pod's object is gone: end what runs. */
+  remove(pod: Stored<Pod>): void {
+    this.pod = pod;
+    this.removed = true;
+    this.hurry();
+    this.notify();
+  }
+
+  /** A shorter grace period than the one that is running out takes effect at once. */
+  private hurry(): void {
+    if (this.isTerminating) this.starting.abort(new Error('the pod is terminating'));
+    if (!this.killing || !this.isTerminating) return;
+    if (podGraceSeconds(this.pod) < this.killing.graceSeconds) {
+      this.killing.controller.abort(new Error('the grace period was shortened'));
+    }
+  }
+
+  /** Something may have changed. */
+  notify(): void {
+    if (this.closed) return;
+    this.dirty = true;
+    if (this.running) return;
+    this.running = true;
+    void this.run();
+  }
+
+  /** Stops working on the pod and leaves everything as it is. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.cancelWake?.();
+    this.killing?.controller.abort(new Error('the kubelet is stopping'));
+    await this.deps.status.flush(this.uid);
+  }
+
+  private async run(): Promise<void> {
+    const { clock, logger } = this.deps;
+    while (this.dirty && !this.closed) {
+      this.dirty = false;
+      this.cancelWake?.();
+      let result: StepResult;
+      try {
+        result = await this.step();
+        this.failures = 0;
+      } catch (err) {
+        const wakeAfterMs = Math.min(maxRetryMs, firstRetryMs * 2 ** this.failures++);
+        const { namespace, name } = this.pod.metadata;
+        logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed');
+        result = { wakeAfterMs };
+      }
+      if (result.again) this.dirty = true;
+      if (result.wakeAfterMs !== undefined && !this.closed) {
+        this.cancelWake = clock.after(Math.max(1, result.wakeAfterMs), () => this.notify());
+      }
+    }
+    this.running = false;
+  }
+
+  private async step(): Promise<StepResult> {
+    await this.readRuntime();
+    // What we wrote ourselves a moment ago may not have come back yet.
+    if (!this.removed) this.pod = this.deps.status.newest(this.pod);
+    if (this.isTerminating) return this.terminate();
+    if (isTerminal(this.pod)) return this.end();
+    if (!this.admitted) {
+      const rejected = this.deps.admit(this.pod);
+      if (rejected) return this.reject(rejected);
+      this.admitted = true;
+    }
+    const deadline = this.deadlineMs();
+    if (deadline !== undefined && deadline <= this.deps.clock.now()) {
+      const message = 'Pod was active on the node longer than the specified deadline';
+      this.failure = { reason: 'DeadlineExceeded', message };
+      this.deps.events.pod(this.pod, 'Normal', 'DeadlineExceeded', message);
+      return this.end();
+    }
+    return this.sync(deadline);
+  }
+
+  private async readRuntime(): Promise<void> {
+    const { reader } = this.deps;
+    if (this.fresh) return;
+    this.runtime = await reader.read(this.uid, this.runtime.namespace, this.runtime.name);
+    for (const record of this.runtime.containers) {
+      if (record.phase !== 'exited' || this.messages.has(record.id)) continue;
+      this.messages.set(record.id, await terminationMessage(record));
+    }
+    for (const id of this.messages.keys()) {
+      if (!this.runtime.containers.some(record => record.id === id)) this.messages.delete(id);
+    }
+  }
+
+  private async sync(deadline: number | undefined): Promise<StepResult> {
+    const { clock, probes, starter, killer, volumes } = this.deps;
+    const plan = this.plan();
+    this.noteWaiting(plan);
+    if (plan.finished) return this.end();
+    if (plan.start.length > 0 || plan.createSandbox) this.writeStatus();
+    if (plan.killPod) await killer.killPod(this.pod, this.runtime, podGraceSeconds(this.pod));
+    const podIp = this.runtime.sandboxes[0]?.ips[0] ?? this.deps.hostIps[0] ?? '';
+    await Promise.all(
+      plan.kill.map(({ record, container, message, reason }) => {
+        const probe = reason === 'StartupProbe' ? container.startupProbe : container.livenessProbe;
+        const graceSeconds = reason === 'Changed' ? undefined : probe?.terminationGracePeriodSeconds;
+        return killer.killContainer(this.pod, record, {
+          message,
+          podIp,
+          ...(graceSeconds === undefined ? {} : { graceSeconds }),
+        });
+      }),
+    );
+    const report: StartReport = { waiting: this.waiting, retryAfterMs: undefined, started: 0 };
+    if (plan.createSandbox || plan.start.length > 0) {
+      this.fresh = false;
+      this.starting = new AbortController();
+      if (this.isTerminating) return { again: true };
+      for (const start of plan.start) this.noteRestart(start);
+      try {
+        await starter.start(this.pod, this.runtime, plan, report, this.starting.signal);
+      } catch (error) {
+        if (this.starting.signal.aborted) return { again: true };
+        await this.readRuntime();
+        this.writeStatus();
+        this.reportFailure(error);
+        throw error;
+      }
+      await this.readRuntime();
+    } else if (plan.kill.length > 0) await this.readRuntime();
+    probes.sync(this.pod, this.runtime);
+    this.writeStatus();
+    await pruneContainers(this.runtime, this.deps);
+    const changed = plan.kill.length > 0 || plan.killPod || report.started > 0;
+    const waits = [
+      report.retryAfterMs,
+      ...plan.waiting.map(({ remainingMs }) => remainingMs),
+      deadline === undefined ? undefined : deadline - clock.now(),
+      await this.refreshVolumes(volumes),
+    ].filter(ms => ms !== undefined);
+    return {
+      // A sidecar that has just started, or a kill, opens the way for what comes next.
+      again: changed && this.hasMoreToDo(),
+      ...(waits.length > 0 ? { wakeAfterMs: Math.min(...waits) } : {}),
+    };
+  }
+
+  private plan(): PodPlan {
+    const { probes, backOff } = this.deps;
+    return decide({
+      pod: this.pod,
+      runtime: this.runtime,
+      probe: (containerId, type) => probes.result(this.uid, containerId, type),
+      backOffMs: (container, ended) =>
+        backOff.remainingMs(restartKey(this.uid, container.name, ended.hash), ended.finishedAt),
+    });
+  }
+
+  private hasMoreToDo(): boolean {
+    const plan = this.plan();
+    return plan.finished || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0;
+  }
+
+  /** Reasons that hold for this step: crash loops; others are added by the starter. */
+  private noteWaiting(plan: PodPlan): void {
+    const { events, backOff } = this.deps;
+    const before = new Map(this.waiting);
+    this.waiting.clear();
+    const { namespace = '', name } = this.pod.metadata;
+    for (const { container, record } of plan.waiting) {
+      const seconds = Math.round(backOff.delayMs(restartKey(this.uid, container.name, record.hash)) / 1000);
+      const which = `failed container=${container.name} pod=${name}_${namespace}(${this.uid})`;
+      this.waiting.set(container.name, {
+        reason: 'CrashLoopBackOff',
+        message: `back-off ${formatSeconds(seconds)} restarting ${which}`,
+      });
+      if (before.get(container.name)?.reason === 'CrashLoopBackOff') continue;
+      const message = `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${this.uid})`;
+      events.container(this.pod, container.name, 'Warning', 'BackOff', message);
+    }
+    // A pull that failed stays the reason until the next try has an outcome.
+    for (const { container } of plan.start) {
+      const reason = before.get(container.name);
+      if (reason && !this.waiting.has(container.name)) this.waiting.set(container.name, reason);
+    }
+  }
+
+  private noteRestart(start: ContainerStart): void {
+    const { after, container } = start;
+    this.waiting.delete(container.name);
+    if (after?.phase !== 'exited') return;
+    this.deps.backOff.next(restartKey(this.uid, container.name, after.hash), after.finishedAt);
+  }
+
+  private reportFailure(error: unknown): void {
+    const { events } = this.deps;
+    if (error instanceof VolumeError) events.pod(this.pod, 'Warning', 'FailedMount', error.message);
+    else if (error instanceof SandboxError) events.pod(this.pod, 'Warning', 'FailedCreatePodSandBox', error.message);
+    else events.pod(this.pod, 'Warning', 'FailedSync', `error syncing pod: ${(error as Error).message}`);
+  }
+
+  private async refreshVolumes(volumes: PodVolumes): Promise<number | undefined> {
+    const { clock, refreshMs, facts, logger } = this.deps;
+    if (!volumes.needsRefresh(this.pod)) return undefined;
+    const due = this.refreshedAt + refreshMs - clock.now();
+    if (due > 0) return due;
+    this.refreshedAt = clock.now();
+    try {
+      await volumes.refresh(this.pod, facts(this.runtime.sandboxes[0]?.ips ?? []));
+    } catch (err) {
+      // The files stay as they are; a running pod is not hurt by a ConfigMap that is away.
+      logger.info({ err, uid: this.uid }, 'volume refresh failed');
+      if (err instanceof VolumeError) this.deps.events.pod(this.pod, 'Warning', 'FailedMount', err.message);
+    }
+    return refreshMs;
+  }
+
+  private deadlineMs(): number | undefined {
+    const seconds = this.pod.spec?.activeDeadlineSeconds;
+    const started = this.pod.status?.startTime;
+    if (seconds === undefined || started === undefined) return undefined;
+    return Date.parse(started) + seconds * 1000;
+  }
+
+  private writeStatus(): void {
+    const { status, probes, clock, hostIps, runtimeName } = this.deps;
+    const { runtime, finished, failure, isTerminating: terminating } = this;
+    const waiting = new Map(this.waiting);
+    const messages = new Map(this.messages);
+    const nowMs = clock.now();
+    status.set(this.pod, pod =>
+      podStatus({
+        pod,
+        runtime,
+        runtimeName,
+        waiting,
+        messages,
+        isReady: (container, record: ContainerRecord) => probes.isReady(this.uid, container, record),
+        hasStarted: (container, record: ContainerRecord) => probes.hasStarted(this.uid, container, record),
+        terminating,
+        hostIps,
+        nowMs,
+        finished,
+        failure,
+      }),
+    );
+  }
+
+  private async reject(rejection: Rejection): Promise<StepResult> {
+    this.failure = rejection;
+    this.finished = true;
+    this.deps.events.pod(this.pod, 'Warning', rejection.reason, rejection.message);
+    this.writeStatus();
+    await this.deps.status.flush(this.uid);
+    return {};
+  }
+
+  /** All work is done, or over: stop what runs, say so, and keep the containers for their logs. */
+  private async end(): Promise<StepResult> {
+    const { killer, probes, volumes, cgroups, status } = this.deps;
+    const live =
+      this.runtime.sandboxes.some(({ ready }) => ready) ||
+      this.runtime.containers.some(({ phase }) => phase === 'running' || phase === 'created');
+    this.finished = true;
+    this.waiting.clear();
+    if (live) {
+      await killer.killPod(this.pod, this.runtime, podGraceSeconds(this.pod));
+      await this.readRuntime();
+    }
+    if (!isTerminal(this.pod) || live) {
+      this.writeStatus();
+      await status.flush(this.uid);
+    }
+    probes.forget(this.uid);
+    await volumes.tearDown(this.uid);
+    cgroups.remove(this.uid);
+    return {};
+  }
+
+  /** The pod is to go: end it, say how it ended, clean up, and let its object go. */
+  private async terminate(): Promise<StepResult> {
+    const { client, killer, probes, status } = this.deps;
+    this.waiting.clear();
+    probes.sync(this.pod, this.runtime, true);
+    const graceSeconds = podGraceSeconds(this.pod);
+    const controller = new AbortController();
+    this.killing = { graceSeconds, controller };
+    const kill = killer.killPod(this.pod, this.runtime, graceSeconds, controller.signal);
+    const interrupted = new Promise<'interrupted'>(resolve =>
+      controller.signal.addEventListener('abort', () => resolve('interrupted'), { once: true }),
+    );
+    const outcome = await Promise.race([kill.then(() => 'ended' as const), interrupted]);
+    this.killing = undefined;
+    if (outcome === 'interrupted') {
+      kill.catch((err: unknown) => this.deps.logger.info({ err, uid: this.uid }, 'an earlier kill ended late'));
+      return { again: true };
+    }
+    await this.readRuntime();
+    if (this.runtime.containers.some(({ phase }) => phase === 'running')) return { wakeAfterMs: 1_000 };
+    probes.forget(this.uid);
+    this.finished = true;
+    if (!this.removed) this.writeStatus();
+    await Promise.all([this.removed ? undefined : status.flush(this.uid), this.cleanUp()]);
+    if (!this.removed) {
+      const { namespace, name, uid } = this.pod.metadata;
+      try {
+        await client.delete(podType, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+      } catch (error) {
+        // Gone, or another pod under the same name: either way this one is not there any more.
+        if (!isReason(error, 'NotFound', 'Conflict')) throw error;
+      }
+    }
+    this.close().catch(() => undefined);
+    status.forget(this.uid);
+    this.deps.forget(this.uid);
+    this.deps.onDone(this);
+    return {};
+  }
+
+  private async cleanUp(): Promise<void> {
+    const { killer, volumes, cgroups, paths } = this.deps;
+    await killer.remove(this.runtime);
+    await volumes.tearDown(this.uid);
+    const { namespace, name } = this.runtime;
+    await fs.rm(paths.logsOf(this.uid, namespace, name), { recursive: true, force: true });
+    cgroups.remove(this.uid);
+  }
+}

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import { watch } from 'node:fs';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { pods as podType, type Node, type Pod, type Stored } from '@naru/api';
+import type { ObjectsClient } from '@naru/client';
+import { isReason, type Clock, type Logger } from '@naru/foundation';
+import { parse } from 'yaml';
+
+export const staticAnnotations = {
+  source: 'kubernetes.io/config.source',
+  hash: 'kubernetes.io/config.hash',
+  mirror: 'kubernetes.io/config.mirror',
+  seen: 'kubernetes.io/config.seen',
+} as const;
+
+export interface StaticPodsDeps {
+  /** Absent: there are no static pods. */
+  directory: string | undefined;
+  nodeName: string;
+  client: ObjectsClient;
+  clock: Clock;
+  logger: Logger;
+  apply: (pod: Stored<Pod>) => void;
+  remove: (pod: Stored<Pod>) => void;
+  node: () => Stored<Node> | undefined;
+}
+
+const relookMs = 20_000;
+const maxManifestBytes = 1 << 20;
+
+/** A pod as a file says, with the identity that upstream derives from it. Throws for what is no Pod. */
+export function staticPod(text: string, file: string, nodeName: string): Stored<Pod> {
+  const pod = parse(text, { maxAliasCount: 100 }) as Pod | null;
+  if (pod?.kind !== 'Pod' || pod.apiVersion !== 'v1') throw new Error('not a v1 Pod');
+  const name = pod.metadata?.name;
+  if (!name || !pod.spec?.containers?.length) throw new Error('a pod needs metadata.name and spec.containers');
+  const uid = createHash('md5').update(nodeName).update(file).update(text).digest('hex');
+  return {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      name: `${name}-${nodeName}`,
+      namespace: pod.metadata?.namespace ?? 'default',
+      uid,
+      resourceVersion: '0',
+      annotations: {
+        ...pod.metadata?.annotations,
+        [staticAnnotations.source]: 'file',
+        [staticAnnotations.hash]: uid,
+      },
+    },
+    spec: {
+      ...pod.spec,
+      nodeName,
+      restartPolicy: pod.spec.restartPolicy ?? 'Always',
+      // A static pod stays whatever happens to its node.
+      tolerations: [...(pod.spec.tolerations ?? []), { operator: 'Exists', effect: 'NoExecute' }],
+    },
+  };
+}
+
+const keyOf = (pod: Stored<Pod>): string => `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
+
+/** Pods from files of this node, each with a mirror in the api-server that shows it. */
+export class StaticPods {
+  private readonly byUid = new Map<string, Stored<Pod>>();
+  private readonly mirrors = new Map<string, Stored<Pod>>();
+  private readonly seen = new Map<string, string>();
+
+  constructor(private readonly deps: StaticPodsDeps) {}
+
+  isMirror(pod: Pod): boolean {
+    return pod.metadata?.annotations?.[staticAnnotations.mirror] !== undefined;
+  }
+
+  isStatic(pod: Pod): boolean {
+    return pod.metadata?.annotations?.[staticAnnotations.source] === 'file';
+  }
+
+  has(uid: string): boolean {
+    return this.byUid.has(uid);
+  }
+
+  /** The mirror of a static pod, where its status is shown. */
+  mirrorOf(pod: Stored<Pod>): Stored<Pod> | undefined {
+    return this.mirrors.get(keyOf(pod));
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { directory, clock, logger } = this.deps;
+    if (!directory) return;
+    await fs.mkdir(directory, { recursive: true });
+    await this.load();
+    let wake: () => void = () => undefined;
+    const watcher = watch(directory, { signal, persistent: false }, () => wake());
+    watcher.on('error', err => logger.warn({ err }, 'manifest directory not watched'));
+    const follow = async (): Promise<void> => {
+      while (!signal.aborted) {
+        const woken = new Promise<void>(resolve => (wake = resolve));
+        await Promise.race([woken, clock.sleep(relookMs, signal).catch(() => undefined)]);
+        // Editors write in several steps: look when they have finished.
+        await clock.sleep(100, signal).catch(() => undefined);
+        if (signal.aborted) return;
+        await this.load().catch((err: unknown) => logger.warn({ err }, 'manifests not read'));
+      }
+    };
+    void follow();
+  }
+
+  /** Reads all files and applies the difference. */
+  async load(): Promise<void> {
+    const { directory = '', nodeName, logger, apply, remove } = this.deps;
+    const found = new Map<string, Stored<Pod>>();
+    for (const name of (await fs.readdir(directory)).sort()) {
+      if (name.startsWith('.') || !/\.(ya?ml|json)$/.test(name)) continue;
+      const file = path.join(directory, name);
+      try {
+        const { size } = await fs.stat(file);
+        if (size > maxManifestBytes) throw new Error(`larger than ${maxManifestBytes} bytes`);
+        const text = await fs.readFile(file, 'utf8');
+        const pod = staticPod(text, file, nodeName);
+        found.set(pod.metadata.uid, pod);
+        this.seen.delete(file);
+      } catch (err) {
+        const why = (err as Error).message;
+        if (this.seen.get(file) !== why) logger.warn({ err, file }, 'manifest not usable');
+        this.seen.set(file, why);
+      }
+    }
+    for (const [uid, pod] of this.byUid) {
+      if (found.has(uid)) continue;
+      this.byUid.delete(uid);
+      remove(pod);
+      await this.deleteMirror(pod);
+    }
+    for (const [uid, pod] of found) {
+      if (this.byUid.has(uid)) continue;
+      this.byUid.set(uid, pod);
+      apply(pod);
+    }
+    for (const pod of this.byUid.values()) await this.ensureMirror(pod);
+  }
+
+  mirrorSeen(mirror: Stored<Pod>): void {
+    this.mirrors.set(keyOf(mirror), mirror);
+    const hash = mirror.metadata.annotations?.[staticAnnotations.mirror] ?? '';
+    // Of a file that has changed or gone: the mirror of the new one needs its place.
+    if (!this.byUid.has(hash) || mirror.metadata.deletionTimestamp) void this.deleteMirror(mirror);
+  }
+
+  mirrorGone(mirror: Stored<Pod>): void {
+    this.mirrors.delete(keyOf(mirror));
+    const pod = [...this.byUid.values()].find(each => keyOf(each) === keyOf(mirror));
+    if (pod) void this.ensureMirror(pod);
+  }
+
+  private async ensureMirror(pod: Stored<Pod>): Promise<void> {
+    const { client, logger, node } = this.deps;
+    if (this.mirrors.has(keyOf(pod))) return;
+    const owner = node();
+    const { uid, resourceVersion: _version, ...metadata } = pod.metadata;
+    try {
+      const mirror = await client.create(podType, {
+        ...pod,
+        metadata: {
+          ...metadata,
+          annotations: { ...metadata.annotations, [staticAnnotations.mirror]: uid },
+          ...(owner
+            ? {
+                ownerReferences: [
+                  {
+                    apiVersion: 'v1',
+                    kind: 'Node',
+                    name: owner.metadata.name,
+                    uid: owner.metadata.uid,
+                    controller: true,
+                  },
+                ],
+              }
+            : {}),
+        },
+      });
+      this.mirrors.set(keyOf(pod), mirror);
+    } catch (err) {
+      if (!isReason(err, 'AlreadyExists')) logger.info({ err, name: pod.metadata.name }, 'mirror pod not created yet');
+    }
+  }
+
+  private async deleteMirror(pod: Stored<Pod>): Promise<void> {
+    const { client, logger } = this.deps;
+    const { namespace, name } = pod.metadata;
+    try {
+      await client.delete(podType, { namespace, name }, { gracePeriodSeconds: 0 });
+    } catch (err) {
+      if (!isReason(err, 'NotFound')) logger.info({ err, name }, 'mirror pod not deleted yet');
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import { formatTime } from '@naru/foundation';
+import type { Container, ContainerStatus, Pod, PodStatus } from '@naru/api';
+import { isSidecar, restartsAfter } from '../pods/restart-rule';
+import type { ContainerRecord, PodRuntime } from '../pods/runtime-state';
+
+export type ContainerState = NonNullable<ContainerStatus['state']>;
+
+/** Why a container does not run, from the last attempt to make it run. */
+export interface WaitingReason {
+  reason: string;
+  message: string;
+}
+
+export interface ContainerStatusInput {
+  pod: Pod;
+  runtime: PodRuntime;
+  /** `naru://`, `containerd://`: the scheme of container ids. */
+  runtimeName: string;
+  waiting: ReadonlyMap<string, WaitingReason>;
+  /** Texts of termination messages by container id. */
+  messages: ReadonlyMap<string, string>;
+  isReady: (container: Container, record: ContainerRecord) => boolean;
+  hasStarted: (container: Container, record: ContainerRecord) => boolean;
+  /** The pod is on its way out: nothing is started any more. */
+  terminating: boolean;
+}
+
+const optionalTime = (ms: number): string | undefined => (ms > 0 ? formatTime(ms) : undefined);
+
+function terminated(record: ContainerRecord, input: ContainerStatusInput): ContainerState {
+  const message = input.messages.get(record.id) || record.message;
+  return {
+    terminated: {
+      exitCode: record.exitCode,
+      reason: record.reason || (record.exitCode === 0 ? 'Completed' : 'Error'),
+      ...(message ? { message } : {}),
+      startedAt: optionalTime(record.startedAt),
+      finishedAt: optionalTime(record.finishedAt),
+      containerID: `${input.runtimeName}://${record.id}`,
+    },
+  };
+}
+
+function stateOf(record: ContainerRecord, input: ContainerStatusInput, fallback: ContainerState): ContainerState {
+  if (record.phase === 'running') return { running: { startedAt: optionalTime(record.startedAt) } };
+  if (record.phase === 'exited') return terminated(record, input);
+  if (record.phase === 'unknown') {
+    return {
+      terminated: {
+        exitCode: 137,
+        reason: 'ContainerStatusUnknown',
+        message: 'The container could not be located when the pod was terminated',
+        containerID: `${input.runtimeName}://${record.id}`,
+      },
+    };
+  }
+  return fallback;
+}
+
+const cleared = (status: ContainerStatus): ContainerStatus => JSON.parse(JSON.stringify(status)) as ContainerStatus;
+
+/** A container that the runtime does not know: not yet, or not any more. */
+function withoutRecord(
+  container: Container,
+  old: ContainerStatus | undefined,
+  fallback: ContainerState,
+  input: ContainerStatusInput,
+): ContainerStatus {
+  const blank = {
+    name: container.name,
+    image: container.image ?? '',
+    imageID: '',
+    ready: false,
+    started: false,
+    restartCount: 0,
+    lastState: {},
+    state: fallback,
+  };
+  if (!old) return blank;
+  if (old.state?.terminated) return { ...old, ready: false, started: false };
+  if (old.state?.running || old.containerID) {
+    // It ran, and its traces are lost with the runtime's.
+    const lost: ContainerState = {
+      terminated: {
+        exitCode: 137,
+        reason: 'ContainerStatusUnknown',
+        message: 'The container could not be located when the pod was deleted.  The container used to be Running',
+        startedAt: old.state?.running?.startedAt,
+        finishedAt: undefined,
+        ...(old.containerID ? { containerID: old.containerID } : {}),
+      },
+    };
+    if (input.terminating) return cleared({ ...old, ready: false, started: false, state: lost });
+    return cleared({ ...blank, restartCount: old.restartCount, lastState: lost });
+  }
+  return { ...blank, restartCount: old.restartCount, lastState: old.lastState ?? {} };
+}
+
+function withRecord(
+  container: Container,
+  record: ContainerRecord,
+  old: ContainerStatus | undefined,
+  fallback: ContainerState,
+  init: boolean,
+  input: ContainerStatusInput,
+): ContainerStatus {
+  const { pod, runtime } = input;
+  let state = stateOf(record, input, fallback);
+  let lastState: ContainerState = {};
+  const before = runtime.containers.find(
+    other => other.name === container.name && other.id !== record.id && other.phase === 'exited',
+  );
+  if (before) lastState = terminated(before, input);
+  else if (old?.lastState?.terminated && old.restartCount === record.restartCount) lastState = old.lastState;
+  const waiting = input.waiting.get(container.name);
+  const comesBack = record.phase === 'exited' && restartsAfter(pod, container, record.exitCode, init);
+  if (waiting && !input.terminating && (comesBack || record.phase === 'created')) {
+    if (record.phase === 'exited') lastState = state;
+    state = { waiting: waiting };
+  }
+  const running = record.phase === 'running';
+  // An ordinary init container is ready once it has done its work.
+  const ready =
+    init && !isSidecar(container)
+      ? record.phase === 'exited' && record.exitCode === 0
+      : running && input.isReady(container, record);
+  return cleared({
+    name: container.name,
+    image: record.image || (container.image ?? ''),
+    imageID: record.imageRef,
+    containerID: `${input.runtimeName}://${record.id}`,
+    restartCount: record.restartCount,
+    ready,
+    started: running && input.hasStarted(container, record),
+    state,
+    lastState,
+    ...resourcesOf(container),
+    ...userOf(record),
+    ...mountsOf(container),
+  });
+}
+
+function resourcesOf(container: Container): Partial<ContainerStatus> {
+  const { requests, limits } = container.resources ?? {};
+  if (!requests && !limits) return {};
+  const resources = { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
+  return { resources, ...(requests ? { allocatedResources: requests } : {}) };
+}
+
+function userOf(record: ContainerRecord): Partial<ContainerStatus> {
+  const linux = record.user?.linux;
+  if (!linux) return {};
+  const supplementalGroups = linux.supplementalGroups.map(Number);
+  return { user: { linux: { uid: Number(linux.uid), gid: Number(linux.gid), supplementalGroups } } };
+}
+
+function mountsOf(container: Container): Partial<ContainerStatus> {
+  if (!container.volumeMounts?.length) return {};
+  const volumeMounts = container.volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    name,
+    mountPath,
+    ...(readOnly ? { readOnly, recursiveReadOnly: 'Disabled' } : {}),
+  }));
+  return { volumeMounts };
+}
+
+/** The statuses of one list of containers, in the order of their names as upstream sorts them (init: of the spec). */
+export function containerStatuses(
+  containers: readonly Container[],
+  kind: 'init' | 'main' | 'ephemeral',
+  input: ContainerStatusInput,
+): ContainerStatus[] {
+  const { pod, runtime } = input;
+  const old: PodStatus = pod.status ?? {};
+  const oldList =
+    kind === 'init'
+      ? old.initContainerStatuses
+      : kind === 'main'
+        ? old.containerStatuses
+        : old.ephemeralContainerStatuses;
+  const hasInit = (pod.spec?.initContainers?.length ?? 0) > 0;
+  const standing = { reason: hasInit && kind !== 'ephemeral' ? 'PodInitializing' : 'ContainerCreating' };
+  const statuses = containers.map(container => {
+    const waiting = input.waiting.get(container.name);
+    const fallback: ContainerState = { waiting: waiting ?? standing };
+    const record = runtime.containers.find(({ name }) => name === container.name);
+    const before = oldList?.find(({ name }) => name === container.name);
+    if (!record) return withoutRecord(container, before, fallback, input);
+    return withRecord(container, record, before, fallback, kind === 'init', input);
+  });
+  return kind === 'init' ? statuses : statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
+}

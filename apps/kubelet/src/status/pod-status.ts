@@ -1,0 +1,63 @@
+import { formatTime } from '@naru/foundation';
+import type { Container, PodStatus } from '@naru/api';
+import { qosClass } from '../containers/qos';
+import { containerStatuses, type ContainerStatusInput } from './container-status';
+import { podConditions } from './pod-conditions';
+import { podPhase, type PodPhase } from './pod-phase';
+
+export interface PodStatusInput extends ContainerStatusInput {
+  hostIps: readonly string[];
+  nowMs: number;
+  /** Nothing will ever run again in this pod. */
+  finished: boolean;
+  /** The kubelet's own verdict over the whole pod (DeadlineExceeded, Evicted, OutOfcpu): the phase is Failed. */
+  failure?: { reason: string; message: string } | undefined;
+}
+
+/** The whole status of a pod from its spec, its old status and what the runtime holds: a pure function. */
+export function podStatus(input: PodStatusInput): PodStatus {
+  const { pod, runtime, hostIps, nowMs, failure } = input;
+  const old = pod.status ?? {};
+  const init = containerStatuses(pod.spec?.initContainers ?? [], 'init', input);
+  const main = containerStatuses(pod.spec?.containers ?? [], 'main', input);
+  const ephemeral = containerStatuses((pod.spec?.ephemeralContainers ?? []) as Container[], 'ephemeral', input);
+  // A terminal phase is final: what a terminated pod's containers look like later does not change it.
+  const terminal = old.phase === 'Succeeded' || old.phase === 'Failed';
+  const phase: PodPhase = terminal
+    ? (old.phase as PodPhase)
+    : failure
+      ? 'Failed'
+      : podPhase(pod, init, main, input.finished);
+  const [sandbox] = runtime.sandboxes;
+  const hostNetwork = pod.spec?.hostNetwork ?? false;
+  const sandboxIps = hostNetwork ? (sandbox ? hostIps : []) : (sandbox?.ips ?? []);
+  // Addresses are kept after the sandbox has gone, as long as no other replaces them.
+  const podIps = sandboxIps.length > 0 ? sandboxIps : (old.podIPs ?? []).map(({ ip }) => ip);
+  const generation = pod.metadata?.generation;
+  return {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    phase,
+    conditions: podConditions({
+      pod,
+      init,
+      main,
+      phase,
+      sandboxReady: (sandbox?.ready ?? false) && sandboxIps.length > 0,
+      nowMs,
+    }),
+    ...reasonOf(input, old, terminal),
+    ...(hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map(ip => ({ ip })) } : {}),
+    ...(podIps[0] ? { podIP: podIps[0], podIPs: podIps.map(ip => ({ ip })) } : {}),
+    startTime: old.startTime ?? formatTime(nowMs),
+    ...(init.length > 0 ? { initContainerStatuses: init } : {}),
+    containerStatuses: main,
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
+    qosClass: old.qosClass ?? qosClass(pod),
+  };
+}
+
+function reasonOf(input: PodStatusInput, old: PodStatus, terminal: boolean): Partial<PodStatus> {
+  if (input.failure) return input.failure;
+  if (!terminal && !input.terminating) return {};
+  return { ...(old.reason ? { reason: old.reason } : {}), ...(old.message ? { message: old.message } : {}) };
+}
