@@ -11,6 +11,7 @@ export type {
   Verb,
 } from './scheme/definition';
 export { Scheme } from './scheme/scheme';
+export type { VirtualResource } from './scheme/virtual-resource';
 export { definitions } from './scheme/definitions';
 export {
   describeFieldError,

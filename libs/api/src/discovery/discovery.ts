@@ -1,4 +1,27 @@
+import { createHash } from 'node:crypto';
+import type { AnyDefinition } from '../scheme/definition';
 import type { Scheme } from '../scheme/scheme';
+import type { VirtualResource } from '../scheme/virtual-resource';
+import { subresourcesOf } from './subresources';
+
+interface ApiResource {
+  name: string;
+  singularName: string;
+  namespaced: boolean;
+  group?: string;
+  version?: string;
+  kind: string;
+  verbs: readonly string[];
+  shortNames?: readonly string[];
+  categories?: readonly string[];
+  storageVersionHash?: string;
+}
+
+interface Group {
+  name: string;
+  versions: { groupVersion: string; version: string }[];
+  preferredVersion: { groupVersion: string; version: string };
+}
 
 /** GET /api. `serverAddress` is "host:port". */
 export function apiVersions(_scheme: Scheme, serverAddress: string): unknown {
@@ -10,21 +33,130 @@ export function apiVersions(_scheme: Scheme, serverAddress: string): unknown {
 }
 
 /** GET /apis. */
-export function apiGroupList(_scheme: Scheme): unknown {
-  throw new Error('not there yet');
+export function apiGroupList(scheme: Scheme): unknown {
+  const groups = [...scheme.groups()].map(([name, versions]) => group(name, versions));
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
 /** GET /apis/GROUP; undefined for an unknown group. */
-export function apiGroup(_scheme: Scheme, _group: string): unknown {
-  throw new Error('not there yet');
+export function apiGroup(scheme: Scheme, name: string): unknown {
+  const versions = scheme.groups().get(name);
+  return versions ? { kind: 'APIGroup', apiVersion: 'v1', ...group(name, versions) } : undefined;
+}
+
+function group(name: string, versions: readonly string[]): Group {
+  const all = versions.map(version => ({ groupVersion: `${name}/${version}`, version }));
+  return { name, versions: all, preferredVersion: all[0] as Group['preferredVersion'] };
 }
 
 /** GET /api/v1 (group "") and /apis/GROUP/VERSION; undefined for an unknown one. */
-export function apiResourceList(_scheme: Scheme, _group: string, _version: string): unknown {
-  throw new Error('not there yet');
+export function apiResourceList(scheme: Scheme, groupName: string, version: string): unknown {
+  const stored = scheme.inGroupVersion(groupName, version);
+  const virtual = virtualIn(scheme, groupName, version);
+  if (stored.length === 0 && virtual.length === 0) return undefined;
+  const resources: ApiResource[] = [
+    ...stored.flatMap(definition => [resourceOf(definition), ...subresourceRows(definition)]),
+    ...virtual.map(({ type, singular, verbs }) => ({
+      name: type.resource,
+      singularName: singular,
+      namespaced: type.namespaced,
+      kind: type.kind,
+      verbs,
+    })),
+  ];
+  resources.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return {
+    kind: 'APIResourceList',
+    ...(groupName === '' ? {} : { apiVersion: 'v1' }),
+    groupVersion: groupName === '' ? version : `${groupName}/${version}`,
+    resources,
+  };
 }
 
-/** GET /api (core true) or /apis with Accept `application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`. */
-export function aggregatedDiscovery(_scheme: Scheme, _door: 'api' | 'apis'): unknown {
-  throw new Error('not there yet');
+function virtualIn(scheme: Scheme, groupName: string, version: string): VirtualResource[] {
+  return scheme.virtualResources.filter(v => v.type.group === groupName && v.type.version === version);
+}
+
+function resourceOf(definition: AnyDefinition): ApiResource {
+  const { type, singular, verbs, shortNames, categories } = definition;
+  return {
+    name: type.resource,
+    singularName: singular,
+    namespaced: type.namespaced,
+    kind: type.kind,
+    verbs,
+    ...(shortNames.length > 0 ? { shortNames } : {}),
+    ...(categories.length > 0 ? { categories } : {}),
+    storageVersionHash: storageVersionHash(definition),
+  };
+}
+
+/** Upstream's: the start of a SHA-256 over where the kind is stored. */
+function storageVersionHash({ type, storedAs }: AnyDefinition): string {
+  const stored = storedAs?.type ?? type;
+  const digest = createHash('sha256').update(`${stored.group}/${stored.version}/${stored.kind}`).digest();
+  return digest.subarray(0, 8).toString('base64');
+}
+
+function subresourceRows(definition: AnyDefinition): ApiResource[] {
+  const { type } = definition;
+  return subresourcesOf(definition).map(({ name, group: bodyGroup, version, kind, verbs }) => ({
+    name: `${type.resource}/${name}`,
+    singularName: '',
+    namespaced: type.namespaced,
+    ...(bodyGroup === type.group && version === type.version ? {} : { group: bodyGroup, version }),
+    kind,
+    verbs,
+  }));
+}
+
+/** GET /api or /apis with Accept `application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`. */
+export function aggregatedDiscovery(scheme: Scheme, door: 'api' | 'apis'): unknown {
+  const groups = door === 'api' ? [['', ['v1']] as const] : [...scheme.groups()];
+  return {
+    kind: 'APIGroupDiscoveryList',
+    apiVersion: 'apidiscovery.k8s.io/v2',
+    metadata: {},
+    items: groups.map(([name, versions]) => ({
+      metadata: name === '' ? {} : { name },
+      versions: versions.map(version => ({
+        version,
+        resources: discoveredResources(scheme, name, version),
+        freshness: 'Current',
+      })),
+    })),
+  };
+}
+
+function discoveredResources(scheme: Scheme, groupName: string, version: string): unknown[] {
+  const stored = scheme.inGroupVersion(groupName, version).map(definition => {
+    const { type, singular, verbs, shortNames, categories } = definition;
+    const subresources = subresourcesOf(definition).map(s => ({
+      subresource: s.name,
+      responseKind: { group: s.group, version: s.version, kind: s.kind },
+      verbs: s.verbs,
+    }));
+    return {
+      ...discovered(type, singular, verbs),
+      ...(shortNames.length > 0 ? { shortNames } : {}),
+      ...(categories.length > 0 ? { categories } : {}),
+      ...(subresources.length > 0 ? { subresources } : {}),
+    };
+  });
+  const virtual = virtualIn(scheme, groupName, version).map(v => discovered(v.type, v.singular, v.verbs));
+  return [...stored, ...virtual].sort((a, b) => (a.resource < b.resource ? -1 : 1));
+}
+
+function discovered(
+  { group: groupName, version, kind, resource, namespaced }: AnyDefinition['type'],
+  singularResource: string,
+  verbs: readonly string[],
+): { resource: string } {
+  return {
+    resource,
+    responseKind: { group: groupName, version, kind },
+    scope: namespaced ? 'Namespaced' : 'Cluster',
+    singularResource,
+    verbs,
+  } as { resource: string };
 }

@@ -1,9 +1,11 @@
 import type { AnyDefinition } from './definition';
+import type { VirtualResource } from './virtual-resource';
 
 /** The kinds an api-server serves, with the lookups a request needs. Additions (CRDs) make a new group or row at run time. */
 export class Scheme {
   readonly #byResource = new Map<string, AnyDefinition>();
   readonly #byKind = new Map<string, AnyDefinition>();
+  readonly #virtual: VirtualResource[] = [];
   #generation = 0;
 
   constructor(definitions: readonly AnyDefinition[]) {
@@ -20,6 +22,16 @@ export class Scheme {
     this.#byResource.set(`${group}/${version}/${resource}`, definition);
     this.#byKind.set(`${group}/${version}/${kind}`, definition);
     this.#generation++;
+  }
+
+  /** Adds a resource to discovery that is not stored. */
+  addVirtual(resource: VirtualResource): void {
+    this.#virtual.push(resource);
+    this.#generation++;
+  }
+
+  get virtualResources(): readonly VirtualResource[] {
+    return this.#virtual;
   }
 
   remove(definition: AnyDefinition): void {
@@ -49,7 +61,7 @@ export class Scheme {
   /** The named groups in order of definition, without the core group, each with its versions (preferred first). */
   groups(): Map<string, string[]> {
     const groups = new Map<string, string[]>();
-    for (const { type } of this) {
+    for (const { type } of [...this, ...this.#virtual]) {
       if (type.group === '') continue;
       const versions = groups.get(type.group);
       if (!versions) groups.set(type.group, [type.version]);

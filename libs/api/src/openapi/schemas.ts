@@ -1,0 +1,153 @@
+import { atomicTypes, mergeRule } from '../schema/patch-keys';
+import { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from '../schema/types';
+import type { AnyDefinition } from '../scheme/definition';
+
+export type Json = Record<string, unknown>;
+
+const time = 'io.k8s.apimachinery.pkg.apis.meta.v1.Time';
+const microTime = 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime';
+const quantity = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
+const intOrString = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString';
+export const patchSchemaName = 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch';
+
+/** The dialects differ in where schemas live, and in how a choice of types is told. */
+export interface Dialect {
+  readonly prefix: string;
+  readonly v3: boolean;
+}
+
+export const v2Dialect: Dialect = { prefix: '#/definitions/', v3: false };
+export const v3Dialect: Dialect = { prefix: '#/components/schemas/', v3: true };
+
+/** Collects the schemas that a document refers to. */
+export class SchemaCollector {
+  readonly schemas: Record<string, Json> = {};
+
+  constructor(
+    private readonly dialect: Dialect,
+    private readonly docs: readonly (readonly string[])[],
+  ) {}
+
+  /** Adds a kind with all that it refers to; answers the name of its schema. */
+  addKind(group: string, version: string, kind: string): string | undefined {
+    const type = kindSchema(group, version, kind);
+    if (!type) return undefined;
+    this.#add(type);
+    const schema = this.schemas[type.name] as Json;
+    const owned = group === 'meta' ? '' : group;
+    schema['x-kubernetes-group-version-kind'] = [{ group: owned, kind, version }];
+    return type.name;
+  }
+
+  /** A kind without a schema of ours: an object with metadata. */
+  addUnknown({ type: { group, version, kind } }: Pick<AnyDefinition, 'type'>): string {
+    const name = `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+    this.schemas[name] = {
+      type: 'object',
+      'x-kubernetes-preserve-unknown-fields': true,
+      'x-kubernetes-group-version-kind': [{ group, kind, version }],
+    };
+    return name;
+  }
+
+  addPatch(): string {
+    this.schemas[patchSchemaName] ??= {
+      description: 'Patch is provided to give a concrete name and type to the Kubernetes PATCH request body.',
+      type: 'object',
+    };
+    return patchSchemaName;
+  }
+
+  ref(name: string): Json {
+    return { $ref: this.dialect.prefix + name };
+  }
+
+  #add(type: TypeSchema): void {
+    if (this.schemas[type.name]) return;
+    const docs = this.docs[type.index] ?? [];
+    const schema: Json = { ...describe(docs[0]), type: 'object' };
+    // Before the fields: types may contain themselves.
+    this.schemas[type.name] = schema;
+    const properties: Json = {};
+    const required: string[] = [];
+    for (const field of type.fields.values()) {
+      properties[field.name] = this.#field(type, field, docs[field.index + 1]);
+      if (field.required) required.push(field.name);
+    }
+    if (Object.keys(properties).length > 0) schema['properties'] = properties;
+    if (required.length > 0) schema['required'] = required;
+    if (atomicTypes.has(type.bareName)) schema['x-kubernetes-map-type'] = 'atomic';
+  }
+
+  #field(type: TypeSchema, field: FieldSchema, doc: string | undefined): Json {
+    const schema = this.#value(field.value);
+    // v3 allows no siblings of $ref.
+    const described: Json =
+      '$ref' in schema && this.dialect.v3 ? { ...describe(doc), allOf: [schema] } : { ...describe(doc), ...schema };
+    const rule = mergeRule(type.bareName, field.name);
+    if (field.value.code === '[') {
+      described['x-kubernetes-list-type'] = rule.listType;
+      if (rule.listMapKeys.length > 0) described['x-kubernetes-list-map-keys'] = rule.listMapKeys;
+    }
+    const strategies = [rule.merge && 'merge', rule.retainKeys && 'retainKeys', rule.replace && 'replace'];
+    const strategy = strategies.filter(Boolean).join(',');
+    if (strategy !== '') described['x-kubernetes-patch-strategy'] = strategy;
+    if (rule.mergeKey) described['x-kubernetes-patch-merge-key'] = rule.mergeKey;
+    return described;
+  }
+
+  #value(value: ValueSchema): Json {
+    switch (value.code) {
+      case 's':
+        return { type: 'string' };
+      case 'b':
+        return { type: 'boolean' };
+      case 'i':
+        return { type: 'integer', format: 'int32' };
+      case 'l':
+        return { type: 'integer', format: 'int64' };
+      case 'd':
+        return { type: 'number', format: 'double' };
+      case 'y':
+        return { type: 'string', format: 'byte' };
+      case '[':
+        return { type: 'array', items: this.#element(value.of as ValueSchema) };
+      case '{':
+        return { type: 'object', additionalProperties: this.#element(value.of as ValueSchema) };
+      case '#':
+        this.#add(value.type as TypeSchema);
+        return this.ref((value.type as TypeSchema).name);
+      case '*':
+        return this.dialect.v3 ? { 'x-kubernetes-preserve-unknown-fields': true } : { type: 'object' };
+      case 't':
+        return this.#shared(time, { type: 'string', format: 'date-time' });
+      case 'u':
+        return this.#shared(microTime, { type: 'string', format: 'date-time' });
+      case 'q':
+        return this.#shared(
+          quantity,
+          this.#choice('number', { description: 'A fixed-point number: 100m, 1.5Gi, 2e3.' }),
+        );
+      case 'x':
+        return this.#shared(intOrString, this.#choice('integer', { format: 'int-or-string' }));
+    }
+  }
+
+  #element(value: ValueSchema): Json {
+    const schema = this.#value(value);
+    return '$ref' in schema && this.dialect.v3 ? { allOf: [schema] } : schema;
+  }
+
+  #choice(other: string, rest: Json): Json {
+    return this.dialect.v3 ? { ...rest, oneOf: [{ type: 'string' }, { type: other }] } : { ...rest, type: 'string' };
+  }
+
+  #shared(name: string, schema: Json): Json {
+    this.schemas[name] ??= schema;
+    return this.ref(name);
+  }
+}
+
+function describe(doc: string | undefined): Json {
+  return doc ? { description: doc } : {};
+}
