@@ -16,6 +16,7 @@ import { Bootstrap } from './bootstrap/bootstrap';
 import { ObjectsDoor } from './grpc/objects-door';
 import { JoinRoutes } from './join/join-routes';
 import { KubeletConnector } from './kubelet/kubelet-connector';
+import { KeyLocks } from './objects/key-locks';
 import { Pipeline } from './objects/pipeline';
 import type { UserInfo } from './objects/request';
 import { DiscoveryRoutes } from './rest/discovery-routes';
@@ -102,6 +103,7 @@ export class ApiServer {
       storage,
       scheme,
       admission: new Admission(admissionPlugins, { storage, scheme, logger }),
+      locks: new KeyLocks(),
       hooks: new Map([[addresses.resource, addresses]]),
       clock,
       logger,

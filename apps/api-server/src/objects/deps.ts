@@ -2,6 +2,7 @@ import type { Clock, Logger } from '@naru/foundation';
 import type { AnyDefinition, Scheme } from '@naru/api';
 import type { Admission } from '../admission/plugin';
 import type { Storage } from '../storage/storage';
+import type { KeyLocks } from './key-locks';
 import type { KindHooks } from './kind-hooks';
 
 /** What the verbs need. */
@@ -10,6 +11,7 @@ export interface ObjectDeps {
   scheme: Scheme;
   admission: Admission;
   hooks: ReadonlyMap<string, KindHooks>;
+  locks: KeyLocks;
   clock: Clock;
   logger: Logger;
 }

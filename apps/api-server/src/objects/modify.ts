@@ -24,7 +24,18 @@ export interface Modification {
 const maxConflicts = 200;
 
 /** Read, change, write while nobody else has written; again after a conflict. */
-export async function modifyObject(
+export function modifyObject(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  modification: Modification,
+): Promise<ObjectReply> {
+  const { definition, namespace, name } = request;
+  return deps.locks.run(`${definition.type.group}/${definition.type.resource}/${namespace}/${name}`, () =>
+    modifyUntilStored(deps, request, modification),
+  );
+}
+
+async function modifyUntilStored(
   deps: ObjectDeps,
   request: ObjectRequest,
   modification: Modification,

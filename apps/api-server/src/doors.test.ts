@@ -1,0 +1,349 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createServer, type AddressInfo } from 'node:net';
+import https from 'node:https';
+import { configMaps, pods, secrets, serviceAccounts, type ConfigMap, type Pod, type Secret } from '@naru/api';
+import { GrpcObjectsClient, NatsFeed, feedFilter, type FeedListener, type FeedMessage } from '@naru/client';
+import { StatusError, silentLogger, systemClock } from '@naru/foundation';
+import { certificateHash, createRequest, isSignedBy } from '@naru/pki';
+import { FeedPublisher } from './feed/publisher';
+import { eventually, joinSecret, startTestServer, tokens, type TestServer } from './testing/test-server';
+
+const configMap = (name: string, data: Record<string, string> = {}, labels?: Record<string, string>): ConfigMap => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: 'default', ...(labels ? { labels } : {}) },
+  data,
+});
+const maps = '/api/v1/namespaces/default/configmaps';
+
+describe('a watch', () => {
+  let api: TestServer;
+  beforeAll(async () => (api = await startTestServer()));
+  afterAll(() => api.close());
+
+  interface Watched {
+    events: { type: string; object: { kind: string; metadata: Record<string, never>; code?: number } }[];
+    ended: boolean;
+    stop(): void;
+  }
+
+  function watch(query: string, headers: Record<string, string> = {}): Watched {
+    const watched: Watched = { events: [], ended: false, stop: () => request.destroy() };
+    let rest = '';
+    const request = https.get(
+      {
+        port: api.port,
+        path: `${maps}?watch=1&${query}`,
+        rejectUnauthorized: false,
+        agent: false,
+        headers: { authorization: `Bearer ${tokens.admin}`, ...headers },
+      },
+      response => {
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          const lines = (rest + chunk).split('\n');
+          rest = lines.pop()!;
+          for (const line of lines) watched.events.push(JSON.parse(line));
+        });
+        response.on('close', () => (watched.ended = true));
+      },
+    );
+    request.on('error', () => (watched.ended = true));
+    return watched;
+  }
+  const seen = ({ events }: Watched) => events.map(({ type, object }) => `${type} ${object.metadata['name']}`);
+  const patch = (name: string, body: unknown) =>
+    api.call('PATCH', `${maps}/${name}`, body, { headers: { 'content-type': 'application/merge-patch+json' } });
+
+  test('from a version tells what came after it, in order', async () => {
+    const { json } = await api.call('GET', `${maps}?limit=1`);
+    await api.call('POST', maps, configMap('w1'));
+    const watched = watch(`resourceVersion=${json['metadata'].resourceVersion}`);
+    await patch('w1', { data: { a: '1' } });
+    await api.call('DELETE', `${maps}/w1`);
+    await eventually(() => watched.events.length === 3);
+    expect(seen(watched)).toEqual(['ADDED w1', 'MODIFIED w1', 'DELETED w1']);
+    const versions = watched.events.map(({ object }) => Number(object.metadata['resourceVersion']));
+    expect([...versions].sort((a, b) => a - b)).toEqual(versions);
+    watched.stop();
+  });
+
+  test('without a version begins with what is there', async () => {
+    await api.call('POST', maps, configMap('w2', {}, { set: 'w2' }));
+    const watched = watch('labelSelector=set%3Dw2');
+    await eventually(() => watched.events.length === 1);
+    expect(seen(watched)).toEqual(['ADDED w2']);
+    watched.stop();
+  });
+
+  test('with a selector shows objects that come to match as added and others as deleted', async () => {
+    const watched = watch('labelSelector=color%3Dred');
+    await api.call('POST', maps, configMap('w3', {}, { color: 'blue' }));
+    await patch('w3', { metadata: { labels: { color: 'red' } } });
+    await patch('w3', { metadata: { labels: { color: 'green' } } });
+    await eventually(() => watched.events.length === 2);
+    expect(seen(watched)).toEqual(['ADDED w3', 'DELETED w3']);
+    watched.stop();
+  });
+
+  test('that asks for initial events gets them and a marked bookmark', async () => {
+    const watched = watch('sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true');
+    await eventually(() => watched.events.some(({ type }) => type === 'BOOKMARK'));
+    const bookmark = watched.events.at(-1)!;
+    expect(bookmark.object.metadata['annotations']).toEqual({ 'k8s.io/initial-events-end': 'true' });
+    watched.stop();
+  });
+
+  test('as a table has its columns in the first event only', async () => {
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    const watched = watch('', { accept });
+    await api.call('POST', maps, configMap('w4'));
+    await eventually(() => watched.events.length >= 2);
+    const columns = watched.events.map(({ object }) => (object as unknown as { columnDefinitions: [] }).columnDefinitions);
+    expect(columns[0]!.length).toBeGreaterThan(0);
+    expect(columns[1]!.length).toBe(0);
+    watched.stop();
+  });
+
+  test('ends after its time', async () => {
+    const watched = watch('timeoutSeconds=1&allowWatchBookmarks=true');
+    await eventually(() => watched.ended);
+    expect(watched.events.at(-1)!.type).toBe('BOOKMARK');
+  });
+
+  test('from a version before the server started is told to list again', async () => {
+    const { json } = await api.call('GET', `${maps}?watch=1&resourceVersion=-1`);
+    expect(json['code']).toBe(400);
+    // The store was empty when this server started: its own first versions are known, so make one too old.
+    for (let i = 0; i < 4200; i += 100)
+      await Promise.all(Array.from({ length: 100 }, () => patch('w4', { data: { n: String(Math.random()) } })));
+    const { json: gone } = await api.call('GET', `${maps}?watch=1&resourceVersion=1`);
+    expect(gone).toMatchObject({ code: 410, reason: 'Expired' });
+  });
+});
+
+describe('the gRPC door', () => {
+  let api: TestServer;
+  let client: GrpcObjectsClient;
+  const connect = (name: string) =>
+    new GrpcObjectsClient(`127.0.0.1:${api.grpcPort}`, {
+      ca: api.files.ca,
+      certificate: api.files.certificate(name),
+      key: api.files.key(name),
+    });
+  beforeAll(async () => {
+    api = await startTestServer();
+    client = connect('admin');
+    await client.create(serviceAccounts, { metadata: { name: 'default', namespace: 'default' } });
+  });
+  afterAll(async () => {
+    client.close();
+    await api.close();
+  });
+
+  test('does what REST does, on the same objects', async () => {
+    const created = await client.create(configMaps, configMap('g', { a: '1' }));
+    expect((await api.call('GET', `${maps}/g`)).json).toEqual(created);
+    const updated = await client.update(configMaps, { ...created, data: { a: '2' } });
+    expect(updated.data).toEqual({ a: '2' });
+    await expect(client.update(configMaps, created)).rejects.toMatchObject({ reason: 'Conflict', code: 409 });
+    const key = { namespace: 'default', name: 'g' };
+    const patched = await client.patch(configMaps, key, { type: 'merge', body: { data: { b: '3' } } });
+    expect(patched.data).toEqual({ a: '2', b: '3' });
+    expect(await client.get(configMaps, key)).toEqual(patched);
+    await client.delete(configMaps, key);
+    await expect(client.get(configMaps, key)).rejects.toMatchObject({
+      reason: 'NotFound',
+      message: 'configmaps "g" not found',
+      details: { kind: 'configmaps', name: 'g' },
+    });
+  });
+
+  test('streams long lists in chunks of one moment', async () => {
+    const data = { blob: 'x'.repeat(100_000) };
+    for (let i = 0; i < 50; i++) await client.create(configMaps, configMap(`l-${i}`, data, { list: 'yes' }));
+    const list = await client.list(configMaps, { namespace: 'default', labelSelector: 'list=yes' });
+    expect(list.items).toHaveLength(50);
+    const versions = list.items.map(({ metadata }) => Number(metadata.resourceVersion));
+    expect(Number(list.metadata.resourceVersion)).toBe(Math.max(...versions));
+    await client.deleteCollection(configMaps, { namespace: 'default', labelSelector: 'list=yes' });
+    expect((await client.list(configMaps, { labelSelector: 'list=yes' })).items).toEqual([]);
+  });
+
+  test('asks for the same rights', async () => {
+    const scheduler = connect('scheduler');
+    const pod: Pod = { metadata: { name: 'p', namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    await client.create(pods, pod);
+    await expect(scheduler.create(configMaps, configMap('no'))).rejects.toMatchObject({ reason: 'Forbidden' });
+    const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'node-1' } };
+    await scheduler.createSubresource(pods, { namespace: 'default', name: 'p' }, 'binding', binding);
+    expect((await client.get(pods, { namespace: 'default', name: 'p' })).spec?.nodeName).toBe('node-1');
+    scheduler.close();
+  });
+
+  test('refuses what is wrong with the Status that REST gives', async () => {
+    const bad = { metadata: { name: 'Bad', namespace: 'default' }, spec: { containers: [] } };
+    const error = await client.create(pods, bad).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(StatusError);
+    expect((error as StatusError).reason).toBe('Invalid');
+    expect((error as StatusError).details?.causes?.map(({ field }) => field)).toContain('spec.containers');
+  });
+});
+
+describe('joining', () => {
+  let api: TestServer;
+  beforeAll(async () => (api = await startTestServer()));
+  afterAll(() => api.close());
+
+  async function requests(nodeName: string) {
+    const subject = { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] };
+    const make = async () => (await createRequest({ subject })).request;
+    return { kubelet: await make(), kubeletServing: await make(), kubeProxy: await make() };
+  }
+  const withSecret = { token: joinSecret };
+
+  test('gives certificates for the node that was named', async () => {
+    const ca = await api.call('GET', '/naru/v1/ca', undefined, { token: '' });
+    const body = { nodeName: 'n1', addresses: ['10.95.0.11'], requests: await requests('n1') };
+    const { code, json } = await api.call('POST', '/naru/v1/join', body, withSecret);
+    expect(code).toBe(200);
+    expect(json['ca']).toBe(ca.text);
+    expect(certificateHash(ca.text)).toMatch(/^[0-9a-f]{64}$/);
+    for (const certificate of Object.values(json['certificates'])) expect(isSignedBy(certificate as string, ca.text)).toBe(true);
+    expect(json['clusterInfo']).toEqual({ clusterName: 'test' });
+  });
+
+  test('wants the secret, a sane name and requests for that name', async () => {
+    const body = { nodeName: 'n1', addresses: [], requests: await requests('n1') };
+    expect((await api.call('POST', '/naru/v1/join', body, { token: 'wrong' })).code).toBe(401);
+    expect((await api.call('POST', '/naru/v1/join', { ...body, nodeName: '../n' }, withSecret)).code).toBe(400);
+    expect((await api.call('POST', '/naru/v1/join', { ...body, nodeName: 'n2' }, withSecret)).code).toBe(400);
+    expect((await api.call('GET', '/api/v1/nodes', undefined, withSecret)).code).toBe(401);
+  });
+
+  test('ends when the node leaves: its Node goes', async () => {
+    for (const name of ['node-1', 'node-2'])
+      await api.call('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    const own = { identity: 'node-1' };
+    expect((await api.call('POST', '/naru/v1/leave', { nodeName: 'node-2' }, own)).code).toBe(403);
+    expect((await api.call('POST', '/naru/v1/leave', { nodeName: 'node-1' }, own)).code).toBe(200);
+    expect((await api.call('GET', '/api/v1/nodes/node-1')).code).toBe(404);
+    expect((await api.call('GET', '/api/v1/nodes/node-2')).code).toBe(200);
+  });
+});
+
+describe('the feed', () => {
+  let api: TestServer;
+  let bus: ChildProcess;
+  let busPort: number;
+  let publisher: FeedPublisher;
+  let feed: NatsFeed;
+  const stop = new AbortController();
+
+  async function freePort(): Promise<number> {
+    const server = createServer();
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise(resolve => server.close(resolve));
+    return port;
+  }
+  const startBus = () => {
+    const folder = `${api.folder}/nats`;
+    return spawn('nats-server', ['-a', '127.0.0.1', '-p', String(busPort), '-js', '-sd', folder], { stdio: 'ignore' });
+  };
+
+  beforeAll(async () => {
+    busPort = await freePort();
+    const connection = { servers: [`nats://127.0.0.1:${busPort}`] };
+    publisher = new FeedPublisher({ connection, logger: silentLogger, clock: systemClock });
+    api = await startTestServer({ publish: events => publisher.publish(events) });
+    bus = startBus();
+    publisher.start();
+    feed = new NatsFeed({ ...connection, name: 'test', logger: silentLogger });
+    await eventually(() => publisher.connected);
+  });
+  afterAll(async () => {
+    stop.abort();
+    await feed.close();
+    await publisher.close();
+    await api.close();
+    bus.kill('SIGKILL');
+  });
+
+  function follow(filter: string) {
+    const state = { messages: [] as FeedMessage[], lives: 0, lost: 0 };
+    const listener: FeedListener = {
+      onMessage: message => state.messages.push(message),
+      onLive: () => state.lives++,
+      onLost: () => state.lost++,
+    };
+    feed.subscribe(filter, listener, stop.signal);
+    return state;
+  }
+
+  test('tells each commit in order, chained, and repeats the last version', async () => {
+    const state = follow(feedFilter('', 'configmaps'));
+    await eventually(() => state.lives > 0);
+    await api.call('POST', maps, configMap('f1'));
+    await api.call('POST', maps, configMap('f2'));
+    await api.call('DELETE', `${maps}/f1`);
+    await eventually(() => state.messages.some(({ type }) => type === 'BOOKMARK'));
+    const [first, second, third, bookmark] = state.messages;
+    expect(state.messages.map(({ type, name }) => `${type} ${name}`)).toEqual([
+      'ADDED f1',
+      'ADDED f2',
+      'DELETED f1',
+      'BOOKMARK _bookmark',
+    ]);
+    expect([second!.previous, third!.previous]).toEqual([first!.version, second!.version]);
+    expect(bookmark!.version).toBe(third!.version);
+    expect(JSON.parse(Buffer.from(third!.data).toString()).metadata).toMatchObject({
+      name: 'f1',
+      resourceVersion: String(third!.version),
+    });
+  });
+
+  test('never carries a Secret', async () => {
+    const state = follow(feedFilter('', 'secrets'));
+    await eventually(() => state.lives > 0);
+    const secret: Secret = { metadata: { name: 's', namespace: 'default' }, stringData: { password: 'x' } };
+    await api.call('POST', '/api/v1/namespaces/default/secrets', { apiVersion: 'v1', kind: 'Secret', ...secret });
+    await eventually(() => state.messages.length > 0);
+    expect(state.messages[0]).toMatchObject({ type: 'ADDED', name: 's', namespace: 'default' });
+    expect(state.messages[0]!.data).toHaveLength(0);
+    expect(secrets.resource).toBe('secrets');
+  });
+
+  test('files pods under their node', async () => {
+    await api.call('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default' },
+    });
+    const state = follow(feedFilter('', 'pods', 'node-1.example'));
+    await eventually(() => state.lives > 0);
+    const containers = [{ name: 'c', image: 'i' }];
+    const pod = (name: string, spec: object) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec });
+    await api.call('POST', '/api/v1/namespaces/default/pods', pod('elsewhere', { containers, nodeName: 'other' }));
+    await api.call('POST', '/api/v1/namespaces/default/pods', pod('here', { containers, nodeName: 'node-1.example' }));
+    await eventually(() => state.messages.length > 0);
+    expect(state.messages.map(({ name }) => name)).toEqual(['here']);
+  });
+
+  test('does not hold up writes while the bus is away, and makes readers list again when it is back', async () => {
+    const state = follow(feedFilter('', 'configmaps'));
+    await eventually(() => state.lives > 0);
+    const before = state.lives;
+    bus.kill('SIGKILL');
+    await eventually(() => !publisher.connected);
+    const started = performance.now();
+    expect((await api.call('POST', maps, configMap('dark'))).code).toBe(201);
+    expect(performance.now() - started).toBeLessThan(1000);
+    bus = startBus();
+    await eventually(() => publisher.connected);
+    await eventually(() => state.lives > before);
+    await api.call('POST', maps, configMap('light'));
+    await eventually(() => state.messages.some(({ name }) => name === 'light'));
+    expect(state.messages.some(({ name }) => name === 'dark')).toBe(false);
+  });
+});
