@@ -40,11 +40,17 @@ export function renderFull(ports: Iterable<ServicePort>, config: RuleConfig, sav
   const stale = saved.chains.nat.filter(name => isPortChain(name) && !declared.has(name));
   const text = tables.flatMap(table => {
     const fixed = fixedChains.filter(chain => chain.table === table);
-    const lines = [`*${table}`, ...fixed.map(({ name }) => `:${name} - [0:0]`)];
-    if (table === 'nat') for (const name of [...declared, ...stale]) lines.push(`:${name} - [0:0]`);
+    let lines = [`*${table}`, ...fixed.map(({ name }) => `:${name} - [0:0]`)];
+    // In order: the nft variant of iptables-restore sorts them by insertion, and takes half the time so.
+    if (table === 'nat') for (const name of [...declared, ...stale].sort()) lines.push(`:${name} - [0:0]`);
     for (const rule of shared) if (rule.table === table) lines.push(`-A ${rule.chain} ${rule.rule}`);
     for (const { name, rules } of fixed) for (const rule of rules) lines.push(`-A ${name} ${rule}`);
-    if (table === 'nat') lines.push(...natRules, ...stale.map(name => `-X ${name}`));
+    // No spreading: of a large cluster that would be more arguments than a call can have.
+    if (table === 'nat')
+      lines = lines.concat(
+        natRules,
+        stale.map(name => `-X ${name}`),
+      );
     for (const jump of jumps) {
       if (jump.table === table && !hasJump(saved, jump)) lines.push(`-I ${jump.chain} ${jump.rule}`);
     }
@@ -73,12 +79,13 @@ export function renderChanges(changes: readonly PortChange[], config: RuleConfig
     gone.push(...had.keys());
     stepShared(old.shared, wanted.shared, lines);
   }
-  lines.nat = [
-    ...[...declared, ...gone].map(name => `:${name} - [0:0]`),
-    ...natRules,
-    ...lines.nat,
-    ...gone.map(name => `-X ${name}`),
-  ];
+  lines.nat = [...declared, ...gone]
+    .map(name => `:${name} - [0:0]`)
+    .concat(
+      natRules,
+      lines.nat,
+      gone.map(name => `-X ${name}`),
+    );
   return tables
     .flatMap(table => (lines[table].length > 0 ? [`*${table}\n${lines[table].join('\n')}\nCOMMIT\n`] : []))
     .join('');

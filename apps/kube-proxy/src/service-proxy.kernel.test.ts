@@ -1,0 +1,92 @@
+import { endpointSlices, services, type EndpointSlice, type Service } from '@naru/api';
+import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
+import { eventually, MemoryObjects } from '@naru/testing';
+import { createProxyMetrics } from './metrics';
+import { nftables } from './modes/nftables';
+import { ServiceProxy } from './service-proxy';
+import { describeInKernel } from './testing/require-kernel';
+import { setUpCluster, type TestCluster } from './testing/test-cluster';
+
+const clusterIp = '10.96.0.53';
+
+describeInKernel('kube-proxy from objects to the kernel', () => {
+  let cluster: TestCluster;
+  let proxy: ServiceProxy;
+  let api: MemoryObjects;
+  const stopping = new AbortController();
+  const registry = createMetrics();
+
+  beforeAll(async () => {
+    cluster = await setUpCluster(nftables, { nodes: 2, backend: 'host-gw' });
+    api = new MemoryObjects();
+    const { run } = cluster.lab.node(1);
+    const informers = api.informers();
+    proxy = new ServiceProxy({
+      nodeName: 'node-1',
+      rules: nftables.build({ run, config: { clusterCidr: '10.244.0.0/16' }, logger: silentLogger }),
+      informers,
+      run,
+      metrics: createProxyMetrics(registry),
+      clock: systemClock,
+      logger: silentLogger,
+      minSyncPeriodMs: 10,
+      fullSyncPeriodMs: 3_600_000,
+    });
+    await informers.start(stopping.signal);
+    proxy.start();
+  }, 60_000);
+  afterAll(async () => {
+    stopping.abort();
+    await proxy?.stop();
+    await cluster?.close();
+  });
+
+  function slice(pods: number[]): EndpointSlice {
+    return {
+      metadata: { namespace: 'default', name: 'dns-1', labels: { 'kubernetes.io/service-name': 'dns' } },
+      addressType: 'IPv4',
+      ports: [
+        { name: 'udp', port: 8080, protocol: 'UDP' },
+        { name: 'tcp', port: 8080, protocol: 'TCP' },
+      ],
+      endpoints: pods.map(index => ({ addresses: [cluster.pods[index]!.ip], conditions: { ready: true } })),
+    };
+  }
+
+  test('a Service is served when it and its slice are there, and refused when its endpoints go', async () => {
+    const { lab, pods } = cluster;
+    const dns: Service = {
+      metadata: { namespace: 'default', name: 'dns' },
+      spec: {
+        clusterIP: clusterIp,
+        ports: [
+          { name: 'udp', port: 53, protocol: 'UDP' },
+          { name: 'tcp', port: 53, protocol: 'TCP' },
+        ],
+      },
+    };
+    await api.create(services, dns);
+    await eventually(() => expect(lab.ask(pods[0]!, clusterIp, 53)).rejects.toThrow(/refused/));
+    await api.create(endpointSlices, slice([1]));
+    await eventually(async () => expect((await lab.ask(pods[0]!, clusterIp, 53)).name).toBe('pod-1'));
+    expect(proxy.waitingSince).toBeUndefined();
+    expect(proxy.lastSyncedAt).toBeGreaterThan(0);
+  });
+
+  test('a UDP client that keeps its port follows when its endpoint goes', async () => {
+    const { lab, pods } = cluster;
+    const ask = (): Promise<{ name: string }> =>
+      lab.ask(pods[0]!, clusterIp, 53, { protocol: 'udp', sourcePort: 40_053 });
+    await eventually(async () => expect((await ask()).name).toBe('pod-1'));
+    await api.patch(endpointSlices, { namespace: 'default', name: 'dns-1' }, { type: 'merge', body: slice([2]) });
+    await eventually(async () => expect((await lab.ask(pods[0]!, clusterIp, 53)).name).toBe('pod-2'));
+    await eventually(async () => expect((await ask()).name).toBe('pod-2'));
+  });
+
+  test("upstream's metrics say how long rules took", async () => {
+    const text = await registry.metrics();
+    expect(text).toMatch(/kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/);
+    expect(text).toMatch(/kubeproxy_sync_full_proxy_rules_duration_seconds_count 1\n/);
+    expect(text).toMatch(/kubeproxy_sync_proxy_rules_last_timestamp_seconds \d/);
+  });
+});
