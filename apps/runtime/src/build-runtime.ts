@@ -70,6 +70,7 @@ export async function buildRuntime(
     pause,
     state,
     defaultCgroupParent: cgroupParent,
+    cgroups,
     clock,
     logger,
   });

@@ -32,7 +32,13 @@ export class OciRuntime {
 
   /** Creates and starts a container without stdio, which becomes a child of process 1; for the pause process. */
   async runDetached(id: string, bundle: string, pidFile: string): Promise<void> {
-    await runCommand(this.program, [...this.globalArguments, 'run', '-d', '-b', bundle, '--pid-file', pidFile, id]);
+    const log = path.join(bundle, 'runtime.log');
+    const args = [...this.globalArguments, '--log', log, 'run', '-d', '-b', bundle, '--pid-file', pidFile, id];
+    // The container inherits the outputs: with pipes we would wait for its end.
+    const { code } = await tryCommand(this.program, args, { discardOutput: true });
+    if (code === 0) return;
+    const stderr = fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : '';
+    throw new CommandError(this.name, { code, stdout: '', stderr });
   }
 
   /** Removes a container that has stopped, with its cgroup; one that is not known is none. */
@@ -49,9 +55,13 @@ export class OciRuntime {
 
   /** Changes the limits of a container. */
   async update(id: string, resources: OciResources): Promise<void> {
-    await runCommand(this.program, [...this.globalArguments, 'update', '--resources', '-', id], {
-      input: JSON.stringify(resources),
-    });
+    const file = path.join(this.root, `.update-${id}.json`);
+    fs.writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
+    try {
+      await runCommand(this.program, [...this.globalArguments, 'update', '--resources', file, id]);
+    } finally {
+      fs.rmSync(file, { force: true });
+    }
   }
 }
 

@@ -9,6 +9,8 @@ export interface CommandOptions {
   input?: string;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** Outputs go nowhere: for a command that leaves a process behind. */
+  discardOutput?: boolean;
 }
 
 export interface CommandResult {
@@ -47,8 +49,9 @@ async function bounded(stream: Readable | null): Promise<string> {
 
 /** Runs a command to its end; resolves whatever its exit code. Rejects when it cannot start or is too slow. */
 export async function tryCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const output = options.discardOutput ? 'ignore' : 'pipe';
   const spawnOptions: SpawnOptions = {
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', output, output],
     ...(options.env ? { env: options.env } : {}),
     ...(options.cwd ? { cwd: options.cwd } : {}),
   };

@@ -26,7 +26,7 @@ export class PauseProcesses {
     const rootfs = path.join(this.deps.root, 'pause');
     const target = path.join(rootfs, 'pause');
     if (!fs.existsSync(target)) {
-      fs.mkdirSync(path.join(rootfs, 'proc'), { recursive: true });
+      for (const place of ['proc', 'dev']) fs.mkdirSync(path.join(rootfs, place), { recursive: true });
       fs.copyFileSync(program, `${target}.new`);
       fs.chmodSync(`${target}.new`, 0o755);
       fs.renameSync(`${target}.new`, target);
@@ -54,7 +54,10 @@ export class PauseProcesses {
         noNewPrivileges: true,
       },
       root: { path: this.#rootfs(), readonly: true },
-      mounts: [{ destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] }],
+      mounts: [
+        { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+        { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
+      ],
       linux: {
         namespaces: [{ type: 'mount' }, { type: 'pid' }, ...request.namespaces],
         devices: [],

@@ -5,6 +5,7 @@ import { StatusError, type Clock, type Logger } from '@naru/foundation';
 import { cri } from '@naru/proto';
 import type { Attachment, Cni, NetworkResult } from '../cni/cni';
 import type { NetworkConfigDirectory } from '../cni/cni-config';
+import { removeCgroup, type Cgroups } from '../process/cgroups';
 import { isRunning } from '../process/process-identity';
 import { KeyedLock } from '../process/keyed-lock';
 import { listDirectory } from '../process/files';
@@ -24,6 +25,7 @@ export interface SandboxesDeps {
   /** Run state: gone after a restart of the machine. */
   state: string;
   defaultCgroupParent: string;
+  cgroups: Cgroups;
   clock: Clock;
   logger: Logger;
 }
@@ -255,6 +257,9 @@ export class Sandboxes {
   /** Forgets a sandbox; it has been stopped, and its containers removed, before. */
   async remove(id: string): Promise<void> {
     await this.#lock.run(id, () => {
+      const record = this.#records.get(id);
+      // A parent that the kubelet has named is the kubelet's to remove.
+      if (record && !record.config.linux?.cgroupParent) removeCgroup(this.deps.cgroups, this.cgroupParent(record));
       this.deps.records.remove(id);
       this.#records.delete(id);
       return Promise.resolve();

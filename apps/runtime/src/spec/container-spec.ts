@@ -78,7 +78,8 @@ export function containerUser(config: cri.ContainerConfig, image: ImageConfig, r
       : resolveUser(rootfs, group === '' ? wanted : `${wanted}:${group}`);
   const requested = (context?.supplementalGroups ?? []).map(Number);
   const strict = context?.supplementalGroupsPolicy === cri.SupplementalGroupsPolicy.Strict;
-  return { ...user, additionalGids: [...new Set([...(strict ? [] : user.additionalGids), ...requested])] };
+  // The primary group is one of the supplementary ones, as with other runtimes: a set-group-id program must not lose it.
+  return { ...user, additionalGids: [...new Set([user.gid, ...(strict ? [] : user.additionalGids), ...requested])] };
 }
 
 function seccompProfile(
