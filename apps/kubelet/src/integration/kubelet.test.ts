@@ -1,0 +1,308 @@
+import https from 'node:https';
+import { configMaps, coreEvents, leases, nodes, pods, type Container, type Pod, type Stored } from '@naru/api';
+import { eventually } from '@naru/testing';
+import type { Kubelet } from '../kubelet';
+import { TestNode, image, nodeName, whyNot } from './test-node';
+
+const skipped = whyNot();
+const withRoot = skipped ? describe.skip : describe;
+if (skipped) process.stdout.write(`kubelet integration tests are skipped: ${skipped}\n`);
+
+const shell = (script: string, more: Partial<Container> = {}): Container => ({
+  name: 'main',
+  image,
+  imagePullPolicy: 'IfNotPresent',
+  command: ['/bin/sh', '-c', script],
+  ...more,
+});
+
+const forever = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done';
+
+function ready(pod: Pod): string | undefined {
+  return pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+}
+
+withRoot('the kubelet on a real runtime', () => {
+  jest.setTimeout(60_000);
+  let node: TestNode;
+  let kubelet: Kubelet;
+
+  beforeAll(async () => {
+    node = await TestNode.create();
+    kubelet = await node.startKubelet();
+  }, 120_000);
+
+  afterAll(() => node?.close(), 60_000);
+
+  async function untilReady(name: string): Promise<Stored<Pod>> {
+    return eventually(async () => {
+      const pod = await node.get(name);
+      expect(ready(pod)).toBe('True');
+      return pod;
+    }, 20_000);
+  }
+
+  /** GET on the kubelet's own API. */
+  function fetchText(
+    path: string,
+    who: 'caller' | 'stranger' | 'nobody' = 'caller',
+  ): Promise<{ code: number; text: string }> {
+    const identity = who === 'nobody' ? { ca: node.identities.caller.ca } : node.identities[who];
+    return new Promise((resolve, reject) => {
+      const options = { ...identity, host: '127.0.0.1', port: kubelet.server.port, path, agent: false };
+      https
+        .get(options, response => {
+          let text = '';
+          response.on('data', chunk => (text += String(chunk)));
+          response.on('end', () => resolve({ code: response.statusCode ?? 0, text }));
+        })
+        .on('error', reject);
+    });
+  }
+
+  async function eventReasons(name: string): Promise<string[]> {
+    const { items } = await node.api.list(coreEvents, { namespace: 'default' });
+    return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason = '' }) => reason);
+  }
+
+  it('registers the node, makes it Ready and keeps its lease', async () => {
+    const registered = await eventually(async () => {
+      const found = await node.api.get(nodes, { name: nodeName });
+      expect(found.status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('True');
+      return found;
+    });
+    expect(registered.metadata.labels?.['kubernetes.io/hostname']).toBe(nodeName);
+    expect(Number(registered.status?.allocatable?.['pods'])).toBe(110);
+    expect(registered.status?.nodeInfo?.containerRuntimeVersion).toMatch(/^naru:/);
+    const lease = await eventually(() => node.api.get(leases, { namespace: 'kube-node-lease', name: nodeName }));
+    expect(lease.spec?.holderIdentity).toBe(nodeName);
+  });
+
+  it('runs a pod to Ready with one status write, serves its log and deletes it', async () => {
+    const before = node.api.writes.length;
+    await node.create('web', {
+      containers: [
+        shell(`echo hello $NAME $KUBERNETES_SERVICE_HOST; ${forever}`, { env: [{ name: 'NAME', value: 'world' }] }),
+      ],
+    });
+    const pod = await untilReady('web');
+    const writes = node.api.writes.slice(before).filter(({ key, verb }) => key === 'default/web' && verb === 'patch');
+    expect(writes).toHaveLength(1);
+    expect(pod.status).toMatchObject({ phase: 'Running', hostIP: expect.any(String), podIP: expect.any(String) });
+    expect(pod.status?.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0 });
+    await eventually(async () =>
+      expect(await fetchText('/containerLogs/default/web/main')).toEqual({
+        code: 200,
+        text: 'hello world 10.96.0.1\n',
+      }),
+    );
+    expect(await eventReasons('web')).toEqual(expect.arrayContaining(['Pulled', 'Created', 'Started']));
+    await node.delete('web');
+    expect(kubelet.workers.list()).toHaveLength(0);
+  });
+
+  it('restarts a container that fails and backs off', async () => {
+    await node.create('crash', { containers: [shell('echo last words > /dev/termination-log; exit 3')] });
+    const pod = await eventually(async () => {
+      const found = await node.get('crash');
+      expect(found.status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('CrashLoopBackOff');
+      return found;
+    }, 20_000);
+    expect(pod.status?.phase).toBe('Running');
+    expect(pod.status?.containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      lastState: { terminated: { exitCode: 3, reason: 'Error', message: 'last words\n' } },
+    });
+    expect(await eventReasons('crash')).toContain('BackOff');
+    await node.delete('crash');
+  });
+
+  it('finishes a pod that never restarts', async () => {
+    await node.create('job', { restartPolicy: 'Never', containers: [shell('echo done')] });
+    await eventually(async () => expect((await node.get('job')).status?.phase).toBe('Succeeded'), 20_000);
+    expect((await fetchText('/containerLogs/default/job/main')).text).toBe('done\n');
+    await node.delete('job');
+  });
+
+  it('runs init containers in order, then a sidecar, then the main container', async () => {
+    const volumeMounts = [{ name: 'v', mountPath: '/v' }];
+    await node.create('ordered', {
+      volumes: [{ name: 'v', emptyDir: {} }],
+      initContainers: [
+        shell('echo -n 1 >> /v/order', { name: 'one', volumeMounts }),
+        shell(`echo -n 2 >> /v/order; ${forever}`, { name: 'side', restartPolicy: 'Always', volumeMounts }),
+        shell('echo -n 3 >> /v/order', { name: 'three', volumeMounts }),
+      ],
+      containers: [shell(`cat /v/order; ${forever}`, { volumeMounts })],
+    });
+    await untilReady('ordered');
+    await eventually(async () =>
+      expect((await fetchText('/containerLogs/default/ordered/main')).text).toMatch(/^1.*3$/),
+    );
+    await node.delete('ordered');
+  });
+
+  it('probes readiness and liveness, over HTTP and by commands', async () => {
+    await node.create('probed', {
+      containers: [
+        shell('mkdir /www; touch /www/ok /alive; exec httpd -f -p 8080 -h /www', {
+          readinessProbe: { httpGet: { path: '/ok', port: 8080 }, periodSeconds: 1 },
+          livenessProbe: { exec: { command: ['test', '-e', '/alive'] }, periodSeconds: 1, failureThreshold: 1 },
+        }),
+      ],
+    });
+    const pod = await untilReady('probed');
+    const id = pod.status?.containerStatuses?.[0]?.containerID?.replace(/^.*:\/\//, '') ?? '';
+    await exec(id, ['rm', '/www/ok']);
+    await eventually(async () => expect(ready(await node.get('probed'))).toBe('False'), 15_000);
+    await exec(id, ['rm', '/alive']);
+    await eventually(
+      async () => expect((await node.get('probed')).status?.containerStatuses?.[0]?.restartCount).toBe(1),
+      20_000,
+    );
+    await untilReady('probed');
+    expect(await eventReasons('probed')).toEqual(expect.arrayContaining(['Unhealthy', 'Killing']));
+    await node.delete('probed');
+  });
+
+  async function exec(containerId: string, command: string[]): Promise<string> {
+    const { CriClient } = await import('../cri/cri-client');
+    const client = new CriClient(node.endpoint);
+    try {
+      return (await client.execSync(containerId, command, 10)).output;
+    } finally {
+      client.close();
+    }
+  }
+
+  it('runs hooks around the life of a container', async () => {
+    await node.create('hooked', {
+      terminationGracePeriodSeconds: 5,
+      volumes: [{ name: 'h', hostPath: { path: node.file('hooks'), type: 'DirectoryOrCreate' } }],
+      containers: [
+        shell(forever, {
+          volumeMounts: [{ name: 'h', mountPath: '/h' }],
+          lifecycle: {
+            postStart: { exec: { command: ['touch', '/h/started'] } },
+            preStop: { exec: { command: ['touch', '/h/stopping'] } },
+          },
+        }),
+      ],
+    });
+    await untilReady('hooked');
+    const fs = await import('node:fs/promises');
+    expect(await fs.readdir(node.file('hooks'))).toEqual(['started']);
+    await node.delete('hooked');
+    expect((await fs.readdir(node.file('hooks'))).sort()).toEqual(['started', 'stopping']);
+  });
+
+  it('shows a config map and follows its changes', async () => {
+    const key = { namespace: 'default', name: 'settings' };
+    await node.api.create(configMaps, { metadata: key, data: { color: 'blue' } });
+    await node.create('configured', {
+      volumes: [{ name: 'c', configMap: { name: 'settings' } }],
+      containers: [
+        shell('while :; do cat /c/color /one; echo; sleep 0.2; done', {
+          volumeMounts: [
+            { name: 'c', mountPath: '/c' },
+            { name: 'c', mountPath: '/one', subPath: 'color' },
+          ],
+          env: [{ name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'settings', key: 'color' } } }],
+        }),
+      ],
+    });
+    await untilReady('configured');
+    const log = (): Promise<string> =>
+      fetchText('/containerLogs/default/configured/main?tailLines=1').then(({ text }) => text);
+    await eventually(async () => expect(await log()).toBe('blueblue\n'));
+    await node.api.patch(configMaps, key, { type: 'merge', body: { data: { color: 'red' } } });
+    // A sub path is a copy of its time, as upstream.
+    await eventually(async () => expect(await log()).toBe('redblue\n'), 15_000);
+    await node.delete('configured');
+  });
+
+  it('says what is missing, and starts when it appears', async () => {
+    await node.create('needy', {
+      containers: [shell(forever, { envFrom: [{ configMapRef: { name: 'later' } }] })],
+    });
+    await eventually(async () =>
+      expect((await node.get('needy')).status?.containerStatuses?.[0]?.state?.waiting).toEqual({
+        reason: 'CreateContainerConfigError',
+        message: 'configmap "later" not found',
+      }),
+    );
+    await node.api.create(configMaps, { metadata: { namespace: 'default', name: 'later' }, data: { a: 'b' } });
+    await untilReady('needy');
+    await node.delete('needy');
+  });
+
+  it('gives the words of the registry for an image that cannot be pulled', async () => {
+    await node.create('absent', { containers: [shell('true', { image: '127.0.0.1:1/none:x' })] });
+    const pod = await eventually(async () => {
+      const found = await node.get('absent');
+      expect(found.status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('ImagePullBackOff');
+      return found;
+    }, 20_000);
+    expect(pod.status?.phase).toBe('Pending');
+    expect(pod.status?.containerStatuses?.[0]?.state?.waiting?.message).toContain(
+      'Back-off pulling image "127.0.0.1:1/none:x"',
+    );
+    await node.delete('absent');
+  });
+
+  it('rejects a pod that does not fit', async () => {
+    await node.create('huge', { containers: [shell(forever, { resources: { requests: { cpu: '999' } } })] });
+    await eventually(async () =>
+      expect((await node.get('huge')).status).toMatchObject({ phase: 'Failed', reason: 'OutOfcpu' }),
+    );
+    await node.delete('huge');
+  });
+
+  it('fails a pod at its deadline', async () => {
+    await node.create('slow', { activeDeadlineSeconds: 1, containers: [shell(forever)] });
+    await eventually(
+      async () =>
+        expect((await node.get('slow')).status).toMatchObject({ phase: 'Failed', reason: 'DeadlineExceeded' }),
+      20_000,
+    );
+    await node.delete('slow');
+  });
+
+  it('lets nobody in but the api-server', async () => {
+    expect((await fetchText('/pods', 'nobody')).code).toBe(401);
+    expect((await fetchText('/pods', 'stranger')).code).toBe(403);
+    expect((await fetchText('/pods')).code).toBe(200);
+    expect((await fetchText('/healthz')).text).toBe('ok');
+    expect((await fetchText('/metrics')).text).toContain('kubelet_running_pods');
+    expect((await fetchText('/nothing')).code).toBe(404);
+  });
+
+  it('leaves containers running over its restart and takes them up again', async () => {
+    await node.create('survivor', { containers: [shell(forever)] });
+    await node.create('leaver', { containers: [shell(forever)] });
+    const before = await untilReady('survivor');
+    await untilReady('leaver');
+    await node.stopKubelet(kubelet);
+    await node.api.delete(pods, { namespace: 'default', name: 'leaver' }, { gracePeriodSeconds: 0 });
+    const writes = node.api.writes.length;
+    kubelet = await node.startKubelet();
+    await eventually(
+      () => expect(kubelet.workers.list().map(({ current }) => current.metadata.name)).toEqual(['survivor']),
+      15_000,
+    );
+    await eventually(() => expect(kubelet.workers.list()[0]?.lastRuntime.containers).toHaveLength(1));
+    const after = await node.get('survivor');
+    expect(after.status).toEqual(before.status);
+    const rewritten = node.api.writes
+      .slice(writes)
+      .filter(({ key, resource }) => key === 'default/survivor' && resource === 'pods');
+    expect(rewritten).toEqual([]);
+    await node.delete('survivor');
+  });
+
+  it('registers again when its Node was deleted', async () => {
+    await node.api.delete(nodes, { name: nodeName });
+    kubelet.reporter.poke();
+    await eventually(() => node.api.get(nodes, { name: nodeName }));
+  });
+});

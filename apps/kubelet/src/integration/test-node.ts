@@ -1,0 +1,245 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Pod, Stored } from '@naru/api';
+import { pods, services } from '@naru/api';
+import { createLogger, createMetrics, parseFlags, silentLogger } from '@naru/foundation';
+import { Authority, createAuthority, type CertificateAndKey } from '@naru/pki';
+import { MemoryObjects, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
+import { kubeletFlags } from '../config';
+import { CriClient } from '../cri/cri-client';
+import { Kubelet } from '../kubelet';
+
+export const image = 'docker.io/library/busybox:test';
+export const nodeName = 'test-node';
+
+const repository = path.resolve(__dirname, '../../../..');
+const runtimeProgram = path.join(repository, 'dist/apps/runtime/main.js');
+
+function run(command: string, ...args: string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** Why these tests cannot run here; undefined when they can. In CI nothing is skipped: a missing right fails there. */
+export function whyNot(): string | undefined {
+  const missing = process.getuid?.() !== 0 ? 'root is needed for containers' : undefined;
+  if (missing && process.env['CI'] === 'true') throw new Error(missing);
+  return missing;
+}
+
+/**
+ * A node for tests: our real runtime in a network namespace of its own, joined to this one by a veth, and an API in
+ * memory. Whatever it makes is gone after `close`.
+ */
+export class TestNode {
+  readonly api = new MemoryObjects();
+  private readonly id = randomBytes(3).toString('hex');
+  private readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'kubelet-node-'));
+  private readonly namespace = `kubelet-${this.id}`;
+  private readonly cgroup = `/kubelet-test-${this.id}`;
+  /** Another subnet each, so that several test runs do not meet. */
+  private readonly subnet = 16 + (parseInt(this.id, 16) % 200);
+  private runtimeProcess: ChildProcess | undefined;
+  private readonly kubelets = new Set<Kubelet>();
+
+  static async create(): Promise<TestNode> {
+    const node = new TestNode();
+    try {
+      await node.setUp();
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
+    return node;
+  }
+
+  get endpoint(): string {
+    return `unix://${this.directory}/runtime.sock`;
+  }
+
+  get rootDir(): string {
+    return path.join(this.directory, 'kubelet');
+  }
+
+  file(name: string): string {
+    return path.join(this.directory, name);
+  }
+
+  private get addresses(): { host: string; node: string; pods: string } {
+    const prefix = `10.${this.subnet}`;
+    return { host: `${prefix}.0.1`, node: `${prefix}.0.2`, pods: `${prefix}.1.0/24` };
+  }
+
+  private async setUp(): Promise<void> {
+    this.setUpNetwork();
+    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
+    await writeOciLayout(this.file('image'), busyboxImage(image));
+    run('node', runtimeProgram, 'load', '--image-store', this.file('images'), this.file('image'));
+    await this.setUpCertificates();
+    await this.startRuntime();
+    this.api.seed(services, {
+      metadata: { name: 'kubernetes', namespace: 'default' },
+      spec: { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443 }] },
+    });
+  }
+
+  private setUpNetwork(): void {
+    const { namespace, id } = this;
+    const { host, node, pods: podRange } = this.addresses;
+    run('ip', 'netns', 'add', namespace);
+    run('ip', 'link', 'add', `kth${id}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    run('ip', 'address', 'add', `${host}/30`, 'dev', `kth${id}`);
+    run('ip', 'link', 'set', `kth${id}`, 'up');
+    run('ip', 'route', 'add', podRange, 'via', node);
+    const inside = (...args: string[]): void => run('ip', '-n', namespace, ...args);
+    inside('address', 'add', `${node}/30`, 'dev', 'eth0');
+    inside('link', 'set', 'eth0', 'up');
+    inside('link', 'set', 'lo', 'up');
+    inside('route', 'add', 'default', 'via', host);
+    run('ip', 'netns', 'exec', namespace, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
+    fs.mkdirSync(this.file('cni'));
+    const plugin = {
+      type: 'bridge',
+      bridge: 'cni0',
+      isDefaultGateway: true,
+      ipam: { type: 'host-local', dataDir: this.file('ipam'), ranges: [[{ subnet: podRange }]] },
+    };
+    fs.writeFileSync(
+      this.file('cni/10-test.conflist'),
+      JSON.stringify({ cniVersion: '1.0.0', name: 'test', plugins: [plugin] }),
+    );
+  }
+
+  private async setUpCertificates(): Promise<void> {
+    const ca = await createAuthority({ commonName: 'kubelet-test' });
+    const authority = await Authority.load(ca);
+    const serving = await authority.issue({
+      subject: { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] },
+      ipAddresses: ['127.0.0.1'],
+      usages: ['server'],
+    });
+    const issue = (commonName: string): Promise<CertificateAndKey> =>
+      authority.issue({ subject: { commonName }, usages: ['client'] });
+    const [caller, stranger] = await Promise.all([issue('kube-apiserver'), issue('somebody')]);
+    const files = { ca: ca.certificate, 'serving.crt': serving.certificate, 'serving.key': serving.key };
+    for (const [name, text] of Object.entries(files)) fs.writeFileSync(this.file(name), text);
+    this.identities = {
+      caller: { ca: ca.certificate, cert: caller.certificate, key: caller.key },
+      stranger: { ca: ca.certificate, cert: stranger.certificate, key: stranger.key },
+    };
+  }
+
+  identities!: Record<'caller' | 'stranger', { ca: string; cert: string; key: string }>;
+
+  async startRuntime(): Promise<void> {
+    const log = fs.openSync(this.file('runtime.log'), 'a');
+    const flags = [
+      `--listen=${this.endpoint}`,
+      `--root=${this.file('root')}`,
+      `--state=${this.file('state')}`,
+      `--image-store=${this.file('images')}`,
+      `--cni-conf-dir=${this.file('cni')}`,
+      '--cni-bin-dir=/usr/lib/cni',
+      `--streaming-address=${this.addresses.node}:0`,
+      '--health-address=127.0.0.1:0',
+      `--cgroup-parent=${this.cgroup}`,
+    ];
+    const argv = [`--net=/run/netns/${this.namespace}`, 'node', runtimeProgram, ...flags];
+    this.runtimeProcess = spawn('nsenter', argv, { stdio: ['ignore', log, log] });
+    const client = new CriClient(this.endpoint);
+    await eventually(() => client.version(), 20_000).finally(() => client.close());
+  }
+
+  async stopRuntime(): Promise<void> {
+    const { runtimeProcess } = this;
+    if (!runtimeProcess || runtimeProcess.exitCode !== null) return;
+    await new Promise<void>(resolve => {
+      runtimeProcess.once('exit', () => resolve());
+      runtimeProcess.kill('SIGTERM');
+    });
+  }
+
+  async startKubelet(more: string[] = []): Promise<Kubelet> {
+    const flags = parseFlags(kubeletFlags, [
+      '--api-server=unused',
+      '--nats=unused',
+      `--ca=${this.file('ca')}`,
+      '--certificate=unused',
+      '--key=unused',
+      `--node-name=${nodeName}`,
+      `--node-ip=${this.addresses.host}`,
+      `--container-runtime-endpoint=${this.endpoint}`,
+      `--root-dir=${this.rootDir}`,
+      '--port=0',
+      `--serving-certificate=${this.file('serving.crt')}`,
+      `--serving-key=${this.file('serving.key')}`,
+      `--cgroup-root=${this.cgroup}`,
+      // Tests say nothing about the disk of the machine that they run on.
+      '--eviction-hard=memory.available<1Mi',
+      '--sync-frequency-seconds=1',
+      ...more,
+    ]);
+    const logger = process.env['LOG_LEVEL'] ? createLogger('kubelet') : silentLogger;
+    const kubelet = await Kubelet.create({
+      flags,
+      client: this.api,
+      informers: this.api.informers(),
+      logger,
+      metrics: createMetrics(),
+    });
+    this.kubelets.add(kubelet);
+    await kubelet.start();
+    return kubelet;
+  }
+
+  async stopKubelet(kubelet: Kubelet): Promise<void> {
+    this.kubelets.delete(kubelet);
+    await kubelet.stop();
+  }
+
+  /** A pod on this node, as the scheduler would leave it. */
+  create(name: string, spec: Partial<NonNullable<Pod['spec']>>): Promise<Stored<Pod>> {
+    return this.api.create(pods, {
+      metadata: { name, namespace: 'default' },
+      spec: {
+        nodeName,
+        restartPolicy: 'Always',
+        terminationGracePeriodSeconds: 1,
+        tolerations: [{ operator: 'Exists' }],
+        containers: [],
+        ...spec,
+      },
+    });
+  }
+
+  get(name: string): Promise<Stored<Pod>> {
+    return this.api.get(pods, { namespace: 'default', name });
+  }
+
+  /** Deletes a pod and waits until its object is gone. */
+  async delete(name: string): Promise<void> {
+    await this.api.delete(pods, { namespace: 'default', name }, { gracePeriodSeconds: 1 });
+    await eventually(() => expect(this.get(name)).rejects.toThrow('not found'), 15_000);
+  }
+
+  async close(): Promise<void> {
+    for (const kubelet of this.kubelets) await kubelet.stop();
+    const client = new CriClient(this.endpoint);
+    try {
+      for (const { id } of await client.listPodSandboxes()) {
+        await client.stopPodSandbox(id);
+        await client.removePodSandbox(id);
+      }
+    } catch {
+      // The runtime did not come up: there is nothing of it to remove.
+    }
+    client.close();
+    await this.stopRuntime();
+    run('sh', '-c', `grep -o ' ${this.directory}[^ ]*' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l`);
+    run('sh', '-c', `ip link delete kth${this.id} 2>/dev/null; ip netns delete ${this.namespace} 2>/dev/null; true`);
+    run('sh', '-c', `find /sys/fs/cgroup -depth -type d -path '*${this.cgroup}*' -exec rmdir {} + 2>/dev/null; true`);
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+}
