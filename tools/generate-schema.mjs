@@ -47,6 +47,8 @@ const metaTypes = new Set(
   GroupVersionForDiscovery LabelSelector LabelSelectorRequirement ListMeta ManagedFieldsEntry ObjectMeta OwnerReference
   Preconditions ServerAddressByClientCIDR Status StatusCause StatusDetails WatchEvent`.split(/\s+/),
 );
+/** Types of the core group that only other groups use. */
+const coreTypes = new Set(['TopologySelectorTerm', 'TopologySelectorLabelRequirement']);
 /** Bodies of subresources, which show up in other groups' paths only. */
 const bodies = [
   ['autoscaling', 'V1Scale'],
@@ -127,7 +129,7 @@ function add(model, packageName) {
   const known = indexOf.get(model);
   if (known !== undefined) return known;
   const name = bareName(model);
-  const home = metaTypes.has(name) ? metaPackage : packageName;
+  const home = metaTypes.has(name) ? metaPackage : coreTypes.has(name) ? 'io.k8s.api.core.v1' : packageName;
   const index = types.length;
   indexOf.set(model, index);
   const { doc, fields } = load(model);
