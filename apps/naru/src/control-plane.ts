@@ -1,4 +1,4 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Cluster } from './cluster';
@@ -15,20 +15,14 @@ export function bundle(app: string): string {
   return path.resolve(__dirname, '..', app, 'main.js');
 }
 
-/**
- * Node's own flags for every process: a small young generation keeps the resident memory of an idle process low; none
- * of them makes garbage at a rate at which this would cost time.
- */
-export const nodeFlags = ['--max-semi-space-size=4'];
-
-/** The command line of one of our processes; `stamp` makes it differ when the bundle has been built anew. */
-export function nodeCommand(app: string, flags: Record<string, string | number>): string[] {
-  const main = bundle(app);
-  return [process.execPath, ...nodeFlags, main, ...Object.entries(flags).map(([key, value]) => `--${key}=${value}`)];
-}
-
-function buildStamp(app: string): Record<string, string> {
-  return { NARU_BUILD: String(Math.round(statSync(bundle(app)).mtimeMs)) };
+/** The command line of one of our processes; `options` are for Node itself. */
+export function nodeCommand(app: string, flags: Record<string, string | number>, options: string[] = []): string[] {
+  return [
+    process.execPath,
+    ...options,
+    bundle(app),
+    ...Object.entries(flags).map(([key, value]) => `--${key}=${value}`),
+  ];
 }
 
 function connection(cluster: Cluster, folder: string): Record<string, string> {
@@ -44,11 +38,10 @@ function connection(cluster: Cluster, folder: string): Record<string, string> {
 /** The processes of the control plane in the order in which they are started. */
 export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
   const { ports, settings, hostAddress } = cluster;
-  const service = (name: string, argv: string[], app?: string): ServiceSpec => ({
+  const service = (name: string, argv: string[]): ServiceSpec => ({
     name,
     argv,
     log: path.join(cluster.logs, `${name}.log`),
-    ...(app ? { environment: buildStamp(app) } : {}),
   });
   const pki = (file: string): string => cluster.pki('api-server', file);
   return [
@@ -72,7 +65,6 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'service-cluster-ip-range': settings.serviceCidr,
         'cluster-info': clusterInfoFile(cluster),
       }),
-      'api-server',
     ),
     service(
       'scheduler',
@@ -80,7 +72,6 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         ...connection(cluster, 'scheduler'),
         'health-address': `127.0.0.1:${ports.scheduler}`,
       }),
-      'scheduler',
     ),
     service(
       'controller-manager',
@@ -89,7 +80,6 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
       }),
-      'controller-manager',
     ),
     { name: 'watch', argv: [script('watch'), cluster.run] },
   ];

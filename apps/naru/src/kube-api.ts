@@ -112,7 +112,12 @@ function toError(code: number, text: string): StatusError {
   }
 }
 
-/** True when the kubelet has said that the node is ready, and nobody has given up on it since. */
-export function isNodeReady(node: Node): boolean {
-  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+/**
+ * True when the kubelet has said that the node is ready, and nobody has given up on it since. With `since` (milliseconds
+ * since the epoch) only what it has said from then on counts; the API tells times in whole seconds.
+ */
+export function isNodeReady(node: Node, since = 0): boolean {
+  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
+  const reported = Date.parse(ready?.lastHeartbeatTime ?? '') || 0;
+  return ready?.status === 'True' && reported >= Math.floor(since / 1000) * 1000;
 }

@@ -20,6 +20,12 @@ export interface NodeProcessOptions {
 /** Where Debian's and upstream's packages put the CNI plugins. */
 const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 
+/**
+ * A node's processes make little garbage, and there are many of them on a machine: a small young generation keeps each
+ * some 2 MB smaller.
+ */
+const nodeOptions = ['--max-semi-space-size=1'];
+
 /** The three processes that make a machine a node. */
 export function nodeServices(options: NodeProcessOptions, exists: (file: string) => boolean): ServiceSpec[] {
   const { info, nodeName, nodeIp, dataDir, runDir, imageStore } = options;
@@ -38,7 +44,7 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
   const socket = `unix://${path.join(runDir, 'runtime.sock')}`;
   const service = (name: string, flags: Record<string, string | number>): ServiceSpec => ({
     name,
-    argv: nodeCommand(name, flags),
+    argv: nodeCommand(name, flags, nodeOptions),
     ...(options.logDir ? { log: path.join(options.logDir, `${name}.log`) } : {}),
   });
   const runtime = service('runtime', {

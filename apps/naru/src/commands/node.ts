@@ -11,13 +11,14 @@ import { waitFor } from '../wait';
 
 async function bootAndWait(cluster: Cluster, api: KubeApi, node: NodeRecord, steps: Steps): Promise<void> {
   const { mtu } = await findUplinks();
+  const since = nodeProcess(cluster, node.name) ? 0 : Date.now();
   await steps.run(`booting ${node.name}`, () => startNode(cluster, node, mtu));
   await steps.run(`${node.name} Ready`, () =>
     waitFor(
       `${node.name} to be Ready`,
       async () => {
         const nodes = await api.listNodes().catch(() => []);
-        return nodes.some(found => found.metadata.name === node.name && isNodeReady(found));
+        return nodes.some(found => found.metadata.name === node.name && isNodeReady(found, since));
       },
       { timeoutMs: 60_000 },
     ).then(() => undefined),

@@ -10,10 +10,11 @@ import { KubeApi, isNodeReady } from '../kube-api';
 import { lock } from '../lock';
 import { findUplinks, setUpBridge } from '../network/bridge';
 import { openOutside } from '../network/outside';
-import { startNode } from '../node/lifecycle';
+import { nodeProcess, startNode } from '../node/lifecycle';
 import { createNode, listNodes } from '../node/record';
 import { checkRoot, preflight } from '../preflight';
 import { isRunning } from '../process-id';
+import { renewProcesses } from '../renew';
 import { Steps } from '../steps';
 import { takeDown } from '../take-down';
 import { waitFor } from '../wait';
@@ -55,7 +56,7 @@ function chooseCluster(given: UpFlags): Cluster {
   return existing;
 }
 
-/** Starts what is missing, and anew what has been built anew since. Answers the names of what it has started. */
+/** Starts what is missing, and anew what has another command line than before. Answers the names of what it has started. */
 async function startControlPlane(cluster: Cluster): Promise<string> {
   const started: string[] = [];
   for (const spec of controlPlaneServices(cluster)) {
@@ -88,15 +89,19 @@ function lastWords(cluster: Cluster, name: string): string {
   return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-5).join('\n') : '';
 }
 
-async function waitNodesReady(api: KubeApi, names: string[]): Promise<void> {
+/**
+ * Waits until every node is Ready. What the store says of a node that has just been booted may be from before: only a
+ * status that its kubelet has reported since counts.
+ */
+async function waitNodesReady(api: KubeApi, names: string[], booted: Map<string, number>): Promise<void> {
   let missing = names;
   await waitFor(
     'nodes to be Ready',
     async () => {
-      const ready = new Set(
-        (await api.listNodes().catch(() => [])).filter(isNodeReady).map(node => node.metadata.name),
-      );
-      missing = names.filter(name => !ready.has(name));
+      const nodes = await api.listNodes().catch(() => []);
+      const ready = nodes.filter(node => isNodeReady(node, booted.get(node.metadata.name)));
+      const found = new Set(ready.map(node => node.metadata.name));
+      missing = names.filter(name => !found.has(name));
       return missing.length === 0;
     },
     { timeoutMs: 90_000 },
@@ -133,13 +138,13 @@ async function up(given: UpFlags): Promise<void> {
     const wasUp = existsSync(cluster.services);
     saveCluster(cluster);
     mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
-    const api = await startAll(cluster, workers, steps).catch(async (error: Error) => {
+    const { api, booted } = await startAll(cluster, workers, steps).catch(async (error: Error) => {
       // A cluster that was not up before this command is not left half-up by it.
       if (!wasUp) await takeDown(cluster, { purge: false });
       throw error;
     });
     const names = listNodes(cluster).map(({ name }) => name);
-    await steps.run(`nodes Ready: ${names.join(', ') || 'none wanted'}`, () => waitNodesReady(api, names));
+    await steps.run(`nodes Ready: ${names.join(', ') || 'none wanted'}`, () => waitNodesReady(api, names, booted));
     api.close();
     printNext(cluster, names.length, steps.elapsed);
   } finally {
@@ -147,7 +152,20 @@ async function up(given: UpFlags): Promise<void> {
   }
 }
 
-async function startAll(cluster: Cluster, workers: number | undefined, steps: Steps): Promise<KubeApi> {
+/** Boots the nodes that are not up; answers when (milliseconds since the epoch), by name. */
+async function bootNodes(cluster: Cluster, mtu: number): Promise<Map<string, number>> {
+  const down = listNodes(cluster).filter(({ name }) => !nodeProcess(cluster, name));
+  const now = Date.now();
+  await Promise.all(down.map(node => startNode(cluster, node, mtu)));
+  return new Map(down.map(({ name }) => [name, now]));
+}
+
+interface Started {
+  api: KubeApi;
+  booted: Map<string, number>;
+}
+
+async function startAll(cluster: Cluster, workers: number | undefined, steps: Steps): Promise<Started> {
   await steps.run('certificates and configuration', async () => {
     const { made } = await prepareControlPlane(cluster);
     return made.length > 0 ? `${made.length} files made` : 'all there';
@@ -163,13 +181,15 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
   for (let n = 1; listNodes(cluster).length < (workers ?? (existing.length > 0 ? 0 : defaultWorkers)); n++) {
     if (!listNodes(cluster).some(node => node.name === `worker-${n}`)) createNode(cluster, `worker-${n}`);
   }
-  await steps.run('booting the nodes', () =>
-    Promise.all(listNodes(cluster).map(node => startNode(cluster, node, mtu))).then(() => undefined),
-  );
+  const booted = await steps.run('booting the nodes', () => bootNodes(cluster, mtu));
+  await steps.run('processes that were built anew', () => {
+    const renewed = renewProcesses(cluster);
+    return renewed.length > 0 ? `restarting ${renewed.join(', ')}` : 'none';
+  });
   const api = KubeApi.asAdmin('127.0.0.1', cluster.ports.api, cluster.pki('admin'));
   for (const name of ['nats', 'api-server', 'scheduler', 'controller-manager'])
     await steps.run(`${name} healthy`, () => waitHealthy(cluster, api, name));
-  return api;
+  return { api, booted };
 }
 
 export const upCommand = command({
