@@ -33,7 +33,9 @@ describe('objects', () => {
     expect(read.json).toEqual(created.json);
     const updated = await api.call('PUT', `${maps}/crud`, { ...read.json, data: { a: '2' } });
     expect(updated.code).toBe(200);
-    expect(Number(updated.json['metadata'].resourceVersion)).toBeGreaterThan(Number(read.json['metadata'].resourceVersion));
+    expect(Number(updated.json['metadata'].resourceVersion)).toBeGreaterThan(
+      Number(read.json['metadata'].resourceVersion),
+    );
     const stale = await api.call('PUT', `${maps}/crud`, { ...read.json, data: { a: '3' } });
     expect(stale.code).toBe(409);
     expect(stale.json).toMatchObject({
@@ -42,7 +44,11 @@ describe('objects', () => {
         'Operation cannot be fulfilled on configmaps "crud": the object has been modified; please apply your changes to the latest version and try again',
     });
     const gone = await api.call('DELETE', `${maps}/crud`);
-    expect(gone.json).toMatchObject({ kind: 'Status', status: 'Success', details: { name: 'crud', kind: 'configmaps' } });
+    expect(gone.json).toMatchObject({
+      kind: 'Status',
+      status: 'Success',
+      details: { name: 'crud', kind: 'configmaps' },
+    });
     const missing = await api.call('GET', `${maps}/crud`);
     expect(missing.code).toBe(404);
     expect(missing.json).toMatchObject({ reason: 'NotFound', message: 'configmaps "crud" not found' });
@@ -51,11 +57,19 @@ describe('objects', () => {
   test('that exist are not created again', async () => {
     await api.call('POST', maps, configMap('twice'));
     const again = await api.call('POST', maps, configMap('twice'));
-    expect(again.json).toMatchObject({ code: 409, reason: 'AlreadyExists', message: 'configmaps "twice" already exists' });
+    expect(again.json).toMatchObject({
+      code: 409,
+      reason: 'AlreadyExists',
+      message: 'configmaps "twice" already exists',
+    });
   });
 
   test('get a generated name', async () => {
-    const { json } = await api.call('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { generateName: 'gen-' } });
+    const { json } = await api.call('POST', maps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { generateName: 'gen-' },
+    });
     expect(json['metadata'].name).toMatch(/^gen-[a-z0-9]{5}$/);
   });
 
@@ -116,10 +130,11 @@ describe('bad requests', () => {
     expect(reply.json).toMatchObject({ kind: 'Status', status: 'Failure', code });
   });
 
-  test('protobuf is refused in either direction', async () => {
+  test('answers in protobuf are refused, and so is what is not protobuf', async () => {
     const type = 'application/vnd.kubernetes.protobuf';
     expect((await api.call('GET', maps, undefined, { headers: { accept: type } })).code).toBe(406);
-    expect((await api.call('POST', maps, 'k8s', { headers: { 'content-type': type } })).code).toBe(415);
+    expect((await api.call('POST', maps, 'k8s', { headers: { 'content-type': type } })).code).toBe(400);
+    expect((await api.call('POST', maps, 'k8s', { headers: { 'content-type': 'text/plain' } })).code).toBe(415);
     const either = await api.call('GET', maps, undefined, { headers: { accept: `${type},application/json` } });
     expect(either.code).toBe(200);
   });
@@ -131,8 +146,15 @@ describe('bad requests', () => {
 
   test('a YAML bomb is refused', async () => {
     const lines = ['a0: &a0 [x,x,x,x,x,x,x,x,x]'];
-    for (let i = 1; i < 9; i++) lines.push(`a${i}: &a${i} [${Array(9).fill(`*a${i - 1}`).join(',')}]`);
-    const { code } = await api.call('POST', maps, lines.join('\n'), { headers: { 'content-type': 'application/yaml' } });
+    for (let i = 1; i < 9; i++)
+      lines.push(
+        `a${i}: &a${i} [${Array(9)
+          .fill(`*a${i - 1}`)
+          .join(',')}]`,
+      );
+    const { code } = await api.call('POST', maps, lines.join('\n'), {
+      headers: { 'content-type': 'application/yaml' },
+    });
     expect(code).toBe(400);
   });
 });
@@ -147,7 +169,8 @@ describe('lists', () => {
     }
   });
 
-  const names = (json: Reply['json']) => (json['items'] as { metadata: { name: string } }[]).map(item => item.metadata.name);
+  const names = (json: Reply['json']) =>
+    (json['items'] as { metadata: { name: string } }[]).map(item => item.metadata.name);
 
   test('come in pages that show one moment', async () => {
     const first = await api.call('GET', `${url}?limit=4`);
@@ -157,7 +180,10 @@ describe('lists', () => {
     const second = await api.call('GET', `${url}?limit=4&continue=${token}`);
     expect(second.json['metadata'].resourceVersion).toBe(first.json['metadata'].resourceVersion);
     expect(names(second.json)).toEqual(['m-4', 'm-5', 'm-6', 'm-7']);
-    const last = await api.call('GET', `${url}?limit=4&continue=${encodeURIComponent(second.json['metadata'].continue)}`);
+    const last = await api.call(
+      'GET',
+      `${url}?limit=4&continue=${encodeURIComponent(second.json['metadata'].continue)}`,
+    );
     expect(names(last.json)).toEqual(['m-8', 'm-9']);
     expect(last.json['metadata'].continue).toBeUndefined();
     await api.call('DELETE', `${url}/m-45`);
@@ -222,7 +248,12 @@ describe('pods', () => {
 
   test('are bound once', async () => {
     await api.call('POST', pods, pod('bound'));
-    const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'bound' }, target: { kind: 'Node', name: 'n1' } };
+    const binding = {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name: 'bound' },
+      target: { kind: 'Node', name: 'n1' },
+    };
     expect((await api.call('POST', `${pods}/bound/binding`, binding)).code).toBe(201);
     const { json } = await api.call('GET', `${pods}/bound`);
     expect(json['spec'].nodeName).toBe('n1');
@@ -270,14 +301,24 @@ describe('pods', () => {
   test('are evicted as far as their budget allows', async () => {
     const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
     const spec = { minAvailable: 1, selector: { matchLabels: { app: 'evict' } } };
-    await api.call('POST', budgets, { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata: { name: 'b' }, spec });
-    await api.call('POST', pods, { ...pod('evicted', { nodeName: 'n3' }), metadata: { name: 'evicted', labels: { app: 'evict' } } });
+    await api.call('POST', budgets, {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata: { name: 'b' },
+      spec,
+    });
+    await api.call('POST', pods, {
+      ...pod('evicted', { nodeName: 'n3' }),
+      metadata: { name: 'evicted', labels: { app: 'evict' } },
+    });
     const headers = { 'content-type': 'application/merge-patch+json' };
     await api.call('PATCH', `${pods}/evicted/status`, { status: { phase: 'Running' } }, { headers });
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'evicted' } };
     const refused = await api.call('POST', `${pods}/evicted/eviction`, eviction);
     expect(refused.json).toMatchObject({ code: 429, reason: 'TooManyRequests' });
-    const status = { status: { disruptionsAllowed: 1, observedGeneration: 1, currentHealthy: 2, desiredHealthy: 1, expectedPods: 2 } };
+    const status = {
+      status: { disruptionsAllowed: 1, observedGeneration: 1, currentHealthy: 2, desiredHealthy: 1, expectedPods: 2 },
+    };
     expect((await api.call('PATCH', `${budgets}/b/status`, status, { headers })).code).toBe(200);
     expect((await api.call('POST', `${pods}/evicted/eviction`, eviction)).code).toBe(201);
     expect((await api.call('GET', `${budgets}/b`)).json['status'].disruptionsAllowed).toBe(0);
@@ -290,14 +331,21 @@ describe('workloads', () => {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'web' },
-    spec: { selector: { matchLabels: { app: 'web' } }, template: { metadata: { labels: { app: 'web' } }, spec: pod('x').spec } },
+    spec: {
+      selector: { matchLabels: { app: 'web' } },
+      template: { metadata: { labels: { app: 'web' } }, spec: pod('x').spec },
+    },
   };
 
   test('are scaled by the subresource, and count their generations', async () => {
     expect((await api.call('POST', url, deployment)).json['spec'].replicas).toBe(1);
     const headers = { 'content-type': 'application/merge-patch+json' };
     const scaled = await api.call('PATCH', `${url}/web/scale`, { spec: { replicas: 3 } }, { headers });
-    expect(scaled.json).toMatchObject({ kind: 'Scale', spec: { replicas: 3 }, status: { replicas: 0, selector: 'app=web' } });
+    expect(scaled.json).toMatchObject({
+      kind: 'Scale',
+      spec: { replicas: 3 },
+      status: { replicas: 0, selector: 'app=web' },
+    });
     const { json } = await api.call('GET', `${url}/web`);
     expect([json['spec'].replicas, json['metadata'].generation]).toEqual([3, 2]);
     const wrong = await api.call('PATCH', `${url}/web/scale`, { spec: { replicas: -1 } }, { headers });
@@ -307,7 +355,11 @@ describe('workloads', () => {
   test('keep spec and status apart', async () => {
     const { json } = await api.call('GET', `${url}/web`);
     const status = { replicas: 2, observedGeneration: 2 };
-    const updated = await api.call('PUT', `${url}/web/status`, { ...json, spec: { ...json['spec'], replicas: 9 }, status });
+    const updated = await api.call('PUT', `${url}/web/status`, {
+      ...json,
+      spec: { ...json['spec'], replicas: 9 },
+      status,
+    });
     expect(updated.json['status']).toMatchObject(status);
     expect(updated.json['spec'].replicas).toBe(3);
     const spec = await api.call('PUT', `${url}/web`, { ...updated.json, status: {} });
@@ -348,7 +400,11 @@ describe('services', () => {
     expect(first.json['spec'].clusterIP).toMatch(/^10\.96\./);
     const port = first.json['spec'].ports[0].nodePort;
     expect(port).toBeGreaterThanOrEqual(30000);
-    const taken = await api.call('POST', url, service('s2', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] }));
+    const taken = await api.call(
+      'POST',
+      url,
+      service('s2', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] }),
+    );
     expect(taken.code).toBe(422);
     expect(taken.json['message']).toContain('provided port is already allocated');
     const same = await api.call('POST', url, service('s3', { ports, clusterIP: first.json['spec'].clusterIP }));
@@ -356,7 +412,11 @@ describe('services', () => {
     const outside = await api.call('POST', url, service('s4', { ports, clusterIP: '10.1.1.1' }));
     expect(outside.json['message']).toContain('is not in the valid range');
     await api.call('DELETE', `${url}/s1`);
-    const free = await api.call('POST', url, service('s2', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] }));
+    const free = await api.call(
+      'POST',
+      url,
+      service('s2', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] }),
+    );
     expect(free.code).toBe(201);
   });
 
@@ -373,7 +433,8 @@ describe('identities', () => {
     const { json } = await api.call('GET', `${pods}/x`, undefined, { token: tokens.nobody });
     expect(json).toMatchObject({
       code: 403,
-      message: 'pods "x" is forbidden: User "nobody" cannot get resource "pods" in API group "" in the namespace "default"',
+      message:
+        'pods "x" is forbidden: User "nobody" cannot get resource "pods" in API group "" in the namespace "default"',
     });
     expect((await api.call('GET', pods, undefined, { token: 'wrong' })).code).toBe(401);
     const anonymous = await api.call('GET', pods, undefined, { token: '' });
@@ -464,7 +525,13 @@ describe('the server itself', () => {
   test('shows events through both of their groups', async () => {
     const events = '/api/v1/namespaces/default/events';
     const involvedObject = { kind: 'Pod', name: 'x', namespace: 'default' };
-    await api.call('POST', events, { apiVersion: 'v1', kind: 'Event', metadata: { name: 'e' }, involvedObject, message: 'm' });
+    await api.call('POST', events, {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: 'e' },
+      involvedObject,
+      message: 'm',
+    });
     const other = '/apis/events.k8s.io/v1/namespaces/default/events';
     expect((await api.call('GET', `${other}/e`)).json).toMatchObject({ note: 'm', regarding: { name: 'x' } });
     const found = await api.call('GET', `${other}?fieldSelector=regarding.name%3Dx`);

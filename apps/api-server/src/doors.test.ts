@@ -99,7 +99,9 @@ describe('a watch', () => {
     const watched = watch('', { accept });
     await api.call('POST', maps, configMap('w4'));
     await eventually(() => watched.events.length >= 2);
-    const columns = watched.events.map(({ object }) => (object as unknown as { columnDefinitions: [] }).columnDefinitions);
+    const columns = watched.events.map(
+      ({ object }) => (object as unknown as { columnDefinitions: [] }).columnDefinitions,
+    );
     expect(columns[0]!.length).toBeGreaterThan(0);
     expect(columns[1]!.length).toBe(0);
     watched.stop();
@@ -172,7 +174,10 @@ describe('the gRPC door', () => {
 
   test('asks for the same rights', async () => {
     const scheduler = connect('scheduler');
-    const pod: Pod = { metadata: { name: 'p', namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    const pod: Pod = {
+      metadata: { name: 'p', namespace: 'default' },
+      spec: { containers: [{ name: 'c', image: 'i' }] },
+    };
     await client.create(pods, pod);
     await expect(scheduler.create(configMaps, configMap('no'))).rejects.toMatchObject({ reason: 'Forbidden' });
     const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'node-1' } };
@@ -209,7 +214,8 @@ describe('joining', () => {
     expect(code).toBe(200);
     expect(json['ca']).toBe(ca.text);
     expect(certificateHash(ca.text)).toMatch(/^[0-9a-f]{64}$/);
-    for (const certificate of Object.values(json['certificates'])) expect(isSignedBy(certificate as string, ca.text)).toBe(true);
+    for (const certificate of Object.values(json['certificates']))
+      expect(isSignedBy(certificate as string, ca.text)).toBe(true);
     expect(json['clusterInfo']).toEqual({ clusterName: 'test' });
   });
 

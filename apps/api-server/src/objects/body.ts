@@ -1,5 +1,6 @@
 import { StatusError } from '@naru/foundation';
 import { decodeObject, decodeValue, type AnyDefinition, type Decoded, type FieldValidation } from '@naru/api';
+import { decodeProtobuf, protobufMediaType } from '../protobuf/decode-protobuf';
 import { badRequest } from './failures';
 import type { Body } from './request';
 
@@ -14,7 +15,7 @@ const yamlTypes = new Set(['application/yaml', 'application/x-yaml', 'text/yaml'
 export function unsupportedMediaType(mediaType: string): StatusError {
   return new StatusError(
     'UnsupportedMediaType',
-    `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`,
+    `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, ${protobufMediaType}`,
     { cause: mediaType },
   );
 }
@@ -27,6 +28,8 @@ export async function decodeBody(
 ): Promise<Decoded> {
   if (jsonTypes.has(body.mediaType)) return decodeObject(body.bytes, definition, { fieldValidation });
   if (yamlTypes.has(body.mediaType)) return decodeValue(await parseYaml(body.bytes), definition, { fieldValidation });
+  if (body.mediaType === protobufMediaType)
+    return decodeValue(decodeProtobuf(body.bytes), definition, { fieldValidation });
   throw unsupportedMediaType(body.mediaType);
 }
 
@@ -34,6 +37,7 @@ export async function decodeBody(
 export async function decodeAny(body: Body): Promise<unknown> {
   if (body.bytes.length === 0) return undefined;
   if (yamlTypes.has(body.mediaType)) return parseYaml(body.bytes);
+  if (body.mediaType === protobufMediaType) return decodeProtobuf(body.bytes);
   if (!jsonTypes.has(body.mediaType)) throw unsupportedMediaType(body.mediaType);
   try {
     return limitDepth(JSON.parse(Buffer.from(body.bytes).toString()));

@@ -1,6 +1,15 @@
 import { parsePath } from './request-info';
 
-const base = { group: '', version: 'v1', namespace: '', resource: '', name: '', subresource: '', rest: '', watch: false };
+const base = {
+  group: '',
+  version: 'v1',
+  namespace: '',
+  resource: '',
+  name: '',
+  subresource: '',
+  rest: '',
+  watch: false,
+};
 
 test.each([
   ['/api/v1/pods', { resource: 'pods' }],

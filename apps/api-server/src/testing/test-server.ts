@@ -125,9 +125,7 @@ export async function startTestServer(overrides: Partial<ApiServerDeps> = {}): P
   };
 }
 
-function request(
-  options: https.RequestOptions & { body: unknown; headers: Record<string, string> },
-): Promise<Reply> {
+function request(options: https.RequestOptions & { body: unknown; headers: Record<string, string> }): Promise<Reply> {
   const { body } = options;
   const data = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
   const headers = {
@@ -178,7 +176,10 @@ function kubeconfigFor(port: number, folder: string): unknown {
 }
 
 /** Calls `check` until it gives something, at most for `timeoutMs`. */
-export async function eventually<T>(check: () => T | undefined | Promise<T | undefined>, timeoutMs = 10_000): Promise<T> {
+export async function eventually<T>(
+  check: () => T | undefined | Promise<T | undefined>,
+  timeoutMs = 10_000,
+): Promise<T> {
   const until = Date.now() + timeoutMs;
   for (;;) {
     const value = await check();
