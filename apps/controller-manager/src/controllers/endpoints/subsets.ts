@@ -5,15 +5,18 @@ import { isPodReady } from '../../pods/pod-state';
 type Subset = NonNullable<Endpoints['subsets']>[number];
 type Address = NonNullable<Subset['addresses']>[number];
 
+interface Group {
+  addresses: Address[];
+  notReadyAddresses: Address[];
+  ports: NonNullable<Subset['ports']>;
+}
+
 /** Upstream's limit; what is beyond it is in the slices only. */
 export const maxAddresses = 1_000;
 
 /** The subsets of the legacy Endpoints object: addresses that share their ports. Terminating pods have left it. */
 export function endpointSubsets(service: Service, selected: readonly Stored<Pod>[]): Subset[] {
-  const groups = new Map<
-    string,
-    { addresses: Address[]; notReadyAddresses: Address[]; ports: NonNullable<Subset['ports']> }
-  >();
+  const groups = new Map<string, Group>();
   for (const pod of [...selected].sort(byAddress).slice(0, maxAddresses)) {
     if (!hasEndpoint(pod) || !pod.status?.podIP || pod.metadata.deletionTimestamp) continue;
     const ports = (service.spec?.ports ?? []).flatMap(({ name, protocol = 'TCP', port, targetPort }) => {
@@ -22,7 +25,7 @@ export function endpointSubsets(service: Service, selected: readonly Stored<Pod>
     });
     if (ports.length === 0 && service.spec?.clusterIP !== 'None') continue;
     const id = JSON.stringify(ports);
-    const group = groups.get(id) ?? { addresses: [], notReadyAddresses: [], ports };
+    const group: Group = groups.get(id) ?? { addresses: [], notReadyAddresses: [], ports };
     const ready = !!service.spec?.publishNotReadyAddresses || isPodReady(pod);
     group[ready ? 'addresses' : 'notReadyAddresses'].push(addressOf(pod, service));
     groups.set(id, group);

@@ -36,7 +36,16 @@ export class NodeHealth {
   /** Milliseconds until the node counts as unreachable; 0 or less: it does. A node may promise a longer lease than our grace. */
   remainingMs(name: string, lease: Lease | undefined, now: number): number {
     const at = Math.max(this.observed.get(name)?.at ?? now, this.lastOutageAt);
-    return at + Math.max(this.graceMs, (lease?.spec?.leaseDurationSeconds ?? 0) * 1000) - now;
+    return at + this.patienceMs(lease) - now;
+  }
+
+  /** Silent for more than half of the time that it has. */
+  isSuspect(name: string, lease: Lease | undefined, now: number): boolean {
+    return this.remainingMs(name, lease, now) < this.patienceMs(lease) / 2;
+  }
+
+  private patienceMs(lease: Lease | undefined): number {
+    return Math.max(this.graceMs, (lease?.spec?.leaseDurationSeconds ?? 0) * 1000);
   }
 }
 

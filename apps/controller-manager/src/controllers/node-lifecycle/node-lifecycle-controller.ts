@@ -112,12 +112,17 @@ class NodeLifecycle {
     return waitMs === 0 ? { evict: true, waitMs: Infinity } : { evict: false, waitMs: Math.min(waitMs, maxWaitMs) };
   }
 
+  /** A node that has been silent for half its time counts as lost: of nodes that fail together one is noticed first. */
   private countZones(): Map<string, { ready: number; notReady: number }> {
+    const { informers, clock } = this.deps;
     const zones = new Map<string, { ready: number; notReady: number }>();
-    for (const node of this.deps.informers.lister(nodes).list()) {
+    for (const node of informers.lister(nodes).list()) {
       const zone = zoneOf(node);
       const counts = zones.get(zone) ?? { ready: 0, notReady: 0 };
-      counts[readyStatus(node) === 'True' ? 'ready' : 'notReady']++;
+      const { name } = node.metadata;
+      const lease = informers.lister(leases).get({ namespace: leaseNamespace, name });
+      const suspect = this.health.isSuspect(name, lease, clock.now());
+      counts[readyStatus(node) === 'True' && !suspect ? 'ready' : 'notReady']++;
       zones.set(zone, counts);
     }
     return zones;

@@ -1,0 +1,27 @@
+import { CidrAllocator, parseCidr } from './cidr-allocator';
+
+test('subnets are unique, and a released one comes round again', () => {
+  const allocator = new CidrAllocator('10.244.0.0/22', 24);
+  expect(['a', 'b', 'c', 'd'].map(owner => allocator.allocate(owner))).toEqual([
+    '10.244.0.0/24',
+    '10.244.1.0/24',
+    '10.244.2.0/24',
+    '10.244.3.0/24',
+  ]);
+  expect(allocator.allocate('e')).toBeUndefined();
+  allocator.release('b');
+  expect(allocator.allocate('e')).toBe('10.244.1.0/24');
+});
+
+test('what is occupied is not given, and not to two', () => {
+  const allocator = new CidrAllocator('10.244.0.0/23', 24);
+  expect(allocator.occupy('10.244.0.0/24', 'a')).toBe(true);
+  expect(allocator.occupy('10.244.0.0/24', 'a')).toBe(true);
+  expect(allocator.occupy('10.244.0.0/24', 'b')).toBe(false);
+  expect(allocator.occupy('192.168.0.0/24', 'b')).toBe(true);
+  expect(allocator.allocate('b')).toBe('10.244.1.0/24');
+});
+
+test.each(['10.244.0.0', '10.244.0.1/16', '300.0.0.0/8', 'x/8', '10.0.0.0/33'])('%s is no CIDR', cidr =>
+  expect(() => parseCidr(cidr)).toThrow('Cannot parse CIDR'),
+);

@@ -1,0 +1,33 @@
+import { nodes } from '@naru/api';
+import { StatusError } from '@naru/foundation';
+import { MemoryObjects, eventually } from '@naru/testing';
+import { makeNode, startControllers } from '../../fixtures';
+import { nodeIpamController } from './node-ipam-controller';
+
+const cidrs = async (api: MemoryObjects) => (await api.list(nodes)).items.map(({ spec }) => spec?.podCIDR);
+
+test('nodes get subnets of their own, also through conflicts, and around those taken before a restart', async () => {
+  const api = new MemoryObjects();
+  api.seed(nodes, makeNode('new'));
+  api.seed(nodes, makeNode('old', { spec: { podCIDR: '10.244.0.0/24' } }));
+  api.failNext(new StatusError('Conflict', 'made up'));
+  const cluster = await startControllers([nodeIpamController], { api });
+  for (let i = 0; i < 5; i++) api.seed(nodes, makeNode(`n${i}`));
+  await eventually(async () => {
+    const given = await cidrs(api);
+    expect(given).not.toContain(undefined);
+    expect(new Set(given).size).toBe(7);
+  });
+  await cluster.stop();
+});
+
+test('a released subnet goes to the next node when no other is left', async () => {
+  const api = new MemoryObjects();
+  api.seed(nodes, makeNode('a'));
+  const cluster = await startControllers([nodeIpamController], { api, config: { clusterCidr: '10.1.0.0/24' } });
+  await eventually(async () => expect(await cidrs(api)).toEqual(['10.1.0.0/24']));
+  await api.delete(nodes, { name: 'a' });
+  api.seed(nodes, makeNode('b'));
+  await eventually(async () => expect(await cidrs(api)).toEqual(['10.1.0.0/24']));
+  await cluster.stop();
+});
