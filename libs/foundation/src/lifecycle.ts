@@ -70,6 +70,11 @@ export function runProcess<const T extends Record<string, FlagSpec>>(
   };
   run(flags, logger, lifecycle).catch((err: unknown) => {
     if (controller.signal.aborted) return;
+    // Flags that depend on each other are checked by the process itself.
+    if (err instanceof UsageError) {
+      process.stderr.write(`${component}: ${err.message}\n`);
+      return void stop(2);
+    }
     logger.fatal({ err }, 'start failed');
     void stop(1);
   });
