@@ -13,6 +13,8 @@ import type { ContainerRecord } from './container-record';
 export interface PreparedExec {
   program: string;
   args: string[];
+  /** The command's process, once it runs. */
+  pid(): number | undefined;
   /** Kills the command itself: killing the OCI runtime's own process would leave it running. */
   kill(): void;
   /** Deletes the files that the call needed. */
@@ -47,6 +49,7 @@ export function prepareExec(
   return {
     program: runtime.program,
     args: [...runtime.globalArguments, 'exec', '--process', processFile, '--pid-file', pidFile, record.id],
+    pid: () => readPidFile(pidFile)?.pid,
     kill() {
       const identity = readPidFile(pidFile);
       if (identity) signalProcess(identity, 'SIGKILL');

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { RemoteCommandSession, RemoteCommandStreams } from '@naru/streaming';
 import { exitCodeOf, type PreparedExec } from '../containers/exec';
+import { TerminalResizer } from './terminal-resizer';
 
 /** After a command has ended, how long its outputs may stay open (a child in the background holds them). */
 const drainTimeoutMs = 1_000;
@@ -49,8 +50,10 @@ async function runTerminal(prepared: PreparedExec, session: RemoteCommandSession
     terminal.pause();
     sent = sent.then(() => session.write('stdout', chunk)).then(() => terminal.resume());
   });
-  session.onResize(({ width, height }) => {
-    if (width > 0 && height > 0) terminal.resize(width, height);
+  const resizer = new TerminalResizer(prepared);
+  session.onResize(size => {
+    if (size.width > 0 && size.height > 0) terminal.resize(size.width, size.height);
+    resizer.resize(size);
   });
   session.stdin.on('data', (chunk: Buffer) => terminal.write(chunk as unknown as string)); // it takes bytes too, its types do not say so
   const exitCode = await ended;

@@ -36,7 +36,9 @@ let bundle: string | undefined;
 
 function bundledMain(): string {
   if (bundle) return bundle;
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-runtime-bundle-'));
+  // Below the repository, where it finds the modules that are not bundled.
+  fs.mkdirSync(path.join(root, 'dist'), { recursive: true });
+  const directory = fs.mkdtempSync(path.join(root, 'dist', 'runtime-test-'));
   bundle = path.join(directory, 'main.js');
   buildSync({
     entryPoints: [path.join(__dirname, '../main.ts')],
@@ -124,7 +126,6 @@ export class RuntimeHarness {
     ];
     this.#process = spawn('nsenter', ['--mount', '--target', String(this.#holder.pid), process.execPath, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_PATH: path.join(root, 'node_modules') },
     });
     await new Promise<void>((resolve, reject) => {
       this.#process?.stdout?.on('data', (chunk: Buffer) => {
