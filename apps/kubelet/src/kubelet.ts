@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { pods, services, type Pod, type Service, type Stored } from '@naru/api';
@@ -77,6 +78,8 @@ export class Kubelet {
     private readonly runtime: CriClient,
     private readonly built: ReturnType<typeof assemble>,
   ) {
+    // Every part that waits listens to the end.
+    setMaxListeners(0, this.controller.signal);
     this.workers = built.workers;
     this.reporter = built.reporter;
     this.server = built.server;
@@ -185,7 +188,6 @@ interface Surroundings {
   runtimeName: string;
 }
 
-// eslint-disable-next-line @typescript-eslint/explicit-function-return-type -- the shape is what it makes
 function assemble(deps: KubeletDeps, around: Surroundings) {
   const { flags, client, informers, logger, metrics } = deps;
   const { runtime, paths, facts, dns, machine, runtimeName } = around;
@@ -287,6 +289,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
       refreshMs: flags['sync-frequency-seconds'] * 1000,
+      shownAs: pod => (staticPods.isStatic(pod) ? staticPods.mirrorOf(pod) : pod),
       forget: uid => tokens.forget(uid),
     },
   });
@@ -298,6 +301,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     logger,
     apply: pod => workers.apply(pod),
     remove: pod => workers.remove(pod),
+    mirrored: pod => workers.notify(pod.metadata.uid),
     node: () => reporter.current,
   });
   const server: KubeletServer = new KubeletServer({

@@ -6,7 +6,7 @@ import { Kubelet } from './kubelet';
 runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
   const metrics = createMetrics();
   registerWorkqueueMetrics(metrics);
-  let kubelet: Kubelet | undefined;
+  let isReady = (): boolean => false;
   const health = await serveHealth({
     address: flags['health-address'],
     metrics,
@@ -14,7 +14,7 @@ runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
       {
         name: 'node',
         check: () => {
-          if (!kubelet?.reporter.isReady) throw new Error('the node is not ready');
+          if (!isReady()) throw new Error('the node is not ready');
         },
       },
     ],
@@ -23,9 +23,9 @@ runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
   const connection = connect('kubelet', flags, logger);
   lifecycle.onStop('connection', () => connection.close());
   const { client, informers } = connection;
-  kubelet = await Kubelet.create({ flags, client, informers, logger, metrics, signal: lifecycle.signal });
-  const running = kubelet;
-  lifecycle.onStop('kubelet', () => running.stop());
-  await running.start();
-  logger.info({ node: flags['node-name'], port: running.server.port }, 'kubelet started');
+  const kubelet = await Kubelet.create({ flags, client, informers, logger, metrics, signal: lifecycle.signal });
+  isReady = () => kubelet.reporter.isReady;
+  lifecycle.onStop('kubelet', () => kubelet.stop());
+  await kubelet.start();
+  logger.info({ node: flags['node-name'], port: kubelet.server.port }, 'kubelet started');
 });

@@ -300,6 +300,28 @@ withRoot('the kubelet on a real runtime', () => {
     await node.delete('survivor');
   });
 
+  it('runs pods from files and shows them by mirrors', async () => {
+    await node.stopKubelet(kubelet);
+    const directory = node.file('manifests');
+    kubelet = await node.startKubelet([`--pod-manifest-path=${directory}`]);
+    const fs = await import('node:fs/promises');
+    const manifest = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'static' },
+      spec: { containers: [shell(forever)] },
+    };
+    await fs.writeFile(`${directory}/static.json`, JSON.stringify(manifest));
+    const mirror = await untilReady(`static-${nodeName}`);
+    expect(mirror.metadata.annotations?.['kubernetes.io/config.mirror']).toBeDefined();
+    await node.api.delete(pods, { namespace: 'default', name: `static-${nodeName}` }, { gracePeriodSeconds: 0 });
+    const again = await untilReady(`static-${nodeName}`);
+    expect(again.status?.containerStatuses?.[0]?.containerID).toBe(mirror.status?.containerStatuses?.[0]?.containerID);
+    await fs.rm(`${directory}/static.json`);
+    await eventually(() => expect(node.get(`static-${nodeName}`)).rejects.toThrow('not found'), 15_000);
+    await eventually(() => expect(kubelet.workers.list()).toHaveLength(0), 40_000);
+  });
+
   it('registers again when its Node was deleted', async () => {
     await node.api.delete(nodes, { name: nodeName });
     kubelet.reporter.poke();

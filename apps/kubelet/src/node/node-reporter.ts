@@ -2,6 +2,7 @@ import { nodes, type Node, type NodeStatus, type Stored } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import { isReason, type Clock, type Logger } from '@naru/foundation';
 import type { CriClient } from '../cri/cri-client';
+import { Nudge } from '../nudge';
 import type { PodEvents } from '../pods/pod-events';
 import { readMachine, readNodeInfo, type Reserved, type Thresholds } from './machine';
 import {
@@ -44,7 +45,7 @@ export class NodeReporter {
   private node: Stored<Node> | undefined;
   private reportedAt = 0;
   private ready = false;
-  private wake: (() => void) | undefined;
+  private readonly pause = new Nudge();
   private podCidr = '';
 
   constructor(private readonly deps: NodeReporterDeps) {}
@@ -60,7 +61,7 @@ export class NodeReporter {
 
   /** Looks again now: the runtime came or went. */
   poke(): void {
-    this.wake?.();
+    this.pause.nudge();
   }
 
   /** Until the signal; never rejects. */
@@ -77,11 +78,7 @@ export class NodeReporter {
         waitMs = Math.min(5_000, 100 * 2 ** failures++);
         logger.warn({ err, waitMs }, 'node status not reported');
       }
-      const woken = new Promise<void>(resolve => (this.wake = resolve));
-      const sleeper = new AbortController();
-      const sleep = clock.sleep(waitMs, AbortSignal.any([signal, sleeper.signal])).catch(() => undefined);
-      await Promise.race([sleep, woken]);
-      sleeper.abort(new Error('woken'));
+      await this.pause.wait(waitMs, clock, signal);
     }
   }
 

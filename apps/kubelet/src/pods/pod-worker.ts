@@ -42,6 +42,8 @@ export interface PodWorkerDeps {
   removeSandbox: (id: string) => Promise<void>;
   /** How often volumes follow the objects they show. */
   refreshMs: number;
+  /** The object that shows the pod's status: itself, or the mirror of a static pod once there is one. */
+  shownAs: (pod: Stored<Pod>) => Stored<Pod> | undefined;
   /** Drops what is remembered of a pod that is gone. */
   forget: (uid: string) => void;
   /** Everything of the pod is gone from this node. */
@@ -157,7 +159,7 @@ export class PodWorker {
     this.closed = true;
     this.cancelWake?.();
     this.killing?.controller.abort(new Error('the kubelet is stopping'));
-    await this.deps.status.flush(this.uid);
+    await this.flushStatus();
   }
 
   private async run(): Promise<void> {
@@ -353,7 +355,9 @@ export class PodWorker {
     const waiting = new Map(this.waiting);
     const messages = new Map(this.messages);
     const nowMs = clock.now();
-    status.set(this.pod, pod =>
+    const shown = this.deps.shownAs(this.pod);
+    if (!shown) return;
+    status.set(shown, pod =>
       podStatus({
         pod,
         runtime,
@@ -371,18 +375,23 @@ export class PodWorker {
     );
   }
 
+  private async flushStatus(): Promise<void> {
+    const shown = this.deps.shownAs(this.pod);
+    if (shown) await this.deps.status.flush(shown.metadata.uid);
+  }
+
   private async reject(rejection: Rejection): Promise<StepResult> {
     this.failure = rejection;
     this.finished = true;
     this.deps.events.pod(this.pod, 'Warning', rejection.reason, rejection.message);
     this.writeStatus();
-    await this.deps.status.flush(this.uid);
+    await this.flushStatus();
     return {};
   }
 
   /** All work is done, or over: stop what runs, say so, and keep the containers for their logs. */
   private async end(): Promise<StepResult> {
-    const { killer, probes, volumes, cgroups, status } = this.deps;
+    const { killer, probes, volumes, cgroups } = this.deps;
     const live =
       this.runtime.sandboxes.some(({ ready }) => ready) ||
       this.runtime.containers.some(({ phase }) => phase === 'running' || phase === 'created');
@@ -394,7 +403,7 @@ export class PodWorker {
     }
     if (!isTerminal(this.pod) || live) {
       this.writeStatus();
-      await status.flush(this.uid);
+      await this.flushStatus();
     }
     probes.forget(this.uid);
     await volumes.tearDown(this.uid);
@@ -425,7 +434,7 @@ export class PodWorker {
     probes.forget(this.uid);
     this.finished = true;
     if (!this.removed) this.writeStatus();
-    await Promise.all([this.removed ? undefined : status.flush(this.uid), this.cleanUp()]);
+    await Promise.all([this.removed ? undefined : this.flushStatus(), this.cleanUp()]);
     if (!this.removed) {
       const { namespace, name, uid } = this.pod.metadata;
       try {

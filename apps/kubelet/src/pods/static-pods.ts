@@ -6,6 +6,7 @@ import { pods as podType, type Node, type Pod, type Stored } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import { isReason, type Clock, type Logger } from '@naru/foundation';
 import { parse } from 'yaml';
+import { Nudge } from '../nudge';
 
 export const staticAnnotations = {
   source: 'kubernetes.io/config.source',
@@ -23,6 +24,8 @@ export interface StaticPodsDeps {
   logger: Logger;
   apply: (pod: Stored<Pod>) => void;
   remove: (pod: Stored<Pod>) => void;
+  /** The mirror is there now: a status can be shown. */
+  mirrored: (pod: Stored<Pod>) => void;
   node: () => Stored<Node> | undefined;
 }
 
@@ -92,13 +95,12 @@ export class StaticPods {
     if (!directory) return;
     await fs.mkdir(directory, { recursive: true });
     await this.load();
-    let wake: () => void = () => undefined;
-    const watcher = watch(directory, { signal, persistent: false }, () => wake());
+    const pause = new Nudge();
+    const watcher = watch(directory, { signal, persistent: false }, () => pause.nudge());
     watcher.on('error', err => logger.warn({ err }, 'manifest directory not watched'));
     const follow = async (): Promise<void> => {
       while (!signal.aborted) {
-        const woken = new Promise<void>(resolve => (wake = resolve));
-        await Promise.race([woken, clock.sleep(relookMs, signal).catch(() => undefined)]);
+        await pause.wait(relookMs, clock, signal);
         // Editors write in several steps: look when they have finished.
         await clock.sleep(100, signal).catch(() => undefined);
         if (signal.aborted) return;
@@ -143,10 +145,16 @@ export class StaticPods {
   }
 
   mirrorSeen(mirror: Stored<Pod>): void {
+    const isNew = !this.mirrors.has(keyOf(mirror));
     this.mirrors.set(keyOf(mirror), mirror);
     const hash = mirror.metadata.annotations?.[staticAnnotations.mirror] ?? '';
     // Of a file that has changed or gone: the mirror of the new one needs its place.
-    if (!this.byUid.has(hash) || mirror.metadata.deletionTimestamp) void this.deleteMirror(mirror);
+    if (!this.byUid.has(hash) || mirror.metadata.deletionTimestamp) {
+      void this.deleteMirror(mirror);
+      return;
+    }
+    const pod = this.byUid.get(hash);
+    if (isNew && pod) this.deps.mirrored(pod);
   }
 
   mirrorGone(mirror: Stored<Pod>): void {
@@ -182,6 +190,7 @@ export class StaticPods {
         },
       });
       this.mirrors.set(keyOf(pod), mirror);
+      this.deps.mirrored(pod);
     } catch (err) {
       if (!isReason(err, 'AlreadyExists')) logger.info({ err, name: pod.metadata.name }, 'mirror pod not created yet');
     }
