@@ -76,4 +76,3 @@ export { defaultPullPolicy, imageTag } from './image-reference';
 export { humanDuration } from './table/duration';
 export { formatRestarts, summarizePod, type PodSummary } from './table/pod-summary';
 export { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from './schema/types';
-export { isProtobuf, protobufMediaType } from './protobuf/decode-protobuf';

@@ -1,6 +1,5 @@
 import { StatusError } from '@naru/foundation';
 import { apiVersionOf, type ResourceType } from '../resource';
-import { decodeProtobuf, isProtobuf } from '../protobuf/decode-protobuf';
 import { kindSchema } from '../schema/types';
 import type { KubeObject } from '../types';
 import { DecodeError, Decoder } from './decode-value';
@@ -26,7 +25,7 @@ export interface ExpectedKind<T extends KubeObject = KubeObject> {
 }
 
 /**
- * Parses the body of a write (JSON, or Kubernetes' protobuf, told apart by its first bytes) and checks its structure against the kind's schema.
+ * Parses the body of a write and checks its structure against the kind's schema.
  * @throws StatusError BadRequest, with the field path, for wrong JSON, wrong types, too much depth, another kind or
  * version than the URL's, and (Strict) unknown or duplicate fields.
  */
@@ -35,8 +34,6 @@ export function decodeObject<T extends KubeObject>(
   expected: ExpectedKind<T>,
   options: DecodeOptions = {},
 ): Decoded<T> {
-  if (typeof json !== 'string' && isProtobuf(json))
-    return decode(decodeProtobuf(json, expected.type), expected, options, []);
   const text = typeof json === 'string' ? json : Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString();
   const value = parseJson(text, expected.type.kind);
   const duplicates = options.fieldValidation === 'Ignore' ? [] : duplicateFields(text);
