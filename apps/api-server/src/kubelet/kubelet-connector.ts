@@ -1,6 +1,7 @@
 import https from 'node:https';
 import { StatusError } from '@naru/foundation';
 import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
+
 import { proxyUpgrade } from '@naru/streaming';
 import type { Authorizer } from '../auth/authorizer';
 import { badRequest, methodNotAllowed, notFound, pageNotFound } from '../objects/failures';

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { StatusError, type Logger } from '@naru/foundation';
+import { refuseUpgrade } from '@naru/streaming';
 import type { Authenticator } from '../auth/authenticator';
 import type { Authorizer } from '../auth/authorizer';
 import { badRequest, pageNotFound } from '../objects/failures';
@@ -202,10 +203,7 @@ export class RestServer {
       if (!running) throw badRequest('the requested resource does not support upgrades');
       await running;
     };
-    serve().catch(async (error: unknown) => {
-      const { refuseUpgrade } = await import('@naru/streaming');
-      refuseUpgrade(socket, this.toStatusError(request, error));
-    });
+    serve().catch((error: unknown) => refuseUpgrade(socket, this.toStatusError(request, error)));
   }
 
   /** A verified certificate wins over headers; it is looked at once per connection. */

@@ -1,0 +1,128 @@
+import { eventually, startTestServer, tokens, type TestServer } from './testing/test-server';
+
+let api: TestServer;
+beforeAll(async () => {
+  api = await startTestServer();
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+  expect((await api.call('POST', '/api/v1/namespaces/default/serviceaccounts', account)).code).toBe(201);
+});
+afterAll(() => api.close());
+
+const pod = (name: string, spec: object = {}) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, labels: { app: 'web' } },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+});
+const pods = '/api/v1/namespaces/default/pods';
+
+describe('identities', () => {
+  test('without rights are told so in upstream words', async () => {
+    const { json } = await api.call('GET', `${pods}/x`, undefined, { token: tokens.nobody });
+    expect(json).toMatchObject({
+      code: 403,
+      message:
+        'pods "x" is forbidden: User "nobody" cannot get resource "pods" in API group "" in the namespace "default"',
+    });
+    expect((await api.call('GET', pods, undefined, { token: 'wrong' })).code).toBe(401);
+    const anonymous = await api.call('GET', pods, undefined, { token: '' });
+    expect(anonymous.json['message']).toContain('User "system:anonymous" cannot list resource "pods"');
+    expect((await api.call('GET', '/version', undefined, { token: '' })).code).toBe(200);
+    expect((await api.call('GET', '/metrics', undefined, { token: '' })).code).toBe(403);
+  });
+
+  test('gain rights by a role binding at once', async () => {
+    const group = 'rbac.authorization.k8s.io';
+    const url = `/apis/${group}/v1/namespaces/default/rolebindings`;
+    await api.call('POST', url, {
+      apiVersion: `${group}/v1`,
+      kind: 'RoleBinding',
+      metadata: { name: 'viewer' },
+      roleRef: { apiGroup: group, kind: 'ClusterRole', name: 'view' },
+      subjects: [{ kind: 'User', name: 'nobody', apiGroup: group }],
+    });
+    expect((await api.call('GET', pods, undefined, { token: tokens.nobody })).code).toBe(200);
+    expect((await api.call('GET', '/api/v1/pods', undefined, { token: tokens.nobody })).code).toBe(403);
+    expect((await api.call('POST', pods, pod('no'), { token: tokens.nobody })).code).toBe(403);
+    await api.call('DELETE', `${url}/viewer`);
+    expect((await api.call('GET', pods, undefined, { token: tokens.nobody })).code).toBe(403);
+  });
+
+  test('of nodes may read what their pods refer to, and nothing else', async () => {
+    const secrets = '/api/v1/namespaces/default/secrets';
+    for (const name of ['mine', 'other'])
+      await api.call('POST', secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { name } });
+    const volumes = [{ name: 's', secret: { secretName: 'mine' } }];
+    await api.call('POST', pods, pod('reader', { nodeName: 'node-1', volumes }));
+    const node = { identity: 'node-1' };
+    expect((await api.call('GET', `${secrets}/mine`, undefined, node)).code).toBe(200);
+    const refused = await api.call('GET', `${secrets}/other`, undefined, node);
+    expect(refused.json['message']).toContain(`no relationship found between node 'node-1' and this object`);
+    expect((await api.call('GET', secrets, undefined, node)).code).toBe(403);
+    const status = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-2' } };
+    expect((await api.call('POST', '/api/v1/nodes', status, node)).code).toBe(403);
+    const own = await api.call('POST', '/api/v1/nodes', { ...status, metadata: { name: 'node-1' } }, node);
+    expect(own.code).toBe(201);
+    expect(own.json['spec'].taints).toEqual([{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }]);
+  });
+
+  test('of service accounts get tokens that end with their pod', async () => {
+    const { json: bound } = await api.call('POST', pods, pod('tokened'));
+    const url = '/api/v1/namespaces/default/serviceaccounts/default/token';
+    const ref = { kind: 'Pod', apiVersion: 'v1', name: 'tokened', uid: bound['metadata'].uid };
+    const { code, json } = await api.call('POST', url, { spec: { boundObjectRef: ref, expirationSeconds: 600 } });
+    expect(code).toBe(201);
+    const token = json['status'].token as string;
+    const review = await api.call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {}, { token });
+    expect(review.json['status'].userInfo).toMatchObject({
+      username: 'system:serviceaccount:default:default',
+      groups: ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated'],
+    });
+    await api.call('DELETE', `${pods}/tokened`);
+    expect((await api.call('GET', '/version', undefined, { token })).code).toBe(401);
+    expect((await api.call('POST', url, { spec: { expirationSeconds: 10 } })).code).toBe(422);
+  });
+
+  test('can ask what they may do', async () => {
+    const url = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    const spec = { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' } };
+    expect((await api.call('POST', url, { spec })).json['status'].allowed).toBe(true);
+    const { json } = await api.call('POST', url, { spec }, { token: tokens.nobody });
+    expect(json['status'].allowed).toBe(false);
+  });
+});
+
+describe('the server itself', () => {
+  test('says that it is well, in detail when asked', async () => {
+    expect((await api.call('GET', '/healthz', undefined, { token: '' })).text).toBe('ok');
+    const { text } = await api.call('GET', '/readyz?verbose');
+    expect(text).toContain('[+]poststarthook/bootstrap ok');
+    expect(text).toContain('readyz check passed');
+    expect((await api.call('GET', '/version')).json['gitVersion']).toBe('v1.36.0+naru');
+  });
+
+  test('counts its requests', async () => {
+    const counted = await eventually(async () => {
+      const { text } = await api.call('GET', '/metrics');
+      return /apiserver_request_total\{verb="CREATE".*resource="pods".*code="201"\} \d+/.test(text) ? text : undefined;
+    });
+    expect(counted).toContain('apiserver_request_duration_seconds_bucket');
+    expect(counted).toContain('apiserver_current_inflight_requests');
+  });
+
+  test('shows events through both of their groups', async () => {
+    const events = '/api/v1/namespaces/default/events';
+    const involvedObject = { kind: 'Pod', name: 'x', namespace: 'default' };
+    await api.call('POST', events, {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: 'e' },
+      involvedObject,
+      message: 'm',
+    });
+    const other = '/apis/events.k8s.io/v1/namespaces/default/events';
+    expect((await api.call('GET', `${other}/e`)).json).toMatchObject({ note: 'm', regarding: { name: 'x' } });
+    const found = await api.call('GET', `${other}?fieldSelector=regarding.name%3Dx`);
+    expect(found.json['items']).toHaveLength(1);
+  });
+});
