@@ -1,0 +1,62 @@
+import { serviceKind } from '../kinds/service';
+import type { Service } from '../types';
+
+const { strategy } = serviceKind;
+
+function create(spec: Service['spec']): { service: Service; errors: string[] } {
+  const service: Service = { metadata: { name: 's', namespace: 'd' }, spec };
+  strategy.applyDefaults(service);
+  strategy.prepareForCreate(service);
+  return { service, errors: strategy.validateCreate(service).map(e => `${e.field}: ${e.type} ${e.detail}`.trim()) };
+}
+
+test('a service gets its defaults', () => {
+  const { service, errors } = create({ ports: [{ port: 80 }] });
+  expect(errors).toEqual([]);
+  expect(service.spec).toEqual({
+    ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+    type: 'ClusterIP',
+    sessionAffinity: 'None',
+    internalTrafficPolicy: 'Cluster',
+    ipFamilyPolicy: 'SingleStack',
+    ipFamilies: ['IPv4'],
+  });
+});
+
+test.each<[Service['spec'], string]>([
+  [{}, 'spec.ports: FieldValueRequired'],
+  [{ ports: [{ port: 80 }, { port: 81 }] }, 'spec.ports[0].name: FieldValueRequired'],
+  [
+    { ports: [{ port: 80, nodePort: 30000 }] },
+    "spec.ports[0].nodePort: FieldValueForbidden may not be used when `type` is 'ClusterIP'",
+  ],
+  [{ ports: [{ port: 0 }] }, 'spec.ports[0].port: FieldValueInvalid must be between 1 and 65535, inclusive'],
+  [{ type: 'ExternalName' }, 'spec.externalName: FieldValueRequired'],
+  [{ type: 'Magic', ports: [{ port: 1 }] }, 'spec.type: FieldValueNotSupported'],
+])('%j is refused', (spec, message) => {
+  expect(create(spec).errors.join()).toContain(message);
+});
+
+test('an update keeps what was allocated, and may not change the address', () => {
+  const { service: old } = create({ type: 'NodePort', ports: [{ port: 80 }] });
+  old.spec!.clusterIP = '10.96.0.9';
+  old.spec!.clusterIPs = ['10.96.0.9'];
+  old.spec!.ports![0]!.nodePort = 30123;
+  const next: Service = { metadata: { ...old.metadata }, spec: { type: 'NodePort', ports: [{ port: 80 }] } };
+  strategy.applyDefaults(next);
+  strategy.prepareForUpdate(next, old);
+  expect(next.spec).toMatchObject({ clusterIP: '10.96.0.9', ports: [{ nodePort: 30123 }] });
+  expect(strategy.validateUpdate(next, old)).toEqual([]);
+  next.spec!.clusterIP = '10.96.0.10';
+  expect(strategy.validateUpdate(next, old)[0]).toMatchObject({ field: 'spec.clusterIPs[0]' });
+});
+
+test('a node port goes with the type that had it', () => {
+  const { service: old } = create({ type: 'NodePort', ports: [{ port: 80, nodePort: 30123 }] });
+  const next = structuredClone(old);
+  next.spec!.type = 'ClusterIP';
+  strategy.applyDefaults(next);
+  strategy.prepareForUpdate(next, old);
+  expect(next.spec?.ports).toEqual([{ port: 80, protocol: 'TCP', targetPort: 80 }]);
+  expect(strategy.validateUpdate(next, old)).toEqual([]);
+});
