@@ -96,7 +96,9 @@ class LayerExtractor {
     if (stat.isDirectory()) {
       fs.rmSync(target, { recursive: true });
       this.#directories.forget(target);
-      this.#directoryHeaders.delete(target);
+      for (const known of this.#directoryHeaders.keys()) {
+        if (known === target || known.startsWith(`${target}/`)) this.#directoryHeaders.delete(known);
+      }
     } else fs.unlinkSync(target);
   }
 
@@ -166,6 +168,9 @@ class LayerExtractor {
   }
 
   async finish(): Promise<LayerSize> {
+    // From here on work is done by name a second time, and partly by another program: no directory on the way may have become a link.
+    this.#directories.reset();
+    for (const name of this.#special.names()) this.#directories.resolve(entryParts(name));
     for (const parts of this.#whiteouts) {
       const target = this.#directories.resolve(parts);
       const stat = fs.lstatSync(target, { throwIfNoEntry: false });
@@ -176,7 +181,10 @@ class LayerExtractor {
     for (const parts of this.#opaque) {
       if (parts.length === 0) continue; // the root of the root is hidden by nothing
       const target = this.#directories.resolve(parts);
-      if (!fs.existsSync(target)) fs.mkdirSync(target, 0o755);
+      const stat = fs.lstatSync(target, { throwIfNoEntry: false });
+      if (!stat) fs.mkdirSync(target, 0o755);
+      else if (!stat.isDirectory())
+        throw new LayerEntryError(`the whiteout in "${parts.join('/')}" is in no directory`);
       this.#special.addOpaque(parts.join('/'));
     }
     await this.#special.finish();

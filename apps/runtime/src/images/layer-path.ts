@@ -44,6 +44,11 @@ export class LayerDirectories {
     return parts.length === 0 ? this.root : `${current}/${parts[parts.length - 1]}`;
   }
 
+  /** Forgets what it has seen: before a second pass over entries whose directories later ones may have replaced. */
+  reset(): void {
+    this.#known.clear();
+  }
+
   /** An entry replaced what was a directory. */
   forget(directory: string): void {
     for (const known of this.#known)

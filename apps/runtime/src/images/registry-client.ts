@@ -23,7 +23,9 @@ const reasonOf: Record<number, Reason> = {
 /** Worth another try: the network, the registry's own trouble, and limits on the rate of requests. */
 function isTransient(error: unknown): boolean {
   if (error instanceof StatusError) return error.reason === 'ServiceUnavailable' || error.reason === 'TooManyRequests';
-  return error instanceof TypeError || (error as Error).name === 'TimeoutError';
+  const { name, message } = error as Error;
+  // fetch says no more than this of a connection that fails or breaks off.
+  return name === 'TimeoutError' || (name === 'TypeError' && /^(fetch failed|terminated)/.test(message));
 }
 
 /** The reason behind fetch's bare "fetch failed". */

@@ -13,12 +13,19 @@ export class SpecialEntries {
   readonly #pack: Pack = pack();
   readonly #written: Promise<void>;
   readonly #file: string;
-  #count = 0;
+  readonly #names: string[] = [];
 
   constructor(readonly root: string) {
     this.#file = `${root}.special.tar`;
-    this.#written = pipeline(Readable.from(this.#pack), fs.createWriteStream(this.#file, { mode: 0o600 }));
+    // Opened at once, so that abort() finds the file there is.
+    const fd = fs.openSync(this.#file, 'w', 0o600);
+    this.#written = pipeline(Readable.from(this.#pack), fs.createWriteStream(this.#file, { fd }));
     this.#written.catch(() => undefined); // finish() reports it
+  }
+
+  /** What has collected so far. */
+  names(): readonly string[] {
+    return this.#names;
   }
 
   /** A device node or FIFO. */
@@ -49,7 +56,7 @@ export class SpecialEntries {
   /** A regular file with extended attributes, such as file capabilities; its content comes in `content`. */
   async addFile(header: Header, name: string, content: AsyncIterable<Buffer>): Promise<void> {
     const { mode, uid, gid, mtime, size } = header;
-    this.#count++;
+    this.#names.push(name);
     const entry = this.#pack.entry({ name, type: 'file', mode, uid, gid, mtime, size, pax: attributes(header) });
     for await (const chunk of content) {
       if (!entry.write(chunk)) await new Promise<void>(resolve => entry.once('drain', () => resolve()));
@@ -58,7 +65,7 @@ export class SpecialEntries {
   }
 
   #add(header: Partial<Header> & { name: string }): void {
-    this.#count++;
+    this.#names.push(header.name);
     this.#pack.entry(header);
   }
 
@@ -67,7 +74,7 @@ export class SpecialEntries {
     this.#pack.finalize();
     try {
       await this.#written;
-      if (this.#count === 0) return;
+      if (this.#names.length === 0) return;
       const flags = ['--xattrs', '--xattrs-include=*', '--numeric-owner', '--no-overwrite-dir', '-p', '-x'];
       await runCommand('tar', [...flags, '-f', path.basename(this.#file), '-C', this.root], {
         cwd: path.dirname(this.#file),

@@ -49,7 +49,6 @@ function bundledMain(): string {
     external: ['@lydell/node-pty'],
     logLevel: 'error',
   });
-  process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
   return bundle;
 }
 
@@ -222,6 +221,8 @@ export class RuntimeHarness {
     }
     this.#holder?.kill('SIGKILL');
     fs.rmSync(this.directory, { recursive: true, force: true });
+    if (bundle) fs.rmSync(path.dirname(bundle), { recursive: true, force: true });
+    bundle = undefined;
   }
 
   sandboxConfig(name: string, changes: Record<string, unknown> = {}): cri.PodSandboxConfig {
