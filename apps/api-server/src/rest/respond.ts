@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { StatusError } from '@naru/foundation';
 import type { HttpRequest, HttpResponse } from './http';
@@ -67,9 +66,22 @@ async function writeParts(stream: Writable, parts: readonly Buffer[]): Promise<v
     const fits = stream.write(gathered.length === 1 ? gathered[0] : Buffer.concat(gathered, size));
     gathered = [];
     size = 0;
-    if (!fits && !stream.destroyed) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    if (!fits && !stream.destroyed) await drained(stream);
     if (stream.destroyed) return;
   }
+}
+
+/** Resolves when there is room again, or never will be. */
+function drained(stream: Writable): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      resolve();
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
+  });
 }
 
 function acceptsGzip(request: HttpRequest): boolean {
