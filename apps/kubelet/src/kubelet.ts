@@ -338,7 +338,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       client: runtime,
       clock,
       logger,
-      onPod: uid => workers.notify(uid),
+      onPod: (uid, event) => workers.notify(uid, event),
       onGap: () => {
         workers.notifyAll();
         reporter.poke();

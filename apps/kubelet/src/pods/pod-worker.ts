@@ -18,7 +18,14 @@ import type { PodEvents } from './pod-events';
 import { podGraceSeconds, type PodKiller } from './pod-killer';
 import type { PodPaths } from './pod-paths';
 import { SandboxError, type PodStarter, type StartReport } from './pod-starter';
-import { emptyRuntime, type ContainerRecord, type PodRuntime, type RuntimeReader } from './runtime-state';
+import {
+  emptyRuntime,
+  reflects,
+  type RuntimeEvent,
+  type ContainerRecord,
+  type PodRuntime,
+  type RuntimeReader,
+} from './runtime-state';
 
 export interface PodWorkerDeps {
   client: ObjectsClient;
@@ -59,6 +66,7 @@ interface StepResult {
 
 const firstRetryMs = 500;
 const maxRetryMs = 60_000;
+const maxEvents = 64;
 
 function restartKey(uid: string, name: string, hash: string): string {
   return `${uid}/${name}/${hash}`;
@@ -85,6 +93,8 @@ export class PodWorker {
   private readonly waiting = new Map<string, WaitingReason>();
   private readonly messages = new Map<string, string>();
   private refreshedAt: number;
+  /** Told while a step was running. */
+  private readonly events: RuntimeEvent[] = [];
   private starting = new AbortController();
   private killing: { graceSeconds: number; controller: AbortController } | undefined;
 
@@ -145,6 +155,18 @@ export class PodWorker {
     }
   }
 
+  /** The runtime tells of a change; what is known already needs no look. */
+  noteEvent(event: RuntimeEvent): void {
+    if (this.running) this.events.push(event);
+    else if (!reflects(this.runtime, event)) this.notify();
+    if (this.events.length > maxEvents) this.settleEvents();
+  }
+
+  private settleEvents(): void {
+    if (this.events.some(event => !reflects(this.runtime, event))) this.dirty = true;
+    this.events.length = 0;
+  }
+
   /** Something may have changed. */
   notify(): void {
     if (this.closed) return;
@@ -177,6 +199,7 @@ export class PodWorker {
         logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed');
         result = { wakeAfterMs };
       }
+      this.settleEvents();
       if (result.again) this.dirty = true;
       if (result.wakeAfterMs !== undefined && !this.closed) {
         this.cancelWake = clock.after(Math.max(1, result.wakeAfterMs), () => this.notify());

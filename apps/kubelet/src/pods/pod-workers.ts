@@ -1,5 +1,6 @@
 import type { Pod, Stored } from '@naru/api';
 import type { Logger } from '@naru/foundation';
+import type { RuntimeEvent } from './runtime-state';
 import { PodWorker, type PodWorkerDeps } from './pod-worker';
 
 export interface PodWorkersDeps {
@@ -50,8 +51,9 @@ export class PodWorkers {
     this.add(pod, true).remove(pod);
   }
 
-  notify(uid: string): void {
-    this.workers.get(uid)?.notify();
+  notify(uid: string, event?: RuntimeEvent): void {
+    if (event) this.workers.get(uid)?.noteEvent(event);
+    else this.workers.get(uid)?.notify();
   }
 
   notifyAll(): void {

@@ -192,6 +192,22 @@ function present<T>(records: (T | undefined)[]): T[] {
   return records.filter(record => record !== undefined);
 }
 
+/** What an event of the runtime says of a container or a sandbox. */
+export interface RuntimeEvent {
+  id: string;
+  type: 'created' | 'started' | 'stopped' | 'deleted';
+}
+
+/** True when what the event tells has been seen already: most events only echo what we did ourselves. */
+export function reflects(runtime: PodRuntime, { id, type }: RuntimeEvent): boolean {
+  const container = runtime.containers.find(each => each.id === id);
+  const sandbox = runtime.sandboxes.find(each => each.id === id);
+  if (type === 'deleted') return !container && !sandbox;
+  if (sandbox) return type !== 'stopped' || !sandbox.ready;
+  if (!container) return false;
+  return type === 'created' || (type === 'started' && container.phase !== 'created') || container.phase === 'exited';
+}
+
 /** The newest container of that name, of the given sandbox when one is named. */
 export function newestContainer(runtime: PodRuntime, name: string, sandboxId?: string): ContainerRecord | undefined {
   return runtime.containers.find(
