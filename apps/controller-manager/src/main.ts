@@ -1,8 +1,9 @@
-import { hostname } from 'node:os';
+import { setMaxListeners } from 'node:events';
 import { connect, EventRecorder, InformerFactory, LeaderElector, registerWorkqueueMetrics } from '@naru/client';
 import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
 import { managerFlags, toConfig } from './flags';
 import { ClusterInformers } from './framework/informers';
+import { candidateIdentity } from './identity';
 import { runControllers } from './framework/run-controllers';
 import { selectControllers } from './framework/selection';
 import { controllers } from './registry';
@@ -19,6 +20,8 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
   onStop('health', () => health.close());
 
   const lead = async (term: AbortSignal): Promise<void> => {
+    // Every informer and every wait listens.
+    setMaxListeners(0, term);
     const factory = new InformerFactory({ client, feed, logger });
     const stop = runControllers(selected, {
       client,
@@ -39,7 +42,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
   };
 
   if (!flags['leader-elect']) return lead(signal);
-  const identity = `${hostname()}_${process.pid}`;
+  const identity = candidateIdentity(health.port);
   await new LeaderElector({ client, logger, name: 'kube-controller-manager', identity }).run(lead, signal);
   // What a leader knows must not outlive its term: the keeper starts a fresh process.
   if (!signal.aborted) throw new Error('leadership was lost');

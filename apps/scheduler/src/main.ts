@@ -1,32 +1,16 @@
-import { hostname } from 'node:os';
-import { connect, connectionFlags, EventRecorder, LeaderElector } from '@naru/client';
+import { setMaxListeners } from 'node:events';
+import { connect, EventRecorder, LeaderElector } from '@naru/client';
 import { createMetrics, runProcess, serveHealth } from '@naru/foundation';
+import { schedulerFlags } from './flags';
+import { candidateIdentity } from './identity';
 import { createSchedulerMetrics, registerSchedulerGauges } from './metrics';
 import { plugins } from './plugins/registry';
 import { Scheduler } from './scheduler';
 import { createInformers, watchCluster } from './watch';
 
-const flags = {
-  ...connectionFlags,
-  'health-address': { description: 'where to serve /healthz and /metrics', type: 'string', default: '127.0.0.1:10259' },
-  'leader-elect': {
-    description: 'place pods only while holding the Lease kube-scheduler',
-    type: 'boolean',
-    default: true,
-  },
-  'scheduler-name': {
-    description: 'place the pods that ask for this name',
-    type: 'string',
-    default: 'default-scheduler',
-  },
-  'percentage-of-nodes-to-score': {
-    description: 'how many nodes are enough to choose from; 0 adapts to the size of the cluster',
-    type: 'number',
-    default: 0,
-  },
-} as const;
-
-runProcess('scheduler', flags, async (flags, logger, { signal, onStop }) => {
+runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }) => {
+  // Every informer and every wait listens.
+  setMaxListeners(0, signal);
   const connection = connect('scheduler', flags, logger);
   onStop('connection', () => connection.close());
   const { client } = connection;
@@ -58,7 +42,7 @@ runProcess('scheduler', flags, async (flags, logger, { signal, onStop }) => {
   synced = true;
   logger.info({ nodes: scheduler.cache.nodeCount, pods: scheduler.cache.podCount }, 'ready to place pods');
   if (!flags['leader-elect']) return scheduler.run(signal);
-  const identity = `${hostname()}_${process.pid}`;
+  const identity = candidateIdentity(health.port);
   const elector = new LeaderElector({ client, logger, name: 'kube-scheduler', identity });
   await elector.run(term => scheduler.run(term), signal);
   if (!signal.aborted) throw new Error('leadership was lost');
