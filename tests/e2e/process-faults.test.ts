@@ -44,7 +44,7 @@ spec:
   containers:
   - name: main
     image: naru.dev/web:v1
-    command: [sh, -c, 'while true; do date +%s%N; sleep 0.1; done']
+    command: [sh, -c, 'while true; do date +%s; sleep 0.1; done']
 `;
 
 const identity = async (): Promise<unknown> => {
@@ -97,7 +97,7 @@ describe.each(['runtime', 'kubelet', 'kube-proxy'])('kill -9 of %s on a node', n
     await startsPods();
     expect(await identity()).toEqual(before);
     const [last] = (await ask('logs', 'steady', '--tail=1')).split('\n');
-    expect(Date.now() - Number(last) / 1e6).toBeLessThan(10_000);
+    expect(Date.now() - Number(last) * 1000).toBeLessThan(10_000);
     expect(await ask('exec', 'steady', '--', 'echo', 'alive')).toBe('alive');
   });
 });

@@ -5,7 +5,7 @@ import { Scheme, definitions } from '@naru/api';
 import type { Authority } from '@naru/pki';
 import type { StoreDriver } from '@naru/store';
 import { Admission } from './admission/plugin';
-import { admissionPlugins } from './admission/plugins';
+import { admissionPlugins, type AdmissionConfig } from './admission/plugins';
 import { Authenticator } from './auth/authenticator';
 import { Authorizer } from './auth/authorizer';
 import { NodeAuthorizer } from './auth/node-authorizer';
@@ -50,6 +50,7 @@ export interface ApiServerDeps {
   joinSecrets(): Promise<readonly string[]>;
   clusterInfo(): Promise<unknown>;
   services: ServiceAddressOptions;
+  admission: AdmissionConfig;
   /** What pods and discovery are told. */
   advertise: { address: string; port: number };
   /** Told of every commit, in order; must not block. */
@@ -102,7 +103,7 @@ export class ApiServer {
     const pipeline = new Pipeline({
       storage,
       scheme,
-      admission: new Admission(admissionPlugins, { storage, scheme, logger }),
+      admission: new Admission(admissionPlugins(deps.admission), { storage, scheme, logger }),
       locks: new KeyLocks(),
       hooks: new Map([[addresses.resource, addresses]]),
       clock,

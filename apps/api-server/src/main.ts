@@ -37,6 +37,12 @@ runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, l
     joinSecrets: async () => (flags['join-token-file'] ? readLines(flags['join-token-file']) : []),
     clusterInfo: async () => (flags['cluster-info'] ? (JSON.parse(await read(flags['cluster-info'])) as unknown) : {}),
     services: { clusterIPRange: flags['service-cluster-ip-range'], nodePortRange: flags['service-node-port-range'] },
+    admission: {
+      defaultTolerations: {
+        notReadySeconds: flags['default-not-ready-toleration-seconds'],
+        unreachableSeconds: flags['default-unreachable-toleration-seconds'],
+      },
+    },
     advertise: { address: flags['advertise-address'] || outsideAddress(flags.listen), port },
     ...(feed ? { publish: events => feed.publish(events) } : {}),
   });

@@ -30,5 +30,15 @@ export const serverFlags = {
   'token-file': { description: 'CSV file of static tokens: token,user,uid,"groups"', type: 'string', default: '' },
   'service-cluster-ip-range': { description: 'CIDR of cluster addresses', type: 'string', default: '10.96.0.0/16' },
   'service-node-port-range': { description: 'FIRST-LAST of node ports', type: 'string', default: '30000-32767' },
+  'default-not-ready-toleration-seconds': {
+    description: 'seconds that a pod stays on a node that is not ready, unless it says otherwise',
+    type: 'number',
+    default: 300,
+  },
+  'default-unreachable-toleration-seconds': {
+    description: 'seconds that a pod stays on a node that is unreachable, unless it says otherwise',
+    type: 'number',
+    default: 300,
+  },
   'cluster-info': { description: 'JSON file that is handed to joining nodes', type: 'string', default: '' },
 } as const satisfies Record<string, FlagSpec>;

@@ -1,4 +1,4 @@
-import { defaultTolerationSeconds } from './default-toleration-seconds';
+import { defaultTolerationSeconds, type DefaultTolerations } from './default-toleration-seconds';
 import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
@@ -6,12 +6,18 @@ import { priority } from './priority';
 import { serviceAccount } from './service-account';
 import { taintNodesByCondition } from './taint-nodes-by-condition';
 
+export interface AdmissionConfig {
+  defaultTolerations: DefaultTolerations;
+}
+
 /** The admission plugins in their order of execution. */
-export const admissionPlugins: readonly AdmissionPlugin[] = [
-  namespaceLifecycle,
-  serviceAccount,
-  nodeRestriction,
-  taintNodesByCondition,
-  priority,
-  defaultTolerationSeconds,
-];
+export function admissionPlugins(config: AdmissionConfig): readonly AdmissionPlugin[] {
+  return [
+    namespaceLifecycle,
+    serviceAccount,
+    nodeRestriction,
+    taintNodesByCondition,
+    priority,
+    defaultTolerationSeconds(config.defaultTolerations),
+  ];
+}

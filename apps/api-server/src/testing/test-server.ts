@@ -86,6 +86,7 @@ export async function startTestServer(overrides: Partial<ApiServerDeps> = {}): P
     joinSecrets: () => Promise.resolve([joinSecret]),
     clusterInfo: () => Promise.resolve({ clusterName: 'test' }),
     services: { clusterIPRange: '10.96.0.0/16', nodePortRange: '30000-32767' },
+    admission: { defaultTolerations: { notReadySeconds: 300, unreachableSeconds: 300 } },
     advertise: { address: '127.0.0.1', port: 6443 },
     ...overrides,
   });
