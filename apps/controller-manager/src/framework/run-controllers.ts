@@ -21,11 +21,12 @@ export function runControllers(
 
 function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>): Workqueue {
   const logger = shared.logger.child({ controller: controller.name });
-  let queue: Workqueue | undefined;
+  // The queue needs the reconciler, and the reconciler may want to enqueue: tied together last.
+  const late: { queue?: Workqueue } = {};
   const deps: ControllerDeps = {
     ...shared,
     logger,
-    enqueue: (key, delayMs = 0) => queue?.addAfter(key, delayMs),
+    enqueue: (key, delayMs = 0) => late.queue?.addAfter(key, delayMs),
   };
   const watches = controller.watches(deps);
   const { reconcile } = controller.build(deps);
@@ -43,7 +44,7 @@ function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>):
       }
     },
   });
-  queue = created;
+  late.queue = created;
   for (const watch of watches) watch.attach(deps.informers, key => created.add(key));
   return created;
 }
