@@ -8,15 +8,14 @@ RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends ca-certificates \
  && update-ca-certificates
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt NX_DAEMON=false NX_TUI=false
-# Dependencies first: a layer that stays while only sources change.
 COPY package.json package-lock.json .npmrc buf.yaml buf.gen.yaml ./
 COPY proto proto
+COPY nx.json tsconfig.json ./
+COPY tools tools
 COPY apps apps
 COPY libs libs
 RUN npm ci --no-audit --no-fund --loglevel=error
-COPY nx.json tsconfig.json ./
-COPY tools tools
-RUN npm run -s proto && npx nx run-many -t build --output-style=stream \
+RUN npx nx run-many -t build --output-style=stream \
  && find dist -name '*.map' -delete \
  && mkdir -p /opt/naru/apps/naru \
  && cp -r dist /opt/naru/dist \
