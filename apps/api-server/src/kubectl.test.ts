@@ -162,6 +162,10 @@ spec:
 
   test('explains, and lists what there is', async () => {
     expect(await kubectl('explain', 'deployment.spec.replicas')).toContain('FIELD: replicas');
+    // Reads the OpenAPI v2 document in protobuf.
+    expect(await kubectl('explain', 'deployment.spec.replicas', '--output=plaintext-openapiv2')).toMatch(
+      /FIELD: +replicas/,
+    );
     expect(await kubectl('api-resources', '--verbs=list', '-o', 'name')).toContain('deployments.apps');
     expect(await kubectl('api-versions')).toContain('rbac.authorization.k8s.io/v1');
   });

@@ -68,7 +68,7 @@ export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './
 export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
-export { openApiV2, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';
+export { openApiV2, openApiV2Protobuf, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';
 export { qosClassOf, type QosClass } from './pod-qos';
 export { scaledIntOrPercent, validateIntOrPercent } from './validation/int-or-percent';
 export { deepEqual } from './deep-equal';

@@ -5,6 +5,7 @@ import {
   apiResourceList,
   apiVersions,
   openApiV2,
+  openApiV2Protobuf,
   openApiV3,
   openApiV3Index,
   type OpenApiDocument,
@@ -20,6 +21,9 @@ export interface DiscoveryDeps {
   serverAddress: string;
 }
 
+/** The second is the name under which clients up to 1.3x ask for the first. */
+const openApiV2ProtobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+const openApiV2ProtobufOldType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
 const aggregatedType = 'as=APIGroupDiscoveryList';
 const aggregatedContentType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
@@ -81,7 +85,8 @@ export class DiscoveryRoutes {
     const { scheme } = this.deps;
     const [version, ...rest] = parts;
     let document: OpenApiDocument | undefined;
-    if (version === 'v2' && rest.length === 0) document = openApiV2(scheme);
+    const protobuf = version === 'v2' && wantsProtobuf(request);
+    if (version === 'v2' && rest.length === 0) document = protobuf ? openApiV2Protobuf(scheme) : openApiV2(scheme);
     else if (version === 'v3')
       document = rest.length === 0 ? openApiV3Index(scheme) : openApiV3(scheme, rest.join('/'));
     if (!document) throw pageNotFound();
@@ -91,7 +96,20 @@ export class DiscoveryRoutes {
       response.writeHead(304).end();
       return true;
     }
-    await sendJson(request, response, 200, Buffer.from(document.json));
+    const { bytes } = document;
+    const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (protobuf) sendBytes(response, openApiV2ProtobufType, body);
+    else await sendJson(request, response, 200, body);
     return true;
   }
+}
+
+function wantsProtobuf({ headers: { accept } }: HttpRequest): boolean {
+  const first = String(accept ?? '').split(/[,;]/, 1)[0];
+  return first === openApiV2ProtobufType || first === openApiV2ProtobufOldType;
+}
+
+function sendBytes(response: HttpResponse, type: string, body: Buffer): void {
+  response.writeHead(200, { 'content-type': type, 'content-length': body.length, vary: 'Accept' });
+  response.end(body);
 }

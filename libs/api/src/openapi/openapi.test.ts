@@ -18,7 +18,7 @@ interface Document {
 }
 
 function parse(document: OpenApiDocument | undefined): Document {
-  return JSON.parse(Buffer.from(document?.json ?? '').toString()) as Document;
+  return JSON.parse(Buffer.from(document?.bytes ?? '').toString()) as Document;
 }
 
 /** Every $ref of a document. */

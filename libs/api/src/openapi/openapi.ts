@@ -3,12 +3,13 @@ import { structure } from '../generated/structure';
 import type { AnyDefinition } from '../scheme/definition';
 import type { Scheme } from '../scheme/scheme';
 import { unpackDocs } from './docs';
+import { encodeOpenApiV2 } from './openapi-protobuf';
 import { pathsOf, type PathDialect } from './paths';
 import { SchemaCollector, v2Dialect, v3Dialect, type Json } from './schemas';
 
-/** A document as the JSON bytes to send, with its strong ETag. Cached until the scheme changes. */
+/** A document as the bytes to send, with its strong ETag. Cached until the scheme changes. */
 export interface OpenApiDocument {
-  json: Uint8Array;
+  bytes: Uint8Array;
   /** Upper-case hex SHA-512, as upstream's `hash` parameter. */
   hash: string;
 }
@@ -23,7 +24,13 @@ interface Cache {
 }
 const caches = new WeakMap<Scheme, Cache>();
 
-function cached(scheme: Scheme, key: string, build: () => Json, hash?: string): OpenApiDocument {
+function cached(
+  scheme: Scheme,
+  key: string,
+  build: () => Json,
+  hash?: string,
+  encode: (document: Json) => Uint8Array = encodeJson,
+): OpenApiDocument {
   let cache = caches.get(scheme);
   if (cache?.generation !== scheme.generation) {
     cache = { generation: scheme.generation, documents: new Map() };
@@ -31,11 +38,15 @@ function cached(scheme: Scheme, key: string, build: () => Json, hash?: string): 
   }
   const known = cache.documents.get(key);
   if (known) return known;
-  const json = Buffer.from(JSON.stringify(build()));
-  const document = { json, hash: hash ?? digest(json) };
+  const bytes = encode(build());
+  const document = { bytes, hash: hash ?? digest(bytes) };
   if (cache.documents.size >= maxCached) cache.documents.delete([...cache.documents.keys()][0] ?? '');
   cache.documents.set(key, document);
   return document;
+}
+
+function encodeJson(document: Json): Uint8Array {
+  return Buffer.from(JSON.stringify(document));
 }
 
 function digest(...parts: (string | Uint8Array)[]): string {
@@ -84,11 +95,18 @@ export function openApiV3(scheme: Scheme, path: string): OpenApiDocument | undef
 
 /** GET /openapi/v2 as JSON. */
 export function openApiV2(scheme: Scheme): OpenApiDocument {
-  return cached(scheme, 'v2', () => {
-    const schemas = new SchemaCollector(v2Dialect, unpackDocs());
-    const paths = Object.assign({}, ...[...scheme].map(row => pathsOf(row, v2Paths, schemas))) as Json;
-    return { swagger: '2.0', info, paths, definitions: schemas.schemas };
-  });
+  return cached(scheme, 'v2', () => buildV2(scheme));
+}
+
+/** GET /openapi/v2 in protobuf: the same document. */
+export function openApiV2Protobuf(scheme: Scheme): OpenApiDocument {
+  return cached(scheme, 'v2+protobuf', () => buildV2(scheme), undefined, encodeOpenApiV2);
+}
+
+function buildV2(scheme: Scheme): Json {
+  const schemas = new SchemaCollector(v2Dialect, unpackDocs());
+  const paths = Object.assign({}, ...[...scheme].map(row => pathsOf(row, v2Paths, schemas))) as Json;
+  return { swagger: '2.0', info, paths, definitions: schemas.schemas };
 }
 
 const v3Paths: PathDialect = {
