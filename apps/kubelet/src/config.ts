@@ -23,6 +23,11 @@ export const kubeletFlags = {
   'resolv-conf': { description: 'resolver of the node', type: 'string', default: '/etc/resolv.conf' },
   'pod-manifest-path': { description: 'directory with manifests of static pods', type: 'string' },
   'max-pods': { description: 'most pods on this node', type: 'number', default: 110 },
+  'node-lease-duration-seconds': {
+    description: 'silence after which this node counts as gone',
+    type: 'number',
+    default: 40,
+  },
   'pod-max-pids': { description: 'most processes of a pod, 0 for no limit', type: 'number', default: 0 },
   'node-labels': { description: 'labels of the Node, key=value', type: 'list', default: [] },
   'register-with-taints': { description: 'taints of a new Node, key=value:effect', type: 'list', default: [] },

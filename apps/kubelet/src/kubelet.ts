@@ -333,7 +333,14 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     podInformer,
     serviceInformer,
     staticPods,
-    lease: new NodeLease({ client, clock, logger, nodeName, node: () => reporter.current }),
+    lease: new NodeLease({
+      client,
+      clock,
+      logger,
+      nodeName,
+      node: () => reporter.current,
+      durationSeconds: flags['node-lease-duration-seconds'],
+    }),
     events: new ContainerEvents({
       client: runtime,
       clock,

@@ -8,15 +8,15 @@ export interface NodeLeaseDeps {
   logger: Logger;
   nodeName: string;
   node: () => Stored<Node> | undefined;
+  /** After this much silence the node counts as gone; renewed four times as often. */
+  durationSeconds: number;
 }
 
 const namespace = 'kube-node-lease';
-const durationSeconds = 40;
-const renewMs = 10_000;
 /** A renewal that failed is tried again soon: four missed ones in a row make the node NotReady. */
 const retryMs = 1_000;
 
-/** The heartbeat: a Lease in kube-node-lease, renewed every 10 s. Source: component-helpers lease controller. */
+/** The heartbeat: a Lease in kube-node-lease. Source: component-helpers lease controller. */
 export class NodeLease {
   private lease: Stored<Lease> | undefined;
 
@@ -24,7 +24,8 @@ export class NodeLease {
 
   /** Until the signal; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.deps;
+    const { clock, logger, durationSeconds } = this.deps;
+    const renewMs = durationSeconds * 250;
     while (!signal.aborted) {
       let waitMs = renewMs;
       const startedAt = clock.now();
@@ -42,7 +43,7 @@ export class NodeLease {
   }
 
   async renew(): Promise<void> {
-    const { client, clock, nodeName } = this.deps;
+    const { client, clock, nodeName, durationSeconds } = this.deps;
     const spec = {
       holderIdentity: nodeName,
       leaseDurationSeconds: durationSeconds,
