@@ -35,7 +35,7 @@ export class NodeLease {
         waitMs = Math.max(0, renewMs - (clock.now() - startedAt));
       } catch (err) {
         this.lease = undefined;
-        waitMs = retryMs;
+        waitMs = Math.min(retryMs, renewMs);
         logger.warn({ err }, 'node lease not renewed');
       }
       await clock.sleep(waitMs, signal).catch(() => undefined);
