@@ -1,4 +1,5 @@
 import type { Controller } from './framework/controller';
+import { daemonSetController } from './controllers/daemonset/daemonset-controller';
 import { deploymentController } from './controllers/deployment/deployment-controller';
 import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
 import { endpointsController } from './controllers/endpoints/endpoints-controller';
@@ -20,6 +21,7 @@ export const controllers: readonly Controller[] = [
   podGcController,
   deploymentController,
   replicaSetController,
+  daemonSetController,
   endpointSliceController,
   endpointsController,
   serviceAccountController,

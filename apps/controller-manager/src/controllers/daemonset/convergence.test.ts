@@ -1,0 +1,97 @@
+import { controllerRevisions, daemonSets, nodes, pods, type DaemonSet } from '@naru/api';
+import { StatusError } from '@naru/foundation';
+import { MemoryObjects, eventually } from '@naru/testing';
+import { makeNode, startControllers } from '../../fixtures';
+import { simulateKubelet } from '../../simulated-kubelet';
+import { daemonSetController } from './daemonset-controller';
+import { targetNode } from './node-fit';
+
+const key = { namespace: 'default', name: 'agent' };
+
+function makeSet(image = 'web:1'): DaemonSet {
+  const labels = { app: 'agent' };
+  return {
+    metadata: { ...key },
+    spec: {
+      selector: { matchLabels: labels },
+      revisionHistoryLimit: 1,
+      template: { metadata: { labels }, spec: { containers: [{ name: 'main', image }] } },
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } },
+    },
+  };
+}
+
+async function start(faults?: (api: MemoryObjects) => void) {
+  const api = new MemoryObjects();
+  for (const name of ['a', 'b', 'c']) api.seed(nodes, makeNode(name));
+  const kubelet = await simulateKubelet(api);
+  faults?.(api);
+  const cluster = await startControllers([daemonSetController], { api });
+  const stop = async (): Promise<void> => {
+    await cluster.stop();
+    kubelet.stop();
+  };
+  return { api, stop };
+}
+
+async function expectOn(api: MemoryObjects, wanted: string[], image: string): Promise<void> {
+  await eventually(async () => {
+    const alive = (await api.list(pods)).items;
+    expect(alive.map(pod => [targetNode(pod), pod.spec?.containers[0]?.image]).sort()).toEqual(
+      wanted.map(node => [node, image]),
+    );
+    const { status, metadata } = await api.get(daemonSets, key);
+    expect(status).toMatchObject({
+      desiredNumberScheduled: wanted.length,
+      updatedNumberScheduled: wanted.length,
+      numberAvailable: wanted.length,
+      observedGeneration: metadata.generation,
+    });
+  });
+}
+
+const setImage = (api: MemoryObjects, image: string) =>
+  api.patch(daemonSets, key, { type: 'merge', body: { spec: { template: makeSet(image).spec?.template } } });
+
+test('a daemon set follows the nodes, rolls over, goes back and forgets old history', async () => {
+  const { api, stop } = await start();
+  api.seed(daemonSets, makeSet());
+  await expectOn(api, ['a', 'b', 'c'], 'web:1');
+  await api.create(nodes, makeNode('d'));
+  await expectOn(api, ['a', 'b', 'c', 'd'], 'web:1');
+  await api.patch(
+    nodes,
+    { name: 'd' },
+    { type: 'merge', body: { spec: { taints: [{ key: 'x', effect: 'NoExecute' }] } } },
+  );
+  await expectOn(api, ['a', 'b', 'c'], 'web:1');
+  await setImage(api, 'web:2');
+  await expectOn(api, ['a', 'b', 'c'], 'web:2');
+  await setImage(api, 'web:1');
+  await expectOn(api, ['a', 'b', 'c'], 'web:1');
+  const rolledBack = (await api.list(controllerRevisions)).items;
+  expect(rolledBack.map(({ revision }) => revision).sort()).toEqual([2, 3]);
+  await setImage(api, 'web:3');
+  await expectOn(api, ['a', 'b', 'c'], 'web:3');
+  await eventually(async () => expect((await api.list(controllerRevisions)).items).toHaveLength(2));
+  await stop();
+});
+
+test('the same state is reached through conflicts, failures and lost events', async () => {
+  const { api, stop } = await start(faulty => {
+    for (const reason of ['Conflict', 'ServiceUnavailable', 'Timeout'] as const)
+      for (const resource of ['pods', 'daemonsets', 'controllerrevisions'])
+        faulty.failNext(new StatusError(reason, 'made up'), write => write.resource === resource);
+  });
+  api.seed(daemonSets, makeSet());
+  await expectOn(api, ['a', 'b', 'c'], 'web:1');
+  api.dropEvents = true;
+  await setImage(api, 'web:2');
+  api.dropEvents = false;
+  await api.patch(daemonSets, key, { type: 'merge', body: { metadata: { labels: { seen: 'yes' } } } });
+  await expectOn(api, ['a', 'b', 'c'], 'web:2');
+  const writes = api.writes.length;
+  await api.patch(daemonSets, key, { type: 'merge', body: { metadata: { labels: { seen: 'again' } } } });
+  await eventually(() => expect(api.writes.length).toBe(writes + 1));
+  await stop();
+});
