@@ -301,6 +301,28 @@ withRoot('the kubelet on a real runtime', () => {
     await node.delete('survivor');
   });
 
+  it('puts right what others wrote over a pod that runs, also what they wrote while it was away', async () => {
+    await node.create('doubted', {
+      containers: [shell(forever, { readinessProbe: { exec: { command: ['true'] }, periodSeconds: 60 } })],
+    });
+    const before = await untilReady('doubted');
+    // What the controller-manager does to the pods of a node that it does not hear of.
+    const doubt = async (): Promise<void> => {
+      const { status } = await node.get('doubted');
+      const conditions = status?.conditions?.map(each => (each.type === 'Ready' ? { ...each, status: 'False' } : each));
+      const key = { namespace: 'default', name: 'doubted' };
+      await node.api.patch(pods, key, { type: 'merge', body: { status: { conditions } } }, { subresource: 'status' });
+    };
+    await doubt();
+    await untilReady('doubted');
+    await node.stopKubelet(kubelet);
+    await doubt();
+    kubelet = await node.startKubelet();
+    const after = await untilReady('doubted');
+    expect(after.status?.containerStatuses).toEqual(before.status?.containerStatuses);
+    await node.delete('doubted');
+  });
+
   it('runs pods from files and shows them by mirrors', async () => {
     await node.stopKubelet(kubelet);
     const directory = node.file('manifests');
