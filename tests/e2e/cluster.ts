@@ -40,6 +40,8 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
         } else resolve({ code, stdout, stderr });
       },
     );
+    // A command that ends without reading its input is no failure of the command.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input ?? '');
   });
 }

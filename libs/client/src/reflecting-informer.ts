@@ -199,17 +199,29 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     this.cache.set(object);
     // The same name with another uid is another object: its handlers hear of the end of the old one first.
     if (known && known.metadata.uid !== object.metadata.uid) {
-      for (const handler of this.handlers) handler.onDelete?.(known);
-      for (const handler of this.handlers) handler.onAdd?.(object);
-    } else if (known) for (const handler of this.handlers) handler.onUpdate?.(object, known);
-    else for (const handler of this.handlers) handler.onAdd?.(object);
+      this.tell(known, handler => handler.onDelete?.(known));
+      this.tell(object, handler => handler.onAdd?.(object));
+    } else if (known) this.tell(object, handler => handler.onUpdate?.(object, known));
+    else this.tell(object, handler => handler.onAdd?.(object));
   }
 
   private remove(key: string, lastState?: Uint8Array): void {
     const known = this.cache.delete(key);
     if (!known) return;
     const last = lastState && lastState.length > 0 ? parse<T>(lastState) : known;
-    for (const handler of this.handlers) handler.onDelete?.(last);
+    this.tell(last, handler => handler.onDelete?.(last));
+  }
+
+  /** A handler that fails on one object must not keep the others, nor this informer, from going on. */
+  private tell(object: Stored<T>, call: (handler: InformerHandler<T>) => void): void {
+    for (const handler of this.handlers) {
+      try {
+        call(handler);
+      } catch (err) {
+        const { namespace, name } = object.metadata;
+        this.deps.logger.error({ err, resource: this.options.type.resource, namespace, name }, 'handler failed');
+      }
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { UsageError, describeFlags, parseFlags, type Flags, type FlagSpec } from './flags';
 import { createLogger, type Logger } from './log';
 
@@ -36,6 +37,8 @@ export function runProcess<const T extends Record<string, FlagSpec>>(
   }
   const logger = createLogger(component);
   const controller = new AbortController();
+  // Every informer and loop of the process listens to this one signal.
+  setMaxListeners(0, controller.signal);
   const closers: { name: string; close: () => Promise<void> | void }[] = [];
   const stop = async (exitCode: number): Promise<void> => {
     if (controller.signal.aborted) return;

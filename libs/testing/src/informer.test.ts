@@ -81,3 +81,20 @@ test('a stale update is refused, and an injected fault comes once', async () => 
   await api.delete(configMaps, { namespace: 'default', name: 'a' });
   expect((await api.list(configMaps)).items).toEqual([]);
 });
+
+test('a handler that fails on an object hears of the next ones all the same', async () => {
+  const api = new MemoryObjects();
+  const controller = new AbortController();
+  const informer = api.informers().informer({ type: configMaps });
+  const heard: string[] = [];
+  informer.addHandler({
+    onAdd: object => {
+      if (object.metadata.name === 'bad') throw new Error('cannot');
+      heard.push(object.metadata.name);
+    },
+  });
+  await informer.start(controller.signal);
+  for (const name of ['bad', 'good']) await api.create(configMaps, configMap(name));
+  await eventually(() => expect(heard).toEqual(['good']));
+  controller.abort();
+});
