@@ -5,6 +5,8 @@ module.exports = {
   ...base,
   rootDir: '..',
   roots: ['<rootDir>/tests'],
+  // Has a configuration of its own: it needs Docker, not the shared cluster.
+  testPathIgnorePatterns: ['/tests/e2e/compose/'],
   globalSetup: '<rootDir>/tests/e2e/cluster-up.ts',
   globalTeardown: '<rootDir>/tests/e2e/cluster-down.ts',
   testTimeout: 180_000,

@@ -1,5 +1,5 @@
 // Runs everything that must pass, in stages, and ends in one line "N passed, N failed" over all of them.
-// Usage: node tools/test.mjs [--only checks,unit,e2e] [jest arguments...]
+// Usage: node tools/test.mjs [--only checks,unit,e2e,compose] [jest arguments...]
 // `./naru test` calls it after it has set the machine up; a check counts as one test.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ const scratch = mkdtempSync(path.join(tmpdir(), 'naru-test-'));
 const env = { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false', FORCE_COLOR: '0' };
 
 const [onlyFlag, only = ''] = process.argv.slice(2);
-const wanted = onlyFlag === '--only' ? only.split(',') : ['checks', 'unit', 'e2e'];
+const wanted = onlyFlag === '--only' ? only.split(',') : ['checks', 'unit', 'e2e', 'compose'];
 const jestArguments = onlyFlag === '--only' ? process.argv.slice(4) : process.argv.slice(2);
 
 /** Runs a command to its end with its output shown; answers its exit code. */
@@ -56,6 +56,7 @@ const stages = {
     () => check('lint', 'npm', ['run', '-s', 'lint']),
   ],
   unit: () => [() => jest('unit and integration', ['--silent=false'])],
+  compose: () => [() => jest('docker compose', ['--config', 'tests/compose.jest.config.js', '--runInBand'])],
   e2e: () => [() => jest('end to end', ['--config', 'tests/jest.config.js', '--runInBand'])],
 };
 

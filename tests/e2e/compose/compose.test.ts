@@ -1,0 +1,122 @@
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Node, Pod, Service } from '@naru/api';
+import { eventually } from '@naru/testing';
+import { repository, run, type Outcome } from '../cluster';
+import { DockerDaemon } from './docker';
+
+interface List<T> {
+  items: T[];
+}
+
+const example = path.join(repository, 'examples/web/web.yaml');
+const scratch = mkdtempSync(path.join(tmpdir(), 'naru-compose-'));
+const kubeconfig = path.join(scratch, 'kubeconfig');
+let daemon: DockerDaemon;
+
+const kubectl = (args: string[], anyCode = false): Promise<Outcome> =>
+  run('kubectl', args, { timeoutMs: 120_000, anyCode, env: { KUBECONFIG: kubeconfig } });
+const askJson = async <T>(...args: string[]): Promise<T> =>
+  JSON.parse((await kubectl([...args, '-o', 'json'])).stdout) as T;
+const workers = async (): Promise<string[]> =>
+  (await daemon.compose(['ps', '-q', 'worker'])).stdout.trim().split('\n').filter(Boolean);
+const conditionOf = (object: Node | Pod, wanted: string): string | undefined =>
+  object.status?.conditions?.find(({ type }) => type === wanted)?.status;
+const nodes = async (): Promise<Node[]> => (await askJson<List<Node>>('get', 'nodes')).items;
+const readyNodes = async (): Promise<Node[]> => (await nodes()).filter(node => conditionOf(node, 'Ready') === 'True');
+const readyPods = async (): Promise<Pod[]> =>
+  (await askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items.filter(
+    pod => !pod.metadata?.deletionTimestamp && conditionOf(pod, 'Ready') === 'True',
+  );
+const scaleTo = (count: number): Promise<Outcome> =>
+  daemon.compose(['up', '-d', '--no-build', '--scale', `worker=${count}`]);
+
+/** The example answers at every ready node's address. */
+async function answersEverywhere(): Promise<void> {
+  const port = (await askJson<Service>('get', 'service', 'web')).spec?.ports?.[0]?.nodePort;
+  for (const node of await readyNodes()) {
+    const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+    const { stdout } = await run('curl', ['-sf', '--max-time', '5', '--retry', '3', `http://${address}:${port}/`]);
+    expect(stdout).toMatch(/web-/);
+  }
+}
+
+beforeAll(async () => {
+  daemon = await DockerDaemon.start();
+  const image = `node:naru-test-base`;
+  await run(path.join(__dirname, 'compose-plugin.sh'), [daemon.configFolder], { timeoutMs: 300_000 });
+  await run(path.join(__dirname, 'base-image.sh'), [image], { timeoutMs: 300_000, env: daemon.environment });
+  await daemon.docker([
+    'build',
+    '--network',
+    'host',
+    '--build-arg',
+    `BASE_IMAGE=${image}`,
+    '-t',
+    'naru:dev',
+    repository,
+  ]);
+  await run(path.join(repository, 'examples/web/build-image'), []);
+});
+
+afterAll(async () => {
+  await daemon?.compose(['down', '--volumes', '--timeout', '5'], { anyCode: true });
+  await daemon?.stop();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+test('compose up with three workers is a cluster of three nodes that runs the example', async () => {
+  await scaleTo(3);
+  const { stdout } = await daemon.compose(['exec', '-T', 'api-server', 'naru', 'kubeconfig', '--print']);
+  writeFileSync(kubeconfig, stdout, { mode: 0o600 });
+  await eventually(async () => expect(await readyNodes()).toHaveLength(3), 90_000, 300);
+  await kubectl(['apply', '-f', example]);
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s']);
+  expect(new Set((await readyPods()).map(pod => pod.spec?.nodeName)).size).toBeGreaterThan(1);
+  await answersEverywhere();
+  const [pod] = await readyPods();
+  const { stdout: answer } = await kubectl(['exec', pod?.metadata?.name ?? '', '--', 'echo', 'inside']);
+  expect(answer).toBe('inside\n');
+});
+
+test('workers come and go by scale, and the Node of a removed one goes away', async () => {
+  await scaleTo(4);
+  await eventually(async () => expect(await readyNodes()).toHaveLength(4), 60_000, 300);
+  await scaleTo(2);
+  await eventually(async () => expect(await nodes()).toHaveLength(2), 60_000, 300);
+  await eventually(async () => expect(await readyPods()).toHaveLength(3), 60_000, 300);
+  await answersEverywhere();
+});
+
+test('a worker that is killed heals, and comes back as the same node', async () => {
+  const before = (await nodes()).map(({ metadata }) => metadata?.name).sort();
+  const [victim = ''] = await workers();
+  await daemon.docker(['kill', victim]);
+  await eventually(async () => expect(await readyNodes()).toHaveLength(1), 60_000, 300);
+  await eventually(
+    async () => {
+      const [survivor] = await readyNodes();
+      const pods = await readyPods();
+      expect(pods).toHaveLength(3);
+      expect(new Set(pods.map(pod => pod.spec?.nodeName))).toEqual(new Set([survivor?.metadata?.name]));
+    },
+    60_000,
+    300,
+  );
+  await answersEverywhere();
+  await daemon.docker(['start', victim]);
+  await eventually(
+    async () => expect((await readyNodes()).map(({ metadata }) => metadata?.name).sort()).toEqual(before),
+    60_000,
+    300,
+  );
+});
+
+test('stop and start bring the cluster and its workloads back', async () => {
+  await daemon.compose(['stop', '--timeout', '10']);
+  await daemon.compose(['start']);
+  await eventually(async () => expect(await readyNodes()).toHaveLength(2), 90_000, 300);
+  await eventually(async () => expect(await readyPods()).toHaveLength(3), 90_000, 300);
+  await answersEverywhere();
+});
