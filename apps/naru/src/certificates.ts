@@ -55,6 +55,7 @@ function wantedCertificates(names: ControlPlaneNames): Wanted[] {
     client('api-server/client', 'kube-apiserver', ['system:masters'], [publisher]),
     client('scheduler/client', 'system:kube-scheduler', [], [reader]),
     client('controller-manager/client', 'system:kube-controller-manager', [], [reader]),
+    client('dns/client', 'system:dns', [], [reader]),
     client('admin/client', 'kubernetes-admin', ['system:masters'], [reader]),
     { file: 'nats/serving', subject: { commonName: 'nats' }, usages: ['server'], ...names.nats },
   ];

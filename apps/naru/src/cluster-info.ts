@@ -16,6 +16,11 @@ export interface ClusterInfo {
   podNetwork: string;
 }
 
+/** By custom the tenth address of the Service network. */
+export function clusterDnsAddress(serviceCidr: string): string {
+  return addressAt(serviceCidr, 10);
+}
+
 export function clusterInfo(
   settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'>,
   apiServer: string,
@@ -27,8 +32,7 @@ export function clusterInfo(
     nats,
     clusterCidr: settings.clusterCidr,
     serviceCidr: settings.serviceCidr,
-    // By custom the tenth address of the Service network.
-    clusterDns: addressAt(settings.serviceCidr, 10),
+    clusterDns: clusterDnsAddress(settings.serviceCidr),
     clusterDomain: 'cluster.local',
     proxyMode: settings.proxyMode,
     podNetwork: settings.podNetwork,

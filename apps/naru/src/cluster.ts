@@ -13,7 +13,21 @@ export interface ClusterSettings {
   serviceCidr: string;
   proxyMode: string;
   podNetwork: string;
+  /** Processes of the cluster DNS. */
+  dnsReplicas: number;
 }
+
+/** A process of the cluster DNS: the first is `dns`, then `dns-2` and so on. */
+export interface DnsReplica {
+  name: string;
+  /** UDP and TCP. */
+  port: number;
+  /** Health and metrics. */
+  metricsPort: number;
+}
+
+/** Ports of the replicas follow each other; there is room for so many. */
+export const maxDnsReplicas = 9;
 
 export const defaultSettings: Omit<ClusterSettings, 'name'> = {
   portOffset: 0,
@@ -22,6 +36,7 @@ export const defaultSettings: Omit<ClusterSettings, 'name'> = {
   serviceCidr: '10.96.0.0/16',
   proxyMode: 'nftables',
   podNetwork: 'vxlan',
+  dnsReplicas: 2,
 };
 
 /** Where everything of a cluster is, derived from its settings and nothing else. */
@@ -47,6 +62,15 @@ export class Cluster {
       scheduler: 10259 + portOffset,
       controllerManager: 10257 + portOffset,
     };
+  }
+
+  get dns(): DnsReplica[] {
+    const { dnsReplicas, portOffset } = this.settings;
+    return Array.from({ length: dnsReplicas }, (_, i) => ({
+      name: i === 0 ? 'dns' : `dns-${i + 1}`,
+      port: 10053 + portOffset + i,
+      metricsPort: 9153 + portOffset + i,
+    }));
   }
 
   get services(): string {

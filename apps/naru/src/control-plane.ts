@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Cluster } from './cluster';
-import { clusterInfo } from './cluster-info';
+import { clusterDnsAddress, clusterInfo } from './cluster-info';
 import { prepareCertificates } from './certificates';
 import { writeJson } from './cluster';
 import { script, type ServiceSpec } from './keeper';
@@ -88,6 +88,22 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
       }),
+    ),
+    ...cluster.dns.map(({ name, port, metricsPort }) =>
+      service(
+        name,
+        nodeCommand(
+          'dns',
+          {
+            ...connection(cluster, 'dns'),
+            listen: `${hostAddress}:${port}`,
+            'health-address': `${hostAddress}:${metricsPort}`,
+            'replica-name': name,
+            'cluster-dns': clusterDnsAddress(settings.serviceCidr),
+          },
+          ['--max-semi-space-size=1'],
+        ),
+      ),
     ),
     { name: 'watch', argv: [script('watch'), cluster.run] },
   ];

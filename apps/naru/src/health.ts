@@ -42,13 +42,20 @@ export async function controlPlaneHealth(cluster: Cluster, api: KubeApi): Promis
     () => 'ok',
     (error: Error) => error.message,
   );
-  const [nats, apiServer, scheduler, controllerManager] = await Promise.all([
+  const [nats, apiServer, scheduler, controllerManager, ...dns] = await Promise.all([
     askPort(hostAddress, ports.nats),
     ready,
     askReadyz('127.0.0.1', ports.scheduler),
     askReadyz('127.0.0.1', ports.controllerManager),
+    ...cluster.dns.map(({ metricsPort }) => askReadyz(hostAddress, metricsPort)),
   ]);
-  return { nats, 'api-server': apiServer, scheduler, 'controller-manager': controllerManager };
+  return {
+    nats,
+    'api-server': apiServer,
+    scheduler,
+    'controller-manager': controllerManager,
+    ...Object.fromEntries(cluster.dns.map(({ name }, i) => [name, dns[i] as Health])),
+  };
 }
 
 /** Where the processes of a node serve their health, on the node's own loopback. */

@@ -72,6 +72,7 @@ async function checkPorts(cluster: Cluster): Promise<void> {
     ['api-server', [ports.api, ports.grpc]],
     ['scheduler', [ports.scheduler]],
     ['controller-manager', [ports.controllerManager]],
+    ...cluster.dns.map(({ name, port, metricsPort }): [string, number[]] => [name, [port, metricsPort]]),
   ];
   for (const [service, wanted] of owners) {
     const { process: kept } = readService(path.join(cluster.services, service));

@@ -13,7 +13,7 @@ export function renewProcesses(cluster: Cluster): string[] {
   const bootMs = Date.now() - uptimeSeconds() * 1000;
   const renewed: string[] = [];
   for (const { name, node, pid } of allProcesses(cluster)) {
-    const file = bundle(name);
+    const file = bundle(name.replace(/^dns-\d+$/, 'dns'));
     const start = pid ? startTimeOf(pid) : undefined;
     if (!pid || !start || !existsSync(file)) continue;
     const startedMs = bootMs + (start / ticksPerSecond) * 1000;

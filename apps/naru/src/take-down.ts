@@ -63,7 +63,8 @@ export async function takeDown(cluster: Cluster, { purge }: { purge: boolean }, 
     Promise.all(nodes.map(node => stopNode(cluster, node))).then(() => undefined),
   );
   await steps.run('stopping the control plane', async () => {
-    await Promise.all(['scheduler', 'controller-manager'].map(name => stopService(cluster.services, name)));
+    const clients = ['scheduler', 'controller-manager', ...cluster.dns.map(({ name }) => name)];
+    await Promise.all(clients.map(name => stopService(cluster.services, name)));
     await stopService(cluster.services, 'api-server');
     await stopService(cluster.services, 'nats');
     for (const name of listServices(cluster.services)) await stopService(cluster.services, name);

@@ -122,6 +122,15 @@ const proxy = clusterRole(
   events,
 );
 
+/** The cluster DNS: reads what names are made of, and keeps the Service and the endpoints of its own. */
+const dns = clusterRole(
+  'system:dns',
+  rule(read, 'core', 'services,namespaces,pods'),
+  rule('create', 'core', 'services'),
+  rule(`${read},create,delete,patch,update`, 'discovery.k8s.io', 'endpointslices'),
+  leases,
+);
+
 /** The roles and bindings that a cluster begins with; changed ones are set right at each start. */
 export const bootstrapClusterRoles: readonly ClusterRole[] = [
   clusterRole('cluster-admin', rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }),
@@ -164,6 +173,7 @@ export const bootstrapClusterRoles: readonly ClusterRole[] = [
   controllerManager,
   scheduler,
   proxy,
+  dns,
 ];
 
 export const bootstrapClusterRoleBindings: readonly ClusterRoleBinding[] = [
@@ -176,4 +186,5 @@ export const bootstrapClusterRoleBindings: readonly ClusterRoleBinding[] = [
   binding('system:kube-controller-manager', 'User', 'system:kube-controller-manager'),
   binding('system:kube-scheduler', 'User', 'system:kube-scheduler'),
   binding('system:kube-proxy', 'User', 'system:kube-proxy'),
+  binding('system:dns', 'User', 'system:dns'),
 ];

@@ -15,7 +15,13 @@ export interface StatusReport {
 }
 
 /** The control plane's processes that there must be, whatever the run folder says. */
-const expected = ['nats', 'api-server', 'scheduler', 'controller-manager'];
+const expected = (cluster: Cluster): string[] => [
+  'nats',
+  'api-server',
+  'scheduler',
+  'controller-manager',
+  ...cluster.dns.map(({ name }) => name),
+];
 
 async function nodeStates(api: KubeApi): Promise<Map<string, string>> {
   const nodes = await api.listNodes().catch(() => []);
@@ -37,7 +43,7 @@ export async function report(cluster: Cluster): Promise<StatusReport> {
     return (node ? inNodes.get(node)?.[name] : ofControlPlane[name]) ?? 'ok';
   };
   const found = allProcesses(cluster);
-  const absent = expected
+  const absent = expected(cluster)
     .filter(name => !found.some(row => row.name === name))
     .map(name => ({ name, residentBytes: 0, uptimeSeconds: 0, restarts: 0 }));
   const processes = [...found, ...absent].map(row => ({ ...row, health: health(row) }));

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '@naru/foundation';
-import { Cluster, checkName, defaultSettings, loadCluster, saveCluster } from '../cluster';
+import { Cluster, checkName, defaultSettings, loadCluster, maxDnsReplicas, saveCluster } from '../cluster';
 import { clusterFlags, command } from '../command';
 import { controlPlaneServices, prepareControlPlane } from '../control-plane';
 import { controlPlaneHealth } from '../health';
@@ -26,6 +26,7 @@ const flags = {
   'proxy-mode': { description: 'nftables or iptables (default nftables)', type: 'string' },
   'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
   'cluster-cidr': { description: 'network of the pods, default 10.244.0.0/16', type: 'string' },
+  'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 2)`, type: 'number' },
   'service-cidr': { description: 'network of the Services, default 10.96.0.0/16', type: 'string' },
 } as const;
 
@@ -45,6 +46,7 @@ function chooseCluster(given: UpFlags): Cluster {
     serviceCidr: given['service-cidr'],
     proxyMode: given['proxy-mode'],
     podNetwork: given['pod-network'],
+    dnsReplicas: given['dns-replicas'],
   };
   const decided = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   if (!existing) return new Cluster({ ...defaultSettings, ...decided, name });
@@ -129,6 +131,9 @@ async function up(given: UpFlags): Promise<void> {
   const { workers } = given;
   if (workers !== undefined && (!Number.isInteger(workers) || workers < 0 || workers > maxWorkers))
     throw new UsageError(`flag --workers: expected a number from 0 to ${maxWorkers}`);
+  const replicas = given['dns-replicas'];
+  if (replicas !== undefined && (!Number.isInteger(replicas) || replicas < 0 || replicas > maxDnsReplicas))
+    throw new UsageError(`flag --dns-replicas: expected a number from 0 to ${maxDnsReplicas}`);
   const cluster = chooseCluster(given);
   const steps = new Steps();
   checkRoot();
@@ -187,7 +192,8 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
     return renewed.length > 0 ? `restarting ${renewed.join(', ')}` : 'none';
   });
   const api = KubeApi.asAdmin('127.0.0.1', cluster.ports.api, cluster.pki('admin'));
-  for (const name of ['nats', 'api-server', 'scheduler', 'controller-manager'])
+  const dns = cluster.dns.map(({ name }) => name);
+  for (const name of ['nats', 'api-server', 'scheduler', 'controller-manager', ...dns])
     await steps.run(`${name} healthy`, () => waitHealthy(cluster, api, name));
   return { api, booted };
 }

@@ -1,0 +1,56 @@
+import { hostname } from 'node:os';
+import { setMaxListeners } from 'node:events';
+import { connect } from '@naru/client';
+import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
+import { podRecordsOf, startDnsServer } from './dns-server';
+import { dnsFlags } from './flags';
+import { ownAddress, type Endpoint } from './own-address';
+import { DnsService } from './presence/dns-service';
+import { Replica } from './presence/replica';
+import { followCluster } from './zone/cluster-data';
+
+runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
+  // Every informer and every wait listens.
+  setMaxListeners(0, signal);
+  const connection = connect('dns', flags, logger);
+  onStop('connection', () => connection.close());
+  const { client, informers } = connection;
+  const data = followCluster(informers, { withPods: podRecordsOf(flags.pods) === 'verified' });
+  const registry = createMetrics();
+  let synced = false;
+  const ready = {
+    name: 'informers-synced',
+    check: () => {
+      if (!synced) throw new Error('the first lists are not there yet');
+    },
+  };
+  const health = await serveHealth({ address: flags['health-address'], metrics: registry, ready: [ready] });
+  onStop('health', () => health.close());
+  // Answering begins when there is something to answer with: "no such name" would be remembered.
+  await informers.start(signal);
+  const server = await startDnsServer({ flags, data, registry, logger, signal });
+  onStop('server', () => server.close());
+  synced = true;
+  logger.info({ listening: server.listening, services: data.services.size }, 'answering');
+  const { host, port } = server.listening[0] as Endpoint;
+  const replica = new Replica({
+    client,
+    clock: systemClock,
+    logger,
+    slices: data.slices,
+    service: new DnsService({ client, logger, services: data.services, clusterIp: flags['cluster-dns'] }),
+    options: {
+      name: flags['replica-name'] || hostname().toLowerCase(),
+      address: flags['advertise-address'] || ownAddress(host),
+      dnsPort: port,
+      metricsPort: health.port,
+    },
+  });
+  const presence = replica.run(signal);
+  onStop('endpoint', async () => {
+    await presence;
+    await Promise.race([replica.leave(), systemClock.sleep(2_000)]);
+    // Nodes hear of it a little later; until then questions still come here.
+    await systemClock.sleep(flags['lameduck-ms']);
+  });
+});

@@ -1,0 +1,13 @@
+/** Where the cluster's DNS is found: names that upstream's tools and manifests know. */
+export const dnsNamespace = 'kube-system';
+export const dnsServiceName = 'kube-dns';
+
+/** On Lease and EndpointSlice: whose they are. */
+export const replicaLabel = 'dns.naru.dev/replica';
+export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+export const managedBy = 'dns.naru.dev';
+
+/** Also the name of its Lease. */
+export function sliceName(replica: string): string {
+  return `${dnsServiceName}-${replica}`;
+}

@@ -1,0 +1,194 @@
+import { isIPv6 } from 'node:net';
+import { endpointSlices, leases, type EndpointSlice, type Lease, type Stored } from '@naru/api';
+import type { Lister, ObjectsClient } from '@naru/client';
+import { formatMicroTime, isReason, type Clock, type Logger } from '@naru/foundation';
+import { serviceNameLabel } from '../zone/cluster-data';
+import type { DnsService } from './dns-service';
+import { dnsNamespace, dnsServiceName, managedBy, managedByLabel, replicaLabel, sliceName } from './names';
+import { StaleLeases } from './stale-leases';
+
+export interface ReplicaOptions {
+  /** Unique among the replicas, and the same after a restart. */
+  name: string;
+  /** Where the nodes reach this process. */
+  address: string;
+  dnsPort: number;
+  metricsPort: number;
+}
+
+export interface ReplicaDeps {
+  client: ObjectsClient;
+  slices: Lister<EndpointSlice>;
+  service: DnsService;
+  clock: Clock;
+  logger: Logger;
+  options: ReplicaOptions;
+  /** How often the Lease is renewed. */
+  renewIntervalMs?: number;
+  /** A replica that has not renewed for so long is taken out by the others. */
+  leaseDurationMs?: number;
+}
+
+/**
+ * Makes this process an endpoint of the cluster DNS: an EndpointSlice and a Lease of its own. Each replica removes the
+ * slices of those whose Lease is no longer renewed, so that a dead one gets no questions.
+ */
+export class Replica {
+  private readonly stale: StaleLeases;
+  private readonly key: { namespace: string; name: string };
+
+  constructor(private readonly deps: ReplicaDeps) {
+    this.stale = new StaleLeases(deps.leaseDurationMs ?? 10_000);
+    this.key = { namespace: dnsNamespace, name: sliceName(deps.options.name) };
+  }
+
+  /** Level-triggered: looks and sets right, again and again, until the signal; then takes the endpoint away. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, renewIntervalMs = 3_000 } = this.deps;
+    let failing = false;
+    while (!signal.aborted) {
+      try {
+        await this.reconcile();
+        failing = false;
+      } catch (err) {
+        if (!failing && !signal.aborted) logger.warn({ err }, 'endpoint could not be renewed');
+        failing = true;
+      }
+      // Sooner while there is something wrong: without an endpoint nobody can ask us.
+      await clock.sleep(failing ? Math.min(1_000, renewIntervalMs) : renewIntervalMs, signal).catch(() => undefined);
+    }
+  }
+
+  async reconcile(): Promise<void> {
+    const ours = await this.deps.service.ensure();
+    // The Lease first: a slice without one counts as left over.
+    await this.renewLease();
+    if (ours) await this.ensureSlice();
+    else await this.removeSlice(this.key.name);
+    await this.removeStale();
+  }
+
+  /** Takes this replica out, at an orderly stop. */
+  async leave(): Promise<void> {
+    await this.removeSlice(this.key.name);
+    await this.deps.client.delete(leases, this.key).catch(ignoreNotFound);
+  }
+
+  private async renewLease(): Promise<void> {
+    const { client, clock, options, leaseDurationMs = 10_000 } = this.deps;
+    const renewTime = formatMicroTime(clock.now());
+    const body = { spec: { renewTime } };
+    try {
+      await client.patch(leases, this.key, { type: 'merge', body });
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) throw error;
+      await client.create(leases, {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { ...this.key, labels: { [managedByLabel]: managedBy, [replicaLabel]: options.name } },
+        spec: {
+          holderIdentity: options.name,
+          leaseDurationSeconds: Math.ceil(leaseDurationMs / 1000),
+          acquireTime: renewTime,
+          renewTime,
+        },
+      });
+    }
+  }
+
+  private async ensureSlice(): Promise<void> {
+    const { client, slices } = this.deps;
+    const wanted = this.desiredSlice();
+    const known = slices.get(this.key);
+    if (known && isSame(known, wanted)) return;
+    try {
+      await client.create(endpointSlices, wanted);
+    } catch (error) {
+      if (!isReason(error, 'AlreadyExists')) throw error;
+      const current = await client.get(endpointSlices, this.key);
+      if (isSame(current, wanted)) return;
+      // The family of a slice cannot be changed.
+      if (current.addressType !== wanted.addressType) {
+        await client.delete(endpointSlices, this.key);
+        await client.create(endpointSlices, wanted);
+      } else
+        await client.update(endpointSlices, {
+          ...current,
+          ...wanted,
+          metadata: { ...current.metadata, ...wanted.metadata },
+        });
+    }
+  }
+
+  private desiredSlice(): EndpointSlice {
+    const { name, address, dnsPort, metricsPort } = this.deps.options;
+    return {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: {
+        ...this.key,
+        labels: { [serviceNameLabel]: dnsServiceName, [managedByLabel]: managedBy, [replicaLabel]: name },
+      },
+      addressType: isIPv6(address) ? 'IPv6' : 'IPv4',
+      endpoints: [{ addresses: [address], conditions: { ready: true, serving: true, terminating: false } }],
+      ports: [
+        { name: 'dns', port: dnsPort, protocol: 'UDP' },
+        { name: 'dns-tcp', port: dnsPort, protocol: 'TCP' },
+        { name: 'metrics', port: metricsPort, protocol: 'TCP' },
+      ],
+    };
+  }
+
+  private async removeStale(): Promise<void> {
+    const { client, clock, slices, logger } = this.deps;
+    const all = await client.list(leases, {
+      namespace: dnsNamespace,
+      labelSelector: `${managedByLabel}=${managedBy}`,
+    });
+    const stale = this.stale.look(all.items, clock.now()).filter(lease => lease.metadata.name !== this.key.name);
+    for (const lease of stale) await this.evict(lease);
+    const alive = new Set(all.items.map(({ metadata }) => metadata.name));
+    for (const { metadata } of slices.byIndex('service', `${dnsNamespace}/${dnsServiceName}`)) {
+      if (metadata.labels?.[managedByLabel] !== managedBy || alive.has(metadata.name)) continue;
+      if (metadata.name === this.key.name) continue;
+      logger.info({ slice: metadata.name }, 'removing an endpoint without a lease');
+      await this.removeSlice(metadata.name);
+    }
+  }
+
+  private async evict({ metadata }: Stored<Lease>): Promise<void> {
+    const { client, logger } = this.deps;
+    try {
+      // Fails when it was renewed just now.
+      const { resourceVersion, uid } = metadata;
+      const key = { namespace: dnsNamespace, name: metadata.name };
+      await client.delete(leases, key, { preconditions: { resourceVersion, uid } });
+    } catch (error) {
+      if (isReason(error, 'Conflict', 'NotFound')) return;
+      throw error;
+    }
+    logger.warn({ replica: metadata.labels?.[replicaLabel] }, 'removing the endpoint of a replica that is gone');
+    await this.removeSlice(metadata.name);
+  }
+
+  private async removeSlice(name: string): Promise<void> {
+    await this.deps.client.delete(endpointSlices, { namespace: dnsNamespace, name }).catch(ignoreNotFound);
+  }
+}
+
+function ignoreNotFound(error: unknown): void {
+  if (!isReason(error, 'NotFound')) throw error;
+}
+
+/** Whether a slice, possibly without what informers drop, says what is wanted. */
+function isSame(current: EndpointSlice, wanted: EndpointSlice): boolean {
+  const facts = ({ addressType, endpoints, ports, metadata }: EndpointSlice): string =>
+    JSON.stringify([
+      addressType,
+      (endpoints ?? []).map(({ addresses, conditions }) => [addresses, conditions?.ready !== false]),
+      (ports ?? []).map(({ name, port, protocol }) => [name, port, protocol]),
+      metadata?.labels?.[serviceNameLabel],
+      metadata?.labels?.[replicaLabel],
+    ]);
+  return facts(current) === facts(wanted);
+}

@@ -1,0 +1,87 @@
+import { createServer, isIPv6, type AddressInfo, type Socket } from 'node:net';
+import type { Origin } from './handler';
+import type { Listening, ServerOptions } from './udp-server';
+
+const maxConnections = 512;
+const idleTimeoutMs = 10_000;
+/** Questions of one connection that may wait at a time; reading pauses beyond that. */
+const maxPipelined = 32;
+/** A client that does not take its answers is cut off. */
+const maxUnsentBytes = 1024 * 1024;
+
+/** DNS by TCP: each message after its length in two bytes; several questions may be on their way (RFC 7766). */
+export async function serveTcp({ host, port, handler, logger }: ServerOptions): Promise<Listening> {
+  const connections = new Set<Socket>();
+  const origin: Origin = { protocol: 'tcp', family: isIPv6(host) ? '2' : '1' };
+  const server = createServer(socket => {
+    connections.add(socket);
+    socket.setNoDelay(true);
+    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => connections.delete(socket));
+    serveConnection(socket, (packet, reply) => handler.handle(packet, origin, reply));
+  });
+  server.maxConnections = maxConnections;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', err => logger.warn({ err }, 'TCP server error'));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        for (const socket of connections) socket.destroy();
+      }),
+  };
+}
+
+function serveConnection(socket: Socket, ask: (packet: Buffer, reply: (message: Buffer) => void) => void): void {
+  let pending: Buffer = Buffer.alloc(0);
+  let inFlight = 0;
+  const answer = (message: Buffer): void => {
+    inFlight--;
+    if (socket.destroyed) return;
+    if (socket.writableLength > maxUnsentBytes) {
+      socket.destroy();
+      return;
+    }
+    const framed = Buffer.allocUnsafe(message.length + 2);
+    framed.writeUInt16BE(message.length);
+    message.copy(framed, 2);
+    socket.write(framed);
+    if (socket.isPaused()) {
+      socket.resume();
+      read();
+    }
+  };
+  const read = (): void => {
+    let at = 0;
+    while (pending.length - at >= 2 && !socket.destroyed) {
+      if (inFlight >= maxPipelined) {
+        socket.pause();
+        break;
+      }
+      const length = pending.readUInt16BE(at);
+      if (pending.length - at - 2 < length) break;
+      // Shorter than a header or itself an answer: no client of ours, and there will be no reply to wait for.
+      const packet = Buffer.from(pending.subarray(at + 2, at + 2 + length));
+      at += 2 + length;
+      if (length < 12 || (packet[2] as number) & 0x80) {
+        socket.destroy();
+        return;
+      }
+      inFlight++;
+      ask(packet, answer);
+    }
+    if (at > 0) pending = pending.subarray(at);
+  };
+  socket.on('data', (chunk: Buffer) => {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+    read();
+  });
+}
