@@ -4,6 +4,7 @@ import { deploymentController } from './controllers/deployment/deployment-contro
 import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
 import { endpointsController } from './controllers/endpoints/endpoints-controller';
 import { garbageCollectorController } from './controllers/garbage-collector/garbage-collector-controller';
+import { jobController } from './controllers/job/job-controller';
 import { namespaceController } from './controllers/namespace/namespace-controller';
 import { nodeIpamController } from './controllers/node-ipam/node-ipam-controller';
 import { nodeLifecycleController } from './controllers/node-lifecycle/node-lifecycle-controller';
@@ -11,6 +12,7 @@ import { podGcController } from './controllers/pod-gc/pod-gc-controller';
 import { replicaSetController } from './controllers/replicaset/replicaset-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
+import { ttlAfterFinishedController } from './controllers/ttl-after-finished/ttl-after-finished-controller';
 import { taintEvictionController } from './controllers/taint-eviction/taint-eviction-controller';
 
 /** Every controller. The garbage collector is last: it follows everything, and shares the informers of the others. */
@@ -22,6 +24,8 @@ export const controllers: readonly Controller[] = [
   deploymentController,
   replicaSetController,
   daemonSetController,
+  jobController,
+  ttlAfterFinishedController,
   endpointSliceController,
   endpointsController,
   serviceAccountController,

@@ -135,7 +135,10 @@ export class MemoryObjects implements ObjectsClient, Feed {
     const grace = gracePeriodSeconds ?? Number(object.spec?.['terminationGracePeriodSeconds'] ?? 30);
     const graceful = type.resource === 'pods' && Boolean(object.spec?.['nodeName']) && grace > 0;
     if (!graceful && !object.metadata.finalizers?.length) return this.drop(type, object);
-    if (object.metadata.deletionTimestamp && !graceful) return;
+    // Held by finalizers only: the grace is over.
+    const ended = grace === 0 && Boolean(object.metadata.deletionGracePeriodSeconds);
+    if (object.metadata.deletionTimestamp && !graceful && !ended) return;
+    if (ended) object.metadata.deletionGracePeriodSeconds = 0;
     object.metadata.deletionTimestamp ??= formatTime(this.clock.now() + (graceful ? grace * 1000 : 0));
     if (graceful) object.metadata.deletionGracePeriodSeconds = grace;
     this.commit(type, object, 'MODIFIED');

@@ -13,6 +13,8 @@ const mergeKeys: Record<string, string[]> = {
   ownerReferences: ['uid'],
 };
 
+const deletePrefix = '$deleteFromPrimitiveList/';
+
 /** Applies a patch in place. Strategic merges know the few list keys that tests need. */
 export function mergeInto(target: Tree, patch: Patch): void {
   if (patch.type === 'json') jsonPatch.applyPatch(target, patch.body as Operation[]);
@@ -22,7 +24,11 @@ export function mergeInto(target: Tree, patch: Patch): void {
 function merge(target: Tree, patch: Tree, strategic: boolean): void {
   for (const [key, value] of Object.entries(patch)) {
     const [mergeKey] = mergeKeys[key] ?? [];
-    if (value === null) delete target[key];
+    if (strategic && key.startsWith(deletePrefix)) {
+      const list = key.slice(deletePrefix.length);
+      const gone = value as unknown[];
+      target[list] = ((target[list] as unknown[] | undefined) ?? []).filter(item => !gone.includes(item));
+    } else if (value === null) delete target[key];
     else if (Array.isArray(value) && strategic && mergeKey && Array.isArray(target[key])) {
       target[key] = mergeList(target[key] as Tree[], value as Tree[], mergeKey);
     } else if (typeof value === 'object' && !Array.isArray(value)) {

@@ -12,6 +12,8 @@ export interface ClaimOptions<T extends KubeObject, Owner extends KubeObject> {
   matches: LabelMatcher;
   /** What the owner controls, and what nobody controls in its namespace. */
   candidates: readonly Stored<T>[];
+  /** Put on what is adopted. */
+  finalizer?: string;
 }
 
 /**
@@ -52,11 +54,12 @@ async function assertMayAdopt<T extends KubeObject, Owner extends KubeObject>({
 }
 
 async function adopt<T extends KubeObject, Owner extends KubeObject>(
-  { client, type, ownerType, owner }: ClaimOptions<T, Owner>,
+  { client, type, ownerType, owner, finalizer }: ClaimOptions<T, Owner>,
   object: Stored<T>,
 ): Promise<boolean> {
   const { namespace, name, uid } = object.metadata;
-  const metadata = { uid, ownerReferences: [controllerReference(ownerType, owner)] };
+  const finalizers = finalizer ? { finalizers: [...(object.metadata.finalizers ?? []), finalizer] } : {};
+  const metadata = { uid, ownerReferences: [controllerReference(ownerType, owner)], ...finalizers };
   return ifStillThere(client.patch(type, { namespace, name }, { type: 'strategic', body: { metadata } }));
 }
 
