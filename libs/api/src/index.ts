@@ -76,3 +76,14 @@ export { defaultPullPolicy, imageTag } from './image-reference';
 export { humanDuration } from './table/duration';
 export { formatRestarts, summarizePod, type PodSummary } from './table/pod-summary';
 export { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from './schema/types';
+export type { FieldsV1 } from './managed-fields/fields-v1';
+export type { LeafType, ListType, MergeType, ObjectType } from './managed-fields/merge-type';
+export {
+  mergeTypeOf,
+  mergeTypeOfKind,
+  mergeTypeOfStructuralSchema,
+  type StructuralSchema,
+} from './managed-fields/schema-merge-type';
+export { sameButTimes, storedEntries, type ManagedEntry } from './managed-fields/managed-entries';
+export { trackCreate, trackUpdate, type FieldWriter } from './managed-fields/field-manager';
+export { serverSideApply, undeclaredFields, type ApplyWriter } from './managed-fields/server-side-apply';

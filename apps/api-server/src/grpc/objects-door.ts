@@ -68,10 +68,10 @@ export class ObjectsDoor {
         pipeline.update(this.toRequest(call, 'update', request.target, request.options), json(request.object)),
       ),
       patch: this.unary((call, request: objects.PatchRequest) =>
-        pipeline.patch(this.toRequest(call, 'patch', request.target, request.options), {
-          bytes: request.patch,
-          mediaType: request.patchType,
-        }),
+        pipeline.patch(
+          { ...this.toRequest(call, 'patch', request.target, request.options), force: request.force || undefined },
+          { bytes: request.patch, mediaType: request.patchType },
+        ),
       ),
       delete: this.unary((call, request: objects.DeleteRequest) =>
         pipeline.delete(this.toRequest(call, 'delete', request.target), deleteOptions(request.options)),
@@ -156,8 +156,9 @@ export class ObjectsDoor {
       throw badRequest('an empty namespace may not be set when a resource name is provided');
     const deadline = call.getDeadline();
     const leftMs = deadline === Infinity ? defaultDeadlineMs : Number(deadline) - Date.now();
+    const user = this.userOf(call);
     return {
-      user: this.userOf(call),
+      user,
       verb,
       definition,
       namespace: definition.type.namespaced ? namespace : '',
@@ -166,6 +167,7 @@ export class ObjectsDoor {
       subresource,
       dryRun: options?.dryRun ?? false,
       fieldManager: options?.fieldManager ?? '',
+      userAgent: programOf(user),
       fieldValidation: (options?.fieldValidation || undefined) as FieldValidation | undefined,
       warnings: [],
       signal: AbortSignal.timeout(Math.max(1, Math.min(leftMs, 2 ** 31 - 1))),
@@ -196,6 +198,11 @@ export class ObjectsDoor {
     metadata.set('naru-status-bin', Buffer.from(JSON.stringify(known.toStatus())));
     return { code: reasons[known.reason].grpc, details: known.message, metadata };
   }
+}
+
+/** "system:node:NAME" is the kubelet, "system:kube-scheduler" is kube-scheduler. */
+function programOf({ username }: UserInfo): string {
+  return username.startsWith('system:node:') ? 'kubelet' : username.slice(username.lastIndexOf(':') + 1);
 }
 
 const emptyQuery = {

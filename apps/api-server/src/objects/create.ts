@@ -1,17 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { formatTime } from '@naru/foundation';
-import { apiVersionOf, generateName, invalidObject, type KubeObject } from '@naru/api';
+import { apiVersionOf, generateName, invalidObject, trackCreate, type KubeObject } from '@naru/api';
 import { encodeObject } from '../storage/codec';
 import { alreadyExists, badRequest } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
+import { writerOf } from './field-tracking';
 import { presentBytes } from './present';
 import { warn, type ObjectReply, type ObjectRequest } from './request';
 
 /** A generated name may be taken; upstream gives up after 8 tries. */
 const maxGeneratedNames = 8;
 
-/** Creates what has been decoded already. */
-export async function createObject(deps: ObjectDeps, request: ObjectRequest, object: KubeObject): Promise<ObjectReply> {
+/** Creates what has been decoded already. `tracked`: metadata.managedFields says already who owns what. */
+export async function createObject(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  object: KubeObject,
+  { tracked = false } = {},
+): Promise<ObjectReply> {
   const { definition } = request;
   const { strategy, type } = definition;
   const metadata = (object.metadata ??= {});
@@ -29,6 +35,8 @@ export async function createObject(deps: ObjectDeps, request: ObjectRequest, obj
     warnings: request.warnings,
   };
   strategy.applyDefaults(object);
+  // Before admission, as upstream: what the server adds belongs to nobody.
+  if (!tracked) trackCreate(object, writerOf(deps, request));
   await deps.admission.admit(admission);
   metadata.uid = randomUUID();
   metadata.creationTimestamp = formatTime(deps.clock.now());
@@ -68,7 +76,7 @@ async function storeNew(
       definition: storage.storedDefinition(definition),
       namespace: request.namespace,
       name,
-      object: definition.storedAs ? definition.storedAs.toStored(object) : object,
+      object: definition.storedAs ? await definition.storedAs.toStored(object) : object,
       expected: 0,
     });
     if (!committed) return undefined;

@@ -1,9 +1,10 @@
 import { StatusError } from '@naru/foundation';
-import { apiVersionOf, invalidObject, type KubeObject } from '@naru/api';
-import { encodeObject, withRevision } from '../storage/codec';
+import { apiVersionOf, invalidObject, sameButTimes, storedEntries, trackUpdate, type KubeObject } from '@naru/api';
+import { decodeBytes, encodeObject, withRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
 import { conflict, notFound } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
+import { writerOf } from './field-tracking';
 import { presentBytes, presentObject } from './present';
 import { warn, type ObjectReply, type ObjectRequest } from './request';
 
@@ -18,6 +19,11 @@ export interface Modification {
   mode: Mode;
   /** Gives the wanted object; gets a private copy of the current one and may change it. Called again after a conflict. */
   transform(current: KubeObject): KubeObject | Promise<KubeObject>;
+  /**
+   * Who notes in metadata.managedFields what changed: this module (`update`, the default but for raw changes), or the
+   * transform, which is also how nobody does (`transform`).
+   */
+  tracking?: 'update' | 'transform';
 }
 
 /** More conflicts in a row than any healthy client meets. */
@@ -49,7 +55,7 @@ async function modifyUntilStored(
     const old = presentObject(definition, entry.bytes);
     const next = await modification.transform(presentObject(definition, entry.bytes));
     checkPreconditions(request, next, old);
-    const reply = await tryStore(deps, request, modification.mode, entry, old, next);
+    const reply = await tryStore(deps, request, modification, entry, old, next);
     if (reply) return reply;
   }
   throw conflict(definition.type, name);
@@ -71,16 +77,21 @@ function checkPreconditions({ definition, name }: ObjectRequest, next: KubeObjec
 async function tryStore(
   deps: ObjectDeps,
   request: ObjectRequest,
-  mode: Mode,
+  { mode, tracking = mode === 'raw' ? 'transform' : 'update' }: Modification,
   entry: Entry,
   old: KubeObject,
   next: KubeObject,
 ): Promise<ObjectReply | undefined> {
   const { definition } = request;
   keepSystemMetadata(request, next, old, mode);
-  if (mode !== 'raw') await prepare(deps, request, mode, next, old);
-  const stored = definition.storedAs ? definition.storedAs.toStored(next) : next;
-  if (sameAsStored(entry, stored)) return { code: 200, bytes: presentBytes(definition, entry.bytes) };
+  const track = (): void => {
+    if (tracking === 'update') trackUpdate(old, next, writerOf(deps, request));
+  };
+  if (mode === 'raw') track();
+  else await prepare(deps, request, mode, next, old, track);
+  const stored = definition.storedAs ? await definition.storedAs.toStored(next) : next;
+  const value = encodeObject(stored);
+  if (sameAsStored(entry, value, stored)) return { code: 200, bytes: presentBytes(definition, entry.bytes) };
   const gone = isFinished(stored);
   if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };
   const hooks = hooksOf(deps, definition);
@@ -92,6 +103,7 @@ async function tryStore(
       namespace: request.namespace,
       name: request.name,
       object: gone ? undefined : stored,
+      value: gone ? undefined : value,
       expected: entry.revision,
     });
     if (!committed) return undefined;
@@ -111,6 +123,7 @@ async function prepare(
   mode: Mode,
   next: KubeObject,
   old: KubeObject,
+  track: () => void,
 ): Promise<void> {
   const { definition } = request;
   const { strategy, type } = definition;
@@ -128,6 +141,8 @@ async function prepare(
   };
   if (mode === 'object') hooksOf(deps, definition)?.carryOver?.(next, old);
   strategy.applyDefaults(next);
+  // Before admission, as upstream: what the server changes belongs to nobody.
+  track();
   await deps.admission.admit(admission);
   if (mode === 'status') strategy.prepareForStatusUpdate(next, old);
   else strategy.prepareForUpdate(next, old);
@@ -167,9 +182,15 @@ function keepSystemMetadata(request: ObjectRequest, next: KubeObject, old: KubeO
 }
 
 /** Compared as bytes: a different order of keys costs one write, and then is the stored order. */
-function sameAsStored(entry: Entry, next: KubeObject): boolean {
-  const encoded = withRevision(encodeObject(next), entry.revision);
-  return encoded.equals(entry.bytes);
+function sameAsStored(entry: Entry, value: Buffer, next: KubeObject): boolean {
+  const encoded = withRevision(value, entry.revision);
+  if (encoded.length !== entry.bytes.length) return false;
+  if (encoded.equals(entry.bytes)) return true;
+  // A new time alone, of a change that was taken back on its way, is no change. Times are all of one length.
+  const stored = decodeBytes(entry.bytes).metadata;
+  if (!sameButTimes(storedEntries(next.metadata), storedEntries(stored))) return false;
+  const metadata = { ...next.metadata, managedFields: stored?.managedFields };
+  return withRevision(encodeObject({ ...next, metadata }), entry.revision).equals(entry.bytes);
 }
 
 /** Deletion was asked for, its grace is over, and nobody holds it back: this update ends the object. */

@@ -1,7 +1,8 @@
 import { StatusError, type Clock } from '@naru/foundation';
 import { applyPatch, decodeValue, patchMediaTypes, type KubeObject } from '@naru/api';
 import type { Authorizer } from '../auth/authorizer';
-import { decodeBody } from './body';
+import { applyObject, checkPatchOptions } from './apply';
+import { decodeAny, decodeBody } from './body';
 import { createObject } from './create';
 import { checkDeleteOptions, deleteObject } from './delete';
 import type { ObjectDeps } from './deps';
@@ -83,18 +84,31 @@ export class Pipeline {
         'UnsupportedMediaType',
         `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes].join(', ')}`,
       );
+    const isApply = body.mediaType === patchMediaTypes.apply;
+    checkPatchOptions(request, isApply);
     if (request.subresource !== '' && request.subresource !== 'status') {
       const handler = this.subresource(request).patch;
       if (!handler) throw methodNotAllowed();
       return handler(this.deps, request, body);
     }
     this.requireVerb(request, 'patch');
+    if (isApply) {
+      const authorizeCreate = (): void => this.authorize({ ...request, verb: 'create' });
+      return applyObject({ ...this.deps, authorizeCreate }, request, this.mode(request), await decodeAny(body));
+    }
     const { definition, fieldValidation } = request;
     return modifyObject(this.deps, request, {
       mode: this.mode(request),
       transform: current => {
-        const patched = applyPatch(body.mediaType, current, body.bytes, definition);
-        const { object, warnings } = decodeValue(patched, definition, { fieldValidation });
+        const managedFields = current.metadata?.managedFields;
+        const patched = applyPatch(body.mediaType, current, body.bytes, definition) as KubeObject | null;
+        // The owners are the bulk of many objects: they are decoded only when the patch is about them.
+        const keepsOwners = managedFields && patched?.metadata?.managedFields === managedFields;
+        const plain = keepsOwners
+          ? { ...patched, metadata: { ...patched.metadata, managedFields: undefined } }
+          : patched;
+        const { object, warnings } = decodeValue(plain, definition, { fieldValidation });
+        if (keepsOwners) (object.metadata ??= {}).managedFields = managedFields;
         warn(request, warnings);
         return object;
       },

@@ -30,6 +30,10 @@ export interface ObjectRequest {
   subresource: string;
   dryRun: boolean;
   fieldManager: string;
+  /** Who the writer is when `fieldManager` does not say: the client's program. */
+  userAgent?: string | undefined;
+  /** Of server-side apply: takes fields from others. */
+  force?: boolean | undefined;
   fieldValidation: FieldValidation | undefined;
   /** Shown to the client after the call; bounded by `warn`. */
   warnings: string[];

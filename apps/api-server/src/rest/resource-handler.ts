@@ -70,6 +70,8 @@ export class ResourceHandler {
       subresource: path.subresource,
       dryRun: parseDryRun(query.getAll('dryRun')),
       fieldManager: query.get('fieldManager') ?? '',
+      userAgent: request.headers['user-agent'],
+      force: query.get('force') === null ? undefined : isSet(query, 'force'),
       fieldValidation: parseFieldValidation(query.get('fieldValidation')),
       warnings: [],
       signal,

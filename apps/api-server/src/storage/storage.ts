@@ -17,6 +17,8 @@ export interface Write {
   namespace: string;
   name: string;
   object: KubeObject | undefined;
+  /** What `object` encodes to, where that is known already. */
+  value?: Buffer | undefined;
   expected: number;
 }
 
@@ -106,7 +108,7 @@ export class Storage {
     const compare: Compare[] = [{ key, modRevision: write.expected }];
     let operation: Operation = { type: 'delete', key };
     if (write.object) {
-      const value = encodeObject(write.object);
+      const value = write.value ?? encodeObject(write.object);
       this.decoded.set(value, write.object);
       operation = { type: 'put', key, value };
     }

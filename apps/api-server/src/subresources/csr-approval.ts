@@ -12,6 +12,7 @@ export const csrApproval: Subresource = {
     if (typeof wanted !== 'object') throw badRequest('the body of the request is not a CertificateSigningRequest');
     return modifyObject(deps, request, {
       mode: 'raw',
+      tracking: 'update',
       transform: current => {
         const csr = current as CertificateSigningRequest;
         csr.status = { ...csr.status, conditions: wanted.status?.conditions ?? [] };

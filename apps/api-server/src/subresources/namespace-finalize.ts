@@ -12,6 +12,7 @@ export const namespaceFinalize: Subresource = {
     if (typeof wanted !== 'object') throw badRequest('the body of the request is not a Namespace');
     return modifyObject(deps, request, {
       mode: 'raw',
+      tracking: 'update',
       transform: current => {
         const namespace = current as Namespace;
         namespace.spec = { ...namespace.spec, finalizers: wanted.spec?.finalizers ?? [] };

@@ -1,4 +1,4 @@
-import { atomicTypes, mergeRule } from '../schema/patch-keys';
+import { atomicTypes, fieldMapType, listKeyDefaults, mergeRule } from '../schema/patch-keys';
 import { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from '../schema/types';
 import type { AnyDefinition } from '../scheme/definition';
 
@@ -89,6 +89,10 @@ export class SchemaCollector {
       described['x-kubernetes-list-type'] = rule.listType;
       if (rule.listMapKeys.length > 0) described['x-kubernetes-list-map-keys'] = rule.listMapKeys;
     }
+    const mapType = fieldMapType(type.bareName, field.name);
+    if (mapType) described['x-kubernetes-map-type'] = mapType;
+    const preset = listKeyDefaults.get(`${type.bareName}.${field.name}`);
+    if (preset !== undefined) described['default'] = preset;
     const strategies = [rule.merge && 'merge', rule.retainKeys && 'retainKeys', rule.replace && 'replace'];
     const strategy = strategies.filter(Boolean).join(',');
     if (strategy !== '') described['x-kubernetes-patch-strategy'] = strategy;

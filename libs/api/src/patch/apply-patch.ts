@@ -55,7 +55,7 @@ export function applyPatch(
   }
 }
 
-/** Server-side apply comes later: until then it is refused here, so that clients fall back or say so. */
+/** Server-side apply is not among them: it is more than a patch (managed-fields/server-side-apply.ts). */
 function isSupported(type: string | undefined, expected: { strategicMerge?: boolean }): boolean {
   if (type === patchMediaTypes.strategic) return expected.strategicMerge !== false;
   return type === patchMediaTypes.json || type === patchMediaTypes.merge;
@@ -67,7 +67,7 @@ function unsupported(expected: { strategicMerge?: boolean }): StatusError {
   );
   return new StatusError(
     'UnsupportedMediaType',
-    `the body of the request was in an unknown format - accepted media types include: ${supported.join(', ')}`,
+    `the body of the request was in an unknown format - accepted media types include: ${[...supported, patchMediaTypes.apply].join(', ')}`,
   );
 }
 

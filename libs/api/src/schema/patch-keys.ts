@@ -40,6 +40,18 @@ const rows: Record<string, string> = {
   'ContainerStatus.volumeMounts': 'merge mountPath',
   'ContainerStatus.allocatedResourcesStatus': 'merge name',
   'ResourceStatus.resources': '; map resourceID',
+  'ResourcePolicyRule.verbs': '; set',
+  'ResourcePolicyRule.apiGroups': '; set',
+  'ResourcePolicyRule.resources': '; set',
+  'ResourcePolicyRule.namespaces': '; set',
+  'NonResourcePolicyRule.verbs': '; set',
+  'NonResourcePolicyRule.nonResourceURLs': '; set',
+  'MutatingAdmissionPolicySpec.matchConditions': 'merge name',
+  'ResourceClaimStatus.reservedFor': 'merge uid',
+  'ResourceClaimStatus.devices': '; map driver,device,pool,shareID',
+  'AllocatedDeviceStatus.conditions': '; map type',
+  'PodCertificateRequestStatus.conditions': 'merge type',
+  'DeviceTaintRuleStatus.conditions': 'merge type',
   'ResourceRequirements.claims': '; map name',
   'ContainerRestartRuleOnExitCodes.values': '; set',
   'ReplicationControllerStatus.conditions': 'merge type',
@@ -102,6 +114,33 @@ export const atomicTypes: ReadonlySet<string> = new Set([
   'FileKeySelector',
   'RoleRef',
   'CrossVersionObjectReference',
+  'EndpointAddress',
+  'EndpointPort',
+  'MatchResources',
+  'NamedRuleWithOperations',
+  'ParamKind',
+  'ParamRef',
+  'ServiceBackendPort',
+  'Subject',
+  'Variable',
+]);
+
+/** Fields that merge otherwise than their type says (x-kubernetes-map-type beside the field). */
+const fieldMapTypes = new Map<string, 'atomic' | 'granular'>([
+  ['PodSpec.nodeSelector', 'atomic'],
+  ['ServiceSpec.selector', 'atomic'],
+  ['ReplicationControllerSpec.selector', 'atomic'],
+  ['PersistentVolumeSpec.claimRef', 'granular'],
+]);
+
+export function fieldMapType(bareTypeName: string, field: string): 'atomic' | 'granular' | undefined {
+  return fieldMapTypes.get(`${bareTypeName}.${field}`);
+}
+
+/** What an absent key of a list's element counts as: ports are TCP. Source: the +default tags of the Go types. */
+export const listKeyDefaults: ReadonlyMap<string, string> = new Map([
+  ['ContainerPort.protocol', 'TCP'],
+  ['ServicePort.protocol', 'TCP'],
 ]);
 
 const plain: MergeRule = { merge: false, retainKeys: false, replace: false, listType: 'atomic', listMapKeys: [] };

@@ -1,0 +1,40 @@
+import { isJsonObject, type ListType } from './merge-type';
+
+/** "f:NAME", the element of a field. */
+export function fieldElement(name: string): string {
+  return `f:${name}`;
+}
+
+/** The element of a list's item; undefined for an item that cannot be told from others: without a key, or not plain. */
+export function itemElement(type: ListType, item: unknown): string | undefined {
+  if (type.keys.length === 0) return typeof item === 'object' ? undefined : `v:${JSON.stringify(item)}`;
+  if (!isJsonObject(item)) return undefined;
+  let text = '';
+  for (const key of type.keys) {
+    const value = item[key] ?? type.keyDefault(key);
+    if (value === undefined) continue;
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${JSON.stringify(value)}`;
+  }
+  return text === '' ? undefined : `k:{${text}}`;
+}
+
+/** A path as upstream prints it: `.spec.containers[name="main"].args[="x"]`. */
+export function printPath(path: readonly string[]): string {
+  return path.map(printElement).join('');
+}
+
+export function printElement(element: string): string {
+  const text = element.slice(2);
+  switch (element[0]) {
+    case 'f':
+      return `.${text}`;
+    case 'k': {
+      const keys = Object.entries(JSON.parse(text) as Record<string, unknown>);
+      return `[${keys.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`;
+    }
+    case 'v':
+      return `[=${text}]`;
+    default:
+      return `[${text}]`;
+  }
+}
