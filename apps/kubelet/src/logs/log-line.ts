@@ -1,6 +1,6 @@
 /** One line of a container's log in CRI's format: `TIME STREAM TAG CONTENT`. */
 export interface LogLine {
-  /** RFC 3339 with nanoseconds, as written. */
+  /** RFC 3339 with nanoseconds; UTC is a Z, also where conmon wrote +00:00. */
   time: string;
   stream: 'stdout' | 'stderr';
   /** The content goes on in the next line. */
@@ -22,7 +22,7 @@ export function parseLogLine(line: Buffer): LogLine | undefined {
   if (stream !== 'stdout' && stream !== 'stderr') return undefined;
   const tag = line.toString('latin1', second + 1, third);
   return {
-    time: line.toString('latin1', 0, first),
+    time: line.toString('latin1', 0, first).replace(/\+00:00$/, 'Z'),
     stream,
     partial: tag.split(':')[0] === 'P',
     content: line.subarray(Math.min(third + 1, line.length)),

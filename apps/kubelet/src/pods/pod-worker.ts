@@ -132,6 +132,11 @@ export class PodWorker {
     return this.removed || this.pod.metadata.deletionTimestamp !== undefined;
   }
 
+  /** The container of that name is not running because its start, or restart, has to wait. */
+  isWaiting(container: string): boolean {
+    return this.waiting.has(container);
+  }
+
   update(pod: Stored<Pod>): void {
     this.pod = pod;
     this.hurry();

@@ -70,7 +70,7 @@ export class ContainerRoutes {
       throw new StatusError('NotFound', `container "${container}" not found in pod "${name}"`);
     }
     const records = this.records(worker, container);
-    const record = flag(url, 'previous') ? records[1] : records[0];
+    const record = flag(url, 'previous') ? this.previous(worker, records) : records[0];
     if (!record) throw this.noLog(worker, container, flag(url, 'previous'));
     const { logPath } = record;
     const file =
@@ -126,6 +126,15 @@ export class ContainerRoutes {
         code === 'ENOENT' ? `failed to try resolving symlinks in path "${file}": no such file or directory` : '',
       );
     }
+  }
+
+  /**
+   * The container that the pod's status shows as the last one that ended. One that waits for its restart has ended itself.
+   * Source: the kubelet's validateContainerLogStatus.
+   */
+  private previous(worker: PodWorker, records: readonly ContainerRecord[]): ContainerRecord | undefined {
+    const [newest, older] = records;
+    return newest?.phase === 'exited' && worker.isWaiting(newest.name) ? newest : older;
   }
 
   private noLog(worker: PodWorker, container: string, previous: boolean): StatusError {

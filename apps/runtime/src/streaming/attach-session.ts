@@ -4,6 +4,7 @@ import type { RemoteCommandSession, RemoteCommandStreams } from '@naru/streaming
 import type { Containers } from '../containers/containers';
 import { resizeTerminal } from '../oci/conmon';
 import { followLog } from './log-follower';
+import { SpacedSizes } from './window-size';
 
 /**
  * Connects a client to a running container. Output comes from the container's log, from its present end on: conmon writes there at
@@ -17,7 +18,8 @@ export async function runAttachSession(
 ): Promise<void> {
   const record = containers.get(id);
   const bundle = containers.bundle(id);
-  session.onResize(size => void resizeTerminal(bundle, size));
+  const sizes = new SpacedSizes(size => void resizeTerminal(bundle, size));
+  session.onResize(size => sizes.set(size));
   const input = streams.stdin
     ? spawn('socat', ['-u', '-b', '8192', 'STDIN', 'UNIX-CONNECT:attach,type=5'], {
         cwd: path.resolve(bundle),
@@ -37,6 +39,7 @@ export async function runAttachSession(
     if (!session.signal.aborted)
       await session.finish({ error: `error attaching to container: ${(error as Error).message}` });
   } finally {
+    sizes.close();
     input?.kill();
   }
 }
