@@ -1,0 +1,150 @@
+// Starts and deletes pods on one node over and over and compares what the node's processes hold before and after: memory,
+// open files, mounts, network links, cgroups, files. Needs root on the node's machine.
+//   node bench/pod-cycles.mjs --kubeconfig FILE --node NAME [--cycles 10] [--pods 10] [--image IMAGE]
+// Prints one JSON line before, after each quarter and at the end, where the node has only what it had; exits with 1 if not.
+import fs from 'node:fs';
+import { parseArgs } from 'node:util';
+import { openKubeconfig } from './kube-rest.mjs';
+
+const { values: flags } = parseArgs({
+  options: {
+    kubeconfig: { type: 'string', default: process.env.KUBECONFIG },
+    image: { type: 'string', default: 'naru.dev/web:v1' },
+    node: { type: 'string', default: 'worker-1' },
+    cycles: { type: 'string', default: '10' },
+    pods: { type: 'string', default: '10' },
+    // Tells apart the nodes of clusters that share the machine.
+    match: { type: 'string', default: '' },
+  },
+});
+const api = openKubeconfig(flags.kubeconfig);
+const namespace = `cycles-${Date.now().toString(36)}`;
+const podsPath = `/api/v1/namespaces/${namespace}/pods`;
+const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+
+/** Process ids of the node's three processes. */
+function processes() {
+  const found = {};
+  for (const pid of fs.readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+    let line;
+    try {
+      line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
+    } catch {
+      continue;
+    }
+    const [, name] = /apps\/(runtime|kubelet|kube-proxy)\/main\.js /.exec(line) ?? [];
+    if (name && line.includes(`/${flags.node}/`) && line.includes(flags.match)) found[name] = pid;
+  }
+  return found;
+}
+
+const lines = file => fs.readFileSync(file, 'utf8').split('\n');
+const count = (file, pattern) => lines(file).filter(line => pattern.test(line)).length;
+
+function folders(directory) {
+  const entries = fs.readdirSync(directory, { withFileTypes: true }).filter(entry => entry.isDirectory());
+  return entries.reduce((sum, { name }) => sum + 1 + folders(`${directory}/${name}`), 0);
+}
+
+function measure() {
+  const pids = processes();
+  const root = `/proc/${pids.runtime}/root`;
+  const mounts = `/proc/${pids.runtime}/mountinfo`;
+  const cgroups = fs.existsSync(`${root}/sys/fs/cgroup/memory/naru`)
+    ? `${root}/sys/fs/cgroup/memory/naru`
+    : `${root}/sys/fs/cgroup/naru`;
+  const each = read => Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, read(pid)]));
+  const rss = each(
+    pid => Math.round(Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 102.4) / 10,
+  );
+  return {
+    rssMb: { ...rss, all: Math.round(Object.values(rss).reduce((a, b) => a + b, 0) * 10) / 10 },
+    fds: each(pid => fs.readdirSync(`/proc/${pid}/fd`).length),
+    overlays: count(mounts, / - overlay /),
+    pinnedNamespaces: count(mounts, /\/sandboxes\/.* - nsfs /),
+    tmpfs: count(mounts, / - tmpfs /),
+    links: count(`/proc/${pids.runtime}/net/dev`, /:/),
+    routes: count(`/proc/${pids.runtime}/net/route`, /./),
+    cgroups: folders(cgroups),
+    conmons: fs
+      .readdirSync('/proc')
+      .filter(pid => /^\d+$/.test(pid))
+      .filter(pid => {
+        try {
+          const same = fs.readlinkSync(`/proc/${pid}/ns/pid`) === fs.readlinkSync(`/proc/${pids.runtime}/ns/pid`);
+          return same && /^conmon/.test(fs.readFileSync(`/proc/${pid}/comm`, 'utf8'));
+        } catch {
+          return false;
+        }
+      }).length,
+  };
+}
+
+const pod = name => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: {
+    nodeName: flags.node,
+    terminationGracePeriodSeconds: 1,
+    volumes: [{ name: 'scratch', emptyDir: { medium: 'Memory' } }],
+    containers: [
+      {
+        name: 'main',
+        image: flags.image,
+        imagePullPolicy: 'IfNotPresent',
+        command: ['sh', '-c', 'trap "exit 0" TERM; sleep 3600 & wait'],
+        volumeMounts: [{ name: 'scratch', mountPath: '/scratch' }],
+      },
+    ],
+  },
+});
+
+const isReady = ({ status }) => status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True');
+
+async function until(what, condition) {
+  for (let waited = 0; waited < 60_000; waited += 50) {
+    if (await condition()) return;
+    await sleep(50);
+  }
+  throw new Error(`not within a minute: ${what}`);
+}
+
+await api.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+await until('service account', () =>
+  api.call('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`).then(
+    () => true,
+    () => false,
+  ),
+);
+const say = (after, more) => console.log(JSON.stringify({ after, ...more }));
+const before = measure();
+say('0 pods', before);
+const [cycles, perCycle] = [Number(flags.cycles), Number(flags.pods)];
+for (let cycle = 1; cycle <= cycles; cycle++) {
+  const names = Array.from({ length: perCycle }, (_, i) => `p-${cycle}-${i}`);
+  await Promise.all(names.map(name => api.call('POST', podsPath, pod(name))));
+  await until('pods ready', async () => {
+    const { items } = await api.call('GET', podsPath);
+    return items.length === perCycle && items.every(isReady);
+  });
+  if (cycle === cycles) say(`${cycle * perCycle} pods, ${perCycle} of them running`, measure());
+  await Promise.all(names.map(name => api.call('DELETE', `${podsPath}/${name}`)));
+  await until('pods gone', async () => (await api.call('GET', podsPath)).items.length === 0);
+  if (cycle % Math.ceil(cycles / 4) === 0) say(`${cycle * perCycle} pods`, measure());
+}
+await api.call('DELETE', `/api/v1/namespaces/${namespace}`);
+// Idle for a moment: garbage is collected then.
+await sleep(15_000);
+const after = measure();
+say(`${cycles * perCycle} pods and 15 s`, after);
+const held = ['overlays', 'pinnedNamespaces', 'tmpfs', 'links', 'routes', 'conmons'];
+const leaks = held.filter(name => after[name] > before[name]);
+// Groups of quality-of-service classes and connections that are kept open may be new, once.
+if (after.cgroups > before.cgroups + 3) leaks.push('cgroups');
+for (const [name, fds] of Object.entries(after.fds)) if (fds > before.fds[name] + 5) leaks.push(`fds of ${name}`);
+if (leaks.length > 0) {
+  console.error(`left behind: ${leaks.join(', ')}`);
+  process.exit(1);
+}
+process.exit(0);
