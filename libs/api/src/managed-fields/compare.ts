@@ -1,6 +1,14 @@
 import { deepEqual } from '../deep-equal';
-import { emptySet, leaf, nodeOf, self, type FieldsV1 } from './fields-v1';
-import { fieldType, isJsonObject, typeOf, type ListType, type MergeType, type ObjectType } from './merge-type';
+import { emptySet, leaf, self, sortElements, type FieldsV1 } from './fields-v1';
+import {
+  fieldType,
+  isJsonObject,
+  leafType,
+  typeOf,
+  type ListType,
+  type MergeType,
+  type ObjectType,
+} from './merge-type';
 import { fieldElement, itemElement } from './path-element';
 
 type JsonObject = Record<string, unknown>;
@@ -20,11 +28,11 @@ export interface Comparison {
 export function compare(type: ObjectType, before: JsonObject, after: JsonObject): Comparison {
   const found: Found = { added: undefined, modified: undefined, removed: undefined };
   compareObjects(type, before, after, found);
-  return {
-    added: found.added ?? emptySet,
-    modified: found.modified ?? emptySet,
-    removed: found.removed ?? emptySet,
-  };
+  return { added: setOf(found.added), modified: setOf(found.modified), removed: setOf(found.removed) };
+}
+
+function setOf(children: Building | undefined): FieldsV1 {
+  return children ? sortElements(children) : emptySet;
 }
 
 /** The children of one node in each of the sets, made when there are any. */
@@ -70,7 +78,7 @@ function compareValues(declared: MergeType, element: string, left: unknown, righ
   const inner: Found = { added: undefined, modified: undefined, removed: undefined };
   if (type.kind === 'object') compareObjects(type, left as JsonObject, right as JsonObject, inner);
   else compareLists(type, left as unknown[], right as unknown[], inner);
-  for (const set of sets) if (inner[set]) put(found, set, element, inner[set]);
+  for (const set of sets) if (inner[set]) put(found, set, element, sortElements(inner[set]));
 }
 
 function isInline(type: MergeType): boolean {
@@ -78,6 +86,8 @@ function isInline(type: MergeType): boolean {
 }
 
 function compareLists(type: ListType, before: unknown[], after: unknown[], found: Found): void {
+  // Most lists do not change, and telling their elements apart costs more than this.
+  if (deepEqual(before, after)) return;
   const left = itemsByElement(type, before);
   const right = itemsByElement(type, after);
   for (const [element, items] of right) {
@@ -128,21 +138,28 @@ function ownedNode(declared: MergeType, value: unknown, inline: boolean): Fields
   const type = typeOf(declared, value);
   if (type.kind === 'leaf') return leaf;
   const children: Building = {};
+  if (!inline) children[self] = leaf;
+  let isEmpty = true;
   if (type.kind === 'object') {
     const object = value as JsonObject;
-    for (const key in object) {
+    for (const key of Object.keys(object).sort()) {
       const child = object[key];
       if (child === undefined) continue;
-      const childType = fieldType(type, key);
+      const declaredType = type.field(key);
+      const childType = declaredType ?? type.entries ?? leafType;
       const within = inline && isInline(childType);
       const node = ownedNode(childType, child, within);
       if (node === emptySet && within && (isJsonObject(child) || Array.isArray(child))) continue;
-      children[fieldElement(key)] = node;
+      children[fieldElement(key, declaredType !== undefined)] = node;
+      isEmpty = false;
     }
   } else {
-    for (const [element, items] of itemsByElement(type, value as unknown[]))
-      children[element] = items.length > 1 ? leaf : ownedNode(type.element, items[0], false);
+    const items = itemsByElement(type, value as unknown[]);
+    for (const element of [...items.keys()].sort()) {
+      const same = items.get(element)!;
+      children[element] = same.length > 1 ? leaf : ownedNode(type.element, same[0], false);
+      isEmpty = false;
+    }
   }
-  if (inline) return nodeOf(false, children) ?? emptySet;
-  return nodeOf(true, children) ?? leaf;
+  return isEmpty ? leaf : children;
 }

@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectMeta } from '../types';
 import { addedSet, compare, type Comparison } from './compare';
-import { difference, emptySet, inOrder, intersection, isEmptySet, leaf, union, type FieldsV1 } from './fields-v1';
+import { difference, emptySet, intersection, isEmptySet, leaf, union, type FieldsV1 } from './fields-v1';
 import {
   capUpdaters,
   isSameManager,
@@ -115,7 +115,7 @@ export function entryOf(id: ManagerId, fields: FieldsV1, time: string | undefine
     apiVersion,
     ...(time === undefined ? {} : { time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: inOrder(fields),
+    fieldsV1: fields,
     ...(subresource ? { subresource } : {}),
   };
 }
@@ -129,8 +129,8 @@ function withUpdate(
   if (!mine) return sortEntries(rest);
   const index = rest.findIndex(entry => isSameManager(entry, mine));
   if (index < 0) rest.push(mine);
-  else rest[index] = { ...mine, fieldsV1: inOrder(union(rest[index]!.fieldsV1, mine.fieldsV1)) };
-  return sortEntries(capUpdaters(rest, (a, b) => inOrder(union(a, b))));
+  else rest[index] = { ...mine, fieldsV1: union(rest[index]!.fieldsV1, mine.fieldsV1) };
+  return sortEntries(capUpdaters(rest));
 }
 
 /** Takes from every owner what changed or went away; what does not change keeps its entry. */
@@ -143,7 +143,7 @@ export function takeAway(
   return entries.map(entry => {
     if (except && isSameManager(entry, except)) return entry;
     const fieldsV1 = difference(entry.fieldsV1, lost);
-    return fieldsV1 === entry.fieldsV1 ? entry : { ...entry, fieldsV1: inOrder(fieldsV1) };
+    return fieldsV1 === entry.fieldsV1 ? entry : { ...entry, fieldsV1 };
   });
 }
 

@@ -1,7 +1,8 @@
 /**
  * A set of fields, in the form in which metadata.managedFields holds it: a tree of path elements ("f:NAME" a field,
  * `k:{KEYS}` and "v:VALUE" an element of a list), where a node is a member when it says so ("." within it) or is empty.
- * Immutable: the functions here share what does not change, and give back an argument itself where nothing changes.
+ * Elements are in order. Immutable: the functions here share what does not change, and give back an argument itself
+ * where nothing changes.
  * Source: sigs.k8s.io/structured-merge-diff fieldpath.
  */
 export interface FieldsV1 {
@@ -43,12 +44,21 @@ function combine(a: FieldsV1, b: FieldsV1, addsFromB: boolean, one: Combine): Fi
     if (after) result[element] = after;
     else delete result[element];
   }
-  if (addsFromB)
-    for (const element in b) {
-      if (element === self || element in a) continue;
-      (result ??= { ...a })[element] = b[element]!;
-    }
-  return result ?? a;
+  if (!addsFromB) return result ?? a;
+  let grown = false;
+  for (const element in b) {
+    if (element === self || element in a) continue;
+    (result ??= { ...a })[element] = b[element]!;
+    grown = true;
+  }
+  return grown ? sortElements(result!) : (result ?? a);
+}
+
+/** The same node with its elements in order: "." sorts before the letters. */
+export function sortElements(node: FieldsV1): FieldsV1 {
+  const sorted: Record<string, FieldsV1> = {};
+  for (const element of Object.keys(node).sort()) sorted[element] = node[element]!;
+  return sorted;
 }
 
 function withoutSelf(node: FieldsV1): FieldsV1 {
@@ -100,14 +110,4 @@ export function eachMember(
 ): void {
   for (const element in set) if (element !== self && isMember(set[element]!)) visit([...path, element]);
   for (const element in set) if (element !== self) eachMember(set[element]!, visit, [...path, element]);
-}
-
-/** The same set with its elements in order, as it is stored. */
-export function inOrder(set: FieldsV1): FieldsV1 {
-  const elements = Object.keys(set);
-  if (elements.length === 0) return leaf;
-  const ordered: Record<string, FieldsV1> = {};
-  // "." sorts before the letters.
-  for (const element of elements.sort()) ordered[element] = inOrder(set[element]!);
-  return ordered;
 }

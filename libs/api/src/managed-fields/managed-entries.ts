@@ -1,6 +1,6 @@
 import { deepEqual } from '../deep-equal';
 import type { ObjectMeta } from '../types';
-import { isEmptySet, leaf, self, type FieldsV1 } from './fields-v1';
+import { isEmptySet, leaf, self, sortElements, union, type FieldsV1 } from './fields-v1';
 import { isJsonObject } from './merge-type';
 
 /** One entry of metadata.managedFields: who owns which fields, and by which way of writing. */
@@ -84,7 +84,7 @@ function parseFields(fields: unknown, depth = 0): FieldsV1 | undefined {
       parsed[name] = inner;
     }
   }
-  return parsed;
+  return sortElements(parsed);
 }
 
 function parseKeys(element: string): string | undefined {
@@ -99,6 +99,7 @@ function parseKeys(element: string): string | undefined {
 
 /** Puts entries into the order in which upstream keeps them. */
 export function sortEntries(entries: readonly ManagedEntry[]): ManagedEntry[] {
+  if (entries.length === 1) return isEmptySet(entries[0]!.fieldsV1) ? [] : [...entries];
   const key = ({ operation, time, manager, apiVersion, subresource }: ManagedEntry): string =>
     [operation, time ?? '', manager, apiVersion, subresource ?? ''].join('\0');
   const keyed = entries.filter(({ fieldsV1 }) => !isEmptySet(fieldsV1)).map(entry => ({ entry, key: key(entry) }));
@@ -106,10 +107,7 @@ export function sortEntries(entries: readonly ManagedEntry[]): ManagedEntry[] {
 }
 
 /** Merges the oldest updaters of a version until there are few enough. */
-export function capUpdaters(
-  entries: readonly ManagedEntry[],
-  union: (a: FieldsV1, b: FieldsV1) => FieldsV1,
-): readonly ManagedEntry[] {
+export function capUpdaters(entries: readonly ManagedEntry[]): readonly ManagedEntry[] {
   const updaters = entries.filter(({ operation }) => operation === 'Update');
   let excess = updaters.length - maxUpdateManagers;
   if (excess <= 0) return entries;

@@ -1,8 +1,18 @@
 import { isJsonObject, type ListType } from './merge-type';
 
+/** The elements of fields that a schema names: few, and made for every object that is written. */
+const declared = new Map<string, string>();
+const maxDeclared = 10_000;
+
 /** "f:NAME", the element of a field. */
-export function fieldElement(name: string): string {
-  return `f:${name}`;
+export function fieldElement(name: string, isDeclared = false): string {
+  if (!isDeclared) return `f:${name}`;
+  let element = declared.get(name);
+  if (element === undefined) {
+    element = `f:${name}`;
+    if (declared.size < maxDeclared) declared.set(name, element);
+  }
+  return element;
 }
 
 /** The element of a list's item; undefined for an item that cannot be told from others: without a key, or not plain. */

@@ -1,4 +1,4 @@
-import { emptySet, leaf, nodeOf, type FieldsV1 } from './fields-v1';
+import { emptySet, leaf, nodeOf, sortElements, type FieldsV1 } from './fields-v1';
 import { itemsByElement } from './compare';
 import { fieldType, isJsonObject, typeOf, type MergeType, type ObjectType } from './merge-type';
 import { fieldElement } from './path-element';
@@ -25,13 +25,13 @@ function children(declared: MergeType, value: unknown): FieldsV1 {
       const isEntry = type.field(key) === undefined;
       const isEmpty = isJsonObject(child) && Object.keys(child).length === 0;
       const node = nodeOf(isLeaf || isEntry || isEmpty, children(childType, child));
-      if (node) found[fieldElement(key)] = node;
+      if (node) found[fieldElement(key, !isEntry)] = node;
     }
-    return found;
+    return sortElements(found);
   }
   for (const [element, items] of itemsByElement(type, value as unknown[]))
     found[element] = items.length > 1 ? leaf : (nodeOf(true, children(type.element, items[0])) ?? leaf);
-  return found;
+  return sortElements(found);
 }
 
 /** Adds the fields of objects above every member, as far as the schema names them: to take away what becomes empty. */

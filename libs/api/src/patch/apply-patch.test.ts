@@ -40,9 +40,9 @@ describe('strategic merge patch', () => {
     });
   });
 
-  test('adds a new container after the ones that the server has', () => {
+  test('puts a new container before the ones that the server has, as upstream does', () => {
     const result = strategic(original, { spec: { containers: [{ name: 'c', image: 'c' }] } });
-    expect(result).toMatchObject({ spec: { containers: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] } });
+    expect(result).toMatchObject({ spec: { containers: [{ name: 'c' }, { name: 'a' }, { name: 'b' }] } });
   });
 
   test('removes elements with $patch: delete and fields with null', () => {
@@ -95,7 +95,7 @@ describe('strategic merge patch', () => {
 
   test('merges primitive lists and deletes from them', () => {
     expect(strategic(original, { metadata: { finalizers: ['z', 'x'] } })).toMatchObject({
-      metadata: { finalizers: ['y', 'z', 'x'] },
+      metadata: { finalizers: ['z', 'x', 'y'] },
     });
     expect(strategic(original, { metadata: { '$deleteFromPrimitiveList/finalizers': ['x'] } })).toMatchObject({
       metadata: { finalizers: ['y'] },

@@ -66,25 +66,27 @@ function keyOf(item: unknown, mergeKey: string): unknown {
 
 /**
  * Puts `present` in order: the wanted ones in the order of the patch, the others in the server's, merged so that an
- * element the server has only comes before those that it does not know.
+ * element of the server goes before a wanted one only when it did so before: what is new comes first.
+ * Source: strategicpatch.mergeSortedSlice.
  */
 function inOrder(present: readonly Entry[], wanted: readonly unknown[], server: readonly unknown[]): Entry[] {
   const rank = new Map(wanted.map((key, index) => [key, index]));
   const place = new Map(server.map((key, index) => [key, index]));
   const rankOf = (entry: Entry): number => rank.get(entry.key) ?? 0;
-  const left = present.filter(entry => rank.has(entry.key)).sort((a, b) => rankOf(a) - rankOf(b));
-  const right = present.filter(entry => !rank.has(entry.key));
+  const mine = present.filter(entry => rank.has(entry.key)).sort((a, b) => rankOf(a) - rankOf(b));
+  const theirs = present.filter(entry => !rank.has(entry.key));
   const ordered: Entry[] = [];
   let next = 0;
-  for (const entry of right) {
-    for (let mine = left[next]; mine && comesBefore(place, mine, entry); mine = left[++next]) ordered.push(mine);
+  for (const entry of theirs) {
+    while (next < mine.length && !comesBefore(place, entry, mine[next]!)) ordered.push(mine[next++]!);
     ordered.push(entry);
   }
-  return ordered.concat(left.slice(next));
+  return ordered.concat(mine.slice(next));
 }
 
-function comesBefore(place: ReadonlyMap<unknown, number>, mine: Entry, theirs: Entry): boolean {
-  const l = place.get(mine.key);
-  const r = place.get(theirs.key);
-  return l !== undefined && r !== undefined && l < r;
+/** Whether the server knows both, in this order. */
+function comesBefore(place: ReadonlyMap<unknown, number>, first: Entry, second: Entry): boolean {
+  const a = place.get(first.key);
+  const b = place.get(second.key);
+  return a !== undefined && b !== undefined && a < b;
 }
