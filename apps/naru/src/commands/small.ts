@@ -15,7 +15,11 @@ export const kubeconfigCommand = command({
     // Where another program has set the cluster up (Docker Compose), it says where the file is.
     const kubeconfig = process.env['NARU_KUBECONFIG'] ?? requireCluster(flags.cluster).kubeconfig;
     if (!existsSync(kubeconfig)) throw new Error(`there is no ${kubeconfig} yet: ./naru up`);
-    process.stdout.write(flags.print ? readFileSync(kubeconfig) : `${kubeconfig}\n`);
+    if (!flags.print) return void process.stdout.write(`${kubeconfig}\n`);
+    // A container's port may be published under another number.
+    const server = process.env['NARU_SERVER'];
+    const content = readFileSync(kubeconfig, 'utf8');
+    process.stdout.write(server ? content.replace(/server: .*/, `server: ${server}`) : content);
   },
 });
 
