@@ -1,4 +1,5 @@
 import type { Controller } from './framework/controller';
+import { cronJobController } from './controllers/cronjob/cronjob-controller';
 import { daemonSetController } from './controllers/daemonset/daemonset-controller';
 import { deploymentController } from './controllers/deployment/deployment-controller';
 import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
@@ -12,6 +13,7 @@ import { podGcController } from './controllers/pod-gc/pod-gc-controller';
 import { replicaSetController } from './controllers/replicaset/replicaset-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
+import { statefulSetController } from './controllers/statefulset/statefulset-controller';
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/ttl-after-finished-controller';
 import { taintEvictionController } from './controllers/taint-eviction/taint-eviction-controller';
 
@@ -24,7 +26,9 @@ export const controllers: readonly Controller[] = [
   deploymentController,
   replicaSetController,
   daemonSetController,
+  statefulSetController,
   jobController,
+  cronJobController,
   ttlAfterFinishedController,
   endpointSliceController,
   endpointsController,

@@ -4,6 +4,8 @@ import type { Controller, ControllerDeps } from './controller';
 
 /** A write lost a race: the winner's event is on its way, so look again soon rather than back off. */
 const conflictDelayMs = 25;
+/** Timers reach no further than 24 days. Looking again once a day does no harm. */
+const longestDelayMs = 24 * 3_600_000;
 
 /**
  * Builds the controllers and attaches them to the informers, which are to be started afterwards. The function returned
@@ -26,7 +28,7 @@ function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>):
   const deps: ControllerDeps = {
     ...shared,
     logger,
-    enqueue: (key, delayMs = 0) => late.queue?.addAfter(key, delayMs),
+    enqueue: (key, delayMs = 0) => late.queue?.addAfter(key, Math.min(delayMs, longestDelayMs)),
   };
   const watches = controller.watches(deps);
   const { reconcile } = controller.build(deps);
@@ -37,7 +39,9 @@ function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>):
     clock: deps.clock,
     async reconcile(key, signal): Promise<ReconcileResult> {
       try {
-        return await reconcile(key, signal);
+        const result = await reconcile(key, signal);
+        const delayMs = result?.requeueAfterMs;
+        return delayMs === undefined ? undefined : { requeueAfterMs: Math.min(delayMs, longestDelayMs) };
       } catch (error) {
         if (isReason(error, 'Conflict')) return { requeueAfterMs: conflictDelayMs };
         throw error;
