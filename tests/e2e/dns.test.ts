@@ -1,0 +1,155 @@
+import type { Pod } from '@naru/api';
+import { eventually } from '@naru/testing';
+import { apply, ask, kubectl, naru } from './cluster';
+
+const namespace = 'names';
+
+const pod = (name: string, extra: string, node: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, labels: { app: ${name.replace(/-\d$/, '')} } }
+spec:
+  terminationGracePeriodSeconds: 0
+  nodeSelector: { kubernetes.io/hostname: ${node} }
+  ${extra}
+  containers: [{ name: main, image: 'naru.dev/web:v1', ports: [{ name: http, containerPort: 8080 }] }]
+---`;
+
+const manifest = `
+${pod('db-0', 'hostname: db-0\n  subdomain: db', 'worker-1')}
+${pod('db-1', 'hostname: db-1\n  subdomain: db', 'worker-2')}
+${pod('client', '', 'worker-1')}
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { selector: { app: db }, ports: [{ name: http, port: 80, targetPort: http }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: db }
+spec: { clusterIP: None, selector: { app: db }, ports: [{ name: http, port: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: alias }
+spec: { type: ExternalName, externalName: web.${namespace}.svc.cluster.local }
+`;
+
+const inPod = (...command: string[]): Promise<string> => ask('-n', namespace, 'exec', 'client', '--', ...command);
+
+/** The addresses that nslookup prints after the server's own. */
+async function lookup(name: string): Promise<string[]> {
+  const { stdout } = await kubectl(['-n', namespace, 'exec', 'client', '--', 'nslookup', '-type=A', name]);
+  return [...stdout.matchAll(/^Address: (\S+)$/gm)].map(match => match[1] as string).sort();
+}
+
+async function addressesOf(selector: string): Promise<string[]> {
+  const items = await ask('-n', namespace, 'get', 'pods', '-l', selector, '-o', 'jsonpath={.items[*].status.podIP}');
+  return items.split(' ').sort();
+}
+
+interface Row {
+  name: string;
+  pid?: number;
+  health: string;
+}
+
+async function dnsProcesses(): Promise<Row[]> {
+  const { stdout } = await naru(['status', '--output', 'json'], { anyCode: true });
+  const { processes } = JSON.parse(stdout) as { processes: Row[] };
+  return processes.filter(({ name }) => /^dns(-\d+)?$/.test(name));
+}
+
+const zone = `${namespace}.svc.cluster.local`;
+
+beforeAll(async () => {
+  await kubectl(['create', 'namespace', namespace]);
+  await apply(manifest, '-n', namespace);
+  await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'], {
+    timeoutMs: 70_000,
+  });
+  await eventually(async () => expect(await lookup(`db.${zone}`)).toHaveLength(2), 15_000, 200);
+});
+
+afterAll(() => kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']));
+
+test("a pod's resolv.conf is upstream's", async () => {
+  expect((await inPod('cat', '/etc/resolv.conf')).split('\n')).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(
+        new RegExp(`^search ${namespace}\\.svc\\.cluster\\.local svc\\.cluster\\.local cluster\\.local`),
+      ),
+      'nameserver 10.96.0.10',
+      'options ndots:5',
+    ]),
+  );
+});
+
+test('a Service has its cluster address, by full and by short names', async () => {
+  const address = await ask('-n', namespace, 'get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}');
+  expect(await lookup(`web.${zone}`)).toEqual([address]);
+  // The search list is the resolver's own business: wget uses it as programs do.
+  for (const name of ['web', `web.${namespace}`, `web.${namespace}.svc`, `web.${zone}.`])
+    expect(await inPod('wget', '-qO-', `http://${name}/`)).toMatch(/^Hello from db-/);
+});
+
+test('a headless Service has the addresses of its pods, on both nodes', async () => {
+  expect(await lookup(`db.${zone}`)).toEqual(await addressesOf('app=db'));
+});
+
+test('a pod of a headless Service has a name of its own', async () => {
+  const address = await ask('-n', namespace, 'get', 'pod', 'db-1', '-o', 'jsonpath={.status.podIP}');
+  expect(await lookup(`db-1.db.${zone}`)).toEqual([address]);
+  expect(await inPod('wget', '-qO-', 'http://db-1.db:8080/')).toMatch(/^Hello from db-1/);
+});
+
+test('an address has a name, and a pod record has its address', async () => {
+  const address = await ask('-n', namespace, 'get', 'pod', 'db-0', '-o', 'jsonpath={.status.podIP}');
+  expect(await inPod('nslookup', address)).toContain(`db-0.db.${zone}`);
+  expect(await lookup(`${address.replaceAll('.', '-')}.${namespace}.pod.cluster.local`)).toEqual([address]);
+});
+
+test('an ExternalName is an alias that leads to the address', async () => {
+  const answer = await inPod('nslookup', '-type=A', `alias.${zone}`);
+  expect(answer).toContain(`alias.${zone}\tcanonical name = web.${zone}`);
+  expect(await lookup(`alias.${zone}`)).toEqual(await lookup(`web.${zone}`));
+});
+
+test('the port of a Service is in its SRV record', async () => {
+  expect(await inPod('nslookup', '-type=SRV', `_http._tcp.web.${zone}`)).toMatch(/service = 0 100 80 web\.names\.svc/);
+});
+
+test('a name that is not there is said not to be there', async () => {
+  const { code, stdout } = await kubectl(['-n', namespace, 'exec', 'client', '--', 'nslookup', `nothing.${zone}`], {
+    anyCode: true,
+  });
+  expect(code).not.toBe(0);
+  expect(stdout).toContain('NXDOMAIN');
+});
+
+test('a pod that is deleted leaves the answers, and one that is created enters them', async () => {
+  await kubectl(['-n', namespace, 'delete', 'pod', 'db-1', '--timeout=30s']);
+  await eventually(async () => expect(await lookup(`db.${zone}`)).toHaveLength(1), 10_000, 100);
+  await apply(pod('db-1', 'hostname: db-1\n  subdomain: db', 'worker-2'), '-n', namespace);
+  await eventually(async () => expect(await lookup(`db.${zone}`)).toHaveLength(2), 30_000, 100);
+  const fresh = JSON.parse(await ask('-n', namespace, 'get', 'pod', 'db-1', '-o', 'json')) as Pod;
+  expect(await lookup(`db-1.db.${zone}`)).toEqual([fresh.status?.podIP]);
+});
+
+test('kill -9 of one DNS process does not stop names from being resolved', async () => {
+  const before = await dnsProcesses();
+  const [victim] = before;
+  process.kill(victim?.pid as number, 'SIGKILL');
+  // Resolvers ask again when a datagram is refused or lost: no lookup may take long or fail for good.
+  for (let i = 0; i < 10; i++) await eventually(() => lookup(`web.${zone}`), 5_000, 100);
+  await eventually(
+    async () => {
+      const after = await dnsProcesses();
+      expect(after.map(({ health }) => health)).toEqual(before.map(() => 'ok'));
+      expect(after[0]?.pid).not.toBe(victim?.pid);
+    },
+    30_000,
+    200,
+  );
+  for (let i = 0; i < 20; i++) expect(await lookup(`web.${zone}`)).toHaveLength(1);
+});
