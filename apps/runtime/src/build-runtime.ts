@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { systemClock, type Flags, type Logger } from '@naru/foundation';
@@ -13,6 +14,7 @@ import { ImageStore } from './images/image-store';
 import { readRegistryConfig } from './images/registry-config';
 import { detectOciRuntime } from './oci/oci-runtime';
 import { detectCgroups } from './process/cgroups';
+import { Gate } from './process/gate';
 import { hideUnifiedCgroup } from './process/hide-unified-cgroup';
 import { PauseProcesses } from './sandboxes/pause';
 import { SandboxRecords } from './sandboxes/sandbox-record';
@@ -30,6 +32,9 @@ export interface RunningRuntime {
   close(): Promise<void>;
 }
 
+/** Twice the processors keep them busy while some of the work waits for the kernel. */
+const slotsPerProcessor = 2;
+const gatePatienceMs = 2_000;
 /** Large enough for any list of a node's containers. */
 const maxMessageBytes = 16 << 20;
 
@@ -63,6 +68,7 @@ export async function buildRuntime(
   const events = new EventHub();
   const pause = new PauseProcesses({ runtime, root, state });
   const cni = new Cni({ binDirectories: flags['cni-bin-dir'] });
+  const gate = new Gate({ slots: slotsPerProcessor * os.availableParallelism(), patienceMs: gatePatienceMs });
   const sandboxes = new Sandboxes({
     records: new SandboxRecords(root),
     networks,
@@ -71,6 +77,7 @@ export async function buildRuntime(
     state,
     defaultCgroupParent: cgroupParent,
     cgroups,
+    gate,
     clock,
     logger,
   });
@@ -82,6 +89,7 @@ export async function buildRuntime(
       runtime,
       conmon: flags.conmon,
       cgroups,
+      gate,
       state,
       clock,
       logger,

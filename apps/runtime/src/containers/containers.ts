@@ -8,6 +8,7 @@ import type { ImageStore, NamedImage } from '../images/image-store';
 import { createWithConmon, reopenLog } from '../oci/conmon';
 import type { OciRuntime } from '../oci/oci-runtime';
 import { oomKills, processesIn, type Cgroups } from '../process/cgroups';
+import type { Gate } from '../process/gate';
 import { listDirectory } from '../process/files';
 import { KeyedLock } from '../process/keyed-lock';
 import { isRunning, signalProcess } from '../process/process-identity';
@@ -31,6 +32,7 @@ export interface ContainersDeps {
   runtime: OciRuntime;
   conmon: string;
   cgroups: Cgroups;
+  gate: Gate;
   boundingSet: readonly string[];
   state: string;
   clock: Clock;
@@ -131,7 +133,7 @@ export class Containers {
           'AlreadyExists',
           `the container name "${name}" attempt ${attempt} is reserved for "${same.id}"`,
         );
-      return this.#create(sandbox, config, sandboxConfig);
+      return this.deps.gate.run('create', () => this.#create(sandbox, config, sandboxConfig));
     });
   }
 
@@ -239,7 +241,7 @@ export class Containers {
         );
       }
       try {
-        await this.deps.runtime.start(id);
+        await this.deps.gate.run('start', () => this.deps.runtime.start(id));
       } catch (error) {
         if (record.main) signalProcess(record.main, 'SIGKILL');
         this.#finish(record, {

@@ -6,6 +6,7 @@ import { cri } from '@naru/proto';
 import type { Attachment, Cni, NetworkResult } from '../cni/cni';
 import type { NetworkConfigDirectory } from '../cni/cni-config';
 import { removeCgroup, type Cgroups } from '../process/cgroups';
+import type { Gate } from '../process/gate';
 import { isRunning } from '../process/process-identity';
 import { KeyedLock } from '../process/keyed-lock';
 import { listDirectory } from '../process/files';
@@ -26,6 +27,7 @@ export interface SandboxesDeps {
   state: string;
   defaultCgroupParent: string;
   cgroups: Cgroups;
+  gate: Gate;
   clock: Clock;
   logger: Logger;
 }
@@ -89,7 +91,7 @@ export class Sandboxes {
       if (same && this.isReady(same)) return same;
       if (same)
         throw new StatusError('AlreadyExists', `the sandbox name "${nameOf(config)}" is reserved for "${same.id}"`);
-      return this.#create(config, runtimeHandler);
+      return this.deps.gate.run('sandbox', () => this.#create(config, runtimeHandler));
     });
   }
 
