@@ -13,6 +13,8 @@ import { privileged, publicHealth } from './auth/privileged';
 import { Rbac } from './auth/rbac';
 import { ServiceAccountTokens, serviceAccountIssuer } from './auth/service-account-tokens';
 import { Bootstrap } from './bootstrap/bootstrap';
+import { CustomResources, definitionHooks } from './extensions/custom-resources';
+import { serviceResolver } from './extensions/service-resolver';
 import { ObjectsDoor } from './grpc/objects-door';
 import { JoinRoutes } from './join/join-routes';
 import { KubeletConnector } from './kubelet/kubelet-connector';
@@ -68,6 +70,7 @@ export class ApiServer {
     private readonly door: ObjectsDoor,
     private readonly kubelets: KubeletConnector,
     private readonly bootstrap: Bootstrap,
+    private readonly customResources: CustomResources,
   ) {}
 
   static async build(deps: ApiServerDeps): Promise<ApiServer> {
@@ -105,13 +108,25 @@ export class ApiServer {
       scheme,
       admission: new Admission(admissionPlugins(deps.admission), { storage, scheme, logger }),
       locks: new KeyLocks(),
-      hooks: new Map([[addresses.resource, addresses]]),
+      hooks: new Map([addresses, definitionHooks(clock)].map(hooks => [hooks.resource, hooks])),
       clock,
       logger,
       authorizer,
       subresources: new Map(subresources(tokens).map(subresource => [subresource.name, subresource])),
     });
     if (deps.publish) storage.onCommit(deps.publish);
+    const customResources = new CustomResources({
+      storage,
+      scheme,
+      objects: pipeline.deps,
+      resolveService: serviceResolver({
+        services: cache('', 'services'),
+        endpointSlices: cache('discovery.k8s.io', 'endpointslices'),
+      }),
+      clock,
+      logger,
+    });
+    await customResources.start();
     const registry = createMetrics();
     const metrics = new RequestMetrics(registry);
     const resources = new ResourceHandler({
@@ -169,7 +184,7 @@ export class ApiServer {
     });
     const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
     const bootstrap = new Bootstrap({ storage, scheme, clock, logger, addresses, advertise: deps.advertise });
-    const server = new ApiServer(storage, pipeline, rest, door, kubelets, bootstrap);
+    const server = new ApiServer(storage, pipeline, rest, door, kubelets, bootstrap, customResources);
     server.onReady = () => (ready = true);
     return server;
   }
@@ -187,6 +202,8 @@ export class ApiServer {
   async close(): Promise<void> {
     await Promise.all([this.rest.close(), this.door.close()]);
     this.kubelets.close();
+    this.customResources.close();
+    await this.customResources.idle();
     await this.storage.close();
   }
 }

@@ -87,3 +87,14 @@ export {
 export { sameButTimes, storedEntries, type ManagedEntry } from './managed-fields/managed-entries';
 export { trackCreate, trackUpdate, type FieldWriter } from './managed-fields/field-manager';
 export { serverSideApply, undeclaredFields, type ApplyWriter } from './managed-fields/server-side-apply';
+export { customKind, type CustomKindOptions } from './extensions/custom-kind';
+export { loadRules } from './extensions/cel/load';
+export {
+  cleanupFinalizer,
+  isDefinitionConditionTrue,
+  type ConversionWebhook,
+  type CustomResourceNames,
+  type CustomResourceVersion,
+  type JsonSchema,
+} from './extensions/types';
+export { parseJsonPath, type JsonPath } from './extensions/json-path';

@@ -31,6 +31,7 @@ import type {
   StatefulSet,
   StorageClass,
   CertificateSigningRequest,
+  CustomResourceDefinition,
 } from './types';
 
 /** Names a kind of object on every wire. The phantom type parameter lets a client answer with the right type. */
@@ -134,5 +135,12 @@ export const certificateSigningRequests = define<CertificateSigningRequest>(
   'v1',
   'certificatesigningrequests',
   'CertificateSigningRequest',
+  false,
+);
+export const customResourceDefinitions = define<CustomResourceDefinition>(
+  'apiextensions.k8s.io',
+  'v1',
+  'customresourcedefinitions',
+  'CustomResourceDefinition',
   false,
 );

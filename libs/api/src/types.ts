@@ -69,3 +69,4 @@ export interface ClusterRoleBinding extends Wire<k8s.V1ClusterRoleBinding> {}
 export interface Role extends Wire<k8s.V1Role> {}
 export interface RoleBinding extends Wire<k8s.V1RoleBinding> {}
 export interface CertificateSigningRequest extends Wire<k8s.V1CertificateSigningRequest> {}
+export type { CustomResourceDefinition } from './extensions/types';

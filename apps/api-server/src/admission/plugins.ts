@@ -1,3 +1,4 @@
+import { definitionAdmission } from './custom-resource-definition';
 import { defaultTolerationSeconds, type DefaultTolerations } from './default-toleration-seconds';
 import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
@@ -14,6 +15,7 @@ export interface AdmissionConfig {
 export function admissionPlugins(config: AdmissionConfig): readonly AdmissionPlugin[] {
   return [
     namespaceLifecycle,
+    definitionAdmission,
     serviceAccount,
     nodeRestriction,
     taintNodesByCondition,

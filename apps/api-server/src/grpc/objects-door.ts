@@ -113,7 +113,7 @@ export class ObjectsDoor {
     } = call.request;
     const request = this.toRequest(call, 'list', target);
     const query = { labelSelector, fieldSelector, limit, continue: token, resourceVersion, resourceVersionMatch };
-    const list = this.deps.pipeline.list(request, query);
+    const list = await this.deps.pipeline.list(request, query);
     let items: Buffer[] = [];
     let size = 0;
     const send = async (last: boolean): Promise<void> => {

@@ -5,7 +5,7 @@ import { encodeObject } from '../storage/codec';
 import { alreadyExists, badRequest } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
 import { writerOf } from './field-tracking';
-import { presentBytes } from './present';
+import { presentBytes, readyToPresent } from './present';
 import { warn, type ObjectReply, type ObjectRequest } from './request';
 
 /** A generated name may be taken; upstream gives up after 8 tries. */
@@ -81,6 +81,7 @@ async function storeNew(
     });
     if (!committed) return undefined;
     kept = true;
+    await readyToPresent(definition, [committed.bytes], request.signal);
     return { code: 201, bytes: presentBytes(definition, committed.bytes) };
   } finally {
     if (kept) reservation?.commit?.();

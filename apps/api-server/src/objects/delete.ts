@@ -4,7 +4,7 @@ import { decodeBytes, encodeObject, replaceRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
 import { badRequest, conflict, notFound } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
-import { presentBytes } from './present';
+import { presentBytes, readyToPresent } from './present';
 import { jsonReply, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
 
 const orphanFinalizer = 'orphan';
@@ -52,8 +52,12 @@ export async function deleteObject(
       dryRun: request.dryRun,
       warnings: request.warnings,
     });
+    hooksOf(deps, definition)?.beginDelete?.(object);
     const outcome = decide(object, options, deps.clock.now(), request);
-    if (outcome.kind === 'pending') return { code: 200, bytes: presentBytes(definition, entry.bytes) };
+    if (outcome.kind === 'pending') {
+      await readyToPresent(definition, [entry.bytes], request.signal);
+      return { code: 200, bytes: presentBytes(definition, entry.bytes) };
+    }
     const marked = outcome.kind === 'mark' ? outcome.object : undefined;
     if (request.dryRun) {
       if (marked) return { code: 200, bytes: encodeObject(marked) };
@@ -68,6 +72,7 @@ export async function deleteObject(
     });
     if (!committed) continue;
     if (marked) {
+      await readyToPresent(definition, [committed.bytes], request.signal);
       const code = options.propagationPolicy === 'Foreground' ? 202 : 200;
       return { code, bytes: presentBytes(definition, committed.bytes) };
     }

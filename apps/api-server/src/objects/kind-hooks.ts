@@ -15,5 +15,7 @@ export interface KindHooks {
   /** Before validation: what a client may leave out of an update and keep all the same. */
   carryOver?(next: KubeObject, old: KubeObject): void;
   beginUpdate?(next: KubeObject, old: KubeObject, request: ObjectRequest): Reservation | undefined;
+  /** Before it is decided whether the object goes at once: may add what holds it. */
+  beginDelete?(object: KubeObject): void;
   afterDelete?(object: KubeObject): void;
 }

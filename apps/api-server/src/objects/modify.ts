@@ -5,7 +5,7 @@ import type { Entry } from '../storage/entry';
 import { conflict, notFound } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
 import { writerOf } from './field-tracking';
-import { presentBytes, presentObject } from './present';
+import { presentBytes, presentObject, readyToPresent } from './present';
 import { warn, type ObjectReply, type ObjectRequest } from './request';
 
 /** How an update becomes what is stored. */
@@ -52,6 +52,7 @@ async function modifyUntilStored(
     request.signal.throwIfAborted();
     const entry = cache.get(namespace, name);
     if (!entry) throw notFound(definition.type, name);
+    await readyToPresent(definition, [entry.bytes], request.signal);
     const old = presentObject(definition, entry.bytes);
     const next = await modification.transform(presentObject(definition, entry.bytes));
     checkPreconditions(request, next, old);
@@ -108,7 +109,10 @@ async function tryStore(
     });
     if (!committed) return undefined;
     kept = true;
-    if (!gone) return { code: 200, bytes: presentBytes(definition, committed.bytes) };
+    if (!gone) {
+      await readyToPresent(definition, [committed.bytes], request.signal);
+      return { code: 200, bytes: presentBytes(definition, committed.bytes) };
+    }
     hooks?.afterDelete?.(next);
     return { code: 200, bytes: withRevision(encodeObject(next), committed.revision) };
   } finally {

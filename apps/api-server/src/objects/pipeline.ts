@@ -9,7 +9,7 @@ import type { ObjectDeps } from './deps';
 import { methodNotAllowed, notFound, pageNotFound } from './failures';
 import { listObjects, type ListQuery, type ListReply } from './list';
 import { modifyObject } from './modify';
-import { presentBytes } from './present';
+import { presentBytes, readyToPresent } from './present';
 import { warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
 import type { Subresource } from '../subresources/subresource';
 
@@ -43,11 +43,22 @@ export class Pipeline {
     if (request.subresource === 'status') this.subresource(request);
     const entry = this.deps.storage.cache(request.definition).get(request.namespace, request.name);
     if (!entry) throw notFound(request.definition.type, request.name);
+    await readyToPresent(request.definition, [entry.bytes], request.signal);
     return { code: 200, bytes: presentBytes(request.definition, entry.bytes) };
   }
 
-  list(request: ObjectRequest, query: ListQuery): ListReply {
+  async list(request: ObjectRequest, query: ListQuery): Promise<ListReply> {
     this.authorize(request);
+    const { definition, namespace, signal } = request;
+    if (definition.storedAs?.prepare) {
+      // All of them: selectors ask about the fields of the requested version.
+      const entries = this.deps.storage.cache(definition).select({ namespace });
+      await readyToPresent(
+        definition,
+        entries.map(entry => entry.bytes),
+        signal,
+      );
+    }
     return listObjects(this.deps.storage, request.definition, request.namespace, query);
   }
 

@@ -2,8 +2,9 @@ import { StatusError, type Clock } from '@naru/foundation';
 import type { AnyDefinition, FieldValidation, IncludeObject, Scheme } from '@naru/api';
 import { decodeAny } from '../objects/body';
 import { badRequest, methodNotAllowed, pageNotFound } from '../objects/failures';
-import { parseRevision, parseSelection, tooLarge, type ListQuery } from '../objects/list';
+import { parseRevision, parseSelection, tooLarge, type ListQuery, type ListReply } from '../objects/list';
 import type { Pipeline } from '../objects/pipeline';
+import { readyToPresent } from '../objects/present';
 import type { DeleteOptions, ObjectReply, ObjectRequest, UserInfo, Verb } from '../objects/request';
 import { WatchStream } from '../watch/watch-stream';
 import type { HttpRequest, HttpResponse } from './http';
@@ -77,6 +78,7 @@ export class ResourceHandler {
       signal,
     };
     checkScope(objectRequest);
+    if (definition.deprecationWarning) objectRequest.warnings.push(definition.deprecationWarning);
     if (verb === 'watch') return this.watch(call, objectRequest, negotiated);
     if (verb === 'list') return this.list(call, objectRequest, negotiated);
     if (verb === 'deletecollection') return this.deleteCollection(call, objectRequest, negotiated);
@@ -106,7 +108,7 @@ export class ResourceHandler {
   }
 
   private async list(call: ResourceCall, objectRequest: ObjectRequest, negotiated: Negotiated): Promise<void> {
-    const list = this.deps.pipeline.list(objectRequest, listQuery(call.query));
+    const list = await this.deps.pipeline.list(objectRequest, listQuery(call.query));
     await this.sendList(call, objectRequest.definition, list, negotiated);
   }
 
@@ -124,9 +126,10 @@ export class ResourceHandler {
   private async sendList(
     { request, response, query }: ResourceCall,
     definition: AnyDefinition,
-    list: ReturnType<Pipeline['list']>,
+    list: ListReply,
     negotiated: Negotiated,
   ): Promise<void> {
+    if (definition.deprecationWarning) setWarnings(response, [definition.deprecationWarning]);
     const parts = listParts(definition, list.entries, list, this.viewOptions(negotiated, query));
     if (negotiated.media === 'yaml') return sendJson(request, response, 200, Buffer.concat(parts), 'yaml');
     await sendParts(request, response, parts);
@@ -165,6 +168,9 @@ export class ResourceHandler {
       timeoutMs: seconds * 1000,
       clock,
       currentRevision: () => storage.revision,
+      ...(definition.storedAs?.prepare
+        ? { ready: (bytes: readonly Buffer[]) => readyToPresent(definition, bytes) }
+        : {}),
       view: (bytes, first) => eventView(definition, bytes, { ...view, nowMs: clock.now() }, first),
     });
     response.setHeader('content-type', 'application/json');

@@ -57,7 +57,7 @@ export function listParts(
   }
   const parts: Buffer[] = [
     Buffer.from(
-      `{"kind":"${kind}List","apiVersion":"${apiVersionOf(definition.type)}","metadata":${JSON.stringify(metadata)},"items":[`,
+      `{"kind":"${definition.listKind ?? `${kind}List`}","apiVersion":"${apiVersionOf(definition.type)}","metadata":${JSON.stringify(metadata)},"items":[`,
     ),
   ];
   for (let i = 0; i < entries.length; i++) {

@@ -46,17 +46,8 @@ export class Storage {
     for (const definition of this.scheme) {
       if (definition.storedAs || !definition.verbs.includes('list')) continue;
       const cache = new WatchCache(definition, revision);
-      const prefix = storagePrefix(definition);
-      this.caches.set(prefix, cache);
-      let after = '';
-      for (;;) {
-        const { items, more } = await this.driver.range(prefix, { after, limit: pageSize });
-        for (const { value, modRevision, key } of items) {
-          cache.load(value, modRevision);
-          after = key;
-        }
-        if (!more) break;
-      }
+      this.caches.set(storagePrefix(definition), cache);
+      await this.load(cache, revision);
     }
     this.applied = revision;
     this.stopWatch = this.driver.watch('', revision, {
@@ -65,6 +56,43 @@ export class Storage {
         this.failure = error;
       },
     });
+  }
+
+  /** Begins to keep a resource that came after the start. Resolves when all that is stored of it is there. */
+  async addResource(definition: AnyDefinition): Promise<void> {
+    const prefix = storagePrefix(definition);
+    if (this.caches.has(prefix)) throw new Error(`${prefix} is kept already`);
+    const cache = new WatchCache(definition, this.applied);
+    // From now on the cache hears of changes, also of those that the list below may have missed.
+    this.caches.set(prefix, cache);
+    await this.load(cache, this.applied);
+  }
+
+  /** Forgets a resource; those who watch it are told that it ended. The store keeps what it holds. */
+  removeResource(definition: AnyDefinition): void {
+    const prefix = storagePrefix(definition);
+    this.caches.get(prefix)?.end();
+    this.caches.delete(prefix);
+  }
+
+  /** The resource has another schema or other selectable fields from now on. */
+  redefineResource(definition: AnyDefinition): void {
+    this.caches.get(storagePrefix(definition))?.redefine(definition, this.applied);
+  }
+
+  private async load(cache: WatchCache, revision: number): Promise<void> {
+    const prefix = storagePrefix(cache.definition);
+    let after = '';
+    for (;;) {
+      const { items, more } = await this.driver.range(prefix, { after, limit: pageSize });
+      for (const { value, modRevision, key } of items) {
+        // What changed meanwhile has been heard of.
+        if (modRevision <= revision) cache.load(value, modRevision);
+        after = key;
+      }
+      if (!more) break;
+    }
+    cache.loaded();
   }
 
   /** The revision up to which all caches are complete. */
@@ -79,8 +107,7 @@ export class Storage {
 
   /** The cache that holds a resource's objects (for events.k8s.io events, that of core events). */
   cache(definition: AnyDefinition): WatchCache {
-    const stored = this.storedDefinition(definition);
-    const cache = this.caches.get(storagePrefix(stored));
+    const cache = this.caches.get(storagePrefix(definition.storedAs ? this.storedDefinition(definition) : definition));
     if (!cache) throw new StatusError('MethodNotAllowed', `${definition.type.resource} are not stored`);
     return cache;
   }
@@ -88,7 +115,8 @@ export class Storage {
   storedDefinition(definition: AnyDefinition): AnyDefinition {
     if (!definition.storedAs) return definition;
     const { group, version, resource } = definition.storedAs.type;
-    return this.scheme.byResource(group, version, resource) ?? definition;
+    // A custom resource need not be served in the version in which it is stored.
+    return this.scheme.byResource(group, version, resource) ?? { ...definition, type: definition.storedAs.type };
   }
 
   get allCaches(): Iterable<WatchCache> {

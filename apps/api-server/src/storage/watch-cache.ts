@@ -1,7 +1,7 @@
 import { StatusError } from '@naru/foundation';
 import type { AnyDefinition, FieldSelector, KubeObject, Selector } from '@naru/api';
 import type { Change } from '@naru/store';
-import { decodeBytes, replaceRevision, withRevision } from './codec';
+import { decodeBytes, encodeObject, replaceRevision, withRevision } from './codec';
 import { entryKey, type Entry } from './entry';
 import { EventRing, type CacheEvent } from './event-ring';
 import { SortedEntries } from './sorted-entries';
@@ -19,6 +19,8 @@ export interface Selection {
 export interface CacheListener {
   /** Called for each change in order, in the turn of the commit. Must not throw and must not block. */
   onEvent(event: CacheEvent): void;
+  /** The resource is no longer what it was: nothing more will come. */
+  onEnd?(): void;
 }
 
 /** The field that is worth an index: every kubelet and scheduler asks by it. */
@@ -35,7 +37,9 @@ export function selects(selection: Selection, entry: Entry): boolean {
 /** All objects of one resource as committed bytes, with the latest changes and those who follow them. */
 export class WatchCache {
   private readonly entries = new SortedEntries();
-  private readonly ring: EventRing;
+  private ring: EventRing;
+  /** Keys that were deleted while the first list was on its way; undefined after that. */
+  private deletedWhileLoading: Set<string> | undefined = new Set();
   private readonly index: Map<string, Map<string, Entry>> | undefined;
   private readonly listeners = new Set<CacheListener>();
   private readonly snapshots = new Map<number, Entry[]>();
@@ -43,11 +47,15 @@ export class WatchCache {
   generation = 0;
 
   constructor(
-    readonly definition: AnyDefinition,
+    private current: AnyDefinition,
     revision: number,
   ) {
     this.ring = new EventRing(revision);
-    if (definition.selectableFieldNames.includes(indexedField)) this.index = new Map();
+    if (current.selectableFieldNames.includes(indexedField) && !current.schema) this.index = new Map();
+  }
+
+  get definition(): AnyDefinition {
+    return this.current;
   }
 
   get size(): number {
@@ -73,7 +81,40 @@ export class WatchCache {
 
   /** Puts in an object that was in the store when the server started. */
   load(value: Buffer, revision: number): void {
-    this.put(this.toEntry(decodeBytes(value), withRevision(value, revision), revision));
+    const object = decodeBytes(value);
+    const { namespace = '', name = '' } = object.metadata ?? {};
+    const key = entryKey(namespace, name);
+    if (this.deletedWhileLoading?.has(key) || (this.entries.get(key)?.revision ?? 0) >= revision) return;
+    const changed = this.current.normalize?.(object) === true;
+    this.put(this.toEntry(object, withRevision(changed ? encodeObject(object) : value, revision), revision));
+  }
+
+  /** All that was stored has been given to `load`. */
+  loaded(): void {
+    this.deletedWhileLoading = undefined;
+  }
+
+  /**
+   * Reads every object again under another definition of the same resource. What came before cannot be watched from any
+   * more: selectors saw it with other eyes.
+   */
+  redefine(definition: AnyDefinition, revision: number): void {
+    this.current = definition;
+    this.ring = new EventRing(revision);
+    this.snapshots.clear();
+    this.generation++;
+    for (const entry of this.entries.list('')) {
+      const object = decodeBytes(entry.bytes);
+      const changed = definition.normalize?.(object) === true;
+      const bytes = changed ? withRevision(encodeObject(object), entry.revision) : entry.bytes;
+      this.put(this.toEntry(object, bytes, entry.revision), entry);
+    }
+    this.end();
+  }
+
+  /** Those who listen are to ask anew. */
+  end(): void {
+    for (const listener of [...this.listeners]) listener.onEnd?.();
   }
 
   /** Takes over a committed change; `object` is what `change.value` encodes, when the writer is in this process. */
@@ -81,6 +122,7 @@ export class WatchCache {
     const previous = this.entries.get(key);
     let event: CacheEvent;
     if (change.type === 'delete') {
+      this.deletedWhileLoading?.add(key);
       if (!previous) return undefined;
       const bytes = replaceRevision(previous.bytes, change.revision);
       event = {
@@ -133,7 +175,7 @@ export class WatchCache {
 
   private candidates(namespace: string, fields: FieldSelector | undefined): Entry[] {
     const name = fields?.requiresExactly('metadata.name');
-    if (name !== undefined && (namespace !== '' || !this.definition.type.namespaced)) {
+    if (name !== undefined && (namespace !== '' || !this.current.type.namespaced)) {
       const entry = this.get(namespace, name);
       return entry ? [entry] : [];
     }
@@ -177,7 +219,7 @@ export class WatchCache {
       revision,
       bytes,
       labels,
-      fields: this.definition.selectableFields(object),
+      fields: this.current.selectableFields(object),
     };
   }
 }

@@ -1,9 +1,18 @@
-import { applyPatch, invalidObject, invalid, labelSelectorOf, selectorFromMap, type KubeObject } from '@naru/api';
+import { StatusError } from '@naru/foundation';
+import {
+  applyPatch,
+  invalidObject,
+  invalid,
+  labelSelectorOf,
+  selectorFromMap,
+  type KubeObject,
+  type LabelSelector,
+} from '@naru/api';
 import type { AnyDefinition } from '@naru/api';
 import { decodeAny } from '../objects/body';
 import { badRequest, methodNotAllowed, notFound } from '../objects/failures';
 import { modifyObject } from '../objects/modify';
-import { presentObject } from '../objects/present';
+import { presentObject, readyToPresent } from '../objects/present';
 import { jsonReply, type ObjectReply, type ObjectRequest } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { Subresource } from './subresource';
@@ -16,10 +25,11 @@ interface Scale extends KubeObject {
 /** autoscaling/v1 Scale, a view on one number of a workload. */
 export const scale: Subresource = {
   name: 'scale',
-  get(deps, request) {
+  async get(deps, request) {
     const entry = deps.storage.cache(request.definition).get(request.namespace, request.name);
     if (!entry) throw notFound(request.definition.type, request.name);
-    return Promise.resolve(jsonReply(toScale(request.definition, presentObject(request.definition, entry.bytes))));
+    await readyToPresent(request.definition, [entry.bytes], request.signal);
+    return jsonReply(toScale(request.definition, presentObject(request.definition, entry.bytes)));
   },
   update: (deps, request, body) =>
     change(deps, request, async () => {
@@ -53,7 +63,8 @@ async function change(
           invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
         ]);
       write(current, paths.specReplicas, replicas);
-      current.metadata = { ...current.metadata, resourceVersion: next.metadata?.resourceVersion };
+      const resourceVersion = next.metadata?.resourceVersion;
+      if (resourceVersion) current.metadata = { ...current.metadata, resourceVersion };
       return current;
     },
   });
@@ -63,19 +74,31 @@ async function change(
 function toScale(definition: AnyDefinition, object: KubeObject): Scale {
   const { specReplicas, statusReplicas, selector } = definition.subresources.scale!;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
-  const found = read(object, selector) as Record<string, unknown> | undefined;
-  const isMap = found && !('matchLabels' in found) && !('matchExpressions' in found);
-  const parsed = found && (isMap ? selectorFromMap(found as Record<string, string>) : labelSelectorOf(found));
+  const replicas = read(object, specReplicas) as number | undefined;
+  if (definition.schema && replicas === undefined)
+    throw new StatusError(
+      'InternalError',
+      `Internal error occurred: the spec replicas field ".${specReplicas}" does not exist`,
+    );
+  const selected = selector === undefined ? undefined : selectorText(read(object, selector));
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: (read(object, specReplicas) as number | undefined) ?? 0 },
+    spec: { replicas: replicas ?? 0 },
     status: {
       replicas: (read(object, statusReplicas) as number | undefined) ?? 0,
-      ...(parsed ? { selector: parsed.toString() } : {}),
+      ...(selected ? { selector: selected } : {}),
     },
   };
+}
+
+/** Of a LabelSelector, a map of labels, or (custom resources) a text that is one already. */
+function selectorText(found: unknown): string | undefined {
+  if (typeof found === 'string') return found;
+  if (typeof found !== 'object' || found === null) return undefined;
+  if ('matchLabels' in found || 'matchExpressions' in found) return labelSelectorOf(found as LabelSelector).toString();
+  return selectorFromMap(found as Record<string, string>).toString();
 }
 
 function read(object: unknown, path: string): unknown {

@@ -26,6 +26,8 @@ export interface WatchOptions {
   clock: Clock;
   /** The revision up to which nothing more can come. */
   currentRevision(): number;
+  /** To be awaited before objects are viewed; undefined when they can be at once. */
+  ready?(bytes: readonly Buffer[]): Promise<void> | undefined;
   /** The object's JSON in the client's shape. */
   view(bytes: Buffer, first: boolean): Buffer;
 }
@@ -33,6 +35,8 @@ export interface WatchOptions {
 /** A client that is this far behind is cut off; it lists again. */
 const maxBacklogBytes = 32 * 1024 * 1024;
 const bookmarkIntervalMs = 30_000;
+/** Events that may wait to be made ready. */
+const maxWaiting = 20_000;
 
 const opening: Record<string, Buffer> = {};
 for (const type of ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR'])
@@ -46,6 +50,9 @@ export class WatchStream {
   private first = true;
   private closed = false;
   private lastRevision = 0;
+  /** What is being made ready, in order; unused where nothing has to be. */
+  private tail: Promise<void> = Promise.resolve();
+  private waiting = 0;
   private readonly cleanups: (() => void)[] = [];
 
   constructor(
@@ -57,7 +64,16 @@ export class WatchStream {
   start(): void {
     const { cache, selection, after, initialEvents, bookmarks, clock, timeoutMs } = this.options;
     const missed = after === undefined || initialEvents ? [] : cache.eventsAfter(after);
-    if (after === undefined || initialEvents) for (const entry of cache.select(selection)) this.push('ADDED', entry);
+    if (after === undefined || initialEvents) {
+      const entries = cache.select(selection);
+      // Together: asking for each alone would be slow.
+      if (this.options.ready)
+        this.inOrder(
+          () => {},
+          entries.map(entry => entry.bytes),
+        );
+      for (const entry of entries) this.push('ADDED', entry);
+    }
     this.lastRevision = this.options.currentRevision();
     if (initialEvents && bookmarks) this.bookmark(true);
     for (const event of missed) this.onEvent(event);
@@ -76,13 +92,22 @@ export class WatchStream {
     this.lastRevision = event.revision;
   }
 
+  onEnd(): void {
+    this.end();
+  }
+
   /** Ends the stream cleanly: the client watches again from where it was. */
   end(): void {
     if (this.closed) return;
     if (this.options.bookmarks) this.bookmark(false);
-    this.flush();
-    this.stop();
-    this.sink.end();
+    const finish = (): void => {
+      if (this.closed) return;
+      this.flush();
+      this.stop();
+      this.sink.end();
+    };
+    if (this.waiting > 0) this.inOrder(finish, []);
+    else finish();
   }
 
   /** The client has gone. */
@@ -113,12 +138,40 @@ export class WatchStream {
         ...(endOfInitialEvents ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
       },
     };
-    this.enqueue('BOOKMARK', Buffer.from(JSON.stringify(object)));
+    const bytes = Buffer.from(JSON.stringify(object));
+    if (this.waiting > 0) this.inOrder(() => this.enqueue('BOOKMARK', bytes), []);
+    else this.enqueue('BOOKMARK', bytes);
   }
 
   private push(type: string, entry: Pick<Entry, 'bytes'>): void {
-    this.enqueue(type, this.options.view(entry.bytes, this.first));
-    this.first = false;
+    const show = (): void => {
+      this.enqueue(type, this.options.view(entry.bytes, this.first));
+      this.first = false;
+    };
+    if (this.options.ready) this.inOrder(show, [entry.bytes]);
+    else show();
+  }
+
+  /** Runs `then` when everything before it has been shown and the bytes are ready. */
+  private inOrder(then: () => void, bytes: readonly Buffer[]): void {
+    if (++this.waiting > maxWaiting) {
+      this.stop();
+      this.sink.end();
+      return;
+    }
+    this.tail = this.tail
+      .then(() => (this.closed ? undefined : this.options.ready?.(bytes)))
+      .then(
+        () => {
+          this.waiting--;
+          if (!this.closed) then();
+        },
+        () => {
+          // Whoever watches lists again, and is told there what is wrong.
+          this.stop();
+          this.sink.end();
+        },
+      );
   }
 
   private enqueue(type: string, object: Buffer): void {

@@ -22,6 +22,8 @@ export interface Decoded<T extends KubeObject = KubeObject> {
 /** Of which kind the body must be: a definition, or the kind of a subresource's body ("policy", "v1", "Eviction"). */
 export interface ExpectedKind<T extends KubeObject = KubeObject> {
   type: Pick<ResourceType<T>, 'group' | 'version' | 'kind' | 'object'>;
+  /** Of a kind that is not built in: drops what its schema does not know, and tells the paths. */
+  prune?: ((o: T) => string[]) | undefined;
 }
 
 /**
@@ -60,7 +62,7 @@ function parseJson(text: string, kind: string): unknown {
 
 function decode<T extends KubeObject>(
   value: unknown,
-  { type }: ExpectedKind<T>,
+  { type, prune }: ExpectedKind<T>,
   options: DecodeOptions,
   duplicates: string[],
 ): Decoded<T> {
@@ -76,6 +78,7 @@ function decode<T extends KubeObject>(
   }
   object['apiVersion'] = apiVersionOf(type);
   object['kind'] = type.kind;
+  if (prune) decoder.unknownFields.push(...prune(object as T));
   const complaints = [
     ...decoder.unknownFields.map(path => `unknown field ${JSON.stringify(path)}`),
     ...duplicates.map(path => `duplicate field ${JSON.stringify(path)}`),

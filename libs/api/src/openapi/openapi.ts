@@ -18,12 +18,13 @@ const info = { title: 'Kubernetes', version: 'v1.36.0' };
 /** A document is some hundred kilobytes, and clients read a few of them, once. */
 const maxCached = 8;
 
-interface Cache {
+interface CachedDocument {
+  document: OpenApiDocument;
   generation: number;
-  documents: Map<string, OpenApiDocument>;
 }
-const caches = new WeakMap<Scheme, Cache>();
+const caches = new WeakMap<Scheme, Map<string, CachedDocument>>();
 
+/** A document with a hash that is known beforehand is kept as long as that is the same; others until any kind changes. */
 function cached(
   scheme: Scheme,
   key: string,
@@ -32,16 +33,16 @@ function cached(
   encode: (document: Json) => Uint8Array = encodeJson,
 ): OpenApiDocument {
   let cache = caches.get(scheme);
-  if (cache?.generation !== scheme.generation) {
-    cache = { generation: scheme.generation, documents: new Map() };
-    caches.set(scheme, cache);
-  }
-  const known = cache.documents.get(key);
-  if (known) return known;
+  if (!cache) caches.set(scheme, (cache = new Map()));
+  const { generation } = scheme;
+  const known = cache.get(key);
+  if (known && (hash === undefined ? known.generation === generation : known.document.hash === hash))
+    return known.document;
   const bytes = encode(build());
   const document = { bytes, hash: hash ?? digest(bytes) };
-  if (cache.documents.size >= maxCached) cache.documents.delete([...cache.documents.keys()][0] ?? '');
-  cache.documents.set(key, document);
+  cache.delete(key);
+  if (cache.size >= maxCached) cache.delete(cache.keys().next().value as string);
+  cache.set(key, { document, generation });
   return document;
 }
 
@@ -62,10 +63,22 @@ function rowsOf(scheme: Scheme, path: string): AnyDefinition[] {
   return door === 'apis' && group && version ? scheme.inGroupVersion(group, version) : [];
 }
 
+const rowHashes = new WeakMap<AnyDefinition, string>();
+let structureHash: string | undefined;
+
 /** Known before the document is made: from what it is made of. */
 function hashOf(path: string, rows: readonly AnyDefinition[]): string {
-  const described = rows.map(({ type, subresources, verbs }) => JSON.stringify([type, subresources, verbs]));
-  return digest(info.version, structure, path, ...described);
+  structureHash ??= digest(info.version, structure);
+  return digest(structureHash, path, ...rows.map(rowHash));
+}
+
+function rowHash(row: AnyDefinition): string {
+  let hash = rowHashes.get(row);
+  if (hash === undefined) {
+    const { type, subresources, verbs, listKind, schema } = row;
+    rowHashes.set(row, (hash = digest(JSON.stringify([type, subresources, verbs, listKind, schema]))));
+  }
+  return hash;
 }
 
 /** GET /openapi/v3: the index. */

@@ -35,8 +35,11 @@ export function pathsOf(
   const { group, version, kind, resource, namespaced } = type;
   const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
   const base = namespaced ? `${root}/namespaces/{namespace}/${resource}` : `${root}/${resource}`;
-  const name = schemas.addKind(group, version, kind) ?? schemas.addUnknown(definition);
-  const list = schemas.addKind(group, version, `${kind}List`) ?? name;
+  const known = schemas.addKind(group, version, kind);
+  const name = known ?? schemas.addCustom(definition);
+  const list = known
+    ? (schemas.addKind(group, version, `${kind}List`) ?? name)
+    : schemas.addCustomList(definition, name);
   const build = new PathBuilder(dialect, schemas);
   const has = (verb: string): boolean => (verbs as readonly string[]).includes(verb);
 
@@ -54,7 +57,7 @@ export function pathsOf(
   if (namespaced && has('list'))
     paths[`${root}/${resource}`] = { parameters: build.common(false, false), get: build.list(type, list) };
   for (const sub of subresourcesOf(definition)) {
-    if (!kindSchema(sub.group, sub.version, sub.kind)) continue;
+    if (!definition.schema && !kindSchema(sub.group, sub.version, sub.kind)) continue;
     const body = schemas.addKind(sub.group, sub.version, sub.kind) ?? name;
     const path: Json = { parameters: build.common(namespaced, true) };
     if (sub.verbs.includes('create')) path['post'] = build.write('post', sub, body);

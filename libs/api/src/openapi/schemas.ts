@@ -1,4 +1,5 @@
 import { atomicTypes, fieldMapType, listKeyDefaults, mergeRule } from '../schema/patch-keys';
+import { docs, publishedSchema } from './custom-schema';
 import { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from '../schema/types';
 import type { AnyDefinition } from '../scheme/definition';
 
@@ -39,15 +40,57 @@ export class SchemaCollector {
     return type.name;
   }
 
-  /** A kind without a schema of ours: an object with metadata. */
-  addUnknown({ type: { group, version, kind } }: Pick<AnyDefinition, 'type'>): string {
-    const name = `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+  /** A custom resource: its own schema with the metadata that all kinds have; without one, any object. */
+  addCustom({ type: { group, version, kind }, schema }: Pick<AnyDefinition, 'type' | 'schema'>): string {
+    const name = customName(group, version, kind);
+    const own: Json = schema
+      ? publishedSchema(schema, this.dialect)
+      : { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+    const { properties = {}, type: _, ...rest } = own;
+    const meta = this.#metaType('ObjectMeta');
     this.schemas[name] = {
+      ...rest,
       type: 'object',
-      'x-kubernetes-preserve-unknown-fields': true,
+      properties: {
+        apiVersion: { type: 'string', description: docs.apiVersion },
+        kind: { type: 'string', description: docs.kind },
+        metadata: this.dialect.v3
+          ? { description: docs.metadata, allOf: [meta] }
+          : { description: docs.metadata, ...meta },
+        ...without(properties as Json, 'apiVersion', 'kind', 'metadata'),
+      },
       'x-kubernetes-group-version-kind': [{ group, kind, version }],
     };
     return name;
+  }
+
+  addCustomList(definition: Pick<AnyDefinition, 'type' | 'listKind'>, item: string): string {
+    const { group, version, kind } = definition.type;
+    const listKind = definition.listKind ?? `${kind}List`;
+    const name = customName(group, version, listKind);
+    const ref = this.ref(item);
+    this.schemas[name] = {
+      description: `${listKind} is a list of ${kind}`,
+      type: 'object',
+      required: ['items'],
+      properties: {
+        apiVersion: { type: 'string', description: docs.apiVersion },
+        items: { type: 'array', items: ref, description: `List of ${definition.type.resource}.` },
+        kind: { type: 'string', description: docs.kind },
+        metadata: this.#metaType('ListMeta'),
+      },
+      'x-kubernetes-group-version-kind': [{ group, kind: listKind, version }],
+    };
+    return name;
+  }
+
+  /** A type of the meta group, found where every kind or list has it. */
+  #metaType(bareName: 'ObjectMeta' | 'ListMeta'): Json {
+    const owner = kindSchema('', 'v1', bareName === 'ObjectMeta' ? 'Pod' : 'PodList');
+    const type = owner?.fields.get('metadata')?.value.type;
+    if (!type) return { type: 'object' };
+    this.#add(type);
+    return this.ref(type.name);
   }
 
   addPatch(): string {
@@ -150,6 +193,15 @@ export class SchemaCollector {
     this.schemas[name] ??= schema;
     return this.ref(name);
   }
+}
+
+/** "com.example.v1.Widget": the parts of the group turned around. */
+function customName(group: string, version: string, kind: string): string {
+  return `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+}
+
+function without(properties: Json, ...keys: string[]): Json {
+  return Object.fromEntries(Object.entries(properties).filter(([key]) => !keys.includes(key)));
 }
 
 function describe(doc: string | undefined): Json {

@@ -1,4 +1,6 @@
+import type { JsonSchema } from '../extensions/types';
 import type { KubeObject } from '../types';
+import type { ObjectType } from '../managed-fields/merge-type';
 import type { ResourceType } from '../resource';
 import type { TableColumn } from '../table/column';
 import type { FieldError } from '../validation/field-error';
@@ -9,8 +11,11 @@ export interface ScalePaths {
   specReplicas: string;
   /** Usually "status.replicas". */
   statusReplicas: string;
-  /** A LabelSelector object, or (ReplicationController) a plain map of labels: "spec.selector". */
-  selector: string;
+  /**
+   * A LabelSelector object, a plain map of labels (ReplicationController), or (custom resources) a selector as text:
+   * "spec.selector".
+   */
+  selector?: string;
 }
 
 export interface Subresources {
@@ -46,8 +51,13 @@ export interface Strategy<T extends KubeObject> {
  */
 export interface StoredAs<T extends KubeObject = KubeObject> {
   type: ResourceType;
-  toStored(o: T): KubeObject;
+  /** A promise where somebody else must be asked (conversion webhooks). */
+  toStored(o: T): KubeObject | Promise<KubeObject>;
   fromStored(stored: KubeObject): T;
+  /** In place of `fromStored`, where it goes by the committed JSON; may need `prepare` first. */
+  fromStoredBytes?(stored: Buffer): Buffer;
+  /** Makes committed JSON ready for `fromStoredBytes`; undefined when it is. */
+  prepare?(stored: readonly Buffer[], signal?: AbortSignal): Promise<void> | undefined;
 }
 
 /** Everything the machinery knows of one built-in kind. Adding a kind is one file in kinds/ and one row of the list. */
@@ -69,6 +79,21 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
   storedAs?: StoredAs<T>;
   /** Patches with merge keys; false for kinds whose schema is not ours (CRDs). */
   strategicMerge: boolean;
+  /**
+   * How fields merge in server-side apply; must give the same object each time. Absent: by the built-in schema of the
+   * kind, and by form where there is none.
+   */
+  mergeType?(): ObjectType;
+  /** Where it is not the kind with "List" behind it. */
+  listKind?: string;
+  /** Of a custom resource: its structural schema. */
+  schema?: JsonSchema;
+  /** Drops what the schema does not know from a parsed body; answers the paths of it. */
+  prune?(o: T): string[];
+  /** Brings an object that was stored under an earlier schema up to this one; true when it changed. */
+  normalize?(o: T): boolean;
+  /** Told to every client that uses this version. */
+  deprecationWarning?: string;
 }
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';

@@ -3,6 +3,7 @@ import { certificateSigningRequestKind } from '../kinds/certificate-signing-requ
 import { configMapKind } from '../kinds/config-map';
 import { controllerRevisionKind } from '../kinds/controller-revision';
 import { cronJobKind, jobKind } from '../kinds/job';
+import { customResourceDefinitionKind } from '../kinds/custom-resource-definition';
 import { daemonSetKind } from '../kinds/daemon-set';
 import { deploymentKind } from '../kinds/deployment';
 import { endpointSliceKind, endpointsKind } from '../kinds/endpoints';
@@ -59,4 +60,5 @@ export const definitions: readonly AnyDefinition[] = [
   row(roleKind),
   row(priorityClassKind),
   row(storageClassKind),
+  row(customResourceDefinitionKind),
 ];

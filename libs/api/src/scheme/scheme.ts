@@ -1,4 +1,5 @@
 import type { AnyDefinition } from './definition';
+import { compareVersions } from './compare-versions';
 import type { VirtualResource } from './virtual-resource';
 
 /** The kinds an api-server serves, with the lookups a request needs. Additions (CRDs) make a new group or row at run time. */
@@ -67,6 +68,7 @@ export class Scheme {
       if (!versions) groups.set(type.group, [type.version]);
       else if (!versions.includes(type.version)) versions.push(type.version);
     }
+    for (const versions of groups.values()) if (versions.length > 1) versions.sort(compareVersions);
     return groups;
   }
 

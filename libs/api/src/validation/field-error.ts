@@ -23,6 +23,8 @@ export interface FieldError {
   /** `spec.template.spec.containers[0].image` */
   field: string;
   badValue?: unknown;
+  /** The value is too long to be shown. */
+  omitValue?: true;
   detail: string;
 }
 
@@ -78,7 +80,7 @@ const withoutValue = new Set<FieldErrorType>([
 /** "Invalid value: -1: must be greater than or equal to 0": the message of a cause, without the field. */
 export function describeFieldError(error: FieldError): string {
   let text: string = wording[error.type];
-  if (!withoutValue.has(error.type)) text += `: ${describeValue(error.badValue)}`;
+  if (!withoutValue.has(error.type) && !error.omitValue) text += `: ${describeValue(error.badValue)}`;
   return error.detail === '' ? text : `${text}: ${error.detail}`;
 }
 
