@@ -127,7 +127,8 @@ ${replicas === undefined ? '' : `  replicas: ${replicas}`}
     await kubectl('apply', '-f', file(deployment('migrates', 3)));
     expect(await managers('deploy/migrates')).toEqual(['Update kubectl-client-side-apply']);
     await apply(deployment('migrates', undefined, 'image: example/web:2'));
-    expect(await managers('deploy/migrates')).toEqual(['Apply kubectl']);
+    // The second is kubectl's own, which keeps the annotation.
+    expect(await managers('deploy/migrates')).toEqual(['Apply kubectl', 'Apply kubectl-last-applied']);
     expect(await get('deploy/migrates', '{.spec.replicas} {.spec.template.spec.containers[0].image}')).toBe(
       '1 example/web:2',
     );

@@ -8,12 +8,14 @@ import type { KubeObject } from '@naru/api';
 const metadataOpening = '"metadata":{';
 const revisionOpening = '"resourceVersion":"';
 
-/** The object as JSON for the store: without its resourceVersion. */
+/**
+ * The object as JSON for the store: without its resourceVersion, and with the owners of its fields last in the metadata,
+ * so that an object that did not change has the same bytes whichever way it came.
+ */
 export function encodeObject(object: KubeObject): Buffer {
-  const { kind, apiVersion, metadata, ...rest } = object;
-  return Buffer.from(
-    JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
-  );
+  const { kind, apiVersion, metadata = {}, ...rest } = object;
+  const { managedFields, resourceVersion: _, ...others } = metadata;
+  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: { ...others, managedFields }, ...rest }));
 }
 
 /** The bytes as clients see them: `stored` with the resourceVersion put in. */
