@@ -1,7 +1,10 @@
 import type { Controller } from './framework/controller';
+import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/clusterrole-aggregation-controller';
 import { cronJobController } from './controllers/cronjob/cronjob-controller';
 import { daemonSetController } from './controllers/daemonset/daemonset-controller';
 import { deploymentController } from './controllers/deployment/deployment-controller';
+import { disruptionController } from './controllers/disruption/disruption-controller';
+import { endpointSliceMirroringController } from './controllers/endpointslice-mirroring/endpointslice-mirroring-controller';
 import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
 import { endpointsController } from './controllers/endpoints/endpoints-controller';
 import { garbageCollectorController } from './controllers/garbage-collector/garbage-collector-controller';
@@ -11,6 +14,7 @@ import { nodeIpamController } from './controllers/node-ipam/node-ipam-controller
 import { nodeLifecycleController } from './controllers/node-lifecycle/node-lifecycle-controller';
 import { podGcController } from './controllers/pod-gc/pod-gc-controller';
 import { replicaSetController } from './controllers/replicaset/replicaset-controller';
+import { replicationController } from './controllers/replication/replication-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
 import { statefulSetController } from './controllers/statefulset/statefulset-controller';
@@ -25,6 +29,7 @@ export const controllers: readonly Controller[] = [
   podGcController,
   deploymentController,
   replicaSetController,
+  replicationController,
   daemonSetController,
   statefulSetController,
   jobController,
@@ -32,6 +37,9 @@ export const controllers: readonly Controller[] = [
   ttlAfterFinishedController,
   endpointSliceController,
   endpointsController,
+  endpointSliceMirroringController,
+  disruptionController,
+  clusterRoleAggregationController,
   serviceAccountController,
   rootCaController,
   namespaceController,

@@ -44,6 +44,7 @@ async function spendBudget(deps: ObjectDeps, request: ObjectRequest, pod: Pod): 
       'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
     );
   const [budget] = budgets;
+  if (!isReady(pod) && mayGoUnhealthy(budget!)) return;
   const name = budget!.metadata!.name!;
   await modifyObject(
     deps,
@@ -65,6 +66,17 @@ async function spendBudget(deps: ObjectDeps, request: ObjectRequest, pod: Pod): 
       },
     },
   );
+}
+
+function isReady({ status }: Pod): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+}
+
+/** A pod that serves nobody may go without spending the budget: always, or while the others are enough. */
+function mayGoUnhealthy({ spec, status }: PodDisruptionBudget): boolean {
+  if (spec?.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true;
+  const desired = status?.desiredHealthy ?? 0;
+  return desired > 0 && (status?.currentHealthy ?? 0) >= desired;
 }
 
 function refuse(name: string, { status, metadata }: PodDisruptionBudget, observed: number): StatusError {

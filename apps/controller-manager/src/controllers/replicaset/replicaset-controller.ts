@@ -1,4 +1,14 @@
-import { compileLabelSelector, pods, replicaSets, type Pod, type ReplicaSet, type Stored } from '@naru/api';
+import {
+  compileLabelSelector,
+  pods,
+  replicaSets,
+  type LabelMatcher,
+  type Pod,
+  type ReplicaSet,
+  type ReplicationController,
+  type ResourceType,
+  type Stored,
+} from '@naru/api';
 import { objectKey, parseKey, type ReconcileResult } from '@naru/client';
 import { claimObjects } from '../../framework/claim';
 import { watch, type Controller, type ControllerDeps } from '../../framework/controller';
@@ -14,53 +24,66 @@ import { replicaSetStatus, sameReplicaSetStatus } from './status';
 /** Most pods created or deleted in one reconcile; the next one follows at once. */
 const burst = 500;
 
+/** ReplicaSets and the older ReplicationControllers differ in their selectors only. */
+export interface ReplicaKind<T extends ReplicaSet | ReplicationController> {
+  type: ResourceType<T>;
+  matcher(set: T): LabelMatcher;
+}
+
 /** The set of a pod, or for an orphan all that select it. */
-function keysOfPod(informers: ClusterInformers): (pod: Stored<Pod>) => string[] {
-  const sets = informers.lister(replicaSets);
-  const owner = ownerKeys(replicaSets);
+export function keysOfPod<T extends ReplicaSet | ReplicationController>(
+  informers: ClusterInformers,
+  { type, matcher }: ReplicaKind<T>,
+): (pod: Stored<Pod>) => string[] {
+  const sets = informers.lister(type);
+  const owner = ownerKeys(type);
   return pod => {
     if (controllerOf(pod)) return owner(pod);
     const { namespace, labels } = pod.metadata;
     return sets
       .list(namespace)
-      .filter(set => compileLabelSelector(set.spec?.selector)(labels))
+      .filter(set => matcher(set)(labels))
       .map(set => objectKey(set));
   };
 }
 
-class ReplicaSetReconciler {
+/** Keeps the number of pods of the sets of one kind. */
+export class ReplicaReconciler<T extends ReplicaSet | ReplicationController> {
   private readonly recent: RecentPods;
-  private readonly control: PodControl<ReplicaSet>;
+  private readonly control: PodControl<T>;
 
-  constructor(private readonly deps: ControllerDeps) {
+  constructor(
+    private readonly deps: ControllerDeps,
+    private readonly kind: ReplicaKind<T>,
+  ) {
     this.recent = new RecentPods({ ...deps, informer: deps.informers.get(pods) });
-    this.control = new PodControl({ deps, ownerType: replicaSets, recent: this.recent });
+    this.control = new PodControl({ deps, ownerType: kind.type, recent: this.recent });
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {
     const { informers, client, clock } = this.deps;
-    const set = informers.lister(replicaSets).get(parseKey(key));
+    const set = informers.lister(this.kind.type).get(parseKey(key));
     if (!set) return;
     const active = await this.activePods(set);
     const failure = set.metadata.deletionTimestamp ? undefined : await this.scale(set, active);
     const status = replicaSetStatus(set, active, failure?.condition, clock.now());
     if (!sameReplicaSetStatus(set.status, status)) {
-      await client.update(replicaSets, { ...set, status }, { subresource: 'status' });
+      await client.update(this.kind.type, { ...set, status }, { subresource: 'status' });
     }
     if (failure) throw failure.error;
     return this.nextAvailability(set, active);
   }
 
-  private async activePods(set: Stored<ReplicaSet>): Promise<Stored<Pod>[]> {
+  private async activePods(set: Stored<T>): Promise<Stored<Pod>[]> {
     const lister = this.deps.informers.lister(pods);
     const { uid, namespace } = set.metadata;
     const candidates = [...lister.byIndex('owner', uid), ...lister.byIndex('owner', orphansOf(namespace))];
     const claimed = await claimObjects({
       client: this.deps.client,
       type: pods,
-      ownerType: replicaSets,
+      ownerType: this.kind.type,
       owner: set,
-      matches: compileLabelSelector(set.spec?.selector),
+      matches: this.kind.matcher(set),
       candidates: candidates.filter(isActive),
     });
     const all = await this.recent.complete(uid, claimed);
@@ -68,7 +91,7 @@ class ReplicaSetReconciler {
   }
 
   /** Creates or deletes pods and brings `active` up to date with it. Answers what went wrong. */
-  private async scale(set: Stored<ReplicaSet>, active: Stored<Pod>[]) {
+  private async scale(set: Stored<T>, active: Stored<Pod>[]) {
     const missing = (set.spec?.replicas ?? 1) - active.length;
     const template = set.spec?.template;
     if (missing > 0 && template) {
@@ -97,7 +120,7 @@ class ReplicaSetReconciler {
     return undefined;
   }
 
-  private chooseVictims(set: Stored<ReplicaSet>, active: readonly Stored<Pod>[], count: number): Stored<Pod>[] {
+  private chooseVictims(set: Stored<T>, active: readonly Stored<Pod>[], count: number): Stored<Pod>[] {
     if (count >= active.length) return [...active];
     const related = this.relatedPods(set);
     const crowd = new Map<string, number>();
@@ -107,16 +130,16 @@ class ReplicaSetReconciler {
   }
 
   /** The active pods of all sets of the same Deployment. */
-  private relatedPods(set: Stored<ReplicaSet>): Stored<Pod>[] {
+  private relatedPods(set: Stored<T>): Stored<Pod>[] {
     const { informers } = this.deps;
     const owner = controllerOf(set);
-    const sets = owner ? informers.lister(replicaSets).byIndex('owner', owner.uid) : [set];
+    const sets = owner ? informers.lister(this.kind.type).byIndex('owner', owner.uid) : [set];
     const lister = informers.lister(pods);
     return sets.flatMap(({ metadata }) => lister.byIndex('owner', metadata.uid)).filter(isActive);
   }
 
   /** Becoming available is no event: look again when the first pod has been ready for long enough. */
-  private nextAvailability(set: ReplicaSet, active: readonly Pod[]): ReconcileResult {
+  private nextAvailability(set: T, active: readonly Pod[]): ReconcileResult {
     const minReadySeconds = set.spec?.minReadySeconds ?? 0;
     if (minReadySeconds === 0) return undefined;
     const waits = active
@@ -126,12 +149,20 @@ class ReplicaSetReconciler {
   }
 }
 
+const replicaSetKind: ReplicaKind<ReplicaSet> = {
+  type: replicaSets,
+  matcher: set => compileLabelSelector(set.spec?.selector),
+};
+
 /** Keeps as many pods of a template as asked for. */
 export const replicaSetController: Controller = {
   name: 'replicaset-controller',
-  watches: ({ informers }) => [watch(replicaSets, set => [objectKey(set)]), watch(pods, keysOfPod(informers))],
+  watches: ({ informers }) => [
+    watch(replicaSets, set => [objectKey(set)]),
+    watch(pods, keysOfPod(informers, replicaSetKind)),
+  ],
   build(deps) {
-    const reconciler = new ReplicaSetReconciler(deps);
+    const reconciler = new ReplicaReconciler(deps, replicaSetKind);
     return { reconcile: key => reconciler.reconcile(key) };
   },
 };

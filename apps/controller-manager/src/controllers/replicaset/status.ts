@@ -1,4 +1,4 @@
-import { compileLabelMap, type Pod, type ReplicaSet } from '@naru/api';
+import { compileLabelMap, type Pod, type ReplicaSet, type ReplicationController } from '@naru/api';
 import { formatTime } from '@naru/foundation';
 import { isPodAvailable, isPodReady } from '../../pods/pod-state';
 
@@ -6,7 +6,7 @@ export type ReplicaSetStatus = NonNullable<ReplicaSet['status']>;
 
 /** The status of a ReplicaSet over its active pods; `failure` is what kept it from creating or deleting pods. */
 export function replicaSetStatus(
-  set: ReplicaSet,
+  set: ReplicaSet | ReplicationController,
   active: readonly Pod[],
   failure: { reason: 'FailedCreate' | 'FailedDelete'; message: string } | undefined,
   now: number,

@@ -1,0 +1,33 @@
+import { pods, replicationControllers } from '@naru/api';
+import { MemoryObjects, eventually } from '@naru/testing';
+import { makePod, startControllers } from '../../fixtures';
+import { simulateKubelet } from '../../simulated-kubelet';
+import { replicationController } from './replication-controller';
+
+test('a replication controller keeps its number of pods, and adopts what it selects', async () => {
+  const api = new MemoryObjects();
+  const kubelet = await simulateKubelet(api);
+  const cluster = await startControllers([replicationController], { api });
+  const key = { namespace: 'default', name: 'old' };
+  api.seed(pods, makePod('stray', { labels: { app: 'old' } }));
+  api.seed(replicationControllers, {
+    metadata: { ...key },
+    spec: {
+      replicas: 3,
+      selector: { app: 'old' },
+      template: { metadata: { labels: { app: 'old' } }, spec: { containers: [{ name: 'main', image: 'web:1' }] } },
+    },
+  });
+  const expectPods = (count: number) =>
+    eventually(async () => {
+      expect((await api.list(pods)).items).toHaveLength(count);
+      expect((await api.get(replicationControllers, key)).status).toMatchObject({ replicas: count });
+    });
+  await expectPods(3);
+  const adopted = await api.get(pods, { namespace: 'default', name: 'stray' });
+  expect(adopted.metadata.ownerReferences).toMatchObject([{ kind: 'ReplicationController', name: 'old' }]);
+  await api.patch(replicationControllers, key, { type: 'merge', body: { spec: { replicas: 1 } } });
+  await expectPods(1);
+  await cluster.stop();
+  kubelet.stop();
+});
