@@ -41,6 +41,9 @@ function connection(cluster: Cluster, folder: string): Record<string, string> {
  */
 const awaySeconds = 5;
 
+/** Some 7 MB less after a burst of questions, which are answered as fast. */
+const frugal = ['--max-semi-space-size=1', '--optimize-for-size'];
+
 /** The processes of the control plane in the order in which they are started. */
 export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
   const { ports, settings, hostAddress } = cluster;
@@ -89,8 +92,8 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'cluster-cidr': settings.clusterCidr,
       }),
     ),
-    ...cluster.dns.map(({ name, port, metricsPort }) =>
-      service(
+    ...cluster.dns.map(({ name, port, metricsPort }) => ({
+      ...service(
         name,
         nodeCommand(
           'dns',
@@ -101,10 +104,11 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
             'replica-name': name,
             'cluster-dns': clusterDnsAddress(settings.serviceCidr),
           },
-          ['--max-semi-space-size=1'],
+          frugal,
         ),
       ),
-    ),
+      environment: { MALLOC_ARENA_MAX: '1' },
+    })),
     { name: 'watch', argv: [script('watch'), cluster.run] },
   ];
 }

@@ -1,7 +1,7 @@
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Node, Pod, Service } from '@naru/api';
+import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { repository, run, type Outcome } from '../cluster';
 import { DockerDaemon } from './docker';
@@ -78,6 +78,25 @@ test('compose up with three workers is a cluster of three nodes that runs the ex
   const [pod] = await readyPods();
   const { stdout: answer } = await kubectl(['exec', pod?.metadata?.name ?? '', '--', 'echo', 'inside']);
   expect(answer).toBe('inside\n');
+});
+
+test('names are resolved in pods, by two DNS processes', async () => {
+  await eventually(
+    async () => {
+      const { items } = await askJson<List<EndpointSlice>>('-n', 'kube-system', 'get', 'endpointslices');
+      expect(new Set(items.flatMap(({ endpoints }) => endpoints?.[0]?.addresses ?? [])).size).toBe(2);
+    },
+    60_000,
+    300,
+  );
+  const [pod] = await readyPods();
+  const name = pod?.metadata?.name ?? '';
+  const address = (await askJson<Service>('get', 'service', 'web')).spec?.clusterIP ?? '';
+  // Often enough to meet both.
+  for (let i = 0; i < 10; i++) {
+    const { stdout } = await kubectl(['exec', name, '--', 'nslookup', '-type=A', 'web.default.svc.cluster.local']);
+    expect(stdout).toContain(`Address: ${address}`);
+  }
 });
 
 test('workers come and go by scale, and the Node of a removed one goes away', async () => {

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '@naru/foundation';
 import { Cluster, checkName, defaultSettings, loadCluster, maxDnsReplicas, saveCluster } from '../cluster';
 import { clusterFlags, command } from '../command';
 import { controlPlaneServices, prepareControlPlane } from '../control-plane';
 import { controlPlaneHealth } from '../health';
-import { readService, startService, stopService, writeService } from '../keeper';
+import { listServices, readService, startService, stopService, writeService } from '../keeper';
 import { KubeApi, isNodeReady } from '../kube-api';
 import { lock } from '../lock';
 import { findUplinks, setUpBridge } from '../network/bridge';
@@ -26,7 +26,7 @@ const flags = {
   'proxy-mode': { description: 'nftables or iptables (default nftables)', type: 'string' },
   'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
   'cluster-cidr': { description: 'network of the pods, default 10.244.0.0/16', type: 'string' },
-  'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 2)`, type: 'number' },
+  'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
   'service-cidr': { description: 'network of the Services, default 10.96.0.0/16', type: 'string' },
 } as const;
 
@@ -46,22 +46,31 @@ function chooseCluster(given: UpFlags): Cluster {
     serviceCidr: given['service-cidr'],
     proxyMode: given['proxy-mode'],
     podNetwork: given['pod-network'],
-    dnsReplicas: given['dns-replicas'],
   };
   const decided = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-  if (!existing) return new Cluster({ ...defaultSettings, ...decided, name });
+  // How many there are may change at any time.
+  const replicas = given['dns-replicas'];
+  const changeable = replicas === undefined ? {} : { dnsReplicas: replicas };
+  if (!existing) return new Cluster({ ...defaultSettings, ...decided, ...changeable, name });
   for (const [key, value] of Object.entries(decided)) {
     const is = existing.settings[key as keyof typeof wanted];
     if (is !== value)
       throw new UsageError(`cluster "${name}" was made with ${key} ${is}, not ${value}; ./naru down --purge drops it`);
   }
-  return existing;
+  return new Cluster({ ...existing.settings, ...changeable });
 }
 
 /** Starts what is missing, and anew what has another command line than before. Answers the names of what it has started. */
 async function startControlPlane(cluster: Cluster): Promise<string> {
   const started: string[] = [];
-  for (const spec of controlPlaneServices(cluster)) {
+  const specs = controlPlaneServices(cluster);
+  for (const name of listServices(cluster.services)) {
+    // Replicas that are too many now.
+    if (!/^dns(-\d+)?$/.test(name) || specs.some(spec => spec.name === name)) continue;
+    await stopService(cluster.services, name);
+    rmSync(path.join(cluster.services, name), { recursive: true });
+  }
+  for (const spec of specs) {
     const changed = writeService(cluster.services, spec);
     if (changed) await stopService(cluster.services, spec.name);
     const { process: kept } = readService(path.join(cluster.services, spec.name));
