@@ -9,6 +9,8 @@ import { DnsService } from './presence/dns-service';
 import { Replica } from './presence/replica';
 import { followCluster } from './zone/cluster-data';
 
+const startAnywayMs = 5_000;
+
 runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
   // Every informer and every wait listens.
   setMaxListeners(0, signal);
@@ -26,10 +28,12 @@ runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
   };
   const health = await serveHealth({ address: flags['health-address'], metrics: registry, ready: [ready] });
   onStop('health', () => health.close());
-  // Answering begins when there is something to answer with: "no such name" would be remembered.
-  await informers.start(signal);
+  // The cluster's names are worth waiting for, but others can be answered while the api-server is away.
+  const lists = informers.start(signal);
+  await Promise.race([lists, systemClock.sleep(startAnywayMs, signal)]);
   const server = await startDnsServer({ flags, data, registry, logger, signal });
   onStop('server', () => server.close());
+  await lists;
   synced = true;
   logger.info({ listening: server.listening, services: data.services.size }, 'answering');
   const { host, port } = server.listening[0] as Endpoint;

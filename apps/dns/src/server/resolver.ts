@@ -48,7 +48,8 @@ export class Resolver {
       return forwarded instanceof Promise ? forwarded.then(toResolution) : toResolution(forwarded);
     }
     if (aliasOf(found, type) !== undefined) return this.followAliases(question, found);
-    return this.remember(name, type, version, { answer: encodeAnswer(name, found), age: 0, source: 'kubernetes' });
+    const resolution: Resolution = { answer: encodeAnswer(name, found), age: 0, source: 'kubernetes' };
+    return found.rcode === rcodes.SERVFAIL ? resolution : this.remember(name, type, version, resolution);
   }
 
   private recall(name: Name, type: number): Resolution | undefined {

@@ -22,6 +22,8 @@ export interface ClusterData {
   /** Only there when pod records are verified. */
   readonly pods: Lister<Pod> | undefined;
   readonly version: number;
+  /** Whether the first lists are there: before, nothing can be said about what is missing. */
+  readonly synced: boolean;
 }
 
 type Meta = Stored<Service>['metadata'];
@@ -76,7 +78,11 @@ export function isHeadless({ spec }: Service): boolean {
 
 /** The informers behind the zone; started by the factory they come from. */
 export function followCluster(factory: InformerFactory, options: { withPods: boolean }): ClusterData {
+  const followed: { readonly hasSynced: boolean }[] = [];
   const data = {
+    get synced() {
+      return followed.every(({ hasSynced }) => hasSynced);
+    },
     services: follow(
       factory.informer<Service>({
         type: services,
@@ -111,6 +117,7 @@ export function followCluster(factory: InformerFactory, options: { withPods: boo
 
   function follow<T extends Service | EndpointSlice | Namespace | Pod>(informer: Informer<T>): Lister<T> {
     const change = (): void => void data.version++;
+    followed.push(informer);
     informer.addHandler({ onAdd: change, onUpdate: change, onDelete: change });
     return informer.lister;
   }

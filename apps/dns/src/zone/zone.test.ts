@@ -230,3 +230,13 @@ test('a change of the cluster changes the answers and the version', async () => 
   await api.delete(services, { namespace: 'shop', name: 'new' });
   await eventually(() => expect(ask(changing, 'new.shop.svc.cluster.local', types.A)?.rcode).toBe(rcodes.NXDOMAIN));
 });
+
+test('before the first lists are there, a name of the cluster is not denied', async () => {
+  const factory = shop().informers();
+  const data = followCluster(factory, { withPods: false });
+  const early = new Zone({ data, domain: 'cluster.local', ttl: 30, podRecords: 'insecure' });
+  expect(ask(early, 'web.shop.svc.cluster.local', types.A)).toMatchObject({ rcode: rcodes.SERVFAIL });
+  expect(ask(early, 'example.com', types.A)).toBeUndefined();
+  await factory.start(stop.signal);
+  expect(answers(early, 'web.shop.svc.cluster.local', types.A)).toHaveLength(1);
+});

@@ -31,6 +31,9 @@ type Found = { records: ResourceRecord[]; additional?: ResourceRecord[] } | 'no-
 
 const noData: Found = { records: [] };
 
+/** Clients ask again; "no such name" they would believe. */
+const unknown: Answer = { rcode: rcodes.SERVFAIL, authoritative: false, answers: [], authority: [], additional: [] };
+
 /**
  * The names of the cluster, made from the local copies of its objects at each question.
  * Source: the DNS specification of kubernetes/dns, and CoreDNS's kubernetes plugin where it leaves things open.
@@ -57,6 +60,7 @@ export class Zone {
   /** The answer for `name`, in lower case; undefined when another server has to be asked. */
   lookup(name: Name, type: number): Answer | undefined {
     if (!this.owns(name)) return this.lookupReverse(name, type);
+    if (!this.options.data.synced) return unknown;
     const labels = labelsOf(name.slice(0, name.length - this.name.length) + '\0');
     return this.toAnswer(this.find(name, labels, type));
   }
