@@ -2,9 +2,6 @@ import type { AnyDefinition, CustomResourceDefinition, KubeObject, ResourceType,
 import { decodeBytes } from '../storage/codec';
 import { convertByWebhook, type ResolveService } from './conversion-webhook';
 
-/** Kind, group and version are at most so long. */
-const maxOpening = 480;
-
 /**
  * How the objects of one version of a custom resource become those that are stored, and back. Objects may lie in the
  * store in any version that was ever the storage version.
@@ -12,27 +9,41 @@ const maxOpening = 480;
 export class Conversion implements StoredAs {
   /** By committed bytes, which live as long as the object is as it is. */
   private readonly shown = new WeakMap<Buffer, Buffer>();
+  readonly type: ResourceType;
+  /** How committed objects of this version begin. */
+  private readonly opening: Buffer;
   /** The row of the version; set after the row is made with this. */
   definition: AnyDefinition | undefined;
 
   constructor(
     private readonly crd: CustomResourceDefinition,
-    readonly type: ResourceType,
+    /** The row of the version in which objects are stored. */
+    private readonly stored: AnyDefinition,
     private readonly version: string,
     private readonly resolve: ResolveService,
-  ) {}
+  ) {
+    const { type } = stored;
+    const { kind, group } = type;
+    this.type = type;
+    this.opening = Buffer.from(
+      `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(`${group}/${version}`)},`,
+    );
+  }
 
   toStored(object: KubeObject): KubeObject | Promise<KubeObject> {
     const wanted = `${this.type.group}/${this.type.version}`;
     if (object.apiVersion === wanted) return object;
     const { webhook } = this;
-    if (!webhook) return { ...object, apiVersion: wanted };
-    return convertByWebhook(webhook, this.resolve, [object], wanted).then(([converted]) => converted!);
+    // What the stored version does not know is lost, as upstream.
+    if (!webhook) return finish({ ...structuredClone(object), apiVersion: wanted }, this.stored);
+    return convertByWebhook(webhook, this.resolve, [object], wanted).then(([converted]) =>
+      finish(converted!, this.stored),
+    );
   }
 
   /** Without a webhook only; committed objects go by `fromStoredBytes`. */
   fromStored(stored: KubeObject): KubeObject {
-    return this.finish({ ...stored, apiVersion: this.apiVersion });
+    return finish({ ...stored, apiVersion: this.apiVersion }, this.definition);
   }
 
   fromStoredBytes(bytes: Buffer): Buffer {
@@ -57,12 +68,13 @@ export class Conversion implements StoredAs {
     const objects = missing.map(bytes => decodeBytes(bytes));
     const converted = await convertByWebhook(this.webhook!, this.resolve, objects, this.apiVersion, signal);
     for (const [index, object] of converted.entries())
-      this.shown.set(missing[index]!, this.encode(this.finish(object)));
+      this.shown.set(missing[index]!, this.encode(finish(object, this.definition)));
   }
 
   /** Whether it lies in the store in this version: kind and apiVersion come first. */
   private isShown(bytes: Buffer): boolean {
-    return bytes.subarray(0, maxOpening).includes(`"apiVersion":"${this.apiVersion}"`);
+    const { opening } = this;
+    return bytes.length > opening.length && bytes.compare(opening, 0, opening.length, 0, opening.length) === 0;
   }
 
   private get apiVersion(): string {
@@ -74,14 +86,14 @@ export class Conversion implements StoredAs {
     return conversion?.strategy === 'Webhook' ? conversion.webhook : undefined;
   }
 
-  private finish(object: KubeObject): KubeObject {
-    this.definition?.normalize?.(object);
-    return object;
-  }
-
   /** In the order of keys in which committed objects are. */
   private encode({ kind, apiVersion, metadata, ...rest }: KubeObject): Buffer {
     const { resourceVersion, ...others } = metadata ?? {};
     return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: { resourceVersion, ...others }, ...rest }));
   }
+}
+
+function finish(object: KubeObject, row: AnyDefinition | undefined): KubeObject {
+  row?.normalize?.(object);
+  return object;
 }

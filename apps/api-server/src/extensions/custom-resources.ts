@@ -206,7 +206,7 @@ export class CustomResources {
       .filter(version => version.served)
       .map(version => {
         if (!mixed) return storedRow;
-        const conversion = new Conversion(crd, storedRow.type, version.name, this.deps.resolveService);
+        const conversion = new Conversion(crd, storedRow, version.name, this.deps.resolveService);
         const row = customKind({ crd, version, storedAs: conversion });
         conversion.definition = row;
         return row;

@@ -1,4 +1,10 @@
-import type { KubeObject, ResourceType, Stored } from '@naru/api';
+import {
+  customResourceDefinitions,
+  type CustomResourceDefinition,
+  type KubeObject,
+  type ResourceType,
+  type Stored,
+} from '@naru/api';
 import type { Informer, InformerOptions, Lister } from '@naru/client';
 import { controllerOf } from './owner';
 
@@ -7,6 +13,7 @@ export interface InformerSource {
 }
 
 const keyOf = (type: ResourceType): string => `${type.group}/${type.resource}`;
+const definitionsKey = keyOf(customResourceDefinitions);
 
 /** managedFields are often the larger part of an object, and no controller reads them. */
 function withoutManagedFields<T extends KubeObject>(object: Stored<T>): Stored<T> {
@@ -18,6 +25,13 @@ function metadataOnly<T extends KubeObject>(object: Stored<T>): Stored<T> {
   const { name, namespace, uid, resourceVersion, ownerReferences, finalizers, deletionTimestamp } = object.metadata;
   const metadata = { name, namespace, uid, resourceVersion, ownerReferences, finalizers, deletionTimestamp };
   return { apiVersion: object.apiVersion, kind: object.kind, metadata } as unknown as Stored<T>;
+}
+
+/** Schemas are large, and no controller reads them. */
+function withoutSchemas<T extends KubeObject>(object: Stored<T>): Stored<T> {
+  const { spec } = object as unknown as CustomResourceDefinition;
+  for (const version of spec?.versions ?? []) delete version.schema;
+  return withoutManagedFields(object);
 }
 
 /** The value of the index `owner` under which objects without a controller are found. */
@@ -49,6 +63,11 @@ export class ClusterInformers {
     return (this.informers.get(keyOf(type))?.informer as Informer<KubeObject> | undefined) ?? this.make(type, false);
   }
 
+  /** The metadata of a resource that came or may go while the process runs. Its asker starts it and stops it. */
+  passing(type: ResourceType): Informer<KubeObject> {
+    return this.source.informer<KubeObject>({ type, transform: metadataOnly });
+  }
+
   private make<T extends KubeObject>(type: ResourceType<T>, full: boolean): Informer<T> {
     const informer = this.source.informer<T>({
       type,
@@ -56,7 +75,7 @@ export class ClusterInformers {
         ...(full ? { owner: object => [controllerOf(object)?.uid ?? orphansOf(object.metadata.namespace)] } : {}),
         ...(type.resource === 'pods' ? { node: object => nodeNameOf(object) } : {}),
       },
-      transform: full ? withoutManagedFields : metadataOnly,
+      transform: !full ? metadataOnly : keyOf(type) === definitionsKey ? withoutSchemas : withoutManagedFields,
     });
     this.informers.set(keyOf(type), { informer: informer as unknown as Informer<never>, full });
     return informer;

@@ -50,7 +50,7 @@ export function pathsOf(
   const item: Json = { parameters: build.common(namespaced, true) };
   if (has('get')) item['get'] = build.read(type, name);
   if (has('update')) item['put'] = build.write('put', type, name);
-  if (has('patch')) item['patch'] = build.patch(type, name);
+  if (has('patch')) item['patch'] = build.patch(type, name, definition.strategicMerge);
   if (has('delete')) item['delete'] = build.remove('delete', type);
 
   const paths: Record<string, Json> = { [base]: collection, [`${base}/{name}`]: item };
@@ -63,7 +63,7 @@ export function pathsOf(
     if (sub.verbs.includes('create')) path['post'] = build.write('post', sub, body);
     if (sub.verbs.includes('get')) path['get'] = build.read(sub, body);
     if (sub.verbs.includes('update')) path['put'] = build.write('put', sub, body);
-    if (sub.verbs.includes('patch')) path['patch'] = build.patch(sub, body);
+    if (sub.verbs.includes('patch')) path['patch'] = build.patch(sub, body, definition.strategicMerge);
     paths[`${base}/{name}/${sub.name}`] = path;
   }
   return paths;
@@ -118,11 +118,15 @@ class PathBuilder {
     });
   }
 
-  patch(type: GroupVersionKind, name: string): Json {
+  /** kubectl goes by the media types here, and sends a strategic merge where it may. */
+  patch(type: GroupVersionKind, name: string, strategic: boolean): Json {
     return this.dialect.operation({
       // kubectl looks here for fieldValidation before it leaves validation to the server.
       parameters: [...this.#writeParameters(), this.dialect.parameter('force', 'query', 'boolean', 'Forces apply.')],
-      body: { schema: this.schemas.ref(this.schemas.addPatch()), mediaTypes: patchTypes },
+      body: {
+        schema: this.schemas.ref(this.schemas.addPatch()),
+        mediaTypes: strategic ? patchTypes : patchTypes.filter(mediaType => !mediaType.includes('strategic')),
+      },
       answer: this.schemas.ref(name),
       rest: this.#rest('patch', type),
     });

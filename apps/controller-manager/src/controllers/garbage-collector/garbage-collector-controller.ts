@@ -11,6 +11,7 @@ import {
 import type { DeleteOptions, ReconcileResult } from '@naru/client';
 import { isReason } from '@naru/foundation';
 import type { Controller, ControllerDeps } from '../../framework/controller';
+import { followCustomTypes } from '../../framework/custom-types';
 import { OwnershipGraph, foregroundFinalizer, orphanFinalizer, type GraphNode } from './ownership-graph';
 
 /** Owners of a kind that is not served cannot be told from owners that are gone: look again, later. */
@@ -36,10 +37,17 @@ class GarbageCollector {
   /** Uids of owners that the api-server has said are gone. */
   private readonly absent = new Set<string>();
   private readonly typesByKind: Map<string, ResourceType>;
+  /** By the name of the definition: ends following its objects. */
+  private readonly custom = new Map<string, () => void>();
 
   constructor(private readonly deps: ControllerDeps) {
     this.graph = new OwnershipGraph(uid => deps.enqueue(uid));
     this.typesByKind = new Map(collectedTypes().map(type => [`${apiVersionOf(type)}/${type.kind}`, type]));
+    // First: definitions are needed whole, and collected as well.
+    followCustomTypes(deps.informers, {
+      onServed: (name, type, all) => this.followCustom(name, type, all),
+      onGone: name => this.custom.get(name)?.(),
+    });
     for (const type of collectedTypes()) {
       deps.informers.metadata(type).addHandler({
         onAdd: object => this.graph.set(type, object),
@@ -47,6 +55,26 @@ class GarbageCollector {
         onDelete: ({ metadata }) => this.graph.remove(metadata.uid),
       });
     }
+  }
+
+  /** Custom resources come and go with their definitions. */
+  private followCustom(name: string, type: ResourceType, all: readonly ResourceType[]): void {
+    const stop = new AbortController();
+    const informer = this.deps.informers.passing(type);
+    const kinds = all.map(version => `${apiVersionOf(version)}/${version.kind}`);
+    for (const kind of kinds) this.typesByKind.set(kind, type);
+    informer.addHandler({
+      onAdd: object => this.graph.set(type, object),
+      onUpdate: object => this.graph.set(type, object),
+      onDelete: ({ metadata }) => this.graph.remove(metadata.uid),
+    });
+    this.custom.set(name, () => {
+      this.custom.delete(name);
+      stop.abort();
+      for (const kind of kinds) this.typesByKind.delete(kind);
+      for (const { metadata } of informer.lister.list()) this.graph.remove(metadata.uid);
+    });
+    void informer.start(AbortSignal.any([stop.signal, this.deps.signal]));
   }
 
   async reconcile(uid: string): Promise<ReconcileResult> {

@@ -1,6 +1,15 @@
-import { definitions, namespaces, pods, type Namespace, type ResourceType, type Stored } from '@naru/api';
+import {
+  customResourceDefinitions,
+  definitions,
+  namespaces,
+  pods,
+  type Namespace,
+  type ResourceType,
+  type Stored,
+} from '@naru/api';
 import type { ReconcileResult } from '@naru/client';
 import { formatTime, isReason } from '@naru/foundation';
+import { customTypes } from '../../framework/custom-types';
 import { watch, type Controller, type ControllerDeps } from '../../framework/controller';
 
 const finalizer = 'kubernetes';
@@ -37,7 +46,7 @@ async function reconcile(name: string, deps: ControllerDeps): Promise<ReconcileR
   const { client, informers, logger } = deps;
   const namespace = informers.lister(namespaces).get({ name });
   if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(finalizer)) return undefined;
-  const resources = namespacedResources();
+  const resources = [...namespacedResources(), ...customTypes(informers).filter(type => type.namespaced)];
   // Pods last: what would replace them goes first.
   const results = await Promise.all(
     resources.filter(type => type.resource !== pods.resource).map(type => deleteAll(type, name, deps)),
@@ -117,6 +126,7 @@ async function reportRemaining(
 export const namespaceController: Controller = {
   name: 'namespace-controller',
   concurrency: 10,
-  watches: () => [watch(namespaces, ({ metadata }) => [metadata.name])],
+  // Definitions wake nobody: they are read when a namespace goes.
+  watches: () => [watch(namespaces, ({ metadata }) => [metadata.name]), watch(customResourceDefinitions, () => [])],
   build: deps => ({ reconcile: key => reconcile(key, deps) }),
 };
