@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectMeta } from '../types';
-import { addedSet, compare, type Comparison } from './compare';
+import { compare, type Comparison } from './compare';
+import { createdSet } from './created-fields';
 import { difference, emptySet, intersection, isEmptySet, leaf, union, type FieldsV1 } from './fields-v1';
 import {
   capUpdaters,
@@ -77,7 +78,7 @@ function inScope(object: KubeObject, { resets }: FieldWriter): JsonObject {
 /** Notes in `object` that the writer made all of it. */
 export function trackCreate(object: KubeObject, writer: FieldWriter): void {
   const metadata = (object.metadata ??= {});
-  const owned = ownable(addedSet(writer.type, inScope(object, writer)), writer);
+  const owned = createdSet(writer.type, inScope(object, writer), set => ownable(set, writer));
   const requested = requestedEntries(undefined, metadata);
   const mine = entryOf(idOf(writer, 'Update'), owned, writer.now);
   setEntries(metadata, requested.length === 0 ? sortEntries([mine]) : withUpdate(requested, noChange, mine));

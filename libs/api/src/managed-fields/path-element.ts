@@ -23,9 +23,16 @@ export function itemElement(type: ListType, item: unknown): string | undefined {
   for (const key of type.keys) {
     const value = item[key] ?? type.keyDefault(key);
     if (value === undefined) continue;
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${JSON.stringify(value)}`;
+    text += `${text === '' ? '' : ','}${quote(key)}:${quote(value)}`;
   }
   return text === '' ? undefined : `k:{${text}}`;
+}
+
+const plain = /^[\w./-]*$/;
+
+/** As JSON. Most keys are names, for which that is much slower than a look. */
+function quote(value: unknown): string {
+  return typeof value === 'string' && plain.test(value) ? `"${value}"` : JSON.stringify(value);
 }
 
 /** A path as upstream prints it: `.spec.containers[name="main"].args[="x"]`. */
