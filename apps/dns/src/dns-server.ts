@@ -87,19 +87,14 @@ export async function startDnsServer({ flags, data, registry, logger, signal }: 
   const forwarder = new Forwarder({ upstreams, stubDomains, cache, maxTtl, maxConcurrent, now, logger });
   const podRecords = podRecordsOf(flags.pods);
   const zone = new Zone({ data, domain: flags['cluster-domain'].toLowerCase(), ttl: flags.ttl, podRecords });
-  const cacheCounts = { hits: 0, misses: 0 };
   const handler = new Handler({
     resolver: new Resolver({ zone, forwarder }),
     logger,
     maxWaiting: maxConcurrent * waitingPerFlight,
-    observe(exchange) {
-      if (exchange.source === 'cache') cacheCounts.hits++;
-      else if (exchange.source === 'forward') cacheCounts.misses++;
-      metrics.observe(exchange);
-    },
+    observe: exchange => metrics.observe(exchange),
   });
   const all = [upstreams, ...stubDomains.values()].flatMap(({ upstreams: of }) => of);
-  registerGauges({ registry, server: name, cache, forwarder, upstreams: all, handler, cacheCounts });
+  registerGauges({ registry, server: name, cache, forwarder, upstreams: all, handler });
   const servers: { close(): Promise<void> }[] = [];
   const listening: Endpoint[] = [];
   const close = async (): Promise<void> => void (await Promise.all(servers.map(server => server.close())));

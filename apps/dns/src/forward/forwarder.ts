@@ -35,6 +35,9 @@ export interface Forwarded {
 
 /** Asks other servers for names that are not the cluster's, and remembers what they say. */
 export class Forwarder {
+  /** Questions answered from the cache, and not. */
+  readonly hits = { success: 0, denial: 0 };
+  misses = 0;
   rejected = 0;
   prefetched = 0;
   private readonly flights = new Map<string, Promise<EncodedAnswer>>();
@@ -55,9 +58,11 @@ export class Forwarder {
     const now = this.deps.now();
     const entry = this.deps.cache.get(key, now);
     if (entry) {
+      this.hits[entry.negative ? 'denial' : 'success']++;
       this.prefetch(key, question, entry, now);
       return { answer: entry.answer, age: Math.floor((now - entry.storedAt) / 1000), cached: true };
     }
+    this.misses++;
     return this.fly(key, question).then(answer => ({ answer, age: 0, cached: false }));
   }
 

@@ -91,13 +91,11 @@ export interface GaugeSources extends MetricsOptions {
   forwarder: Forwarder;
   upstreams: readonly Upstream[];
   handler: Handler;
-  /** Counted from exchanges: how many were answered from the cache, and how many not. */
-  cacheCounts: { hits: number; misses: number };
 }
 
 /** Metrics that are read from the parts when they are asked for. */
 export function registerGauges(options: GaugeSources): void {
-  const { registry, server, cache, forwarder, upstreams, handler, cacheCounts } = options;
+  const { registry, server, cache, forwarder, upstreams, handler } = options;
   const labels = { server, zones: '.', view: '' };
   const registers = [registry];
   const counter = (name: string, help: string, own: Record<string, string>, read: () => number): void =>
@@ -111,18 +109,22 @@ export function registerGauges(options: GaugeSources): void {
         this.inc(own, read());
       },
     });
-  counter(
-    'coredns_cache_hits_total',
-    'The count of cache hits.',
-    { ...labels, type: 'success' },
-    () => cacheCounts.hits,
-  );
-  counter('coredns_cache_misses_total', 'The count of cache misses.', labels, () => cacheCounts.misses);
+  new Counter({
+    name: 'coredns_cache_hits_total',
+    help: 'The count of cache hits.',
+    labelNames: ['type', ...Object.keys(labels)],
+    registers,
+    collect() {
+      this.reset();
+      for (const type of ['success', 'denial'] as const) this.inc({ ...labels, type }, forwarder.hits[type]);
+    },
+  });
+  counter('coredns_cache_misses_total', 'The count of cache misses.', labels, () => forwarder.misses);
   counter(
     'coredns_cache_requests_total',
     'The count of cache requests.',
     labels,
-    () => cacheCounts.hits + cacheCounts.misses,
+    () => forwarder.hits.success + forwarder.hits.denial + forwarder.misses,
   );
   counter(
     'coredns_cache_prefetch_total',
