@@ -27,7 +27,10 @@ export interface InformerOptions<T extends KubeObject> {
   namespace?: string;
   /** Index name → the values under which an object is found. */
   indexers?: Record<string, (object: Stored<T>) => string[]>;
-  /** Drops what the reader does not need before an object is kept: memory. Must keep name, namespace, uid, resourceVersion. */
+  /**
+   * Drops what the reader does not need before an object is kept: memory. Must keep name, namespace, uid,
+   * resourceVersion. metadata.managedFields are dropped in any case.
+   */
   transform?: (object: Stored<T>) => Stored<T>;
 }
 

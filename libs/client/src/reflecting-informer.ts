@@ -195,6 +195,9 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     const key = objectKey(received);
     const known = this.cache.getByKey(key);
     if (known && Number(known.metadata.resourceVersion) >= Number(received.metadata.resourceVersion)) return;
+    // The owners of fields are often the larger part of an object, and nobody reads them here. An update that comes
+    // without them leaves them as they are.
+    delete received.metadata.managedFields;
     const object = this.options.transform?.(received) ?? received;
     this.cache.set(object);
     // The same name with another uid is another object: its handlers hear of the end of the old one first.
