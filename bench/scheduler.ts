@@ -14,7 +14,10 @@ const replicaSets = {
 const nodes = Array.from({ length: nodeCount }, (_, i) =>
   makeNode(`node-${i}`, { labels: { 'topology.kubernetes.io/zone': `zone-${i % 3}` }, cpu: '16', memory: '32Gi' }),
 );
-const lab = createLab(nodes, { listers: { services: none, statefulSets: none, replicaSets }, random: Math.random });
+const lab = createLab(nodes, {
+  listers: { services: none, statefulSets: none, budgets: none, replicaSets },
+  random: Math.random,
+});
 const pods = Array.from({ length: podCount }, (_, i) => {
   const app = `app-${i % 10}`;
   return makePod({

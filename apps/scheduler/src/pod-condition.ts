@@ -6,6 +6,8 @@ export interface Refusal {
   /** Unschedulable or SchedulingGated. */
   reason: string;
   message: string;
+  /** The node that is being cleared for the pod; "": none any more; undefined: as it was. */
+  nominatedNode?: string | undefined;
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -16,9 +18,11 @@ export async function patchScheduledCondition(
   pod: Stored<Pod>,
   refusal: Refusal,
 ): Promise<void> {
-  const { reason, message, now } = refusal;
+  const { reason, message, now, nominatedNode } = refusal;
+  const presentNode = pod.status?.nominatedNodeName ?? '';
+  const renominated = nominatedNode !== undefined && nominatedNode !== presentNode;
   const known = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (known?.status === 'False' && known.reason === reason && known.message === message) return;
+  if (!renominated && known?.status === 'False' && known.reason === reason && known.message === message) return;
   const { namespace, name, uid } = pod.metadata;
   const condition = {
     type: 'PodScheduled',
@@ -28,10 +32,11 @@ export async function patchScheduledCondition(
     lastProbeTime: null,
     lastTransitionTime: known?.status === 'False' ? known.lastTransitionTime : formatTime(now),
   };
+  const nomination = renominated ? { nominatedNodeName: nominatedNode || null } : {};
   await client.patch(
     pods,
     { namespace, name },
-    { type: 'strategic', body: { metadata: { uid }, status: { conditions: [condition] } } },
+    { type: 'strategic', body: { metadata: { uid }, status: { conditions: [condition], ...nomination } } },
     { subresource: 'status' },
   );
 }

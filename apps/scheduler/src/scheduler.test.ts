@@ -59,7 +59,8 @@ test('an unschedulable pod gets the condition and is placed when a node comes', 
         type: 'PodScheduled',
         status: 'False',
         reason: 'Unschedulable',
-        message: '0/1 nodes are available: 1 Insufficient cpu.',
+        message:
+          '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
       }),
     ]);
   });

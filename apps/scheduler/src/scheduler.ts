@@ -1,20 +1,22 @@
 import { isReason, systemClock, type Clock, type Logger } from '@naru/foundation';
-import type { EventInput, Lister, ObjectsClient } from '@naru/client';
-import type { KubeObject, Labels, Pod, ReplicaSet, Service, StatefulSet, Stored } from '@naru/api';
+import type { EventInput, ObjectsClient } from '@naru/client';
+import type { KubeObject, Labels, Pod, Stored } from '@naru/api';
 import { createPodInfo, type PodInfo } from './cache/pod-info';
 import { SchedulerCache } from './cache/scheduler-cache';
 import type { CycleState } from './framework/cycle-state';
 import { describeDiagnosis } from './framework/fit-error';
 import { Framework } from './framework/framework';
 import { NodeSelector } from './framework/select-node';
-import type { ClusterEvent, PluginFactory } from './framework/types';
+import { Nominator } from './framework/nominator';
+import type { ClusterEvent, Handle, PluginFactory } from './framework/types';
 import { patchScheduledCondition } from './pod-condition';
+import { evictVictim } from './preemption/evict-victim';
 import { SchedulingQueue, type QueuedPod } from './queue/scheduling-queue';
 import type { SchedulerMetrics } from './metrics';
 
 export interface SchedulerDeps {
   client: ObjectsClient;
-  listers: { services: Lister<Service>; replicaSets: Lister<ReplicaSet>; statefulSets: Lister<StatefulSet> };
+  listers: Handle['listers'];
   namespaceLabels(namespace: string): Labels;
   recorder: { record(about: KubeObject, input: EventInput): void };
   plugins: readonly PluginFactory[];
@@ -41,6 +43,7 @@ export class Scheduler {
   readonly cache = new SchedulerCache();
   readonly framework: Framework;
   readonly queue: SchedulingQueue;
+  readonly nominator = new Nominator();
   private readonly selector: NodeSelector;
   private readonly clock: Clock;
   private bindings = 0;
@@ -50,12 +53,23 @@ export class Scheduler {
   constructor(private readonly deps: SchedulerDeps) {
     this.clock = deps.clock ?? systemClock;
     const { client, listers, namespaceLabels, plugins } = deps;
-    this.framework = new Framework(plugins, { cache: this.cache, client, listers, namespaceLabels });
+    const random = deps.random ?? Math.random;
+    this.framework = new Framework(plugins, {
+      cache: this.cache,
+      client,
+      listers,
+      namespaceLabels,
+      nominator: this.nominator,
+      trial: (pod, node) => this.framework.trial(pod, node),
+      evict: (victim, preemptor, nodeName) => this.evict(victim, preemptor, nodeName),
+      random,
+    });
     this.selector = new NodeSelector({
       cache: this.cache,
       framework: this.framework,
+      nominator: this.nominator,
       percentageOfNodesToScore: deps.percentageOfNodesToScore ?? 0,
-      random: deps.random ?? Math.random,
+      random,
     });
     this.queue = new SchedulingQueue({
       clock: this.clock,
@@ -89,10 +103,20 @@ export class Scheduler {
     // Assumed: the node is on its way to the api-server.
     if (this.cache.isPlaced(pod.metadata.uid)) return;
     const info = createPodInfo(pod);
+    // Also after a restart: the room that was made is kept for the pod.
+    const nominated = pod.status?.nominatedNodeName ?? this.nominator.nodeOf(info.uid);
+    if (nominated) this.nominator.add(info, nominated);
     const gate = this.framework.runPreEnqueue(info);
     const isNew = !this.queue.get(info.uid);
     this.queue.add(info, { gated: gate !== undefined, changed });
     if (gate && isNew) this.report(info, gate.status.reasons.join(', '), 'SchedulingGated');
+  }
+
+  /** A pod that waits no more: it is gone, or someone else's. */
+  dequeue(uid: string): void {
+    this.queue.remove(uid);
+    // What was kept for it, others may have.
+    if (this.nominator.remove(uid)) this.moveOn('AssignedPodDelete');
   }
 
   moveOn(event: ClusterEvent): void {
@@ -111,8 +135,11 @@ export class Scheduler {
       this.deps.metrics?.attempts.inc({ result: 'unschedulable', profile: 'default-scheduler' });
       // An empty cluster has no plugin to blame: any node may help.
       const refusedBy = selection.diagnosis.nodeCount === 0 ? new Set(['NodeName']) : selection.diagnosis.plugins;
+      const { nominatedNode } = selection.diagnosis;
+      if (nominatedNode) this.nominator.add(info, nominatedNode);
+      else if (nominatedNode === '') this.nominator.remove(info.uid);
       this.queue.giveBack(queued, refusedBy);
-      this.fail(info, message);
+      this.fail(info, message, nominatedNode);
       return true;
     }
     const { state, nodeName } = selection;
@@ -154,7 +181,7 @@ export class Scheduler {
     try {
       const refused = await this.framework.runBindingCycle(state, info, nodeName);
       if (refused) return this.unbind(queued, state, nodeName, refused.status.reasons.join(', '));
-      this.queue.remove(info.uid);
+      this.dequeue(info.uid);
       metrics?.attempts.inc({ result: 'scheduled', profile: 'default-scheduler' });
       metrics?.attemptDuration.observe((this.clock.now() - startedAt) / 1000);
       recorder.record(asPod(info.pod), {
@@ -169,7 +196,7 @@ export class Scheduler {
         // The pod is gone; the informer will say so too.
         this.framework.runUnreserve(state, info, nodeName);
         this.cache.forget(info.uid);
-        this.queue.remove(info.uid);
+        this.dequeue(info.uid);
         return;
       }
       logger.warn({ err, pod: info.key, node: nodeName }, 'binding failed');
@@ -191,13 +218,29 @@ export class Scheduler {
     this.fail(info, message);
   }
 
-  private fail(info: PodInfo, message: string): void {
+  private fail(info: PodInfo, message: string, nominatedNode?: string): void {
     this.deps.recorder.record(asPod(info.pod), { type: 'Warning', reason: 'FailedScheduling', message });
-    this.report(info, message, 'Unschedulable');
+    this.report(info, message, 'Unschedulable', nominatedNode);
   }
 
-  private report({ pod, key }: PodInfo, message: string, reason: string): void {
-    patchScheduledCondition(this.deps.client, pod, { reason, message, now: this.clock.now() }).catch((err: unknown) => {
+  private evict(victim: PodInfo, preemptor: PodInfo, nodeName: string): void {
+    const { client, recorder, logger } = this.deps;
+    if (victim.pod.metadata.deletionTimestamp) return;
+    recorder.record(asPod(victim.pod), {
+      type: 'Normal',
+      reason: 'Preempted',
+      message: `Preempted by pod ${preemptor.uid} on node ${nodeName}`,
+    });
+    logger.info({ pod: preemptor.key, victim: victim.key, node: nodeName }, 'preempting a pod');
+    evictVictim(client, victim.pod, this.clock.now()).catch((err: unknown) => {
+      // The preemptor is tried again, and chooses again.
+      logger.warn({ err, victim: victim.key }, 'preemption failed');
+    });
+  }
+
+  private report({ pod, key }: PodInfo, message: string, reason: string, nominatedNode?: string): void {
+    const refusal = { reason, message, nominatedNode, now: this.clock.now() };
+    patchScheduledCondition(this.deps.client, pod, refusal).catch((err: unknown) => {
       if (!isReason(err, 'NotFound', 'Conflict'))
         this.deps.logger.warn({ err, pod: key }, 'writing the PodScheduled condition failed');
     });

@@ -1,4 +1,4 @@
-import { namespaces, nodes, pods, replicaSets, services, statefulSets } from '@naru/api';
+import { namespaces, nodes, podDisruptionBudgets, pods, replicaSets, services, statefulSets } from '@naru/api';
 import type { KubeObject, Labels, Node, Pod, Stored } from '@naru/api';
 import type { Informer, InformerOptions } from '@naru/client';
 import { createPodInfo } from './cache/pod-info';
@@ -27,6 +27,7 @@ export function createInformers(source: InformerSource): SchedulerInformers {
       services: source.informer({ type: services }).lister,
       replicaSets: source.informer({ type: replicaSets }).lister,
       statefulSets: source.informer({ type: statefulSets }).lister,
+      budgets: source.informer({ type: podDisruptionBudgets }).lister,
     },
     namespaceLabels: namespace => namespaceInformer.lister.get({ name: namespace })?.metadata.labels,
     onNamespaceLabels: callback =>
@@ -64,7 +65,7 @@ function isFinished(pod: Pod): boolean {
 }
 
 function dropPod(scheduler: Scheduler, pod: Stored<Pod>): void {
-  scheduler.queue.remove(pod.metadata.uid);
+  scheduler.dequeue(pod.metadata.uid);
   if (scheduler.cache.removePod(pod.metadata.uid)) scheduler.moveOn('AssignedPodDelete');
 }
 
@@ -76,11 +77,11 @@ function applyPod(scheduler: Scheduler, pod: Stored<Pod>, old?: Stored<Pod>): vo
     if (old?.spec?.nodeName && !affectsScheduling(pod, old)) return;
     const known = old?.spec?.nodeName !== undefined && old.spec.nodeName !== '';
     const wasAssumed = scheduler.cache.isPlaced(uid);
-    scheduler.queue.remove(uid);
+    scheduler.dequeue(uid);
     scheduler.cache.setPod(createPodInfo(pod), nodeName);
     // A confirmation of what was assumed tells nothing new, but for pods that wait to be near this one.
     scheduler.moveOn(known && wasAssumed ? 'AssignedPodUpdate' : 'AssignedPodAdd');
-  } else if (deletionTimestamp || !scheduler.isResponsible(pod)) scheduler.queue.remove(uid);
+  } else if (deletionTimestamp || !scheduler.isResponsible(pod)) scheduler.dequeue(uid);
   else scheduler.enqueue(pod, old !== undefined && affectsScheduling(pod, old));
 }
 

@@ -15,6 +15,8 @@ export class SchedulerCache {
   /** Pod uid → its node. */
   private readonly placed = new Map<string, string>();
   private readonly assumed = new Set<string>();
+  /** Priority → how many pods have it: few values. */
+  private readonly priorities = new Map<number, number>();
   /** Image name → nodes that have it and its size in bytes. */
   private readonly images = new Map<string, Map<string, number>>();
   private ordered: NodeInfo[] | undefined;
@@ -81,9 +83,31 @@ export class SchedulerCache {
     this.assumed.delete(uid);
     const node = this.nodes.get(nodeName);
     const info = node?.removePod(uid);
-    if (info) this.counters.removed(info, nodeName);
+    if (info) {
+      this.counters.removed(info, nodeName);
+      this.countPriority(info, -1);
+    }
     if (node && !node.node && node.pods.size === 0) this.nodes.delete(nodeName);
     return true;
+  }
+
+  /** Takes a pod out for a trial; the function returned puts it back as it was. */
+  lift(uid: string): () => void {
+    const nodeName = this.placed.get(uid) ?? '';
+    const info = this.nodes.get(nodeName)?.pods.get(uid);
+    const assumed = this.assumed.has(uid);
+    if (!info) return () => undefined;
+    this.removePod(uid);
+    return () => {
+      this.place(info, nodeName);
+      if (assumed) this.assumed.add(uid);
+    };
+  }
+
+  /** Puts a pod on a node for a trial; the function returned takes it away again. */
+  lend(info: PodInfo, nodeName: string): () => void {
+    this.place(info, nodeName);
+    return () => void this.removePod(info.uid);
   }
 
   /** Sizes of an image by the nodes that have it. */
@@ -95,6 +119,11 @@ export class SchedulerCache {
     return this.placed.size;
   }
 
+  /** Infinity when there are no pods. */
+  get lowestPriority(): number {
+    return Math.min(...this.priorities.keys());
+  }
+
   get assumedCount(): number {
     return this.assumed.size;
   }
@@ -104,6 +133,14 @@ export class SchedulerCache {
     this.nodeInfo(nodeName).addPod(info);
     this.placed.set(info.uid, nodeName);
     this.counters.added(info, nodeName);
+    this.countPriority(info, 1);
+  }
+
+  private countPriority({ pod }: PodInfo, change: number): void {
+    const priority = pod.spec?.priority ?? 0;
+    const count = (this.priorities.get(priority) ?? 0) + change;
+    if (count > 0) this.priorities.set(priority, count);
+    else this.priorities.delete(priority);
   }
 
   private nodeInfo(name: string): NodeInfo {

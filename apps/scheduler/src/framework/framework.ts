@@ -1,7 +1,7 @@
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
-import type { CycleState } from './cycle-state';
-import type { Status } from './status';
+import { CycleState } from './cycle-state';
+import { unresolvable, type Status } from './status';
 import { maxNodeScore, type ClusterEvent, type Diagnosis, type Handle, type Plugin, type PluginFactory } from './types';
 
 interface Named {
@@ -27,7 +27,10 @@ export class Framework {
   private readonly preScorePlugins: readonly With<'preScore'>[];
   private readonly scorePlugins: readonly With<'score'>[];
 
-  constructor(factories: readonly PluginFactory[], handle: Handle) {
+  constructor(
+    factories: readonly PluginFactory[],
+    private readonly handle: Handle,
+  ) {
     this.plugins = factories.map(({ name, weight = 1, build }) => ({ name, weight, plugin: build(handle) }));
     this.requeueOn = new Map(factories.map(({ name, requeueOn }) => [name, new Set(requeueOn)]));
     this.preEnqueuePlugins = this.having('preEnqueue');
@@ -83,10 +86,46 @@ export class Framework {
     return this.filterPlugins.filter(({ name }) => !state.skipFilter.has(name));
   }
 
+  /**
+   * Would the pod fit on the node as the cache is now, both with and without the pods that are nominated for the node? Asks
+   * every plugin from the start: for nodes about which there is something special. Undefined: it would.
+   */
+  trial(pod: PodInfo, node: NodeInfo): Status | undefined {
+    const { cache, nominator } = this.handle;
+    const rivals = nominator.rivals(pod, node.name).filter(({ uid }) => !cache.isPlaced(uid));
+    const withdraw = rivals.map(rival => cache.lend(rival, node.name));
+    try {
+      const refused = rivals.length > 0 ? this.filterNode(pod, node) : undefined;
+      if (refused) return refused;
+    } finally {
+      for (const undo of withdraw) undo();
+    }
+    return this.filterNode(pod, node);
+  }
+
+  private filterNode(pod: PodInfo, node: NodeInfo): Status | undefined {
+    const state = new CycleState();
+    const nodes = this.handle.cache.nodeList();
+    for (const { name, plugin } of this.preFilterPlugins) {
+      const result = plugin.preFilter(state, pod, nodes);
+      if (!result) continue;
+      if ('nodeNames' in result) {
+        if (!result.nodeNames.has(node.name)) return unresolvable(`node(s) didn't satisfy plugin(s) [${name}]`);
+      } else if (result.code === 'Skip') state.skipFilter.add(name);
+      else return result;
+    }
+    for (const { plugin } of this.activeFilters(state)) {
+      const status = plugin.filter(state, pod, node);
+      if (status) return status;
+    }
+    return undefined;
+  }
+
   runPostFilter(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): void {
     for (const { plugin } of this.plugins) {
       const result = plugin.postFilter?.(state, pod, diagnosis);
       if (result?.message) diagnosis.postFilterMessage = result.message;
+      if (result?.nominatedNode !== undefined) diagnosis.nominatedNode = result.nominatedNode;
     }
   }
 

@@ -3,6 +3,7 @@ import type { NodeInfo } from '../cache/node-info';
 import type { SchedulerCache } from '../cache/scheduler-cache';
 import { CycleState } from './cycle-state';
 import type { Framework, NodeScore } from './framework';
+import type { Nominator } from './nominator';
 import type { Diagnosis } from './types';
 
 /** Below this many nodes all are looked at. Source: upstream's minFeasibleNodesToFind. */
@@ -20,6 +21,7 @@ export type Selection = { state: CycleState; nodeName: string } | { state: Cycle
 export interface NodeSelectorDeps {
   cache: SchedulerCache;
   framework: Framework;
+  nominator: Nominator;
   percentageOfNodesToScore: number;
   /** 0 ≤ x < 1; chooses among equals. */
   random: () => number;
@@ -36,6 +38,8 @@ export class NodeSelector {
     const nodes = cache.nodeList();
     const state = new CycleState();
     const diagnosis: Diagnosis = { nodeCount: nodes.length, nodeStatuses: new Map(), plugins: new Set() };
+    const nominated = this.nominatedNode(pod);
+    if (nominated) return { state, nodeName: nominated };
     const candidates = nodes.length === 0 ? undefined : framework.runPreFilter(state, pod, nodes, diagnosis);
     const feasible = candidates ? this.findFeasible(state, pod, candidates, diagnosis) : [];
     const [only, second] = feasible;
@@ -47,10 +51,19 @@ export class NodeSelector {
     return { state, nodeName: this.best(framework.runScore(state, pod, feasible)) };
   }
 
+  /** The node that was cleared for the pod, if it fits there now: no other is looked at. */
+  private nominatedNode(pod: PodInfo): string | undefined {
+    const { cache, framework, nominator } = this.deps;
+    const name = nominator.nodeOf(pod.uid);
+    const node = name === undefined ? undefined : cache.getNode(name);
+    return node && !framework.trial(pod, node) ? node.name : undefined;
+  }
+
   /** Goes on where the last search ended, so that all nodes get their turn although only some are looked at. */
   private findFeasible(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], diagnosis: Diagnosis): NodeInfo[] {
     const enough = feasibleNodesToFind(nodes.length, this.deps.percentageOfNodesToScore);
-    const filters = this.deps.framework.activeFilters(state);
+    const { framework, nominator } = this.deps;
+    const filters = framework.activeFilters(state);
     const feasible: NodeInfo[] = [];
     let looked = 0;
     while (looked < nodes.length && feasible.length < enough) {
@@ -64,7 +77,13 @@ export class NodeSelector {
         fits = false;
         break;
       }
-      if (fits) feasible.push(node);
+      // Others wait for the room that is being made there.
+      const contested = fits && nominator.rivals(pod, node.name).length > 0;
+      const refused = contested ? framework.trial(pod, node) : undefined;
+      if (refused) {
+        diagnosis.nodeStatuses.set(node.name, refused);
+        diagnosis.plugins.add('NodeResourcesFit');
+      } else if (fits) feasible.push(node);
     }
     this.nextStart = (this.nextStart + looked) % nodes.length;
     return feasible;

@@ -1,9 +1,10 @@
-import type { Labels, ReplicaSet, Service, StatefulSet } from '@naru/api';
+import type { Labels, PodDisruptionBudget, ReplicaSet, Service, StatefulSet } from '@naru/api';
 import type { Lister, ObjectsClient } from '@naru/client';
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
 import type { SchedulerCache } from '../cache/scheduler-cache';
 import type { CycleState } from './cycle-state';
+import type { Nominator } from './nominator';
 import type { Status } from './status';
 
 /** A change in the cluster that may make an unschedulable pod schedulable. */
@@ -33,6 +34,8 @@ export interface Diagnosis {
   /** Set when a preFilter plugin refused the pod on every node. */
   preFilterMessage?: string;
   postFilterMessage?: string;
+  /** The node that is being cleared for the pod; "": none any more. */
+  nominatedNode?: string;
 }
 
 /**
@@ -67,8 +70,16 @@ export interface Handle {
     services: Lister<Service>;
     replicaSets: Lister<ReplicaSet>;
     statefulSets: Lister<StatefulSet>;
+    budgets: Lister<PodDisruptionBudget>;
   };
   namespaceLabels(namespace: string): Labels;
+  readonly nominator: Nominator;
+  /** Would the pod fit on the node as the cache is now? Undefined: yes. */
+  trial(pod: PodInfo, node: NodeInfo): Status | undefined;
+  /** Deletes a pod to make room on its node; does not wait for it. */
+  evict(victim: PodInfo, preemptor: PodInfo, nodeName: string): void;
+  /** 0 ≤ x < 1. */
+  random(): number;
 }
 
 /** A row of the registry. */

@@ -1,6 +1,7 @@
 import type { PluginFactory } from '../framework/types';
 import { balancedAllocation } from './balanced-allocation';
 import { defaultBinder } from './default-binder';
+import { defaultPreemption } from './default-preemption';
 import { imageLocality } from './image-locality';
 import { interPodAffinity } from './inter-pod-affinity';
 import { nodeAffinity } from './node-affinity';
@@ -25,5 +26,6 @@ export const plugins: readonly PluginFactory[] = [
   interPodAffinity,
   balancedAllocation,
   imageLocality,
+  defaultPreemption,
   defaultBinder,
 ];

@@ -36,7 +36,7 @@ test('the pods of a ReplicaSet spread over nodes without being asked to', () => 
   const replicaSet = { spec: { selector: { matchLabels: { app: 'x' } } } } as unknown as Stored<ReplicaSet>;
   const none = { get: () => undefined, list: () => [], byIndex: () => [], size: 0 };
   const lab = createLab([makeNode('a'), makeNode('b'), makeNode('c')], {
-    listers: { services: none, statefulSets: none, replicaSets: { ...none, get: () => replicaSet } },
+    listers: { services: none, statefulSets: none, budgets: none, replicaSets: { ...none, get: () => replicaSet } },
   });
   const nodes = Array.from(
     { length: 6 },

@@ -1,0 +1,90 @@
+import type { NodeInfo } from '../cache/node-info';
+import type { PodInfo } from '../cache/pod-info';
+import { describeDiagnosis } from '../framework/fit-error';
+import { priorityOf } from '../framework/nominator';
+import { unschedulable, type Status } from '../framework/status';
+import type { Diagnosis, Handle, Plugin, PluginFactory } from '../framework/types';
+import { Budgets } from '../preemption/budgets';
+import { chooseCandidate, findVictims, type Candidate } from '../preemption/candidates';
+
+const noVictims = unschedulable('No preemption victims found for incoming pod');
+const notHelpful = unschedulable('Preemption is not helpful for scheduling');
+
+/** So many nodes are tried: a tenth, and 100 at least. Upstream's defaults. */
+function candidateCount(nodes: number): number {
+  return Math.min(nodes, Math.max(Math.floor(nodes / 10), 100));
+}
+
+/** Why the pod may not preempt others now. */
+function obstacle({ cache, nominator }: Handle, pod: PodInfo, { nodeStatuses }: Diagnosis): string | undefined {
+  if (pod.pod.spec?.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.';
+  const nodeName = nominator.nodeOf(pod.uid);
+  const node = nodeName === undefined ? undefined : cache.getNode(nodeName);
+  if (!node || nodeStatuses.get(node.name)?.code === 'UnschedulableAndUnresolvable') return undefined;
+  const leaving = [...node.pods.values()].some(
+    other => other.pod.metadata.deletionTimestamp && priorityOf(other) < priorityOf(pod),
+  );
+  return leaving ? 'not eligible due to a terminating pod on the nominated node.' : undefined;
+}
+
+function build(handle: Handle): Plugin {
+  const { cache, listers, nominator, random, evict } = handle;
+  const budgets = new Budgets(namespace => listers.budgets.list(namespace));
+  return {
+    postFilter(_state, pod, diagnosis) {
+      const reason = obstacle(handle, pod, diagnosis);
+      if (reason) return { message: `preemption: ${reason}` };
+      const nodes = cache.nodeList();
+      const helpful = nodes.filter(({ name }) => diagnosis.nodeStatuses.get(name)?.code === 'Unschedulable');
+      const outcome =
+        cache.lowestPriority < priorityOf(pod)
+          ? tryNodes(handle, pod, helpful, budgets, random())
+          : { candidates: [], refusals: new Map(helpful.map(({ name }) => [name, noVictims] as const)) };
+      const chosen = chooseCandidate(outcome.candidates);
+      if (!chosen) {
+        const nodeStatuses = new Map(
+          nodes.map(({ name }) => [name, outcome.refusals.get(name) ?? notHelpful] as const),
+        );
+        const why = describeDiagnosis({ nodeCount: nodes.length, nodeStatuses, plugins: new Set() });
+        return { nominatedNode: '', message: `preemption: ${why}` };
+      }
+      for (const victim of chosen.victims) evict(victim, pod, chosen.nodeName);
+      // The room is not theirs any more: they look for another node.
+      for (const other of nominator.on(chosen.nodeName))
+        if (priorityOf(other) < priorityOf(pod)) nominator.remove(other.uid);
+      return { nominatedNode: chosen.nodeName };
+    },
+  };
+}
+
+function tryNodes(
+  handle: Handle,
+  pod: PodInfo,
+  nodes: readonly NodeInfo[],
+  budgets: Budgets,
+  random: number,
+): { candidates: Candidate[]; refusals: Map<string, Status> } {
+  const candidates: Candidate[] = [];
+  const refusals = new Map<string, Status>();
+  const enough = candidateCount(nodes.length);
+  const offset = Math.floor(random * nodes.length);
+  let clean = false;
+  for (let i = 0; i < nodes.length; i++) {
+    // One without violations is needed; among enough of them the best is chosen.
+    if (candidates.length >= enough && clean) break;
+    const node = nodes[(offset + i) % nodes.length] as NodeInfo;
+    const found = findVictims(handle, pod, node, budgets);
+    if (found && 'victims' in found) {
+      candidates.push(found);
+      clean ||= found.violations === 0;
+    } else refusals.set(node.name, found ?? noVictims);
+  }
+  return { candidates, refusals };
+}
+
+/** Makes room for a pod that fits nowhere by deleting less important ones. */
+export const defaultPreemption: PluginFactory = {
+  name: 'DefaultPreemption',
+  requeueOn: [],
+  build,
+};

@@ -1,0 +1,152 @@
+import { nodes, podDisruptionBudgets, pods, type Pod, type PodDisruptionBudget, type Stored } from '@naru/api';
+import { silentLogger } from '@naru/foundation';
+import { MemoryObjects, eventually } from '@naru/testing';
+import { createPodInfo, type PodInfo } from '../cache/pod-info';
+import { createLab, makeNode, makePod, type PodInput } from '../fixtures';
+import { plugins } from '../plugins/registry';
+import { Scheduler } from '../scheduler';
+import { createInformers, watchCluster } from '../watch';
+import { Budgets } from './budgets';
+import { chooseCandidate, findVictims, type Candidate } from './candidates';
+
+const info = (input: PodInput, startTime = '2026-01-01T00:00:00Z'): PodInfo => {
+  const pod = makePod(input);
+  return createPodInfo({ ...pod, status: { startTime } });
+};
+
+const noBudgets = new Budgets(() => []);
+
+function victimsOn(present: PodInput[], wanted: PodInput, budgets = noBudgets) {
+  const lab = createLab([makeNode('a', { cpu: '4' })]);
+  for (const input of present) lab.place('a', input);
+  const { cache, framework } = lab.scheduler;
+  const handle = { cache, trial: framework.trial.bind(framework) };
+  const node = cache.getNode('a')!;
+  const before = node.requested.cpu;
+  const found = findVictims(handle, createPodInfo(makePod(wanted)), node, budgets);
+  expect(node.requested.cpu).toBe(before);
+  return found && 'victims' in found
+    ? { names: found.victims.map(({ pod }) => pod.metadata.name), violations: found.violations }
+    : found;
+}
+
+test('no more pods than needed go, the least important ones', () => {
+  const present = [
+    { name: 'low', cpu: '1', priority: 1 },
+    { name: 'mid', cpu: '1', priority: 5 },
+    { name: 'small', cpu: '1', priority: 2 },
+  ];
+  expect(victimsOn(present, { cpu: '2', priority: 10 })).toEqual({ names: ['low'], violations: 0 });
+  expect(victimsOn(present, { cpu: '3', priority: 10 })).toEqual({ names: ['small', 'low'], violations: 0 });
+});
+
+test('pods of the same priority are no victims', () => {
+  expect(victimsOn([{ cpu: '4', priority: 10 }], { cpu: '1', priority: 10 })).toBeUndefined();
+  expect(victimsOn([{ cpu: '1', priority: 1 }], { cpu: '8', priority: 10 })).toMatchObject({
+    reasons: ['Insufficient cpu'],
+  });
+});
+
+const budget = (allowed: number): Stored<PodDisruptionBudget> => ({
+  metadata: { name: 'b', namespace: 'default', uid: 'b', resourceVersion: '1' },
+  spec: { selector: { matchLabels: { app: 'guarded' } } },
+  status: { disruptionsAllowed: allowed, currentHealthy: 1, desiredHealthy: 1, expectedPods: 1 },
+});
+
+test('pods that a budget guards are spared while others can go', () => {
+  const labels = { app: 'guarded' };
+  const present = [
+    { name: 'guarded', cpu: '2', priority: 1, labels },
+    { name: 'free', cpu: '2', priority: 5 },
+  ];
+  expect(victimsOn(present, { cpu: '2', priority: 10 })?.valueOf()).toMatchObject({ names: ['guarded'] });
+  const budgets = new Budgets(() => [budget(0)]);
+  expect(victimsOn(present, { cpu: '2', priority: 10 }, budgets)).toEqual({ names: ['free'], violations: 0 });
+  expect(victimsOn(present, { cpu: '4', priority: 10 }, budgets)).toMatchObject({ violations: 1 });
+});
+
+test('a budget allows as many disruptions as it says', () => {
+  const all = ['x', 'y', 'z'].map(name => info({ name, labels: { app: 'guarded' } }));
+  const { violating, allowed } = new Budgets(() => [budget(2)]).split(all);
+  expect(allowed.map(({ pod }) => pod.metadata.name)).toEqual(['x', 'y']);
+  expect(violating.map(({ pod }) => pod.metadata.name)).toEqual(['z']);
+});
+
+test.each<[string, Partial<Candidate>[], number]>([
+  ['no violations', [{ violations: 1 }, {}], 1],
+  ['the lowest highest priority', [{ victims: [info({ priority: 5 })] }, { victims: [info({ priority: 3 })] }], 1],
+  [
+    'the lowest sum',
+    [{ victims: [info({ priority: 5 }), info({ priority: 4 })] }, { victims: [info({ priority: 5 })] }],
+    1,
+  ],
+  [
+    'the youngest victims',
+    [{ victims: [info({ priority: 1 })] }, { victims: [info({ priority: 1 }, '2026-02-01T00:00:00Z')] }],
+    1,
+  ],
+  ['the first of equals', [{}, {}], 0],
+])('of several nodes the one is cleared with %s', (_what, candidates, best) => {
+  const all = candidates.map((candidate, i) => ({ nodeName: `${i}`, victims: [], violations: 0, ...candidate }));
+  expect(chooseCandidate(all)?.nodeName).toBe(`${best}`);
+});
+
+test('a pod that never preempts says so', () => {
+  const lab = createLab([makeNode('a', { cpu: '1' })], { plugins });
+  lab.place('a', { cpu: '1', priority: 0 });
+  const { message } = lab.schedule({ cpu: '1', priority: 10, preemptionPolicy: 'Never' });
+  expect(message).toMatch(/preemption: not eligible due to preemptionPolicy=Never\.$/);
+});
+
+test('the room that is made is kept for the pod it was made for', () => {
+  const lab = createLab([makeNode('a', { cpu: '2' })], { plugins });
+  const { scheduler } = lab;
+  const waiting = createPodInfo(makePod({ cpu: '2', priority: 10 }));
+  scheduler.nominator.add(waiting, 'a');
+  expect(lab.schedule({ cpu: '1', priority: 5 }).message).toMatch(/Insufficient cpu/);
+  expect(lab.schedule({ cpu: '1', priority: 20 })).toEqual({ node: 'a' });
+});
+
+async function start(api: MemoryObjects) {
+  const controller = new AbortController();
+  const factory = api.informers();
+  const informers = createInformers(factory);
+  const events: string[] = [];
+  const scheduler = new Scheduler({
+    client: api,
+    listers: informers.listers,
+    namespaceLabels: informers.namespaceLabels,
+    recorder: { record: (_about, { reason }) => void events.push(reason) },
+    plugins,
+    logger: silentLogger,
+  });
+  watchCluster(informers, scheduler);
+  await factory.start(controller.signal);
+  const done = scheduler.run(controller.signal);
+  const stop = async (): Promise<void> => {
+    controller.abort();
+    await done;
+  };
+  return { scheduler, events, stop };
+}
+
+test('a more important pod takes the place of another, which is told why it goes', async () => {
+  const api = new MemoryObjects();
+  api.seed(nodes, makeNode('a', { cpu: '2' }));
+  api.seed(podDisruptionBudgets, budget(0));
+  api.seed(pods, makePod({ name: 'victim', cpu: '2', priority: 1, nodeName: 'a' }));
+  const { scheduler, events, stop } = await start(api);
+  const read = (name: string): Promise<Stored<Pod>> => api.get(pods, { namespace: 'default', name });
+  api.seed(pods, makePod({ name: 'urgent', cpu: '2', priority: 100 }));
+  await eventually(async () => {
+    const victim = await read('victim');
+    expect(victim.metadata.deletionTimestamp).toBeDefined();
+    expect(victim.status?.conditions).toMatchObject([{ type: 'DisruptionTarget', reason: 'PreemptionByScheduler' }]);
+    expect((await read('urgent')).status?.nominatedNodeName).toBe('a');
+  });
+  expect(events).toContain('Preempted');
+  await api.delete(pods, { namespace: 'default', name: 'victim' }, { gracePeriodSeconds: 0 });
+  await eventually(async () => expect((await read('urgent')).spec?.nodeName).toBe('a'));
+  await eventually(() => expect(scheduler.nominator.on('a')).toEqual([]));
+  await stop();
+});
