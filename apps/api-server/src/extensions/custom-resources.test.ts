@@ -1,3 +1,6 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { LmdbDriver } from '@naru/store';
 import { isDefinitionConditionTrue, type CustomResourceDefinition, type KubeObject } from '@naru/api';
 import { eventually, startTestServer, type TestServer } from '../testing/test-server';
 import { widgetDefinition } from '../testing/widget-definition';
@@ -335,4 +338,33 @@ test.each<[string, (crd: CustomResourceDefinition) => void, string]>([
   );
   expect(reply.code).toBe(422);
   expect(reply.json['message']).toContain(message);
+});
+
+test('a server that starts again serves what was defined', async () => {
+  const first = api;
+  api = await startTestServer();
+  await define(
+    widgetDefinition(o => {
+      o.metadata = { name: 'lasting.example.com' };
+      o.spec.names = { plural: 'lasting', kind: 'Lasting' };
+      o.spec.versions[0]!.schema!.openAPIV3Schema!.properties!['spec']!.properties!['color']!.pattern = '^(a+)+$';
+    }),
+  );
+  const url = '/apis/example.com/v1/namespaces/default/lasting';
+  await served(url);
+  const lasting = { apiVersion: 'example.com/v1', kind: 'Lasting', metadata: { name: 'a' }, spec: { size: 'small' } };
+  expect((await api.call('POST', url, lasting)).code).toBe(201);
+  const startedMs = Date.now();
+  const slow = await api.call('POST', url, { ...lasting, spec: { size: 'small', color: `${'a'.repeat(60)}!` } });
+  expect(slow.code).toBe(422);
+  expect(Date.now() - startedMs).toBeLessThan(5000);
+  await api.server.close();
+  const again = await startTestServer({
+    store: await LmdbDriver.open({ directory: path.join(api.folder, 'data') }),
+    advertise: { address: '127.0.0.1', port: 6443 },
+  });
+  expect((await again.call('GET', `${url}/a`)).json).toMatchObject({ kind: 'Lasting', spec: { replicas: 1 } });
+  await again.close();
+  rmSync(api.folder, { recursive: true, force: true });
+  api = first;
 });

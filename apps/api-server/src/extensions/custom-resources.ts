@@ -19,6 +19,7 @@ import type { CommittedEvent, Storage } from '../storage/storage';
 import type { WatchCache } from '../storage/watch-cache';
 import { Conversion } from './conversion';
 import type { ResolveService } from './conversion-webhook';
+import { useLinearPatterns } from './linear-patterns';
 import { nextStatus, setCondition, takenNames } from './names';
 
 export interface CustomResourcesDeps {
@@ -68,6 +69,7 @@ export class CustomResources {
 
   /** Serves what is defined already. */
   async start(): Promise<void> {
+    useLinearPatterns();
     this.stopListening = this.deps.storage.onCommit(events => this.onCommit(events));
     for (const { name } of this.cache.select({ namespace: '' })) this.enqueue(name);
     await this.idle();

@@ -12,6 +12,8 @@ export interface Structural {
   readonly preserve: boolean;
   readonly embedded: boolean;
   readonly pattern: RegExp | undefined;
+  /** Matching may take exponential time. */
+  readonly slowPattern: boolean;
   readonly allOf: readonly Structural[];
   readonly anyOf: readonly Structural[];
   readonly oneOf: readonly Structural[];
@@ -51,6 +53,7 @@ export function compileStructural(schema: JsonSchema): Structural {
     preserve: schema['x-kubernetes-preserve-unknown-fields'] === true,
     embedded,
     pattern: schema.pattern ? compilePattern(schema.pattern) : undefined,
+    slowPattern: schema.pattern !== undefined && countedTwice.test(schema.pattern),
     allOf,
     anyOf: schema.anyOf?.map(compileStructural) ?? none,
     oneOf: schema.oneOf?.map(compileStructural) ?? none,
@@ -62,6 +65,9 @@ export function compileStructural(schema: JsonSchema): Structural {
     hasEmbedded: embedded || children.some(c => c.hasEmbedded),
   };
 }
+
+/** Counted repetitions inside of repetitions, which V8's linear engine does not take over. */
+const countedTwice = /\{\d+(?:,\d*)?\}[^)]*\)[*+{]|[*+][^)]*\)\{\d/;
 
 /** What Go's RE2 refuses, and what would also keep V8 from falling back to its linear engine. */
 const unsupported = /\(\?(?:[=!]|<[=!])|\\[1-9]|\\k</;

@@ -2,11 +2,14 @@ import { deepEqual } from '../deep-equal';
 import { invalid, notSupported, required, tooLong, tooMany, type FieldError } from '../validation/field-error';
 import { stringFormats } from './formats';
 import type { Structural } from './structural';
+import { isOutOfTime, runWithin } from './watchdog';
 
 type JsonObject = Record<string, unknown>;
 
 /** No schema error of an object is worth more lines than this. */
 const maxErrors = 100;
+
+const maxPatternMs = 100;
 
 /** The old value at the same place; `absent` where there is none to compare with. */
 const absent = Symbol('absent');
@@ -75,7 +78,8 @@ function checkEnum(value: unknown, { schema }: Structural, path: string, errors:
   errors.push(notSupported(at(path), value, supported));
 }
 
-function checkString(value: string, { schema, pattern, types }: Structural, path: string, errors: FieldError[]): void {
+function checkString(value: string, structural: Structural, path: string, errors: FieldError[]): void {
+  const { schema, pattern, types } = structural;
   const { maxLength, minLength, format } = schema;
   if (maxLength !== undefined || minLength !== undefined) {
     const length = lengthOf(value);
@@ -83,10 +87,21 @@ function checkString(value: string, { schema, pattern, types }: Structural, path
     if (minLength !== undefined && length < minLength)
       errors.push(invalid(at(path), value, `${bodyPath(path)} should be at least ${minLength} chars long`));
   }
-  if (pattern && !pattern.test(value))
+  if (pattern && !matches(pattern, value, structural.slowPattern))
     errors.push(invalid(at(path), value, `${bodyPath(path)} should match '${schema.pattern}'`));
   if (format !== undefined && types.includes('string') && stringFormats[format]?.(value) === false)
     errors.push(typeInvalid(path, format, value));
+}
+
+/** What cannot be decided in time does not match. */
+function matches(pattern: RegExp, value: string, slow: boolean): boolean {
+  if (!slow) return pattern.test(value);
+  try {
+    return runWithin(maxPatternMs, () => pattern.test(value));
+  } catch (error) {
+    if (isOutOfTime(error)) return false;
+    throw error;
+  }
 }
 
 /** Code points, as Go counts runes. */

@@ -22,22 +22,26 @@ export interface CompiledRule {
   messageError?: string;
 }
 
-let environment: Environment | undefined;
+const environments = new Map<OldSelf, Environment>();
+/** With `optionalOldSelf` a rule runs also when there is no old value. */
+type OldSelf = 'dyn' | 'optional<dyn>';
 const programs = new Map<string, ParseResult | Error>();
 /** Parsed rules that are kept: many CRDs repeat theirs over versions. */
 const maxPrograms = 2000;
 
-function parse(text: string): ParseResult {
-  let program = programs.get(text);
+function parse(text: string, oldSelf: OldSelf = 'dyn'): ParseResult {
+  const key = `${oldSelf} ${text}`;
+  let program = programs.get(key);
   if (!program) {
-    environment ??= kubernetesEnvironment();
+    let environment = environments.get(oldSelf);
+    if (!environment) environments.set(oldSelf, (environment = kubernetesEnvironment(oldSelf)));
     try {
       program = environment.parse(text);
     } catch (error) {
       program = error as Error;
     }
     if (programs.size >= maxPrograms) programs.delete(programs.keys().next().value as string);
-    programs.set(text, program);
+    programs.set(key, program);
   }
   if (program instanceof Error) throw program;
   return program;
@@ -53,20 +57,16 @@ export function optionalOf(value: unknown): unknown {
 
 export function compileRule(rule: ValidationRule, schema: Structural, isRoot: boolean): CompiledRule {
   const compiled: CompiledRule = { rule };
+  const oldSelf = rule.optionalOldSelf ? 'optional<dyn>' : 'dyn';
+  const target = { schema, isRoot, oldSelf } as const;
   try {
-    compiled.expression = compile(rule.rule, schema, isRoot, 'bool', 'cel expression must evaluate to a bool');
+    compiled.expression = compile(rule.rule, target, 'bool', 'cel expression must evaluate to a bool');
   } catch (error) {
     compiled.error = (error as Error).message;
   }
   if (!rule.messageExpression) return compiled;
   try {
-    compiled.message = compile(
-      rule.messageExpression,
-      schema,
-      isRoot,
-      'string',
-      'messageExpression must evaluate to a string',
-    );
+    compiled.message = compile(rule.messageExpression, target, 'string', 'messageExpression must evaluate to a string');
   } catch (error) {
     compiled.messageError = `messageExpression compilation failed: ${(error as Error).message}`;
   }
@@ -75,15 +75,14 @@ export function compileRule(rule: ValidationRule, schema: Structural, isRoot: bo
 
 function compile(
   text: string,
-  schema: Structural,
-  isRoot: boolean,
+  { schema, isRoot, oldSelf }: { schema: Structural; isRoot: boolean; oldSelf: OldSelf },
   type: string,
   wrongType: string,
 ): CompiledExpression {
   if (text.length > maxRuleLength) throw new Error(`is longer than ${maxRuleLength} characters`);
   let program: ParseResult;
   try {
-    program = parse(text);
+    program = parse(text, oldSelf);
   } catch (error) {
     throw compilationFailed(text, error as Error);
   }

@@ -1,9 +1,9 @@
-import vm from 'node:vm';
 import { deepEqual } from '../../deep-equal';
 import { forbidden, invalid, required, type FieldError } from '../../validation/field-error';
 import type { Structural } from '../structural';
 import type { ValidationRule } from '../types';
 import { correlate } from '../validate-value';
+import { isOutOfTime, runWithin } from '../watchdog';
 import { compileRule, durationOf, optionalOf, type CompiledExpression, type CompiledRule } from './compile-rule';
 import { estimateSteps, largestCollection, objectBudget, watchdogThreshold } from './cost';
 import { toCel, type ValueFactory } from './values';
@@ -131,22 +131,9 @@ function run(expression: CompiledExpression, context: { self: unknown; oldSelf: 
   try {
     return runWithin(leftMs, () => expression.evaluate(context));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw cause;
+    if (!isOutOfTime(cause)) throw cause;
     budget.steps = -1;
     throw new Error(outOfBudget, { cause });
-  }
-}
-
-let watched: { script: vm.Script; context: vm.Context & { work?: () => unknown } } | undefined;
-
-/** Only a script of its own can be stopped while it runs. */
-function runWithin(timeout: number, work: () => unknown): unknown {
-  watched ??= { script: new vm.Script('work()'), context: vm.createContext({}) };
-  watched.context.work = work;
-  try {
-    return watched.script.runInContext(watched.context, { timeout }) as unknown;
-  } finally {
-    delete watched.context.work;
   }
 }
 
