@@ -18,8 +18,9 @@ export const kubeconfigCommand = command({
     if (!flags.print) return void process.stdout.write(`${kubeconfig}\n`);
     // A container's port may be published under another number.
     const server = process.env['NARU_SERVER'];
-    const content = readFileSync(kubeconfig, 'utf8');
-    process.stdout.write(server ? content.replace(/server: .*/, `server: ${server}`) : content);
+    const config = JSON.parse(readFileSync(kubeconfig, 'utf8')) as { clusters: { cluster: { server: string } }[] };
+    if (server) for (const { cluster } of config.clusters) cluster.server = server;
+    process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
   },
 });
 
