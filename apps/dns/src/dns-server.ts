@@ -11,7 +11,7 @@ import { Handler } from './server/handler';
 import { Resolver } from './server/resolver';
 import { serveTcp } from './server/tcp-server';
 import { serveUdp } from './server/udp-server';
-import { parseListen, type Endpoint } from './own-address';
+import { addressesOf, parseListen, type Endpoint } from './own-address';
 import type { ClusterData } from './zone/cluster-data';
 import { Zone, type PodRecords } from './zone/zone';
 import type { DnsFlags } from './flags';
@@ -102,7 +102,8 @@ export async function startDnsServer({ flags, data, registry, logger, signal }: 
     for (const { host, port } of listen) {
       const tcp = await serveTcp({ host, port, handler, logger });
       servers.push(tcp);
-      servers.push(await serveUdp({ host, port: tcp.port, handler, logger }));
+      for (const address of addressesOf(host))
+        servers.push(await serveUdp({ host: address, port: tcp.port, handler, logger }));
       listening.push({ host, port: tcp.port });
     }
   } catch (error) {

@@ -15,6 +15,19 @@ export function parseListen(text: string): Endpoint {
   return { host, port: Number(port) };
 }
 
+/**
+ * The addresses that `host` stands for. A datagram that came to one address must be answered from it, and a socket on the
+ * wildcard would answer from whichever is nearest to the client: so there is a socket for each.
+ */
+export function addressesOf(host: string): string[] {
+  if (host !== '0.0.0.0' && host !== '::') return [host];
+  const family = host === '::' ? 'IPv6' : 'IPv4';
+  return Object.values(networkInterfaces())
+    .flatMap(addresses => addresses ?? [])
+    .filter(({ family: of, address }) => of === family && !address.startsWith('fe80'))
+    .map(({ address }) => address);
+}
+
 /** The address at which others reach what listens on `host`. Throws UsageError when there is none. */
 export function ownAddress(host: string): string {
   if (host !== '0.0.0.0' && host !== '::') return host;
