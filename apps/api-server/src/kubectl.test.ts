@@ -170,6 +170,13 @@ spec:
     expect(await kubectl('api-versions')).toContain('rbac.authorization.k8s.io/v1');
   });
 
+  test('says that a kind does not exist', async () => {
+    const nonsense = file('nonsense.yaml', 'apiVersion: v1\nkind: Nonsense\nmetadata: { name: x }\n');
+    await expect(kubectl('apply', '-f', nonsense)).rejects.toMatchObject({
+      stderr: expect.stringContaining('no matches for kind "Nonsense" in version "v1"'),
+    });
+  });
+
   test('names the field of a wrong manifest', async () => {
     const wrong = file('wrong.yaml', manifest.replace('replicas: 2', 'replicas: two'));
     await expect(kubectl('apply', '-f', wrong)).rejects.toMatchObject({

@@ -2,6 +2,8 @@ import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { nodes } from '@naru/api';
+import { GrpcObjectsClient } from '@naru/client';
 import { startTestServer, type TestServer } from './testing/test-server';
 
 const hasKubectl = (() => {
@@ -42,6 +44,39 @@ ${replicas === undefined ? '' : `  replicas: ${replicas}`}
       containers:
       - name: web
         ${container}
+`;
+
+const widgets = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: widgets.example.com }
+spec:
+  group: example.com
+  scope: Namespaced
+  names: { plural: widgets, singular: widget, kind: Widget }
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              color: { type: string }
+              ports:
+                type: array
+                x-kubernetes-list-type: map
+                x-kubernetes-list-map-keys: [port, protocol]
+                items:
+                  type: object
+                  required: [port]
+                  properties:
+                    port: { type: integer }
+                    protocol: { type: string, default: TCP }
+                    name: { type: string }
 `;
 
 (hasKubectl ? describe : describe.skip)('kubectl', () => {
@@ -175,6 +210,22 @@ ${replicas === undefined ? '' : `  replicas: ${replicas}`}
     expect((await kubectl('apply', '--server-side', '-f', list)).match(/serverside-applied/g)).toHaveLength(3);
   });
 
+  test('custom resources merge as their definition says', async () => {
+    await apply(widgets);
+    await kubectl('wait', 'crd/widgets.example.com', '--for=condition=Established', '--timeout=10s');
+    const widget = (spec: string): string =>
+      `apiVersion: example.com/v1\nkind: Widget\nmetadata: { name: w }\nspec: ${spec}\n`;
+    await apply(widget('{ color: red, ports: [{ port: 1, name: a }] }'));
+    await apply(widget('{ ports: [{ port: 2, name: b }] }'), '--field-manager=two');
+    expect(await get('widget/w', '{.spec.ports[*].name} {.spec.ports[*].protocol}')).toBe('a b TCP TCP');
+    const blue = file(widget('{ color: blue }'));
+    expect((await fails('apply', '--server-side', '--field-manager=two', '-f', blue)).stderr).toContain(
+      'conflict with "kubectl": .spec.color',
+    );
+    await apply(widget('{ color: blue }'));
+    expect(await get('widget/w', '{.spec.color} {.spec.ports[*].name}')).toBe('blue b');
+  });
+
   test('tells unknown fields and wrong values', async () => {
     const wrong = file(deployment('wrong', 1, 'imagee: x'));
     const { stderr } = await fails('apply', '--server-side', '--validate=false', '-f', wrong);
@@ -288,5 +339,29 @@ describe('the API', () => {
     expect(replies.map(({ code }) => code).sort()).toEqual([200, 200, 200, 200, 200, 201]);
     const { json } = await api.call('GET', at);
     expect(Object.keys((json as unknown as { data: object }).data)).toEqual(expect.arrayContaining(keys));
+  });
+
+  test('components that come by gRPC are managers under their own names', async () => {
+    const connect = (name: string): GrpcObjectsClient =>
+      new GrpcObjectsClient(`127.0.0.1:${api.grpcPort}`, {
+        ca: api.files.ca,
+        certificate: api.files.certificate(name),
+        key: api.files.key(name),
+      });
+    const [admin, kubelet] = [connect('admin'), connect('node-1')];
+    try {
+      await admin.create(nodes, { metadata: { name: 'node-1', labels: { a: 'b' } } });
+      const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+      const patch = { type: 'strategic', body: { status } } as const;
+      const patched = await kubelet.patch(nodes, { name: 'node-1' }, patch, { subresource: 'status' });
+      const entries = patched.metadata.managedFields ?? [];
+      expect(entries.map(({ manager, subresource }) => [manager, subresource])).toEqual([
+        ['kubernetes-admin', undefined],
+        ['kubelet', 'status'],
+      ]);
+    } finally {
+      admin.close();
+      kubelet.close();
+    }
   });
 });
