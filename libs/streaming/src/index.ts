@@ -15,3 +15,4 @@ export {
   type RemoteCommandStreams,
   type TerminalSize,
 } from './remote-command';
+export { servePortForward, type Forward } from './port-forward';

@@ -1,7 +1,11 @@
 import { eventually } from '@naru/testing';
 import { Gate, type Stage } from './gate';
 
-function setUp(patienceMs = 60_000): { begin: (name: string, stage: Stage) => () => void; begun: string[]; gate: Gate } {
+function setUp(patienceMs = 60_000): {
+  begin: (name: string, stage: Stage) => () => void;
+  begun: string[];
+  gate: Gate;
+} {
   const gate = new Gate({ slots: 2, patienceMs });
   const begun: string[] = [];
   const begin = (name: string, stage: Stage): (() => void) => {

@@ -75,6 +75,11 @@ export class Sandboxes {
     return new SandboxNamespaces(path.join(this.deps.state, 'sandboxes', id, 'ns'));
   }
 
+  /** The file of its network namespace; undefined when it is in the node's. */
+  networkOf(record: SandboxRecord): string | undefined {
+    return ownNamespaces(record.config).network ? this.namespaces(record.id).network : undefined;
+  }
+
   cgroupParent(record: SandboxRecord): string {
     return record.config.linux?.cgroupParent || `${this.deps.defaultCgroupParent}/${record.id}`;
   }

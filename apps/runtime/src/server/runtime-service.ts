@@ -9,6 +9,7 @@ import type { OciRuntime } from '../oci/oci-runtime';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
 import { runAttachSession } from '../streaming/attach-session';
+import { forwardInto } from '../streaming/forward-session';
 import { runExecSession } from '../streaming/exec-session';
 import type { StreamingServer } from '../streaming/streaming-server';
 import { EventHub } from './event-hub';
@@ -262,7 +263,13 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
         }),
       };
     }),
-    portForward: unary('PortForward', unimplemented('PortForward')),
+    portForward: unary('PortForward', request => {
+      const sandbox = sandboxes.get(request.podSandboxId);
+      if (!sandboxes.isReady(sandbox))
+        throw new StatusError('BadRequest', `sandbox container "${sandbox.id}" is not running`);
+      const forward = forwardInto(sandboxes.networkOf(sandbox));
+      return { url: deps.streaming.prepare({ kind: 'portforward', forward }) };
+    }),
 
     getContainerEvents: stream('GetContainerEvents', (_, { signal }) => listen(events, signal)),
 

@@ -2,24 +2,32 @@ import http, { type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock, Logger } from '@naru/foundation';
-import { RemoteCommandServer, type RemoteCommandSession, type RemoteCommandStreams } from '@naru/streaming';
+import {
+  RemoteCommandServer,
+  servePortForward,
+  type Forward,
+  type RemoteCommandSession,
+  type RemoteCommandStreams,
+} from '@naru/streaming';
 import { StreamTokens } from './stream-tokens';
 
 /** What is to happen once the client connects. */
-export interface PendingStream {
-  kind: 'exec' | 'attach';
-  streams: RemoteCommandStreams;
-  run: (session: RemoteCommandSession) => Promise<void>;
-}
+export type PendingStream =
+  | {
+      kind: 'exec' | 'attach';
+      streams: RemoteCommandStreams;
+      run: (session: RemoteCommandSession) => Promise<void>;
+    }
+  | { kind: 'portforward'; forward: Forward };
 
 /**
- * Serves the addresses that Exec and Attach hand out. The kubelet connects its client's stream to them; so it listens on loopback only,
+ * Serves the addresses that Exec, Attach and PortForward hand out. The kubelet connects its client's stream to them; so it listens on loopback only,
  * and whoever connects needs a token that is good for one connection.
  */
 export class StreamingServer {
   readonly #tokens: StreamTokens<PendingStream>;
   readonly #remoteCommands = new RemoteCommandServer();
-  readonly #server = http.createServer((_, response) => response.writeHead(400).end('upgrade to WebSocket required\n'));
+  readonly #server = http.createServer((_, response) => response.writeHead(400).end('upgrade required\n'));
   #base = '';
 
   constructor(private readonly deps: { clock: Clock; logger: Logger }) {
@@ -52,10 +60,14 @@ export class StreamingServer {
       socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
       return;
     }
-    this.#remoteCommands
-      .accept(request, socket, head, pending.streams)
-      .then(session => pending.run(session))
-      .catch((err: unknown) => this.deps.logger.warn({ err, kind }, 'stream failed'));
+    this.#serve(pending, request, socket, head).catch((err: unknown) =>
+      this.deps.logger.warn({ err, kind }, 'stream failed'),
+    );
+  }
+
+  async #serve(pending: PendingStream, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    if (pending.kind === 'portforward') return servePortForward(request, socket, head, pending.forward);
+    await pending.run(await this.#remoteCommands.accept(request, socket, head, pending.streams));
   }
 
   async close(): Promise<void> {

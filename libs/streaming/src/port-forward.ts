@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, createWebSocketStream } from 'ws';
+import { SpdyConnection } from './spdy-connection';
+import type { SpdyStream } from './spdy-stream';
+
+/** Source: k8s.io/apimachinery pkg/util/portforward/constants.go. */
+const protocol = 'portforward.k8s.io';
+const tunnelProtocol = `SPDY/3.1+${protocol}`;
+const maxMessageBytes = 8 << 20;
+/** The second stream of a pair follows the first at once. Source: k8s.io/kubelet pkg/cri/streaming/portforward. */
+const pairTimeoutMs = 30_000;
+const maxPort = 65_535;
+
+const tunnels = new WebSocketServer({
+  noServer: true,
+  maxPayload: maxMessageBytes,
+  handleProtocols: offered => (offered.has(tunnelProtocol) ? tunnelProtocol : false),
+});
+
+function list(value: string | string[] | undefined): string[] {
+  return String(value ?? '')
+    .split(',')
+    .map(name => name.trim());
+}
+
+function refuse(socket: Duplex, text: string): never {
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  );
+  throw new Error(text);
+}
+
+/** Takes over an upgraded connection and gives the bytes of SPDY that it carries: bare, or within a WebSocket. */
+async function acceptSpdy(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Duplex> {
+  if (request.headers.upgrade?.toLowerCase() === 'websocket') {
+    const offered = list(request.headers['sec-websocket-protocol']);
+    if (!offered.includes(tunnelProtocol))
+      refuse(socket, `unable to upgrade: no protocol of [${offered.join(' ')}] is supported`);
+    return new Promise(resolve =>
+      tunnels.handleUpgrade(request, socket, head, webSocket => resolve(createWebSocketStream(webSocket))),
+    );
+  }
+  const offered = list(request.headers['x-stream-protocol-version']);
+  if (request.headers.upgrade?.toLowerCase() !== 'spdy/3.1' || !offered.includes(protocol))
+    refuse(socket, `unable to upgrade: ${request.headers.upgrade} with [${offered.join(' ')}] is not supported`);
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+  );
+  if (head.length > 0) socket.unshift(head);
+  return socket;
+}
+
+/** Carries one connection to a port: what comes from the client is read from `data`, what goes to it is written there. */
+export type Forward = (port: number, data: Duplex) => Promise<void>;
+
+/**
+ * Serves one `kubectl port-forward`: each of its connections is a pair of streams, one for data and one for the words of an
+ * error, which is what `forward` rejects with. Resolves when the client has gone. Rejects when the upgrade is refused.
+ */
+export async function servePortForward(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  forward: Forward,
+): Promise<void> {
+  const halves = new Map<string, { stream: SpdyStream; timer: NodeJS.Timeout }>();
+  const begin = async (data: SpdyStream, error: SpdyStream): Promise<void> => {
+    const port = Number(data.headers.get('port'));
+    try {
+      if (!Number.isInteger(port) || port < 1 || port > maxPort)
+        throw new Error(`invalid port "${data.headers.get('port')}"`);
+      await forward(port, data);
+    } catch (cause) {
+      error.write(`error forwarding port ${port}: ${(cause as Error).message}`);
+    }
+    error.end();
+    data.end();
+    data.resume();
+  };
+  const onStream = (stream: SpdyStream): void => {
+    const id = stream.headers.get('requestid') ?? stream.headers.get('port') ?? '';
+    const half = halves.get(id);
+    if (!half) {
+      const timer = setTimeout(() => {
+        halves.delete(id);
+        stream.destroy();
+      }, pairTimeoutMs);
+      halves.set(id, { stream, timer });
+      return;
+    }
+    halves.delete(id);
+    clearTimeout(half.timer);
+    const isError = stream.headers.get('streamtype') === 'error';
+    void begin(isError ? half.stream : stream, isError ? stream : half.stream);
+  };
+  const transport = await acceptSpdy(request, socket, head);
+  await new SpdyConnection(transport, onStream).closed;
+  for (const { timer } of halves.values()) clearTimeout(timer);
+}
