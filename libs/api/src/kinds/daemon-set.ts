@@ -3,7 +3,7 @@ import { defaultPodTemplate } from '../defaults/pod-spec';
 import { daemonSets } from '../resource';
 import { ageColumn, containerColumns, formatMap, integer, nameColumn, text, wide } from '../table/columns';
 import type { DaemonSet } from '../types';
-import { invalid, notSupported } from '../validation/field-error';
+import { invalid, notSupported, required, type FieldError } from '../validation/field-error';
 import { validateIntOrPercent } from '../validation/int-or-percent';
 import {
   immutableMessage,
@@ -15,6 +15,25 @@ import { defineKind } from './define-kind';
 import { formatSelector } from './selector-column';
 
 const count = (field: keyof NonNullable<DaemonSet['status']>) => (o: DaemonSet) => Number(o.status?.[field] ?? 0);
+
+const generationAnnotation = 'deprecated.daemonset.template.generation';
+
+/** Counts the changes of the template, for clients that still know DaemonSets by it. */
+function setTemplateGeneration(o: DaemonSet, generation: number): void {
+  const annotations: Record<string, string> = ((o.metadata ??= {}).annotations ??= {});
+  annotations[generationAnnotation] = String(generation);
+}
+
+/** Nothing could ever be updated, or too much at once. */
+function validateRollingUpdate({ spec }: DaemonSet, path: string, errors: FieldError[]): void {
+  if (spec?.updateStrategy?.type !== 'RollingUpdate') return;
+  const isZero = (value: number | string | undefined): boolean => value === undefined || /^0+%?$/.test(String(value));
+  const { maxUnavailable, maxSurge } = spec.updateStrategy.rollingUpdate ?? {};
+  if (isZero(maxUnavailable) && isZero(maxSurge))
+    errors.push(required(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'));
+  else if (!isZero(maxUnavailable) && !isZero(maxSurge))
+    errors.push(invalid(`${path}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'));
+}
 
 export const daemonSetKind = defineKind(daemonSets, {
   shortNames: ['ds'],
@@ -33,10 +52,17 @@ export const daemonSetKind = defineKind(daemonSets, {
     spec.revisionHistoryLimit ??= 10;
     defaultPodTemplate(spec.template);
   },
+  prepareForUpdate: (next, old) => {
+    const before = Number(old.metadata?.annotations?.[generationAnnotation] ?? 0);
+    const changed = !deepEqual(next.spec?.template, old.spec?.template);
+    setTemplateGeneration(next, changed ? before + 1 : before);
+  },
   prepareForCreate: o => {
+    setTemplateGeneration(o, 1);
     o.status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
   },
-  validate: ({ spec }, errors) => {
+  validate: (o, errors) => {
+    const { spec } = o;
     validateSelectorAndTemplate(spec?.selector, spec?.template, 'daemonset', errors);
     validateLastingTemplate(spec?.template, 'DaemonSet', errors);
     validateNonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', errors);
@@ -46,6 +72,7 @@ export const daemonSetKind = defineKind(daemonSets, {
     const path = 'spec.updateStrategy.rollingUpdate';
     validateIntOrPercent(spec?.updateStrategy?.rollingUpdate?.maxUnavailable, `${path}.maxUnavailable`, errors);
     validateIntOrPercent(spec?.updateStrategy?.rollingUpdate?.maxSurge, `${path}.maxSurge`, errors);
+    validateRollingUpdate(o, path, errors);
   },
   validateUpdate: (next, old, errors) => {
     if (!deepEqual(next.spec?.selector, old.spec?.selector))

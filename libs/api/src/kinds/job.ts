@@ -5,6 +5,7 @@ import { ageColumn, containerColumns, integer, isConditionTrue, nameColumn, text
 import { humanDuration, since } from '../table/duration';
 import type { CronJob, Job } from '../types';
 import { invalid, notSupported, required, type FieldError } from '../validation/field-error';
+import { validateJobPolicies, validateTimeZone } from '../validation/job';
 import { validatePodTemplate } from '../validation/pod/pod-spec';
 import { immutableMessage, validateNonNegative } from '../validation/workload';
 import { defineKind } from './define-kind';
@@ -20,6 +21,8 @@ function defaultJobSpec(spec: JobSpec | undefined): void {
   spec.completionMode ??= 'NonIndexed';
   spec.suspend ??= false;
   spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
+  for (const rule of spec.podFailurePolicy?.rules ?? [])
+    for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
   defaultPodTemplate(spec.template);
 }
 
@@ -56,6 +59,7 @@ function validateJobSpec(spec: JobSpec | undefined, path: string, errors: FieldE
     errors.push(notSupported(`${path}.completionMode`, spec.completionMode, modes));
   if (spec?.completionMode === 'Indexed' && spec.completions === undefined)
     errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
+  validateJobPolicies(spec, path, errors);
 }
 
 function statusOf(o: Job): string {
@@ -126,10 +130,20 @@ export const cronJobKind = defineKind(cronJobs, {
     spec.failedJobsHistoryLimit ??= 1;
     defaultPodTemplate(spec.jobTemplate?.spec?.template);
   },
+  validateCreate: ({ metadata }, errors) => {
+    // Jobs add eleven characters, and their pods more.
+    if ((metadata?.name?.length ?? 0) > 52)
+      errors.push(invalid('metadata.name', metadata?.name, 'must be no more than 52 characters'));
+  },
   validate: ({ spec }, errors) => {
     if (!spec?.schedule) errors.push(required('spec.schedule'));
     else if (!isSchedule(spec.schedule))
       errors.push(invalid('spec.schedule', spec.schedule, 'expected exactly 5 fields or a descriptor such as @daily'));
+    validateTimeZone(spec?.timeZone, 'spec.timeZone', errors);
+    if (/^(CRON_)?TZ=/.test(spec?.schedule ?? ''))
+      errors.push(
+        invalid('spec.schedule', spec?.schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'),
+      );
     const policies = ['Allow', 'Forbid', 'Replace'];
     if (!policies.includes(spec?.concurrencyPolicy ?? ''))
       errors.push(notSupported('spec.concurrencyPolicy', spec?.concurrencyPolicy, policies));

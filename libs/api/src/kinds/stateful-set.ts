@@ -66,6 +66,18 @@ export const statefulSetKind = defineKind(statefulSets, {
   },
   validate: ({ spec }, errors) => {
     validateNonNegative(spec?.replicas, 'spec.replicas', errors);
+    validateNonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', errors);
+    validateNonNegative(spec?.ordinals?.start, 'spec.ordinals.start', errors);
+    validateNonNegative(
+      spec?.updateStrategy?.rollingUpdate?.partition,
+      'spec.updateStrategy.rollingUpdate.partition',
+      errors,
+    );
+    for (const field of ['whenDeleted', 'whenScaled'] as const) {
+      const policy = spec?.persistentVolumeClaimRetentionPolicy?.[field] ?? 'Retain';
+      const at = `spec.persistentVolumeClaimRetentionPolicy.${field}`;
+      if (!['Delete', 'Retain'].includes(policy)) errors.push(notSupported(at, policy, ['Delete', 'Retain']));
+    }
     validateSelectorAndTemplate(spec?.selector, spec?.template, 'statefulset', errors);
     validateLastingTemplate(spec?.template, 'StatefulSet', errors);
     const policies = ['OrderedReady', 'Parallel'];
