@@ -312,7 +312,8 @@ describe('pods', () => {
       metadata: { name: 'evicted', labels: { app: 'evict' } },
     });
     const headers = { 'content-type': 'application/merge-patch+json' };
-    await api.call('PATCH', `${pods}/evicted/status`, { status: { phase: 'Running' } }, { headers });
+    const ready = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+    await api.call('PATCH', `${pods}/evicted/status`, { status: ready }, { headers });
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'evicted' } };
     const refused = await api.call('POST', `${pods}/evicted/eviction`, eviction);
     expect(refused.json).toMatchObject({ code: 429, reason: 'TooManyRequests' });
@@ -322,6 +323,13 @@ describe('pods', () => {
     expect((await api.call('PATCH', `${budgets}/b/status`, status, { headers })).code).toBe(200);
     expect((await api.call('POST', `${pods}/evicted/eviction`, eviction)).code).toBe(201);
     expect((await api.call('GET', `${budgets}/b`)).json['status'].disruptionsAllowed).toBe(0);
+    // The budget is spent, but a pod that serves nobody does not count while the others are enough.
+    await api.call('POST', pods, {
+      ...pod('unready', { nodeName: 'n3' }),
+      metadata: { name: 'unready', labels: { app: 'evict' } },
+    });
+    await api.call('PATCH', `${pods}/unready/status`, { status: { phase: 'Running' } }, { headers });
+    expect((await api.call('POST', `${pods}/unready/eviction`, eviction)).code).toBe(201);
   });
 });
 
