@@ -99,7 +99,10 @@ spec:
   const managers = async (what: string): Promise<string[]> => {
     const json = await kubectl('get', what, '-o', 'json', '--show-managed-fields');
     const { metadata } = JSON.parse(json) as { metadata: { managedFields: Entry[] } };
-    return metadata.managedFields.map(e => `${e.operation} ${e.manager}${e.subresource ? `/${e.subresource}` : ''}`);
+    // Sorted: their order depends on the second in which they were made.
+    return metadata.managedFields
+      .map(e => `${e.operation} ${e.manager}${e.subresource ? `/${e.subresource}` : ''}`)
+      .sort();
   };
   const get = (what: string, jsonpath: string): Promise<string> => kubectl('get', what, '-o', `jsonpath=${jsonpath}`);
 
@@ -191,7 +194,7 @@ spec:
     await kubectl('patch', 'configmap', 'many', '--type=merge', '-p', '{"data":{"c":"d"}}');
     await kubectl('annotate', 'configmap', 'many', 'x=y');
     await kubectl('label', 'configmap', 'many', 'x=y', '--field-manager=mine');
-    expect((await managers('configmap/many')).sort()).toEqual([
+    expect(await managers('configmap/many')).toEqual([
       'Update kubectl-annotate',
       'Update kubectl-create',
       'Update kubectl-patch',
@@ -355,10 +358,8 @@ describe('the API', () => {
       const patch = { type: 'strategic', body: { status } } as const;
       const patched = await kubelet.patch(nodes, { name: 'node-1' }, patch, { subresource: 'status' });
       const entries = patched.metadata.managedFields ?? [];
-      expect(entries.map(({ manager, subresource }) => [manager, subresource])).toEqual([
-        ['kubernetes-admin', undefined],
-        ['kubelet', 'status'],
-      ]);
+      const managers = Object.fromEntries(entries.map(({ manager, subresource }) => [manager, subresource]));
+      expect(managers).toEqual({ 'kubernetes-admin': undefined, kubelet: 'status' });
     } finally {
       admin.close();
       kubelet.close();
