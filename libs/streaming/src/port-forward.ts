@@ -12,11 +12,9 @@ const maxMessageBytes = 8 << 20;
 const pairTimeoutMs = 30_000;
 const maxPort = 65_535;
 
-const tunnels = new WebSocketServer({
-  noServer: true,
-  maxPayload: maxMessageBytes,
-  handleProtocols: offered => (offered.has(tunnelProtocol) ? tunnelProtocol : false),
-});
+/** A name with a slash is none to the WebSocket library, which refuses it: the protocol is agreed on here. */
+const tunnels = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
+tunnels.on('headers', headers => headers.push(`Sec-WebSocket-Protocol: ${tunnelProtocol}`));
 
 function list(value: string | string[] | undefined): string[] {
   return String(value ?? '')
@@ -37,6 +35,7 @@ async function acceptSpdy(request: IncomingMessage, socket: Duplex, head: Buffer
     const offered = list(request.headers['sec-websocket-protocol']);
     if (!offered.includes(tunnelProtocol))
       refuse(socket, `unable to upgrade: no protocol of [${offered.join(' ')}] is supported`);
+    delete request.headers['sec-websocket-protocol'];
     return new Promise(resolve =>
       tunnels.handleUpgrade(request, socket, head, webSocket => resolve(createWebSocketStream(webSocket))),
     );
