@@ -209,3 +209,79 @@ spec:
     );
   });
 });
+
+test('a budget holds evictions back, and an urgent pod takes the place of another', async () => {
+  await withNamespace('kinds-disruption', async namespace => {
+    await apply(
+      `
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: { name: guarded }
+spec:
+  replicas: 1
+  selector: { matchLabels: { app: guarded } }
+  template: ${template('guarded')}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: { name: guarded }
+spec: { maxUnavailable: 0, selector: { matchLabels: { app: guarded } } }
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: { name: kinds-urgent }
+value: 1000
+`,
+      '-n',
+      namespace,
+    );
+    try {
+      await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '-l', 'app=guarded', '--timeout=20s']);
+      await eventually(
+        async () => expect(await ask('-n', namespace, 'get', 'pdb', 'guarded')).toMatch(/ 0 +0 /),
+        10_000,
+        200,
+      );
+      const [guarded] = await podsOf(namespace, 'app=guarded');
+      const name = guarded?.metadata?.name ?? '';
+      const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace } };
+      const url = `/api/v1/namespaces/${namespace}/pods/${name}/eviction`;
+      const evict = () =>
+        kubectl(['create', '--raw', url, '-f', '-'], { input: JSON.stringify(eviction), anyCode: true });
+      expect((await evict()).stderr).toMatch(/disruption budget/);
+      await kubectl(['-n', namespace, 'patch', 'pdb', 'guarded', '-p', '{"spec":{"maxUnavailable":1}}']);
+      await eventually(async () => expect((await evict()).code).toBe(0), 10_000, 200);
+
+      // Both want more than half of the node: there is room for one of them.
+      const node = (await askJson<List<Node>>('get', 'nodes')).items[0];
+      const millis = Math.floor(Number(node?.status?.allocatable?.['cpu']) * 600);
+      const pod = (podName: string, more: string) => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${podName} }
+spec:
+  # With 0 the object would be gone before the container is, and the node would refuse the next pod.
+  terminationGracePeriodSeconds: 1
+  nodeSelector: { kubernetes.io/hostname: ${node?.metadata?.name} }${more}
+  containers:
+  - name: main
+    image: naru.dev/web:v1
+    imagePullPolicy: Never
+    command: [sleep, '1000']
+    resources: { requests: { cpu: ${millis}m } }
+`;
+      const ready = (podName: string) =>
+        kubectl(['-n', namespace, 'wait', '--for=condition=Ready', `pod/${podName}`, '--timeout=20s']);
+      await apply(pod('ordinary', ''), '-n', namespace);
+      await ready('ordinary');
+      await apply(pod('urgent', '\n  priorityClassName: kinds-urgent'), '-n', namespace);
+      await ready('urgent');
+      expect((await kubectl(['-n', namespace, 'get', 'pod', 'ordinary'], { anyCode: true })).stderr).toMatch(
+        /not found/,
+      );
+      expect(await ask('-n', namespace, 'get', 'events')).toMatch(/Preempted/);
+    } finally {
+      await kubectl(['delete', 'priorityclass', 'kinds-urgent', '--ignore-not-found']);
+    }
+  });
+});
