@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
+import { GrpcObjectsClient } from '@naru/client';
 import { LmdbDriver } from '@naru/store';
 import { isDefinitionConditionTrue, type CustomResourceDefinition, type KubeObject } from '@naru/api';
 import { eventually, startTestServer, type TestServer } from '../testing/test-server';
@@ -211,6 +212,22 @@ describe('a served custom resource', () => {
       rows: [{ cells: ['blue', 'small', 'True', 1, expect.stringMatching(/^\d+s$/)] }],
     });
     expect((await api.call('GET', `${widgets}?fieldSelector=spec.size%3Dsmall`)).code).toBe(400);
+  });
+
+  test('is served by gRPC too, to the controllers that collect and empty', async () => {
+    await create('asked');
+    const client = new GrpcObjectsClient(`127.0.0.1:${api.grpcPort}`, {
+      ca: api.files.ca,
+      certificate: api.files.certificate('controller-manager'),
+      key: api.files.key('controller-manager'),
+    });
+    const type = { group: 'example.com', version: 'v1', resource: 'widgets', kind: 'Widget', namespaced: true };
+    const { items } = await client.list(type, { namespace: 'default' });
+    expect(items.map(({ metadata }) => metadata.name)).toContain('asked');
+    const key = { namespace: 'default', name: 'asked' };
+    await client.patch(type, key, { type: 'merge', body: { metadata: { labels: { a: 'b' } } } });
+    await client.delete(type, key);
+    client.close();
   });
 
   test('obeys roles as any resource', async () => {

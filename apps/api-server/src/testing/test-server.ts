@@ -45,6 +45,7 @@ export const joinSecret = 'join-secret';
 const identities: Record<string, { commonName: string; organizations?: string[] }> = {
   admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
   scheduler: { commonName: 'system:kube-scheduler' },
+  'controller-manager': { commonName: 'system:kube-controller-manager' },
   'node-1': { commonName: 'system:node:node-1', organizations: ['system:nodes'] },
 };
 
