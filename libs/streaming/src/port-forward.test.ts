@@ -1,10 +1,20 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { eventually } from '@naru/testing';
 import { WebSocket, createWebSocketStream } from 'ws';
 import { servePortForward, type Forward } from './port-forward';
 import { SpdyHeaders } from './spdy-headers';
+
+async function eventually(check: () => void): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return check();
+    } catch (error) {
+      if (tries > 500) throw error;
+      await new Promise(resolve => setTimeout(resolve, 10));
+    }
+  }
+}
 
 const servers: http.Server[] = [];
 const clients: Client[] = [];

@@ -106,6 +106,8 @@ export class RuntimeHarness {
           throw new Error('the mount namespace is not there yet');
       });
     }
+    // Who called while it was down has made a client that now waits before it tries again.
+    this.#disconnect();
     const at = (name: string): string => path.join(this.directory, name);
     const args = [
       bundledMain(),
@@ -135,12 +137,16 @@ export class RuntimeHarness {
     });
   }
 
-  /** Ends the process in the given way; its containers stay. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  #disconnect(): void {
     this.#runtime?.close();
     this.#images?.close();
     this.#runtime = undefined;
     this.#images = undefined;
+  }
+
+  /** Ends the process in the given way; its containers stay. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.#disconnect();
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise(resolve => child.once('exit', resolve));
