@@ -113,6 +113,8 @@ export class PodNetwork {
       this.applied.clear();
       return;
     }
+    // Nodes may come and go while commands run: what this round did is judged by what it set out to do.
+    const wanted = new Map(this.wanted);
     const first = this.prepared !== podCidr;
     if (full || first) await this.prepare(podCidr);
     const batch: Batch = { ip: [], bridge: [] };
@@ -121,14 +123,14 @@ export class PodNetwork {
       batch.bridge.push(...bridge);
     };
     if (full || first) {
-      for (const left of await this.findStale()) extend(this.backend.remove(left));
+      for (const left of await this.findStale(wanted)) extend(this.backend.remove(left));
       this.applied.clear();
     }
     for (const [name, peer] of this.applied) {
-      const now = this.wanted.get(name);
+      const now = wanted.get(name);
       if (!now || !samePeer(now, peer)) extend(this.backend.remove(peer));
     }
-    const additions = [...this.wanted.values()].filter(peer => {
+    const additions = [...wanted.values()].filter(peer => {
       const before = this.applied.get(peer.name);
       return !before || !samePeer(before, peer);
     });
@@ -136,7 +138,7 @@ export class PodNetwork {
     for (const peer of additions) extend(this.backend.add(peer));
     await this.apply(batch);
     this.applied.clear();
-    for (const [name, peer] of this.wanted) this.applied.set(name, peer);
+    for (const [name, peer] of wanted) this.applied.set(name, peer);
   }
 
   private async prepare(podCidr: string): Promise<void> {
@@ -151,8 +153,8 @@ export class PodNetwork {
     this.prepared = podCidr;
   }
 
-  private async findStale(): Promise<Pick<Peer, 'nodeIp' | 'podCidr'>[]> {
-    const peers = [...this.wanted.values()];
+  private async findStale(wanted: ReadonlyMap<string, Peer>): Promise<Pick<Peer, 'nodeIp' | 'podCidr'>[]> {
+    const peers = [...wanted.values()];
     const cidrs = new Set(peers.map(({ podCidr }) => podCidr));
     const ips = new Set(peers.map(({ nodeIp }) => nodeIp));
     const present = await this.backend.list();
