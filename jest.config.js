@@ -16,4 +16,6 @@ module.exports = {
   transform: { '^.+\\.(ts|mjs|js)$': swc },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
   testTimeout: 30_000,
+  // Tests build with esbuild, whose service stays as long as the process: do not wait for it.
+  forceExit: true,
 };
