@@ -3,7 +3,6 @@ import path from 'node:path';
 
 /** The name sorts before most: runtimes take the first list of the folder. */
 export const conflistName = '10-naru.conflist';
-const loopbackName = '99-loopback.conf';
 
 export interface ConflistOptions {
   podCidr: string;
@@ -38,18 +37,18 @@ export function renderConflist({ podCidr, mtu, ipamDir }: ConflistOptions): stri
   return `${JSON.stringify(list, null, 2)}\n`;
 }
 
-const loopback = `${JSON.stringify({ cniVersion: '1.0.0', name: 'lo', type: 'loopback' }, null, 2)}\n`;
-
-/** Writes the configuration whole or not at all, and not at all when it is there already. */
+/**
+ * Writes the configuration whole or not at all, and not at all when it is there already. There is none for the
+ * loopback interface, which runtimes raise themselves: alone in the folder it would pass for the pods' network.
+ */
 export async function writeConflist(confDir: string, options: ConflistOptions): Promise<void> {
   await fs.mkdir(confDir, { recursive: true });
   await fs.mkdir(options.ipamDir, { recursive: true });
-  await replaceFile(path.join(confDir, loopbackName), loopback);
   await replaceFile(path.join(confDir, conflistName), renderConflist(options));
 }
 
 export async function removeConflist(confDir: string): Promise<void> {
-  for (const name of [conflistName, loopbackName]) await fs.rm(path.join(confDir, name), { force: true });
+  await fs.rm(path.join(confDir, conflistName), { force: true });
 }
 
 async function replaceFile(file: string, text: string): Promise<void> {
