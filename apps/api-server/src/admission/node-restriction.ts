@@ -1,7 +1,8 @@
-import { nodes, pods, serviceAccounts, type Pod } from '@naru/api';
+import { nodes, pods, serviceAccounts, type Node, type Pod } from '@naru/api';
 import { nodeOf } from '../auth/node-authorizer';
 import { forbidden } from '../objects/failures';
 import { decodeBytes } from '../storage/codec';
+import { apiReferences, ownerProblem } from './mirror-pods';
 import type { AdmissionPlugin } from './plugin';
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
@@ -26,6 +27,11 @@ export const nodeRestriction: AdmissionPlugin = {
         );
       if (pod.spec?.nodeName !== node)
         throw forbidden(pods, name, `node "${node}" can only create pods with spec.nodeName set to itself`);
+      const own = storage.cache(scheme.byResource('', 'v1', nodes.resource)!).get('', node);
+      const problem = ownerProblem(node, pod.metadata.ownerReferences ?? [], own && decodeBytes<Node>(own.bytes));
+      if (problem !== undefined) throw forbidden(pods, name, problem);
+      const [reference] = apiReferences(pod.spec);
+      if (reference) throw forbidden(pods, name, `node "${node}" can not create pods that reference ${reference}`);
     }
     if (definition.type.resource === serviceAccounts.resource && subresource === 'token') {
       const bound = (object as { spec?: { boundObjectRef?: { kind?: string; name?: string; uid?: string } } }).spec
