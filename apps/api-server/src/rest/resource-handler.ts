@@ -152,11 +152,10 @@ export class ResourceHandler {
     const seconds = Number(query.get('timeoutSeconds') ?? 0) || minWatchSeconds * (1 + Math.random());
     const view = this.viewOptions(negotiated, query);
     const sink = {
-      write: (chunk: Buffer) => void response.write(chunk),
-      get backlogBytes() {
-        return response.writableLength ?? 0;
-      },
+      write: (chunk: Buffer) => response.write(chunk),
+      onDrain: (callback: () => void) => void response.on('drain', callback),
       end: () => void response.end(),
+      destroy: () => void response.destroy(),
     };
     const stream = new WatchStream(sink, {
       definition,
@@ -172,6 +171,7 @@ export class ResourceHandler {
         ? { ready: (bytes: readonly Buffer[]) => readyToPresent(definition, bytes) }
         : {}),
       view: (bytes, first) => eventView(definition, bytes, { ...view, nowMs: clock.now() }, first),
+      sharedBy: negotiated.as === 'object' ? definition : undefined,
     });
     response.setHeader('content-type', 'application/json');
     stream.start();

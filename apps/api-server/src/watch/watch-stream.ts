@@ -1,16 +1,19 @@
 import { StatusError, type Clock } from '@naru/foundation';
 import { apiVersionOf, type AnyDefinition } from '@naru/api';
 import { replaceRevision } from '../storage/codec';
-import type { Entry } from '../storage/entry';
 import type { CacheEvent } from '../storage/event-ring';
 import { selects, type Selection, type WatchCache } from '../storage/watch-cache';
+import { eventLine, sharedLine } from './event-lines';
+import { watchBudget, type Holder, type WatchBudget } from './watch-budget';
 
 /** Where a watch writes. */
 export interface WatchSink {
-  write(chunk: Buffer): void;
-  /** Bytes that were written and are not sent yet. */
-  readonly backlogBytes: number;
+  /** False: nothing more is to be written before `onDrain` is called. */
+  write(chunk: Buffer): boolean;
+  onDrain(callback: () => void): void;
   end(): void;
+  /** Drops the connection with all that waits in it. */
+  destroy(): void;
 }
 
 export interface WatchOptions {
@@ -30,23 +33,44 @@ export interface WatchOptions {
   ready?(bytes: readonly Buffer[]): Promise<void> | undefined;
   /** The object's JSON in the client's shape. */
   view(bytes: Buffer, first: boolean): Buffer;
+  /** Watches with the same one show every object alike, the first too. */
+  sharedBy?: object | undefined;
+  budget?: WatchBudget;
 }
 
-/** A client that is this far behind is cut off; it lists again. */
-const maxBacklogBytes = 32 * 1024 * 1024;
+/** A client may be this far behind for `graceMs`, so that a burst of changes does not cost it its watch. */
+const maxBacklogBytes = 1024 * 1024;
+const graceMs = 1000;
+/** A client that is this far behind is cut off at once; it lists again. */
+const maxBurstBytes = 8 * 1024 * 1024;
+/** A client that takes nothing of the present state for this long is cut off. */
+const maxStallMs = 60_000;
+const pieceBytes = 64 * 1024;
 const bookmarkIntervalMs = 30_000;
 /** Events that may wait to be made ready. */
-const maxWaiting = 20_000;
+const maxWaiting = 5000;
 
-const opening: Record<string, Buffer> = {};
-for (const type of ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR'])
-  opening[type] = Buffer.from(`{"type":"${type}","object":`);
-const closing = Buffer.from('}\n');
+interface Item {
+  type: string;
+  /** The object as stored; empty when the line is there. */
+  bytes: Buffer;
+  line?: Buffer;
+}
 
 /** One client's watch: turns the cache's events into lines, as its selector sees them. */
-export class WatchStream {
+export class WatchStream implements Holder {
+  /** The present state, or what was missed: made into lines only as fast as the client takes them. */
+  private initial: Item[] = [];
+  private initialAt = 0;
+  private initialReady = true;
+  /** Lines of later events, with the bytes of all that the client has not taken yet. */
   private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  private writtenBytes = 0;
+  private blocked = false;
   private flushing = false;
+  private cancelGrace: (() => void) | undefined;
+  private cancelStall: (() => void) | undefined;
   private first = true;
   private closed = false;
   private lastRevision = 0;
@@ -54,41 +78,50 @@ export class WatchStream {
   private tail: Promise<void> = Promise.resolve();
   private waiting = 0;
   private readonly cleanups: (() => void)[] = [];
+  private readonly budget: WatchBudget;
 
   constructor(
     private readonly sink: WatchSink,
     private readonly options: WatchOptions,
-  ) {}
+  ) {
+    this.budget = options.budget ?? watchBudget;
+    sink.onDrain(() => this.drained());
+  }
+
+  get heldBytes(): number {
+    return this.pendingBytes + this.writtenBytes;
+  }
 
   /** Begins; throws StatusError Expired, before anything is written, when the start is too long ago. */
   start(): void {
     const { cache, selection, after, initialEvents, bookmarks, clock, timeoutMs } = this.options;
     const missed = after === undefined || initialEvents ? [] : cache.eventsAfter(after);
-    if (after === undefined || initialEvents) {
-      const entries = cache.select(selection);
-      // Together: asking for each alone would be slow.
-      if (this.options.ready)
-        this.inOrder(
-          () => {},
-          entries.map(entry => entry.bytes),
-        );
-      for (const entry of entries) this.push('ADDED', entry);
-    }
+    if (after === undefined || initialEvents)
+      this.initial = cache.select(selection).map(({ bytes }) => ({ type: 'ADDED', bytes }));
     this.lastRevision = this.options.currentRevision();
-    if (initialEvents && bookmarks) this.bookmark(true);
-    for (const event of missed) this.onEvent(event);
+    if (initialEvents && bookmarks)
+      this.initial.push({ type: 'BOOKMARK', bytes: empty, line: eventLine('BOOKMARK', this.bookmarkObject(true)) });
+    for (const event of missed) {
+      const item = event.revision > 0 ? this.seen(event) : undefined;
+      if (item) this.initial.push(item);
+    }
+    if (this.options.ready && this.initial.length > 0) {
+      this.initialReady = false;
+      // Together: asking for each alone would be slow.
+      this.inOrder(
+        () => this.initialIsReady(),
+        this.initial.filter(({ line }) => !line).map(({ bytes }) => bytes),
+      );
+    } else this.schedule();
     this.cleanups.push(cache.listen(this));
     this.cleanups.push(clock.after(timeoutMs, () => this.end()));
     if (bookmarks) this.scheduleBookmark();
   }
 
   onEvent(event: CacheEvent): void {
-    const { selection } = this.options;
     if (this.closed || event.revision <= 0) return;
-    const now = event.type !== 'DELETED' && selects(selection, event.entry);
-    const before = event.previous !== undefined && selects(selection, event.previous);
-    if (now) this.push(before ? 'MODIFIED' : 'ADDED', event.entry);
-    else if (before) this.push('DELETED', event.type === 'DELETED' ? event.entry : lastSeen(event));
+    const item = this.seen(event, true);
+    if (item) this.push(item);
     this.lastRevision = event.revision;
   }
 
@@ -103,8 +136,12 @@ export class WatchStream {
     const finish = (): void => {
       if (this.closed) return;
       this.flush();
+      if (this.closed) return;
+      // Who is behind comes back for the rest.
+      const behind = this.pending.length > 0 || this.initialAt < this.initial.length;
       this.stop();
-      this.sink.end();
+      if (behind) this.sink.destroy();
+      else this.sink.end();
     };
     if (this.waiting > 0) this.inOrder(finish, []);
     else finish();
@@ -114,7 +151,21 @@ export class WatchStream {
   stop(): void {
     this.closed = true;
     this.pending = [];
+    this.initial = [];
+    this.initialAt = 0;
+    const held = this.heldBytes;
+    this.pendingBytes = 0;
+    this.writtenBytes = 0;
+    this.budget.give(this, held);
+    this.calm();
     for (const cleanup of this.cleanups.splice(0)) cleanup();
+  }
+
+  /** Too slow: what waits for this client is dropped now. */
+  cut(): void {
+    if (this.closed) return;
+    this.stop();
+    this.sink.destroy();
   }
 
   private scheduleBookmark(): void {
@@ -128,6 +179,12 @@ export class WatchStream {
   }
 
   private bookmark(endOfInitialEvents: boolean): void {
+    const line = eventLine('BOOKMARK', this.bookmarkObject(endOfInitialEvents));
+    if (this.waiting > 0) this.inOrder(() => this.enqueue(line), []);
+    else this.enqueue(line);
+  }
+
+  private bookmarkObject(endOfInitialEvents: boolean): Buffer {
     const { definition, currentRevision } = this.options;
     const object = {
       kind: definition.type.kind,
@@ -138,25 +195,45 @@ export class WatchStream {
         ...(endOfInitialEvents ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
       },
     };
-    const bytes = Buffer.from(JSON.stringify(object));
-    if (this.waiting > 0) this.inOrder(() => this.enqueue('BOOKMARK', bytes), []);
-    else this.enqueue('BOOKMARK', bytes);
+    return Buffer.from(JSON.stringify(object));
   }
 
-  private push(type: string, entry: Pick<Entry, 'bytes'>): void {
-    const show = (): void => {
-      this.enqueue(type, this.options.view(entry.bytes, this.first));
-      this.first = false;
-    };
-    if (this.options.ready) this.inOrder(show, [entry.bytes]);
-    else show();
+  /** What this client's selector makes of an event. */
+  private seen(event: CacheEvent, live = false): Item | undefined {
+    const { selection, sharedBy, ready } = this.options;
+    const now = event.type !== 'DELETED' && selects(selection, event.entry);
+    const before = event.previous !== undefined && selects(selection, event.previous);
+    if (!now && !before) return undefined;
+    const type = !now ? 'DELETED' : before ? 'MODIFIED' : 'ADDED';
+    const lost = !now && event.type !== 'DELETED';
+    const stored = (): Buffer => (lost ? lastSeen(event) : event.entry.bytes);
+    if (!live || !sharedBy || ready) return { type, bytes: stored() };
+    const key = lost ? event.previous!.bytes : event.entry.bytes;
+    return { type, bytes: empty, line: sharedLine(type, key, sharedBy, () => this.options.view(stored(), false)) };
+  }
+
+  private push(item: Item): void {
+    if (this.options.ready) this.inOrder(() => this.enqueue(this.lineOf(item)), [item.bytes]);
+    else this.enqueue(this.lineOf(item));
+  }
+
+  private lineOf({ type, bytes, line }: Item): Buffer {
+    if (line) return line;
+    const made = eventLine(type, this.options.view(bytes, this.first));
+    this.first = false;
+    return made;
+  }
+
+  private initialIsReady(): void {
+    this.initial = this.initial.map(item => ({ type: item.type, bytes: empty, line: this.lineOf(item) }));
+    this.initialReady = true;
+    this.schedule();
   }
 
   /** Runs `then` when everything before it has been shown and the bytes are ready. */
   private inOrder(then: () => void, bytes: readonly Buffer[]): void {
     if (++this.waiting > maxWaiting) {
-      this.stop();
-      this.sink.end();
+      this.cut();
       return;
     }
     this.tail = this.tail
@@ -168,38 +245,105 @@ export class WatchStream {
         },
         () => {
           // Whoever watches lists again, and is told there what is wrong.
-          this.stop();
-          this.sink.end();
+          this.cut();
         },
       );
   }
 
-  private enqueue(type: string, object: Buffer): void {
-    this.pending.push(opening[type]!, object, closing);
-    if (this.flushing) return;
+  private enqueue(line: Buffer): void {
+    if (this.closed) return;
+    this.pending.push(line);
+    this.pendingBytes += line.length;
+    this.budget.take(this, line.length);
+    if (this.closed) return;
+    // However large it is, one event may wait.
+    const behind = this.pendingBytes - this.pending[0]!.length;
+    if (behind > maxBurstBytes) return this.cut();
+    if (behind > maxBacklogBytes) this.cancelGrace ??= this.options.clock.after(graceMs, () => this.cut());
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.flushing || this.blocked) return;
     this.flushing = true;
     // One write, and one TLS record, for all events of this turn.
-    setImmediate(() => this.flush());
+    setImmediate(() => {
+      this.flushing = false;
+      this.flush();
+    });
   }
 
   private flush(): void {
-    this.flushing = false;
-    if (this.pending.length === 0 || this.closed) return;
-    const chunk = Buffer.concat(this.pending);
-    this.pending = [];
-    this.sink.write(chunk);
-    if (this.sink.backlogBytes <= maxBacklogBytes) return;
-    this.stop();
-    this.sink.end();
+    while (!this.blocked && !this.closed && this.initialReady) {
+      let chunk: Buffer | undefined;
+      try {
+        chunk = this.nextPiece();
+      } catch {
+        // Whoever watches lists again, and is told there what cannot be shown.
+        return this.cut();
+      }
+      if (!chunk) return;
+      if (this.sink.write(chunk) || this.closed) continue;
+      this.blocked = true;
+      this.writtenBytes = chunk.length;
+      this.budget.take(this, chunk.length);
+      if (!this.closed && this.initialAt < this.initial.length)
+        this.cancelStall = this.options.clock.after(maxStallMs, () => this.cut());
+    }
+  }
+
+  /** A piece that is one line is the line itself, which other watches may be sending too. */
+  private nextPiece(): Buffer | undefined {
+    const lines: Buffer[] = [];
+    let size = 0;
+    for (; this.initialAt < this.initial.length && size < pieceBytes; this.initialAt++) {
+      const line = this.lineOf(this.initial[this.initialAt]!);
+      lines.push(line);
+      size += line.length;
+    }
+    if (this.initialAt === this.initial.length && this.initialAt > 0) {
+      this.initial = [];
+      this.initialAt = 0;
+    }
+    let taken = 0;
+    if (this.initial.length === 0) {
+      for (; taken < this.pending.length && size < pieceBytes; taken++) {
+        const line = this.pending[taken]!;
+        lines.push(line);
+        size += line.length;
+        this.pendingBytes -= line.length;
+        this.budget.give(this, line.length);
+      }
+      this.pending.splice(0, taken);
+    }
+    return lines.length > 1 ? Buffer.concat(lines, size) : lines[0];
+  }
+
+  private drained(): void {
+    if (this.closed || !this.blocked) return;
+    const written = this.writtenBytes;
+    this.blocked = false;
+    this.writtenBytes = 0;
+    this.budget.give(this, written);
+    this.calm();
+    this.flush();
+  }
+
+  private calm(): void {
+    this.cancelGrace?.();
+    this.cancelStall?.();
+    this.cancelGrace = this.cancelStall = undefined;
   }
 }
 
+const empty = Buffer.alloc(0);
+
 /** What a client that can no longer see an object is shown: its last visible state under the new version. */
-function lastSeen(event: CacheEvent): Pick<Entry, 'bytes'> {
-  return { bytes: replaceRevision(event.previous!.bytes, event.revision) };
+function lastSeen(event: CacheEvent): Buffer {
+  return replaceRevision(event.previous!.bytes, event.revision);
 }
 
 /** The line that tells of an error inside a running watch. */
 export function errorLine(error: StatusError): Buffer {
-  return Buffer.concat([opening['ERROR']!, Buffer.from(JSON.stringify(error.toStatus())), closing]);
+  return eventLine('ERROR', Buffer.from(JSON.stringify(error.toStatus())));
 }
