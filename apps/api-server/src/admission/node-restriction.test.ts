@@ -32,6 +32,11 @@ beforeAll(async () => {
   expect((await api.call('POST', pods, mirror('early', {}, []), asNode)).code).toBe(201);
   const labels = { 'kubernetes.io/hostname': 'node-1', 'kubernetes.io/os': 'linux', mine: 'a' };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1', labels } };
+  const role = 'node-role.kubernetes.io/control-plane';
+  const proud = { ...node, metadata: { name: 'node-1', labels: { ...labels, [role]: '' } } };
+  const refusal = await api.call('POST', '/api/v1/nodes', proud, asNode);
+  expect(refusal.code).toBe(403);
+  expect(refusal.json['message']).toContain(`node "node-1" is not allowed to set the following labels: ${role}`);
   const { code, json } = await api.call('POST', '/api/v1/nodes', node, asNode);
   expect(code).toBe(201);
   uid = json['metadata'].uid;
@@ -85,5 +90,76 @@ describe('mirror pods of a node', () => {
     expect(await refusal([owner({ uid: 'other' })])).toContain(`node node-1 UID mismatch: expected other got ${uid}`);
     const two = [owner(), owner({ name: 'x', uid: 'x', controller: false })];
     expect(await refusal(two)).toContain('single owner reference');
+  });
+});
+
+describe('a node', () => {
+  const own = '/api/v1/nodes/node-1';
+  const merge = { ...asNode, headers: { 'content-type': 'application/merge-patch+json' } };
+  const refused = async (url: string, body: object) => {
+    const { code, json } = await api.call('PATCH', url, body, merge);
+    expect(code).toBe(403);
+    return json['message'] as string;
+  };
+
+  test('does not change its taints, which it may set when it registers', async () => {
+    const taints = [{ key: 'mine', effect: 'NoSchedule' }];
+    const message = 'nodes "node-1" is forbidden: node "node-1" is not allowed to modify taints';
+    expect(await refused(own, { spec: { taints } })).toBe(message);
+    expect(await refused(own, { spec: { taints: null } })).toBe(message);
+    const { json } = await api.call('GET', own, undefined, asNode);
+    expect(json['spec'].taints).toEqual([{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }]);
+    expect((await api.call('PUT', own, json, asNode)).code).toBe(200);
+  });
+
+  test.each([
+    'node-role.kubernetes.io/control-plane',
+    'node-restriction.kubernetes.io/secure',
+    'a.node-restriction.kubernetes.io/secure',
+    'x.k8s.io/y',
+    'kubernetes.io/cluster-service',
+  ])('does not label itself %s', async label => {
+    const body = { metadata: { labels: { [label]: 'x' } } };
+    const words = `node "node-1" is not allowed to modify labels: ${label}`;
+    expect(await refused(own, body)).toContain(words);
+  });
+
+  test('may set the labels of kubelets and of others', async () => {
+    const labels = {
+      'kubernetes.io/arch': 'amd64',
+      'beta.kubernetes.io/os': 'linux',
+      'topology.kubernetes.io/zone': 'a',
+      'node.kubernetes.io/instance-type': 'm',
+      'kubelet.kubernetes.io/x': 'y',
+      'example.com/team': 'red',
+      mine: 'b',
+    };
+    const { code, json } = await api.call('PATCH', own, { metadata: { labels } }, merge);
+    expect(code).toBe(200);
+    expect(json['metadata'].labels).toMatchObject(labels);
+  });
+
+  test('does not give itself owners', async () => {
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'x' }];
+    expect(await refused(own, { metadata: { ownerReferences } })).toContain('not allowed to modify ownerReferences');
+  });
+
+  test('reports its status, and that of its pods without touching their labels', async () => {
+    const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+    expect((await api.call('PATCH', `${own}/status`, { status }, merge)).code).toBe(200);
+    const pod = `${pods}/good/status`;
+    expect((await api.call('PATCH', pod, { status: { phase: 'Running' } }, merge)).code).toBe(200);
+    const words = await refused(pod, { metadata: { labels: { app: 'web' } }, status: { phase: 'Running' } });
+    expect(words).toBe('pods "good" is forbidden: node "node-1" cannot update labels through pod status');
+  });
+
+  test('may be labelled by an administrator', async () => {
+    const body = { metadata: { labels: { 'node-role.kubernetes.io/worker': '' } } };
+    const { code } = await api.call('PATCH', own, body, { headers: merge.headers });
+    expect(code).toBe(200);
+    expect((await api.call('PATCH', `${own}/status`, { status: { phase: 'Running' } }, merge)).code).toBe(200);
+    expect(await refused(own, { metadata: { labels: { 'node-role.kubernetes.io/worker': null } } })).toContain(
+      'labels',
+    );
   });
 });
