@@ -91,6 +91,8 @@ export class ResourceHandler {
   private async single({ request, query }: ResourceCall, objectRequest: ObjectRequest): Promise<ObjectReply> {
     const { pipeline } = this.deps;
     if (objectRequest.verb === 'get') return pipeline.get(objectRequest);
+    // Who may not do it does not get to send a body.
+    pipeline.authorize(objectRequest);
     const body = await readBody(request);
     switch (objectRequest.verb) {
       case 'create':
@@ -117,6 +119,7 @@ export class ResourceHandler {
     objectRequest: ObjectRequest,
     negotiated: Negotiated,
   ): Promise<void> {
+    this.deps.pipeline.authorize(objectRequest);
     const options = parseDeleteOptions(await decodeAny(await readBody(call.request)), call.query);
     if (options.dryRun?.length) objectRequest.dryRun = parseDryRun(options.dryRun);
     const list = await this.deps.pipeline.deleteCollection(objectRequest, listQuery(call.query), options);

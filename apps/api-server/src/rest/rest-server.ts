@@ -1,4 +1,4 @@
-import http2, { type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
+import http2, { type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -51,7 +51,19 @@ export interface RestServerDeps {
   connector: Connector;
   metrics: RequestMetrics;
   maxInflight?: number;
+  limits?: Partial<ConnectionLimits>;
 }
+
+/** How long clients may take. */
+export interface ConnectionLimits {
+  handshakeMs: number;
+  /** A connection without a request, new or kept alive. */
+  idleMs: number;
+  /** From a request's headers to the end of its body. */
+  bodyMs: number;
+}
+
+const defaultLimits: ConnectionLimits = { handshakeMs: 15_000, idleMs: 90_000, bodyMs: 60_000 };
 
 const nobody: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
 const longRunning = new Set(['watch', 'connect']);
@@ -62,10 +74,14 @@ export class RestServer {
   private readonly running = new Set<AbortController>();
   private readonly users = new WeakMap<object, UserInfo>();
   private readonly sockets = new Set<Socket>();
+  /** Connections, by HTTP/2 session or socket: how many requests run, and what closes them when none does. */
+  private readonly connections = new WeakMap<object, { requests: number; close(): void; timer: NodeJS.Timeout }>();
+  private readonly limits: ConnectionLimits;
   private inflight = { readOnly: 0, mutating: 0 };
 
   constructor(private readonly deps: RestServerDeps) {
     const { certificate, key, ca } = deps.tls;
+    this.limits = { ...defaultLimits, ...deps.limits };
     this.server = http2.createSecureServer({
       allowHTTP1: true,
       cert: certificate,
@@ -73,6 +89,7 @@ export class RestServer {
       ca,
       requestCert: true,
       rejectUnauthorized: false,
+      handshakeTimeout: this.limits.handshakeMs,
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
     });
     this.server.on('request', (request, response) =>
@@ -85,8 +102,16 @@ export class RestServer {
       this.sockets.add(socket);
       socket.setNoDelay(true);
       socket.on('close', () => this.sockets.delete(socket));
+      if (socket.alpnProtocol !== 'h2') this.watchIdleness(socket, () => socket.destroy());
       // A client that resets its connection is no event of ours.
       socket.on('error', () => undefined);
+    });
+    this.server.on('session', session => {
+      // A client that is about to send learns from GOAWAY that it has to use another connection.
+      this.watchIdleness(session, () => {
+        session.close();
+        setTimeout(() => session.destroy(), 1000).unref();
+      });
     });
     this.server.on('tlsClientError', () => undefined);
     this.server.on('sessionError', () => undefined);
@@ -130,6 +155,9 @@ export class RestServer {
     };
     const controller = new AbortController();
     this.running.add(controller);
+    const connection = connectionOf(request);
+    this.changeRequests(connection, 1);
+    const bodyTimer = this.limitBody(request, response);
     let counted = true;
     this.deps.metrics.setInflight(kind, ++this.inflight[kind]);
     const leave = (): void => {
@@ -139,6 +167,8 @@ export class RestServer {
     };
     response.on('close', () => {
       leave();
+      clearTimeout(bodyTimer);
+      this.changeRequests(connection, -1);
       this.running.delete(controller);
       if (!response.writableFinished) controller.abort(new StatusError('Timeout', 'the client has gone'));
       const seconds = (performance.now() - startedMs) / 1000;
@@ -189,7 +219,35 @@ export class RestServer {
     throw pageNotFound();
   }
 
+  private watchIdleness(connection: Duplex | ServerHttp2Session, close: () => void): void {
+    const state = { requests: 0, close, timer: setTimeout(close, this.limits.idleMs).unref() };
+    this.connections.set(connection, state);
+    connection.once('close', () => clearTimeout(this.connections.get(connection)?.timer));
+  }
+
+  /** A connection with a running request, a watch for example, is not idle however quiet it is. */
+  private changeRequests(connection: object, by: 1 | -1): void {
+    const state = this.connections.get(connection);
+    if (!state) return;
+    state.requests += by;
+    clearTimeout(state.timer);
+    if (state.requests === 0) state.timer = setTimeout(state.close, this.limits.idleMs).unref();
+  }
+
+  /** Cuts off a client that does not send the body it has announced. */
+  private limitBody(request: HttpRequest, response: HttpResponse): NodeJS.Timeout | undefined {
+    if (request.method === 'GET' || request.method === 'HEAD') return undefined;
+    const timer = setTimeout(() => {
+      if (request.complete || response.destroyed) return;
+      this.fail(request, response, new StatusError('Timeout', 'the body of the request did not arrive in time'));
+      setTimeout(() => response.destroy(), 1000).unref();
+    }, this.limits.bodyMs).unref();
+    request.once('end', () => clearTimeout(timer));
+    return timer;
+  }
+
   private onUpgrade(request: HttpRequest, socket: Duplex, head: Buffer): void {
+    this.changeRequests(socket, 1);
     const controller = new AbortController();
     socket.on('close', () => controller.abort(new StatusError('Timeout', 'the client has gone')));
     socket.on('error', () => undefined);
