@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { StatusError } from '@naru/foundation';
 import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
@@ -27,6 +28,12 @@ interface KubeletPath {
 const defaultPort = 10250;
 const upgraded = new Set(['exec', 'attach', 'portforward']);
 const connectTimeoutMs = 10_000;
+const maxErrorBytes = 64 * 1024;
+const reasons: Record<number, 'Forbidden' | 'NotFound' | 'ServiceUnavailable'> = {
+  403: 'Forbidden',
+  404: 'NotFound',
+  503: 'ServiceUnavailable',
+};
 const forwardedParameters = [
   'follow',
   'previous',
@@ -51,8 +58,7 @@ export class KubeletConnector implements Connector {
     const { path } = call;
     if (path.group !== '' || path.version !== 'v1') return undefined;
     if (path.resource === pods.resource && path.subresource === 'log') return this.logs(call);
-    if (path.resource === pods.resource && upgraded.has(path.subresource))
-      return Promise.reject(badRequest('Upgrade request required'));
+    if (path.resource === pods.resource && upgraded.has(path.subresource)) return this.withoutUpgrade(call);
     if (path.resource === nodes.resource && path.subresource === 'proxy') return this.nodeProxy(call);
     return undefined;
   }
@@ -73,6 +79,11 @@ export class KubeletConnector implements Connector {
 
   close(): void {
     this.agent.destroy();
+  }
+
+  private async withoutUpgrade(call: ResourceCall): Promise<void> {
+    this.authorize(call, 'create');
+    throw badRequest('Upgrade request required');
   }
 
   private async logs(call: ResourceCall): Promise<void> {
@@ -134,6 +145,10 @@ export class KubeletConnector implements Connector {
       });
       outgoing.on('response', incoming => {
         clearTimeout(timer);
+        if (isPlainError(incoming)) {
+          readText(incoming).then(text => reject(kubeletError(incoming.statusCode!, text)), reject);
+          return;
+        }
         response.writeHead(incoming.statusCode ?? 502, {
           'content-type': incoming.headers['content-type'] ?? 'text/plain',
         });
@@ -210,6 +225,28 @@ export class KubeletConnector implements Connector {
     if (name === '') throw pageNotFound();
     this.deps.authorizer.require({ user, verb, group, version, resource, subresource, namespace, name });
   }
+}
+
+function isPlainError({ statusCode = 502, headers }: IncomingMessage): boolean {
+  const type = headers['content-type'] ?? 'text/plain';
+  return statusCode >= 400 && type.startsWith('text/plain');
+}
+
+/** The beginning of a text: an error is not long. */
+async function readText(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    if ((size += chunk.length) > maxErrorBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, maxErrorBytes).toString().trim();
+}
+
+/** A kubelet's words as a Status, so that clients print them instead of "unknown". */
+export function kubeletError(code: number, text: string): StatusError {
+  const reason = reasons[code] ?? (code < 500 ? 'BadRequest' : 'InternalError');
+  return new StatusError(reason, text || `the kubelet answered with ${code}`);
 }
 
 function contentHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
