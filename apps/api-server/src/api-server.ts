@@ -16,6 +16,7 @@ import { Bootstrap } from './bootstrap/bootstrap';
 import { CustomResources, definitionHooks } from './extensions/custom-resources';
 import { serviceResolver } from './extensions/service-resolver';
 import { ObjectsDoor } from './grpc/objects-door';
+import { namesOf } from './join/join-names';
 import { JoinRoutes } from './join/join-routes';
 import { KubeletConnector } from './kubelet/kubelet-connector';
 import { KeyLocks } from './objects/key-locks';
@@ -159,7 +160,13 @@ export class ApiServer {
     });
     const { address, port } = deps.advertise;
     const discovery = new DiscoveryRoutes({ scheme, serverAddress: `${address}:${port}` });
+    const own = namesOf(deps.serving.certificate);
     const join = new JoinRoutes({
+      reserved: {
+        serviceRange: deps.services.clusterIPRange,
+        names: own.names,
+        addresses: [address, ...own.addresses],
+      },
       logger,
       authority: deps.authority,
       authenticator,

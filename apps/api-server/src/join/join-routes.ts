@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { StatusError, type Logger } from '@naru/foundation';
-import { nodes as nodeType, leases as leaseType, type Scheme } from '@naru/api';
+import { nodes as nodeType, leases as leaseType, type Node, type Scheme } from '@naru/api';
 import { busNames, readRequest, type Authority } from '@naru/pki';
 import { equalSecrets, type Authenticator } from '../auth/authenticator';
 import { nodeOf } from '../auth/node-authorizer';
@@ -10,7 +10,9 @@ import type { UserInfo } from '../objects/request';
 import { sendJson, sendText } from '../rest/respond';
 import { readBody } from '../rest/read-body';
 import type { Route, RouteCall } from '../rest/rest-server';
+import { decodeBytes } from '../storage/codec';
 import type { Storage } from '../storage/storage';
+import { checkClaim, isNodeName, type Reserved } from './join-names';
 
 export interface JoinDeps {
   logger: Logger;
@@ -20,6 +22,7 @@ export interface JoinDeps {
   secrets(): Promise<readonly string[]>;
   /** Handed to a node that joins; read anew for each join. */
   clusterInfo(): Promise<unknown>;
+  reserved: Reserved;
   storage: Storage;
   scheme: Scheme;
   /** The identity of a request's connection, if its certificate is ours. */
@@ -34,7 +37,6 @@ interface JoinRequest {
 
 const maxBytes = 128 * 1024;
 const leaseNamespace = 'kube-node-lease';
-const nodeNamePattern = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /** The doors of a machine that wants to be a node, or no longer: /naru/v1/ca, /naru/v1/join, /naru/v1/leave. */
 export class JoinRoutes implements Route {
@@ -66,6 +68,7 @@ export class JoinRoutes implements Route {
     const wanted = parseJoin(await decodeAny(await readBody(call.request, maxBytes)));
     const { authority, logger } = this.deps;
     const { nodeName, addresses, requests } = wanted;
+    checkClaim(wanted, this.deps.reserved, this.nodes());
     const client = { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] };
     // What the requests ask for is read only to be compared: names and groups are decided here.
     await requireSubject(requests.kubelet, client.commonName);
@@ -96,7 +99,7 @@ export class JoinRoutes implements Route {
     if (!own) await this.requireSecret(call);
     const body = (await decodeAny(await readBody(call.request, maxBytes))) as { nodeName?: unknown } | undefined;
     const nodeName = body?.nodeName;
-    if (typeof nodeName !== 'string' || !nodeNamePattern.test(nodeName)) throw badRequest('nodeName: Invalid value');
+    if (!isNodeName(nodeName)) throw badRequest('nodeName: Invalid value');
     if (own && own !== nodeName)
       throw new StatusError('Forbidden', `node "${own}" is not allowed to remove node "${nodeName}"`);
     await this.remove(nodeType.group, nodeType.resource, '', nodeName);
@@ -108,6 +111,12 @@ export class JoinRoutes implements Route {
       200,
       Buffer.from('{"kind":"Status","apiVersion":"v1","status":"Success"}'),
     );
+  }
+
+  private nodes(): Node[] {
+    const { storage, scheme } = this.deps;
+    const definition = scheme.byResource(nodeType.group, 'v1', nodeType.resource)!;
+    return [...storage.cache(definition).select({ namespace: '' })].map(({ bytes }) => decodeBytes<Node>(bytes));
   }
 
   private async remove(group: string, resource: string, namespace: string, name: string): Promise<void> {
@@ -131,8 +140,7 @@ export class JoinRoutes implements Route {
 
 function parseJoin(value: unknown): JoinRequest {
   const { nodeName, addresses, requests } = (value ?? {}) as Partial<JoinRequest>;
-  if (typeof nodeName !== 'string' || !nodeNamePattern.test(nodeName))
-    throw badRequest('nodeName: Invalid value: must be a lower case RFC 1123 subdomain');
+  if (!isNodeName(nodeName)) throw badRequest('nodeName: Invalid value: must be a lower case RFC 1123 subdomain');
   if (!Array.isArray(addresses) || addresses.length > 16 || addresses.some(address => isIP(String(address)) === 0))
     throw badRequest('addresses: Invalid value: must be a list of at most 16 IP addresses');
   for (const name of ['kubelet', 'kubeletServing', 'kubeProxy'] as const)
