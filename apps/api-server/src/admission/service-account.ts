@@ -38,11 +38,18 @@ export const serviceAccount: AdmissionPlugin = {
   },
 };
 
+function present<T>(list: readonly (T | null)[] | null | undefined): T[] {
+  return (list ?? []).filter(each => each !== null);
+}
+
 function mountToken(spec: NonNullable<Pod['spec']>): void {
-  const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers];
+  // Validation, which comes later, tells about lists that are missing or hold nothing.
+  const containers = [...present<Container>(spec.initContainers), ...present<Container>(spec.containers)];
   const without = containers.filter(({ volumeMounts }) => !volumeMounts?.some(mount => mount.mountPath === mountPath));
   if (without.length === 0) return;
-  const existing = spec.volumes?.find(volume => volume.name.startsWith('kube-api-access-'))?.name;
+  const existing = present<{ name?: string }>(spec.volumes).find(({ name }) =>
+    name?.startsWith('kube-api-access-'),
+  )?.name;
   const name = existing ?? `kube-api-access-${randomSuffix()}`;
   for (const container of without)
     container.volumeMounts = [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath }];
