@@ -19,7 +19,7 @@ mirror=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*
   /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-debootstrap --variant=minbase bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >/dev/null
+debootstrap --variant=minbase bookworm "$root" "${mirror:?apt on this machine has no Debian mirror}" >/dev/null
 
 cp -L "$(command -v node)" "$root/usr/local/bin/node"
 npm_folder=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
