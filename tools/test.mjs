@@ -54,6 +54,7 @@ const stages = {
     () => check('format', 'npm', ['run', '-s', 'format:check']),
     () => check('typecheck', 'npm', ['run', '-s', 'typecheck']),
     () => check('lint', 'npm', ['run', '-s', 'lint']),
+    () => check('reference', 'node', ['tools/check-reference.mjs']),
   ],
   unit: () => [() => jest('unit and integration', ['--silent=false'])],
   compose: () => [() => jest('docker compose', ['--config', 'tests/compose.jest.config.js', '--runInBand'])],
