@@ -1,6 +1,6 @@
 import { UsageError } from '@naru/foundation';
 import { checkName } from './cluster';
-import { clusterFlags, separate, wantArguments } from './command';
+import { clusterFlags, command, separate } from './command';
 
 const specs = {
   ...clusterFlags,
@@ -18,9 +18,17 @@ test('everything after -- is an argument', () => {
   expect(separate(specs, ['a', '--', '--cluster', '-x']).args).toEqual(['a', '--cluster', '-x']);
 });
 
-test('a flag without its value and a wrong number of arguments are mistakes of usage', () => {
+test('a flag without its value is a mistake of usage', () => {
   expect(() => separate(specs, ['--cluster'])).toThrow(UsageError);
-  expect(() => wantArguments(['a', 'b'], 1, 'logs PROCESS')).toThrow(/usage: naru logs PROCESS/);
+});
+
+test('a command refuses more or fewer arguments than it takes', async () => {
+  const definition = { name: 'logs', usage: 'PROCESS', summary: '', flags: clusterFlags, run: async () => 0 };
+  const one = command({ ...definition, takes: 1 });
+  expect(() => one.run(['a', 'b'])).toThrow(/usage: naru logs PROCESS/);
+  expect(() => one.run([])).toThrow(UsageError);
+  expect(() => command(definition).run(['extra'])).toThrow(UsageError);
+  await expect(one.run(['a'])).resolves.toBe(0);
 });
 
 test.each(['', 'A', '../x', 'a/b', '-a', 'a-', 'x'.repeat(23)])('the name %j is refused', name => {

@@ -33,6 +33,8 @@ export function command<const T extends Record<string, FlagSpec>>(definition: {
   usage: string;
   summary: string;
   flags: T;
+  /** How many arguments it takes; "any" when it looks at them itself. */
+  takes?: number | 'any';
   hidden?: boolean;
   run(invocation: Invocation<T>): Promise<number | void>;
 }): Command {
@@ -40,6 +42,9 @@ export function command<const T extends Record<string, FlagSpec>>(definition: {
     ...definition,
     run: argv => {
       const { args, flagArguments } = separate(definition.flags, argv);
+      const { takes = 0 } = definition;
+      if (takes !== 'any' && args.length !== takes)
+        throw new UsageError(`usage: naru ${definition.name} ${definition.usage}`);
       return definition.run({ args, flags: parseFlags(definition.flags, flagArguments) });
     },
   };
@@ -63,10 +68,4 @@ export function separate(specs: Record<string, FlagSpec>, argv: string[]): { arg
     }
   }
   return { args, flagArguments };
-}
-
-/** Exactly the arguments that are wanted. Throws UsageError with the command's usage. */
-export function wantArguments(args: string[], count: number, usage: string): string[] {
-  if (args.length !== count) throw new UsageError(`usage: naru ${usage}`);
-  return args;
 }

@@ -42,6 +42,7 @@ export const imageCommand = command({
   usage: 'load FILE...',
   summary: 'put images (docker save, or an OCI layout) into the nodes of this machine',
   flags: clusterFlags,
+  takes: 'any',
   async run({ flags, args: [verb, ...files] }) {
     if (verb !== 'load' || files.length === 0) throw new UsageError('usage: naru image load FILE...');
     const missing = files.find(file => !existsSync(file));

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { requireCluster, type Cluster } from '../cluster';
-import { clusterFlags, command, wantArguments } from '../command';
+import { clusterFlags, command } from '../command';
 import { listNodes, nodeData } from '../node/record';
 
 /** The log files of `PROCESS`, `NODE/PROCESS`, or of a process of every node. */
@@ -27,11 +27,12 @@ export const logsCommand = command({
     follow: { description: 'go on as it grows (-f)', type: 'boolean', default: false },
     tail: { description: 'how many lines of each file', type: 'number', default: 200 },
   },
-  async run({ flags, args }) {
-    const [name = ''] = wantArguments(args, 1, 'logs [NODE/]PROCESS [-f]');
+  takes: 1,
+  async run({ flags, args: [name = ''] }) {
     const files = logFiles(requireCluster(flags.cluster), name);
-    // -F goes on when the file is truncated by rotation.
-    const argv = ['-n', String(flags.tail), ...(flags.follow ? ['-F'] : []), ...files];
+    // -F goes on when the file is truncated by rotation; --pid ends it with us, however we end.
+    const follow = flags.follow ? ['-F', `--pid=${process.pid}`] : [];
+    const argv = ['-n', String(flags.tail), ...follow, ...files];
     return new Promise<number>((resolve, reject) => {
       const tail = spawn('tail', argv, { stdio: ['ignore', 'inherit', 'inherit'] });
       tail.on('error', reject);

@@ -69,6 +69,7 @@ export const nodeCommand = command({
   usage: 'add [NAME] | remove|stop|start|kill NAME',
   summary: 'change the nodes of a running cluster; kill is the power cord',
   flags: clusterFlags,
+  takes: 'any',
   async run({ flags, args: [verb = '', name, ...more] }) {
     const action = actions[verb];
     if (!action || more.length > 0 || (!name && verb !== 'add'))

@@ -80,7 +80,9 @@ function print({ cluster, healthy, processes, nodes }: StatusReport): void {
   process.stdout.write(formatTable([['PROCESS', 'PID', 'MEMORY', 'UP', 'RESTARTS', 'HEALTH'], ...rows]));
   const nodeRows = nodes.map(node => [node.name, node.address, node.state, megabytes(node.residentBytes)]);
   process.stdout.write(`\n${formatTable([['NODE', 'ADDRESS', 'STATE', 'MEMORY'], ...nodeRows])}`);
-  process.stdout.write(`\nCluster "${cluster}": ${healthy ? 'all is well' : 'something is wrong (see above)'}\n`);
+  const isDown = processes.every(({ pid }) => !pid);
+  const summary = isDown ? 'it is down; naru up starts it' : 'something is wrong (see above)';
+  process.stdout.write(`\nCluster "${cluster}": ${healthy ? 'all is well' : summary}\n`);
 }
 
 export const statusCommand = command({
