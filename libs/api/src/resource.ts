@@ -1,4 +1,34 @@
 import type {
+  HorizontalPodAutoscaler,
+  HorizontalPodAutoscalerV1,
+  Ingress,
+  IngressClass,
+  NetworkPolicy,
+  ServiceCIDR,
+  IPAddress,
+  ResourceQuota,
+  LimitRange,
+  PodTemplate,
+  ComponentStatus,
+  RuntimeClass,
+  VolumeAttachment,
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  VolumeAttributesClass,
+  ValidatingWebhookConfiguration,
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+  FlowSchema,
+  PriorityLevelConfiguration,
+  ResourceClaim,
+  ResourceClaimTemplate,
+  DeviceClass,
+  ResourceSlice,
+  APIService,
   Binding,
   ClusterRole,
   ClusterRoleBinding,
@@ -144,3 +174,107 @@ export const customResourceDefinitions = define<CustomResourceDefinition>(
   'CustomResourceDefinition',
   false,
 );
+export const horizontalPodAutoscalers = define<HorizontalPodAutoscaler>(
+  'autoscaling',
+  'v2',
+  'horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const horizontalPodAutoscalersV1 = define<HorizontalPodAutoscalerV1>(
+  'autoscaling',
+  'v1',
+  'horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const ingresses = define<Ingress>('networking.k8s.io', 'v1', 'ingresses', 'Ingress');
+export const ingressClasses = define<IngressClass>('networking.k8s.io', 'v1', 'ingressclasses', 'IngressClass', false);
+export const networkPolicies = define<NetworkPolicy>('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy');
+export const serviceCIDRs = define<ServiceCIDR>('networking.k8s.io', 'v1', 'servicecidrs', 'ServiceCIDR', false);
+export const ipAddresses = define<IPAddress>('networking.k8s.io', 'v1', 'ipaddresses', 'IPAddress', false);
+export const resourceQuotas = define<ResourceQuota>('', 'v1', 'resourcequotas', 'ResourceQuota');
+export const limitRanges = define<LimitRange>('', 'v1', 'limitranges', 'LimitRange');
+export const podTemplates = define<PodTemplate>('', 'v1', 'podtemplates', 'PodTemplate');
+export const componentStatuses = define<ComponentStatus>('', 'v1', 'componentstatuses', 'ComponentStatus', false);
+export const runtimeClasses = define<RuntimeClass>('node.k8s.io', 'v1', 'runtimeclasses', 'RuntimeClass', false);
+export const volumeAttachments = define<VolumeAttachment>(
+  'storage.k8s.io',
+  'v1',
+  'volumeattachments',
+  'VolumeAttachment',
+  false,
+);
+export const csiDrivers = define<CSIDriver>('storage.k8s.io', 'v1', 'csidrivers', 'CSIDriver', false);
+export const csiNodes = define<CSINode>('storage.k8s.io', 'v1', 'csinodes', 'CSINode', false);
+export const csiStorageCapacities = define<CSIStorageCapacity>(
+  'storage.k8s.io',
+  'v1',
+  'csistoragecapacities',
+  'CSIStorageCapacity',
+);
+export const volumeAttributesClasses = define<VolumeAttributesClass>(
+  'storage.k8s.io',
+  'v1',
+  'volumeattributesclasses',
+  'VolumeAttributesClass',
+  false,
+);
+export const validatingWebhookConfigurations = define<ValidatingWebhookConfiguration>(
+  'admissionregistration.k8s.io',
+  'v1',
+  'validatingwebhookconfigurations',
+  'ValidatingWebhookConfiguration',
+  false,
+);
+export const mutatingWebhookConfigurations = define<MutatingWebhookConfiguration>(
+  'admissionregistration.k8s.io',
+  'v1',
+  'mutatingwebhookconfigurations',
+  'MutatingWebhookConfiguration',
+  false,
+);
+export const validatingAdmissionPolicies = define<ValidatingAdmissionPolicy>(
+  'admissionregistration.k8s.io',
+  'v1',
+  'validatingadmissionpolicies',
+  'ValidatingAdmissionPolicy',
+  false,
+);
+export const validatingAdmissionPolicyBindings = define<ValidatingAdmissionPolicyBinding>(
+  'admissionregistration.k8s.io',
+  'v1',
+  'validatingadmissionpolicybindings',
+  'ValidatingAdmissionPolicyBinding',
+  false,
+);
+export const mutatingAdmissionPolicies = define<MutatingAdmissionPolicy>(
+  'admissionregistration.k8s.io',
+  'v1',
+  'mutatingadmissionpolicies',
+  'MutatingAdmissionPolicy',
+  false,
+);
+export const mutatingAdmissionPolicyBindings = define<MutatingAdmissionPolicyBinding>(
+  'admissionregistration.k8s.io',
+  'v1',
+  'mutatingadmissionpolicybindings',
+  'MutatingAdmissionPolicyBinding',
+  false,
+);
+export const flowSchemas = define<FlowSchema>('flowcontrol.apiserver.k8s.io', 'v1', 'flowschemas', 'FlowSchema', false);
+export const priorityLevelConfigurations = define<PriorityLevelConfiguration>(
+  'flowcontrol.apiserver.k8s.io',
+  'v1',
+  'prioritylevelconfigurations',
+  'PriorityLevelConfiguration',
+  false,
+);
+export const resourceClaims = define<ResourceClaim>('resource.k8s.io', 'v1', 'resourceclaims', 'ResourceClaim');
+export const resourceClaimTemplates = define<ResourceClaimTemplate>(
+  'resource.k8s.io',
+  'v1',
+  'resourceclaimtemplates',
+  'ResourceClaimTemplate',
+);
+export const deviceClasses = define<DeviceClass>('resource.k8s.io', 'v1', 'deviceclasses', 'DeviceClass', false);
+export const resourceSlices = define<ResourceSlice>('resource.k8s.io', 'v1', 'resourceslices', 'ResourceSlice', false);
+export const apiServices = define<APIService>('apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', false);

@@ -20,6 +20,33 @@ import { secretKind } from '../kinds/secret';
 import { serviceAccountKind } from '../kinds/service-account';
 import { serviceKind } from '../kinds/service';
 import { statefulSetKind } from '../kinds/stateful-set';
+import {
+  validatingAdmissionPolicyKind,
+  mutatingAdmissionPolicyKind,
+  validatingAdmissionPolicyBindingKind,
+  mutatingAdmissionPolicyBindingKind,
+} from '../kinds/admission-policy';
+import { apiServiceKind } from '../kinds/api-service';
+import { componentStatusKind } from '../kinds/component-status';
+import { csiDriverKind, csiNodeKind, csiStorageCapacityKind } from '../kinds/csi';
+import { flowSchemaKind, priorityLevelConfigurationKind } from '../kinds/flow-control';
+import { horizontalPodAutoscalerKind } from '../kinds/horizontal-pod-autoscaler';
+import { ingressKind, ingressClassKind } from '../kinds/ingress';
+import { limitRangeKind } from '../kinds/limit-range';
+import { networkPolicyKind } from '../kinds/network-policy';
+import { podTemplateKind } from '../kinds/pod-template';
+import {
+  resourceClaimKind,
+  resourceClaimTemplateKind,
+  deviceClassKind,
+  resourceSliceKind,
+} from '../kinds/resource-claim';
+import { resourceQuotaKind } from '../kinds/resource-quota';
+import { runtimeClassKind } from '../kinds/runtime-class';
+import { serviceCIDRKind, ipAddressKind } from '../kinds/service-cidr';
+import { volumeAttachmentKind } from '../kinds/volume-attachment';
+import { volumeAttributesClassKind } from '../kinds/volume-attributes-class';
+import { mutatingWebhookConfigurationKind, validatingWebhookConfigurationKind } from '../kinds/webhook-configuration';
 import type { AnyDefinition, ResourceDefinition } from './definition';
 import type { KubeObject } from '../types';
 
@@ -60,5 +87,34 @@ export const definitions: readonly AnyDefinition[] = [
   row(roleKind),
   row(priorityClassKind),
   row(storageClassKind),
+  row(validatingAdmissionPolicyKind),
+  row(mutatingAdmissionPolicyKind),
+  row(validatingAdmissionPolicyBindingKind),
+  row(mutatingAdmissionPolicyBindingKind),
+  row(apiServiceKind),
+  row(componentStatusKind),
+  row(csiDriverKind),
+  row(csiNodeKind),
+  row(csiStorageCapacityKind),
+  row(flowSchemaKind),
+  row(priorityLevelConfigurationKind),
+  row(horizontalPodAutoscalerKind),
+  row(ingressKind),
+  row(ingressClassKind),
+  row(limitRangeKind),
+  row(networkPolicyKind),
+  row(podTemplateKind),
+  row(resourceClaimKind),
+  row(resourceClaimTemplateKind),
+  row(deviceClassKind),
+  row(resourceSliceKind),
+  row(resourceQuotaKind),
+  row(runtimeClassKind),
+  row(serviceCIDRKind),
+  row(ipAddressKind),
+  row(volumeAttachmentKind),
+  row(volumeAttributesClassKind),
+  row(mutatingWebhookConfigurationKind),
+  row(validatingWebhookConfigurationKind),
   row(customResourceDefinitionKind),
 ];
