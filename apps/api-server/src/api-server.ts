@@ -107,7 +107,7 @@ export class ApiServer {
     const pipeline = new Pipeline({
       storage,
       scheme,
-      admission: new Admission(admissionPlugins(deps.admission), { storage, scheme, logger }),
+      admission: new Admission(admissionPlugins(deps.admission, { authorizer, rbac }), { storage, scheme, logger }),
       locks: new KeyLocks(),
       hooks: new Map([addresses, definitionHooks(clock)].map(hooks => [hooks.resource, hooks])),
       clock,

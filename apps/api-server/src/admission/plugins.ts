@@ -4,6 +4,7 @@ import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
 import { priority } from './priority';
+import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
 import { serviceAccount } from './service-account';
 import { taintNodesByCondition } from './taint-nodes-by-condition';
 
@@ -11,8 +12,11 @@ export interface AdmissionConfig {
   defaultTolerations: DefaultTolerations;
 }
 
+/** What single plugins need beyond `AdmissionDeps`. */
+export interface PluginDeps extends EscalationDeps {}
+
 /** The admission plugins in their order of execution. */
-export function admissionPlugins(config: AdmissionConfig): readonly AdmissionPlugin[] {
+export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): readonly AdmissionPlugin[] {
   return [
     namespaceLifecycle,
     definitionAdmission,
@@ -21,5 +25,6 @@ export function admissionPlugins(config: AdmissionConfig): readonly AdmissionPlu
     taintNodesByCondition,
     priority,
     defaultTolerationSeconds(config.defaultTolerations),
+    rbacEscalation(deps),
   ];
 }

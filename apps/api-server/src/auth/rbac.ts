@@ -1,4 +1,4 @@
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '@naru/api';
+import type { ClusterRole, ClusterRoleBinding, RoleBinding } from '@naru/api';
 import type { UserInfo } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { WatchCache } from '../storage/watch-cache';
@@ -52,31 +52,28 @@ export class Rbac implements AuthorizationRule {
     return rules;
   }
 
+  /** What a role allows; undefined when there is no such role. */
+  rulesOfRole(kind: string, namespace: string, name: string): PolicyRule[] | undefined {
+    const { roles, clusterRoles } = this.caches;
+    const entry = kind === 'ClusterRole' ? clusterRoles.get('', name) : roles.get(namespace, name);
+    return entry && (decodeBytes<ClusterRole>(entry.bytes).rules ?? []);
+  }
+
   private gather(user: UserInfo): UserRules {
     const everywhere: PolicyRule[] = [];
     const byNamespace = new Map<string, PolicyRule[]>();
     for (const { bytes } of this.caches.clusterRoleBindings.select({ namespace: '' })) {
       const { subjects = [], roleRef } = decodeBytes<ClusterRoleBinding>(bytes);
-      if (subjects.some(subject => isUser(subject, user, ''))) everywhere.push(...this.clusterRole(roleRef.name));
+      if (subjects.some(subject => isUser(subject, user, '')))
+        everywhere.push(...(this.rulesOfRole('ClusterRole', '', roleRef.name) ?? []));
     }
     for (const { bytes, namespace } of this.caches.roleBindings.select({ namespace: '' })) {
       const { subjects = [], roleRef } = decodeBytes<RoleBinding>(bytes);
       if (!subjects.some(subject => isUser(subject, user, namespace))) continue;
-      const rules =
-        roleRef.kind === 'ClusterRole' ? this.clusterRole(roleRef.name) : this.role(namespace, roleRef.name);
+      const rules = this.rulesOfRole(roleRef.kind, namespace, roleRef.name) ?? [];
       byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
     }
     return { everywhere, byNamespace };
-  }
-
-  private clusterRole(name: string): PolicyRule[] {
-    const entry = this.caches.clusterRoles.get('', name);
-    return entry ? (decodeBytes<ClusterRole>(entry.bytes).rules ?? []) : [];
-  }
-
-  private role(namespace: string, name: string): PolicyRule[] {
-    const entry = this.caches.roles.get(namespace, name);
-    return entry ? (decodeBytes<Role>(entry.bytes).rules ?? []) : [];
   }
 }
 

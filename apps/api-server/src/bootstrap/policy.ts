@@ -93,6 +93,8 @@ const controllerManager = clusterRole(
   rule('create', 'authentication.k8s.io,authorization.k8s.io', 'tokenreviews,subjectaccessreviews'),
   // Namespace deletion and garbage collection reach every kind.
   rule('delete,deletecollection,patch,update', '*', '*'),
+  // Aggregation writes rules into cluster roles.
+  rule('escalate', 'rbac.authorization.k8s.io', 'clusterroles'),
   events,
   leases,
 );

@@ -6,6 +6,7 @@ import { StatusError, type Logger } from '@naru/foundation';
 import { refuseUpgrade } from '@naru/streaming';
 import type { Authenticator } from '../auth/authenticator';
 import type { Authorizer } from '../auth/authorizer';
+import { actingUser } from '../auth/impersonation';
 import { badRequest, pageNotFound } from '../objects/failures';
 import type { UserInfo } from '../objects/request';
 import type { HttpRequest, HttpResponse } from './http';
@@ -264,8 +265,12 @@ export class RestServer {
     serve().catch((error: unknown) => refuseUpgrade(socket, this.toStatusError(request, error)));
   }
 
-  /** A verified certificate wins over headers; it is looked at once per connection. */
   private async authenticate(request: HttpRequest): Promise<UserInfo> {
+    return actingUser(await this.identify(request), request, this.deps.authorizer);
+  }
+
+  /** A verified certificate wins over headers; it is looked at once per connection. */
+  private async identify(request: HttpRequest): Promise<UserInfo> {
     const owner = connectionOf(request);
     const known = this.users.get(owner);
     if (known) return known;

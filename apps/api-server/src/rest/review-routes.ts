@@ -1,6 +1,7 @@
 import type { Authenticator } from '../auth/authenticator';
 import type { Authorizer, Attributes } from '../auth/authorizer';
 import type { PolicyRule, Rbac } from '../auth/rbac';
+import { decodeValue, invalid, invalidObject, required, type FieldError } from '@naru/api';
 import { decodeAny } from '../objects/body';
 import { badRequest } from '../objects/failures';
 import type { UserInfo } from '../objects/request';
@@ -74,16 +75,22 @@ export class ReviewRoutes {
       namespace,
       name: '',
     });
-    const body = ((await decodeAny(await readBody(request))) ?? {}) as { metadata?: object; spec?: ReviewSpec };
-    if (typeof body !== 'object' || (body.spec !== undefined && typeof body.spec !== 'object'))
-      throw badRequest(`the body of the request is not a ${kind}`);
-    const spec = body.spec ?? {};
-    const status = await this.statusOf(kind, spec, user, namespace);
-    const answer = { kind, apiVersion: `${group}/${version}`, metadata: body.metadata ?? {}, spec, status };
+    const type = { group, version, kind };
+    const { object } = decodeValue((await decodeAny(await readBody(request))) ?? {}, { type });
+    const { metadata = {}, spec = {} } = object as { metadata?: { namespace?: string }; spec?: ReviewSpec };
+    if (kind === 'LocalSubjectAccessReview') {
+      if (metadata.namespace && metadata.namespace !== namespace)
+        throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+      metadata.namespace = namespace;
+    }
+    const errors = problems(kind, spec, namespace);
+    if (errors.length > 0) throw invalidObject(type, '', errors);
+    const status = await this.statusOf(kind, spec, user);
+    const answer = { kind, apiVersion: `${group}/${version}`, metadata, spec, status };
     await sendJson(request, response, 201, Buffer.from(JSON.stringify(answer)));
   }
 
-  private async statusOf(kind: string, spec: ReviewSpec, user: UserInfo, namespace: string): Promise<unknown> {
+  private async statusOf(kind: string, spec: ReviewSpec, user: UserInfo): Promise<unknown> {
     switch (kind) {
       case 'SelfSubjectReview':
         return { userInfo: userInfo(user) };
@@ -93,24 +100,18 @@ export class ReviewRoutes {
         return this.rules(user, spec.namespace ?? '');
       case 'SelfSubjectAccessReview':
         return this.access(spec, user);
-      default: {
-        if (!spec.user && !spec.groups?.length) throw badRequest('at least one of user or group must be specified');
-        if (kind === 'LocalSubjectAccessReview' && spec.resourceAttributes?.namespace !== namespace)
-          throw badRequest('must match metadata.namespace');
+      default:
         return this.access(spec, {
           username: spec.user ?? '',
           uid: spec.uid,
           groups: spec.groups ?? [],
           extra: spec.extra,
         });
-      }
     }
   }
 
   private access(spec: ReviewSpec, user: UserInfo): unknown {
     const { resourceAttributes: resource, nonResourceAttributes: other } = spec;
-    if (!resource === !other)
-      throw badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
     const attributes: Attributes = {
       user,
       verb: resource?.verb ?? other?.verb ?? '',
@@ -144,6 +145,38 @@ export class ReviewRoutes {
       incomplete: false,
     };
   }
+}
+
+const accessReviews = new Set(['SelfSubjectAccessReview', 'SubjectAccessReview', 'LocalSubjectAccessReview']);
+
+/** What is wrong with a question. Source: pkg/apis/authorization/validation. */
+function problems(kind: string, spec: ReviewSpec, namespace: string): FieldError[] {
+  const { resourceAttributes: resource, nonResourceAttributes: other, user, groups } = spec;
+  const errors: FieldError[] = [];
+  if (kind === 'SelfSubjectRulesReview' && !spec.namespace) errors.push(required('spec.namespace'));
+  if (!accessReviews.has(kind)) return errors;
+  if (resource && other)
+    errors.push(
+      invalid('spec.nonResourceAttributes', other, 'cannot be specified in combination with resourceAttributes'),
+    );
+  if (!resource && !other)
+    errors.push(
+      invalid(
+        'spec.resourceAttributes',
+        null,
+        'exactly one of nonResourceAttributes or resourceAttributes must be specified',
+      ),
+    );
+  if (kind === 'SelfSubjectAccessReview') return errors;
+  if (!user && !groups?.length)
+    errors.push(invalid('spec.user', user ?? '', 'at least one of user or group must be specified'));
+  if (kind === 'SubjectAccessReview') return errors;
+  if (other) errors.push(invalid('spec.nonResourceAttributes', other, 'disallowed on this kind of request'));
+  if (resource && resource.namespace !== namespace)
+    errors.push(
+      invalid('spec.resourceAttributes.namespace', resource.namespace ?? '', 'must match metadata.namespace'),
+    );
+  return errors;
 }
 
 function userInfo({ username, uid, groups, extra }: UserInfo): unknown {
