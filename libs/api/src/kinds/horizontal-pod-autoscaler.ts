@@ -1,7 +1,10 @@
-import { horizontalPodAutoscalers } from '../resource';
+import { horizontalPodAutoscalers, horizontalPodAutoscalersV1 } from '../resource';
+import type { TableColumn } from '../table/column';
 import { integer, text } from '../table/columns';
 import type { HorizontalPodAutoscaler } from '../types';
-import { defineKind, type KindSpec } from './define-kind';
+import { validateAutoscaler, validateAutoscalerStatus } from '../validation/horizontal-pod-autoscaler';
+import { defineKind } from './define-kind';
+import { autoscalerFromV1, autoscalerToV1 } from './horizontal-pod-autoscaler-v1';
 
 type MetricSpec = NonNullable<HorizontalPodAutoscaler['spec']['metrics']>[number];
 
@@ -47,18 +50,65 @@ function targetsOf({ spec, status }: HorizontalPodAutoscaler): string {
   return all.length > maxShown ? `${shown} + ${all.length - maxShown} more...` : shown;
 }
 
-const spec: KindSpec<HorizontalPodAutoscaler> = {
+const columns: TableColumn<HorizontalPodAutoscaler>[] = [
+  text('Reference', 'What is scaled.', referenceOf),
+  text('Targets', 'Each metric as it is and as it should be.', targetsOf),
+  text('MinPods', 'The lower limit of replicas.', o => String(o.spec?.minReplicas ?? '<unset>')),
+  integer('MaxPods', 'The upper limit of replicas.', o => o.spec?.maxReplicas ?? 0),
+  integer('Replicas', 'How many there are.', o => o.status?.currentReplicas ?? 0),
+];
+
+const shared = {
   shortNames: ['hpa'],
   categories: ['all'],
   subresources: { status: true },
   hasGeneration: true,
-  columns: [
-    text('Reference', 'What is scaled.', referenceOf),
-    text('Targets', 'Each metric as it is and as it should be.', targetsOf),
-    text('MinPods', 'The lower limit of replicas.', o => String(o.spec?.minReplicas ?? '<unset>')),
-    integer('MaxPods', 'The upper limit of replicas.', o => o.spec?.maxReplicas ?? 0),
-    integer('Replicas', 'How many there are.', o => o.status?.currentReplicas ?? 0),
-  ],
-};
+} as const;
 
-export const horizontalPodAutoscalerKind = defineKind(horizontalPodAutoscalers, spec);
+type Rules = NonNullable<NonNullable<HorizontalPodAutoscaler['spec']['behavior']>['scaleUp']>;
+
+const byPercent = { type: 'Percent', value: 100, periodSeconds: 15 };
+const byPods = { type: 'Pods', value: 4, periodSeconds: 15 };
+
+/** Source: pkg/apis/autoscaling/v2/defaults.go. */
+function applyDefaults({ spec }: HorizontalPodAutoscaler): void {
+  if (!spec) return;
+  spec.minReplicas ??= 1;
+  if (!spec.metrics?.length)
+    spec.metrics = [
+      { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } },
+    ];
+  if (!spec.behavior) return;
+  const { scaleUp, scaleDown } = spec.behavior;
+  const up: Rules = { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies: [byPods, byPercent] };
+  spec.behavior.scaleUp = { ...up, ...scaleUp };
+  spec.behavior.scaleDown = { selectPolicy: 'Max', policies: [byPercent], ...scaleDown };
+}
+
+export const horizontalPodAutoscalerKind = defineKind(horizontalPodAutoscalers, {
+  ...shared,
+  applyDefaults,
+  validate: validateAutoscaler,
+  validateStatusUpdate: (next, _old, errors) => validateAutoscalerStatus(next, errors),
+  columns,
+});
+
+/** The same objects for clients of the first version, which knows the CPU only and keeps the rest in annotations. */
+export const horizontalPodAutoscalerV1Kind = defineKind(horizontalPodAutoscalersV1, {
+  ...shared,
+  storedAs: {
+    type: horizontalPodAutoscalers,
+    toStored: o => {
+      const stored = autoscalerFromV1(o);
+      applyDefaults(stored);
+      return stored;
+    },
+    fromStored: stored => autoscalerToV1(stored as HorizontalPodAutoscaler),
+  },
+  applyDefaults: ({ spec }) => {
+    if (spec) spec.minReplicas ??= 1;
+  },
+  validate: (o, errors) => validateAutoscaler(autoscalerFromV1(o), errors),
+  validateStatusUpdate: (next, _old, errors) => validateAutoscalerStatus(autoscalerFromV1(next), errors),
+  columns: columns.map(c => ({ ...c, cell: (o, nowMs) => c.cell(autoscalerFromV1(o), nowMs) })),
+});

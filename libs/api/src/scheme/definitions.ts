@@ -30,7 +30,7 @@ import { apiServiceKind } from '../kinds/api-service';
 import { componentStatusKind } from '../kinds/component-status';
 import { csiDriverKind, csiNodeKind, csiStorageCapacityKind } from '../kinds/csi';
 import { flowSchemaKind, priorityLevelConfigurationKind } from '../kinds/flow-control';
-import { horizontalPodAutoscalerKind } from '../kinds/horizontal-pod-autoscaler';
+import { horizontalPodAutoscalerKind, horizontalPodAutoscalerV1Kind } from '../kinds/horizontal-pod-autoscaler';
 import { ingressKind, ingressClassKind } from '../kinds/ingress';
 import { limitRangeKind } from '../kinds/limit-range';
 import { networkPolicyKind } from '../kinds/network-policy';
@@ -99,6 +99,7 @@ export const definitions: readonly AnyDefinition[] = [
   row(flowSchemaKind),
   row(priorityLevelConfigurationKind),
   row(horizontalPodAutoscalerKind),
+  row(horizontalPodAutoscalerV1Kind),
   row(ingressKind),
   row(ingressClassKind),
   row(limitRangeKind),

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import type { PodSpec, PodTemplateSpec } from '../../types';
 import { invalid, notSupported, required, type FieldError } from '../field-error';
+import { validateName, validateOneOf } from '../fields';
 import { validateLabelSelector } from '../label-selector';
 import { validateAnnotations, validateLabels } from '../metadata';
-import { dnsLabelProblem, dnsSubdomainProblem, qualifiedNameProblem, type NameRule } from '../names';
+import { dnsLabelProblem, dnsSubdomainProblem, qualifiedNameProblem } from '../names';
 import { validateTolerations } from '../taints';
 import { validateAffinity } from './affinity';
 import { validateContainers, validateIds, validateInitContainers, type PodContext } from './containers';
@@ -29,8 +30,8 @@ export function validatePodSpec(spec: PodSpec | undefined, path: string, errors:
   if (!spec.containers?.length) errors.push(required(`${path}.containers`));
   validateContainers(spec.containers, `${path}.containers`, context, errors);
   validateInitContainers(spec.initContainers, `${path}.initContainers`, context, errors);
-  oneOf(spec.restartPolicy, restartPolicies, `${path}.restartPolicy`, errors);
-  oneOf(spec.dnsPolicy, dnsPolicies, `${path}.dnsPolicy`, errors);
+  validateOneOf(spec.restartPolicy, restartPolicies, `${path}.restartPolicy`, errors);
+  validateOneOf(spec.dnsPolicy, dnsPolicies, `${path}.dnsPolicy`, errors);
   validateDnsConfig(spec, path, errors);
   validateLabels(spec.nodeSelector, `${path}.nodeSelector`, errors);
   validateTolerations(spec.tolerations, `${path}.tolerations`, errors);
@@ -49,30 +50,19 @@ export function validatePodSpec(spec: PodSpec | undefined, path: string, errors:
         ),
       );
   for (const [index, gate] of (spec.readinessGates ?? []).entries())
-    named(gate.conditionType, `${path}.readinessGates[${index}].conditionType`, qualifiedNameProblem, errors);
+    validateName(gate.conditionType, qualifiedNameProblem, `${path}.readinessGates[${index}].conditionType`, errors);
   for (const [index, gate] of (spec.schedulingGates ?? []).entries())
-    named(gate.name, `${path}.schedulingGates[${index}].name`, qualifiedNameProblem, errors);
-}
-
-function oneOf(value: string | undefined, allowed: readonly string[], path: string, errors: FieldError[]): void {
-  if (!value) errors.push(required(path));
-  else if (!allowed.includes(value)) errors.push(notSupported(path, value, allowed));
-}
-
-function named(value: string | undefined, path: string, rule: NameRule, errors: FieldError[]): void {
-  if (!value) return;
-  const problem = rule(value);
-  if (problem) errors.push(invalid(path, value, problem));
+    validateName(gate.name, qualifiedNameProblem, `${path}.schedulingGates[${index}].name`, errors);
 }
 
 function validateNames(spec: PodSpec, path: string, errors: FieldError[]): void {
-  named(spec.nodeName, `${path}.nodeName`, dnsSubdomainProblem, errors);
-  named(spec.serviceAccountName, `${path}.serviceAccountName`, dnsSubdomainProblem, errors);
-  named(spec.priorityClassName, `${path}.priorityClassName`, dnsSubdomainProblem, errors);
-  named(spec.runtimeClassName, `${path}.runtimeClassName`, dnsSubdomainProblem, errors);
-  named(spec.schedulerName, `${path}.schedulerName`, qualifiedNameProblem, errors);
-  named(spec.hostname, `${path}.hostname`, dnsLabelProblem, errors);
-  named(spec.subdomain, `${path}.subdomain`, dnsLabelProblem, errors);
+  validateName(spec.nodeName, dnsSubdomainProblem, `${path}.nodeName`, errors);
+  validateName(spec.serviceAccountName, dnsSubdomainProblem, `${path}.serviceAccountName`, errors);
+  validateName(spec.priorityClassName, dnsSubdomainProblem, `${path}.priorityClassName`, errors);
+  validateName(spec.runtimeClassName, dnsSubdomainProblem, `${path}.runtimeClassName`, errors);
+  validateName(spec.schedulerName, qualifiedNameProblem, `${path}.schedulerName`, errors);
+  validateName(spec.hostname, dnsLabelProblem, `${path}.hostname`, errors);
+  validateName(spec.subdomain, dnsLabelProblem, `${path}.subdomain`, errors);
   for (const [index, { name }] of (spec.imagePullSecrets ?? []).entries())
     validateReferenceName(name, `${path}.imagePullSecrets[${index}].name`, errors);
 }
