@@ -15,6 +15,7 @@ import { ServiceAccountTokens, serviceAccountIssuer } from './auth/service-accou
 import { Bootstrap } from './bootstrap/bootstrap';
 import { CustomResources, definitionHooks } from './extensions/custom-resources';
 import { serviceResolver } from './extensions/service-resolver';
+import { Egress } from './egress/egress';
 import { ObjectsDoor } from './grpc/objects-door';
 import { namesOf } from './join/join-names';
 import { JoinRoutes } from './join/join-routes';
@@ -22,6 +23,7 @@ import { KubeletConnector } from './kubelet/kubelet-connector';
 import { KeyLocks } from './objects/key-locks';
 import { Pipeline } from './objects/pipeline';
 import type { UserInfo } from './objects/request';
+import { ProxyConnector } from './proxy/proxy-connector';
 import { DiscoveryRoutes } from './rest/discovery-routes';
 import { HealthRoutes } from './rest/health-routes';
 import { RequestMetrics } from './rest/metrics';
@@ -70,6 +72,7 @@ export class ApiServer {
     private readonly rest: RestServer,
     private readonly door: ObjectsDoor,
     private readonly kubelets: KubeletConnector,
+    private readonly egress: Egress,
     private readonly bootstrap: Bootstrap,
     private readonly customResources: CustomResources,
   ) {}
@@ -116,14 +119,16 @@ export class ApiServer {
       subresources: new Map(subresources(tokens).map(subresource => [subresource.name, subresource])),
     });
     if (deps.publish) storage.onCommit(deps.publish);
+    const egress = new Egress({ nodes: cache('', 'nodes'), tls: { ...deps.client, ca } });
+    const resolveService = serviceResolver(
+      { services: cache('', 'services'), endpointSlices: cache('discovery.k8s.io', 'endpointslices') },
+      egress.httpsAgent,
+    );
     const customResources = new CustomResources({
       storage,
       scheme,
       objects: pipeline.deps,
-      resolveService: serviceResolver({
-        services: cache('', 'services'),
-        endpointSlices: cache('discovery.k8s.io', 'endpointslices'),
-      }),
+      resolveService,
       clock,
       logger,
     });
@@ -136,11 +141,23 @@ export class ApiServer {
       clock,
       onWatch: (resource, change) => metrics.watch(resource, change),
     });
-    const kubelets = new KubeletConnector({ storage, scheme, authorizer, tls: { ...deps.client, ca } });
+    const tls = { ...deps.client, ca };
+    const kubelets = new KubeletConnector({ storage, scheme, authorizer, tls });
+    const proxies = new ProxyConnector({
+      authorizer,
+      egress,
+      tls,
+      caches: {
+        services: cache('', 'services'),
+        endpointSlices: cache('discovery.k8s.io', 'endpointslices'),
+        pods: cache('', 'pods'),
+        nodes: cache('', 'nodes'),
+      },
+    });
     const reviews = new ReviewRoutes({ authenticator, authorizer, rbac });
     const connector: Connector = {
-      handle: call => kubelets.handle(call) ?? reviews.handle(call),
-      upgrade: call => kubelets.upgrade(call),
+      handle: call => kubelets.handle(call) ?? proxies.handle(call) ?? reviews.handle(call),
+      upgrade: call => kubelets.upgrade(call) ?? proxies.upgrade(call),
     };
     let ready = false;
     const health = new HealthRoutes({
@@ -191,7 +208,7 @@ export class ApiServer {
     });
     const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
     const bootstrap = new Bootstrap({ storage, scheme, clock, logger, addresses, advertise: deps.advertise });
-    const server = new ApiServer(storage, pipeline, rest, door, kubelets, bootstrap, customResources);
+    const server = new ApiServer(storage, pipeline, rest, door, kubelets, egress, bootstrap, customResources);
     server.onReady = () => (ready = true);
     return server;
   }
@@ -209,6 +226,7 @@ export class ApiServer {
   async close(): Promise<void> {
     await Promise.all([this.rest.close(), this.door.close()]);
     this.kubelets.close();
+    this.egress.close();
     this.customResources.close();
     await this.customResources.idle();
     await this.storage.close();

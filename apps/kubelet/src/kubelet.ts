@@ -32,6 +32,7 @@ import { RuntimeReader } from './pods/runtime-state';
 import { StaticPods } from './pods/static-pods';
 import { ProbeManager } from './probes/probe-manager';
 import { ContainerRoutes } from './server/container-routes';
+import { DialRoute } from './server/dial-route';
 import { KubeletServer } from './server/kubelet-server';
 import { NodeRoutes } from './server/node-routes';
 import { StatusWriter } from './status/status-writer';
@@ -321,7 +322,10 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     startedAtMs: clock.now(),
     config: Object.fromEntries(Object.entries(flags).filter(([name]) => !name.endsWith('key'))),
   });
-  server.serve({ ...nodeRoutes.routes, ...containerRoutes.routes }, containerRoutes.upgrades);
+  server.serve(
+    { ...nodeRoutes.routes, ...containerRoutes.routes },
+    { ...containerRoutes.upgrades, ...new DialRoute({ workers }).upgrades },
+  );
   registerKubeletMetrics(metrics, workers);
   return {
     workers,

@@ -10,6 +10,8 @@ export interface UpgradeTarget {
   port?: number;
   /** A unix socket; wins over host and port. */
   socketPath?: string;
+  /** Makes the connection; absent: a plain one to host and port. */
+  agent?: http.Agent;
   /** Present: speak TLS, with these options (ca, cert, key, servername, ...). */
   tls?: ConnectionOptions;
   /** Path and query as the target sees them. */
@@ -122,7 +124,7 @@ function handshake(
       method: target.method ?? request.method ?? 'GET',
       path: target.path,
       headers: forwardedHeaders(request, target),
-      agent: false as const,
+      agent: target.agent ?? (false as const),
       ...(options.signal ? { signal: options.signal } : {}),
     };
     const outgoing = target.tls

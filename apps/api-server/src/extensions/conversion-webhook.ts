@@ -3,12 +3,12 @@ import https from 'node:https';
 import { StatusError } from '@naru/foundation';
 import type { ConversionWebhook, KubeObject } from '@naru/api';
 
-/** Where a Service's port is reached; undefined: nowhere now. */
+/** Where a Service's port is reached, and the agent that gets there; undefined: nowhere now. */
 export type ResolveService = (
   namespace: string,
   name: string,
   port: number,
-) => { host: string; port: number } | undefined;
+) => { host: string; port: number; agent?: https.Agent } | undefined;
 
 const timeoutMs = 10_000;
 const maxResponseBytes = 32 * 1024 * 1024;
@@ -112,9 +112,9 @@ async function post(
   const limit = AbortSignal.timeout(timeoutMs);
   return request(
     {
+      agent: false,
       ...place,
       method: 'POST',
-      agent: false,
       ...(caBundle ? { ca: Buffer.from(caBundle, 'base64') } : {}),
       headers: { ...place.headers, 'content-type': 'application/json', 'content-length': body.length },
       signal: signal ? AbortSignal.any([limit, signal]) : limit,

@@ -1,3 +1,4 @@
+import type https from 'node:https';
 import type { EndpointSlice, Service } from '@naru/api';
 import { decodeBytes } from '../storage/codec';
 import type { WatchCache } from '../storage/watch-cache';
@@ -5,8 +6,21 @@ import type { ResolveService } from './conversion-webhook';
 
 const serviceLabel = 'kubernetes.io/service-name';
 
+interface Caches {
+  services: WatchCache;
+  endpointSlices: WatchCache;
+}
+
 /** Finds a ready endpoint of a Service: this process need not be where the rules for cluster addresses are. */
-export function serviceResolver(caches: { services: WatchCache; endpointSlices: WatchCache }): ResolveService {
+export function serviceResolver(caches: Caches, agent?: https.Agent): ResolveService {
+  const find = findEndpoint(caches);
+  return (namespace, name, port) => {
+    const place = find(namespace, name, port);
+    return place && { ...place, ...(agent ? { agent } : {}) };
+  };
+}
+
+function findEndpoint(caches: Caches): ResolveService {
   return (namespace, name, port) => {
     const entry = caches.services.get(namespace, name);
     if (!entry) return undefined;

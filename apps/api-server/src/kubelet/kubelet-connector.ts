@@ -5,6 +5,7 @@ import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@
 
 import { proxyUpgrade } from '@naru/streaming';
 import type { Authorizer } from '../auth/authorizer';
+import { kubeletPlace, type Place } from '../egress/egress';
 import { badRequest, methodNotAllowed, notFound, pageNotFound } from '../objects/failures';
 import type { Connector, UpgradeCall } from '../rest/rest-server';
 import type { ResourceCall } from '../rest/resource-handler';
@@ -25,7 +26,6 @@ interface KubeletPath {
   path: string;
 }
 
-const defaultPort = 10250;
 const upgraded = new Set(['exec', 'attach', 'portforward']);
 const connectTimeoutMs = 10_000;
 const maxErrorBytes = 64 * 1024;
@@ -45,7 +45,7 @@ const forwardedParameters = [
   'stream',
 ];
 
-/** What is answered by a node's kubelet: logs, exec, attach, port-forward, and its own HTTPS API. */
+/** What is answered by a pod's kubelet: logs, exec, attach and port-forward. */
 export class KubeletConnector implements Connector {
   private readonly agent: https.Agent;
 
@@ -59,17 +59,12 @@ export class KubeletConnector implements Connector {
     if (path.group !== '' || path.version !== 'v1') return undefined;
     if (path.resource === pods.resource && path.subresource === 'log') return this.logs(call);
     if (path.resource === pods.resource && upgraded.has(path.subresource)) return this.withoutUpgrade(call);
-    if (path.resource === nodes.resource && path.subresource === 'proxy') return this.nodeProxy(call);
     return undefined;
   }
 
   upgrade(call: UpgradeCall): Promise<void> | undefined {
     const { path } = call;
     if (path.group !== '' || path.version !== 'v1') return undefined;
-    if (path.resource === nodes.resource && path.subresource === 'proxy') {
-      this.authorize(call, call.request.method === 'GET' ? 'get' : 'create');
-      return this.proxyUpgrade(call, { node: path.name, path: `${path.rest || '/'}?${call.query}` });
-    }
     if (path.resource !== pods.resource || !upgraded.has(path.subresource)) return undefined;
     // A WebSocket opens with GET, but what it does is a create: upstream asks for both.
     this.authorize(call, call.request.method === 'GET' ? 'get' : 'create');
@@ -103,19 +98,6 @@ export class KubeletConnector implements Connector {
     }
     const target = `/containerLogs/${path.namespace}/${path.name}/${container}?${parameters}`;
     await this.relay(call, { node: pod.spec.nodeName, path: target });
-  }
-
-  private async nodeProxy(call: ResourceCall): Promise<void> {
-    const { path, request, query } = call;
-    const verbs: Record<string, string> = {
-      GET: 'get',
-      POST: 'create',
-      PUT: 'update',
-      PATCH: 'patch',
-      DELETE: 'delete',
-    };
-    this.authorize(call, verbs[request.method ?? ''] ?? 'create');
-    await this.relay(call, { node: path.name.split(':')[0]!, path: `${path.rest || '/'}?${query}` });
   }
 
   /** Streams the kubelet's answer as it comes. */
@@ -210,14 +192,12 @@ export class KubeletConnector implements Connector {
     return decodeBytes<Pod>(entry.bytes);
   }
 
-  private address(name: string): { host: string; port: number } {
+  private address(name: string): Place {
     const entry = this.deps.storage.cache(this.deps.scheme.byResource('', 'v1', 'nodes')!).get('', name);
     if (!entry) throw notFound(nodes, name);
-    const { status } = decodeBytes<Node>(entry.bytes);
-    const byType = new Map((status?.addresses ?? []).map(({ type, address }) => [type, address]));
-    const host = byType.get('InternalIP') ?? byType.get('Hostname') ?? byType.get('ExternalIP');
-    if (!host) throw new StatusError('InternalError', `no preferred addresses found; known addresses: []`);
-    return { host, port: status?.daemonEndpoints?.kubeletEndpoint?.Port ?? defaultPort };
+    const place = kubeletPlace(decodeBytes<Node>(entry.bytes));
+    if (!place) throw new StatusError('InternalError', `no preferred addresses found; known addresses: []`);
+    return place;
   }
 
   private authorize({ user, path }: ResourceCall, verb: string): void {

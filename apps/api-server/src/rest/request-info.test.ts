@@ -19,6 +19,9 @@ test.each([
   ['/api/v1/namespaces/a', { resource: 'namespaces', name: 'a' }],
   ['/api/v1/namespaces/a/finalize', { resource: 'namespaces', name: 'a', subresource: 'finalize' }],
   ['/api/v1/nodes/n/proxy/logs/a%2Fb', { resource: 'nodes', name: 'n', subresource: 'proxy', rest: '/logs/a%2Fb' }],
+  ['/api/v1/nodes/n/proxy/', { resource: 'nodes', name: 'n', subresource: 'proxy', rest: '/' }],
+  ['/api/v1/nodes/n/proxy', { resource: 'nodes', name: 'n', subresource: 'proxy' }],
+  ['/api/v1/nodes/n/proxy//a/', { resource: 'nodes', name: 'n', subresource: 'proxy', rest: '//a/' }],
   ['/api/v1/watch/namespaces/a/pods', { namespace: 'a', resource: 'pods', watch: true }],
   ['/apis/apps/v1/namespaces/a/deployments/', { group: 'apps', namespace: 'a', resource: 'deployments' }],
   [

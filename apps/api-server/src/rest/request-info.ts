@@ -14,7 +14,7 @@ export interface ResourcePath {
   resource: string;
   name: string;
   subresource: string;
-  /** What follows the subresource, for proxies: "" or "/a/b". */
+  /** What follows the subresource as it was sent, for proxies: "", "/" or "/a/b%2F". */
   rest: string;
   /** The deprecated `/watch/` prefix. */
   watch: boolean;
@@ -47,6 +47,7 @@ export function parsePath(path: string): RequestInfo {
   }
   const [resource = '', name = '', subresource = '', ...tail] = rest;
   if (resource === '') return { path };
-  const proxied = tail.length > 0 ? `/${tail.map(encodeURIComponent).join('/')}` : '';
-  return { path, resource: { group, version, namespace, resource, name, subresource, rest: proxied, watch } };
+  const sent = path.split('/').slice(parts.length - tail.length + 1);
+  const after = subresource === '' ? '' : sent.map(part => `/${part}`).join('');
+  return { path, resource: { group, version, namespace, resource, name, subresource, rest: after, watch } };
 }

@@ -68,6 +68,8 @@ const defaultLimits: ConnectionLimits = { handshakeMs: 15_000, idleMs: 90_000, b
 
 const nobody: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
 const longRunning = new Set(['watch', 'connect']);
+/** What they do is not said by the method. */
+const connectSubresources = new Set(['attach', 'exec', 'portforward', 'proxy']);
 
 /** The HTTPS door: HTTP/1.1 and HTTP/2 on one port. */
 export class RestServer {
@@ -183,8 +185,10 @@ export class RestServer {
         });
       const { info, query } = parseUrl(request);
       if (info.resource) {
-        Object.assign(target, info.resource, { verb: verbOf(request.method, info.resource, query) });
-        if (target.verb === 'watch' || query.get('follow')) leave();
+        const isConnect = connectSubresources.has(info.resource.subresource);
+        const verb = isConnect ? 'connect' : verbOf(request.method, info.resource, query);
+        Object.assign(target, info.resource, { verb });
+        if (longRunning.has(verb) || query.get('follow')) leave();
         const user = await this.authenticate(request);
         const call = { request, response, user, path: info.resource, query, signal: controller.signal };
         await (this.deps.connector.handle(call) ?? this.deps.resources.handle(call));

@@ -24,6 +24,8 @@ export interface TestServer {
   folder: string;
   port: number;
   grpcPort: number;
+  /** PEM; a kubelet of a test may show it too. */
+  serving: { certificate: string; key: string };
   /** PEM files: ca, and NAME.crt and NAME.key of each identity. */
   files: { ca: string; certificate(name: string): string; key(name: string): string; kubeconfig: string };
   /** A request as `token`'s user; the default is an administrator, "" nobody. */
@@ -100,6 +102,7 @@ export async function startTestServer(overrides: Partial<ApiServerDeps> = {}): P
     folder,
     port: rest.port,
     grpcPort,
+    serving,
     files: {
       ca: path.join(folder, 'ca.crt'),
       certificate: name => path.join(folder, `${name}.crt`),
