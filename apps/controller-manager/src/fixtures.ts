@@ -21,7 +21,7 @@ export async function startControllers(
   const abort = new AbortController();
   const factory = api.informers();
   const events: Cluster['events'] = [];
-  const stopControllers = runControllers(controllers, {
+  const running = runControllers(controllers, {
     client: api,
     informers: new ClusterInformers(factory),
     recorder: {
@@ -33,12 +33,13 @@ export async function startControllers(
     signal: abort.signal,
   });
   await factory.start(abort.signal);
+  running.begin();
   return {
     api,
     events,
     async stop() {
       abort.abort();
-      await stopControllers();
+      await running.stop();
     },
   };
 }

@@ -23,7 +23,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
     // Every informer and every wait listens.
     setMaxListeners(0, term);
     const factory = new InformerFactory({ client, feed, logger });
-    const stop = runControllers(selected, {
+    const running = runControllers(selected, {
       client,
       informers: new ClusterInformers(factory),
       recorder: new EventRecorder({ client, logger, component: 'controller-manager' }),
@@ -33,12 +33,13 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
       signal: term,
     });
     await factory.start(term);
+    running.begin();
     logger.info({ controllers: selected.map(({ name }) => name) }, 'controllers are running');
     await new Promise<void>(resolve => {
       if (term.aborted) resolve();
       term.addEventListener('abort', () => resolve(), { once: true });
     });
-    await stop();
+    await running.stop();
   };
 
   if (!flags['leader-elect']) return lead(signal);

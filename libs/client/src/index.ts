@@ -7,6 +7,7 @@ export { NatsFeed, type NatsFeedOptions } from './nats-feed';
 export { IndexedCache, objectKey, parseKey } from './indexed-cache';
 export { ReflectingInformer, type InformerDeps } from './reflecting-informer';
 export { InformerFactory } from './informer-factory';
+export { readYourWrites } from './read-your-writes';
 export { connect, connectionFlags, type Connection } from './connect';
 export { createWorkqueue, workqueueStats, type WorkqueueOptions } from './workqueue';
 export { LeaderElector, type LeaderElectorOptions } from './leader-elector';

@@ -40,4 +40,6 @@ export interface Informer<T extends KubeObject> {
   /** Begins to follow; resolves after the first list has been applied and the handlers were called. Stops with the signal. */
   start(signal: AbortSignal): Promise<void>;
   readonly hasSynced: boolean;
+  /** Takes over what a write of this process was answered, before its event comes: readers see their own writes. */
+  observe(written: Stored<T>): void;
 }

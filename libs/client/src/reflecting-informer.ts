@@ -10,6 +10,8 @@ const pollIntervalMs = 3_000;
 const maxRetryDelayMs = 5_000;
 /** Messages that may wait for a running list; beyond that the list is simply done again. */
 const maxBuffered = 20_000;
+/** Deletions that are remembered, so that what was told earlier and comes later does not bring an object back. */
+const maxGone = 1_000;
 
 export interface InformerDeps {
   client: ObjectsClient;
@@ -31,6 +33,8 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
   private listVersion = 0;
   /** The last version seen in each partition of the feed. */
   private readonly seen = new Map<string, number>();
+  /** The version of each of the last deletions, by key. */
+  private readonly gone = new Map<string, number>();
   private listing = false;
   private listAgain = false;
   private buffer: FeedMessage[] = [];
@@ -79,6 +83,17 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     return this.synced;
   }
 
+  observe(written: Stored<T>): void {
+    const known = this.hasSynced && !this.signal.aborted;
+    // Deleted meanwhile, by what a list says.
+    if (
+      !known ||
+      (!this.cache.getByKey(objectKey(written)) && Number(written.metadata.resourceVersion) <= this.listVersion)
+    )
+      return;
+    this.upsert({ ...written, metadata: { ...written.metadata } });
+  }
+
   private poll(): void {
     if (this.signal.aborted || this.cancelPoll) return;
     if (!this.hasSynced) this.relist('the feed is away');
@@ -116,7 +131,7 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     const { namespace } = this.options;
     if (namespace !== undefined && message.namespace !== namespace) return;
     const key = objectKey({ namespace: message.namespace, name: message.name });
-    if (type === 'DELETED') this.remove(key, message.data);
+    if (type === 'DELETED') this.remove(key, version, message.data);
     else if (message.data.length === 0) void this.fetch(message);
     else this.upsert(parse<T>(message.data));
   }
@@ -183,7 +198,7 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     }
     const version = Number(list.metadata.resourceVersion);
     for (const key of this.cache.keys()) {
-      if (!present.has(key)) this.remove(key);
+      if (!present.has(key)) this.remove(key, version);
     }
     this.listVersion = version;
     this.seen.clear();
@@ -194,7 +209,8 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
   private upsert(received: Stored<T>): void {
     const key = objectKey(received);
     const known = this.cache.getByKey(key);
-    if (known && Number(known.metadata.resourceVersion) >= Number(received.metadata.resourceVersion)) return;
+    const least = known ? Number(known.metadata.resourceVersion) : (this.gone.get(key) ?? 0);
+    if (least >= Number(received.metadata.resourceVersion)) return;
     // The owners of fields are often the larger part of an object, and nobody reads them here. An update that comes
     // without them leaves them as they are.
     delete received.metadata.managedFields;
@@ -208,9 +224,15 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     else this.tell(object, handler => handler.onAdd?.(object));
   }
 
-  private remove(key: string, lastState?: Uint8Array): void {
-    const known = this.cache.delete(key);
+  /** Not what is newer than its deletion: another object of the same name. */
+  private remove(key: string, version: number, lastState?: Uint8Array): void {
+    const known = this.cache.getByKey(key);
+    if (known && Number(known.metadata.resourceVersion) > version) return;
+    this.gone.delete(key);
+    this.gone.set(key, version);
+    if (this.gone.size > maxGone) this.gone.delete(this.gone.keys().next().value as string);
     if (!known) return;
+    this.cache.delete(key);
     const last = lastState && lastState.length > 0 ? parse<T>(lastState) : known;
     this.tell(last, handler => handler.onDelete?.(last));
   }

@@ -2,3 +2,6 @@ export { MemoryObjects, type RecordedWrite } from './memory-objects';
 export { eventually } from './eventually';
 export { NatsTestServer, freePort } from './nats-server';
 export { busyboxImage, layerTar, writeOciLayout, type ImageDescription, type LayerEntry } from './oci-image';
+export { controllerSuite, type Scenario } from './simulation/controller-suite';
+export { SimulatedClock } from './simulation/simulated-clock';
+export type { ProcessEnvironment } from './simulation/simulated-process';

@@ -45,9 +45,13 @@ export class MemoryObjects implements ObjectsClient, Feed {
   private readonly subscriptions = new Set<Subscription>();
   private readonly chain = new Map<string, number>();
   private readonly failures: { matches: (write: RecordedWrite) => boolean; error: StatusError }[] = [];
-  private version = 1;
+  /** Of the last change. */
+  version = 1;
 
-  constructor(private readonly clock: Clock = systemClock) {}
+  constructor(
+    private readonly clock: Clock = systemClock,
+    private readonly newUid: () => string = randomUUID,
+  ) {}
 
   /** Informers over this API. */
   informers(): InformerFactory {
@@ -62,6 +66,17 @@ export class MemoryObjects implements ObjectsClient, Feed {
   /** Puts an object there as if it had always been, without recording a write. Missing metadata is filled in. */
   seed<T extends KubeObject>(type: ResourceType<T>, object: T): Stored<T> {
     return this.insert(type, object);
+  }
+
+  /** Somebody else's write that changes nothing but the version of one object; `choose` gets the number of objects. */
+  touch(choose: (count: number) => number): void {
+    const all = [...this.objects].flatMap(([table, objects]) =>
+      [...objects.values()].map(object => ({ table, object })),
+    );
+    const chosen = all[choose(all.length)];
+    if (!chosen) return;
+    const [group = '', resource = ''] = chosen.table.split('/');
+    this.commit({ group, resource } as ResourceType, structuredClone(chosen.object), 'MODIFIED');
   }
 
   async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey): Promise<Stored<T>> {
@@ -81,7 +96,7 @@ export class MemoryObjects implements ObjectsClient, Feed {
   async create<T extends KubeObject>(type: ResourceType<T>, object: T, _options?: WriteOptions): Promise<Stored<T>> {
     const draft = structuredClone(object);
     const { namespace, name, generateName } = draft.metadata ?? {};
-    const key = { namespace, name: name ?? `${generateName ?? ''}${randomUUID().slice(0, 5)}` };
+    const key = { namespace, name: name ?? `${generateName ?? ''}${this.newUid().slice(0, 5)}` };
     this.note('create', type, key, '');
     if (this.objects.get(tableName(type))?.has(keyOf(key))) {
       throw new StatusError('AlreadyExists', `${type.resource} "${key.name}" already exists`);
@@ -184,7 +199,7 @@ export class MemoryObjects implements ObjectsClient, Feed {
     const stored = structuredClone(object) as Stored<T>;
     stored.apiVersion ??= apiVersionOf(type);
     stored.kind ??= type.kind;
-    stored.metadata.uid ??= randomUUID();
+    stored.metadata.uid ??= this.newUid();
     stored.metadata.generation ??= 1;
     stored.metadata.creationTimestamp ??= formatTime(this.clock.now());
     return this.commit(type, stored, 'ADDED');

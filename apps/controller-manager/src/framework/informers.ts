@@ -68,6 +68,11 @@ export class ClusterInformers {
     return this.source.informer<KubeObject>({ type, transform: metadataOnly });
   }
 
+  /** Shows what this process has written to whoever reads it here. */
+  observe<T extends KubeObject>(type: ResourceType<T>, written: Stored<T>): void {
+    (this.informers.get(keyOf(type))?.informer as Informer<T> | undefined)?.observe(written);
+  }
+
   private make<T extends KubeObject>(type: ResourceType<T>, full: boolean): Informer<T> {
     const informer = this.source.informer<T>({
       type,

@@ -1,4 +1,4 @@
-import { createWorkqueue, type ReconcileResult, type Workqueue } from '@naru/client';
+import { createWorkqueue, readYourWrites, type ReconcileResult, type Workqueue } from '@naru/client';
 import { isReason } from '@naru/foundation';
 import type { Controller, ControllerDeps } from './controller';
 
@@ -7,21 +7,34 @@ const conflictDelayMs = 25;
 /** Timers reach no further than 24 days. Looking again once a day does no harm. */
 const longestDelayMs = 24 * 3_600_000;
 
-/**
- * Builds the controllers and attaches them to the informers, which are to be started afterwards. The function returned
- * stops them and resolves when the running reconciles have ended.
- */
+export interface RunningControllers {
+  /** To be called when every informer is synced: who decides upon half of what there is creates the other half again. */
+  begin(): void;
+  /** Resolves when the running reconciles have ended. */
+  stop(): Promise<void>;
+}
+
+/** Builds the controllers and attaches them to the informers, which are to be started afterwards. */
 export function runControllers(
   controllers: readonly Controller[],
   deps: Omit<ControllerDeps, 'enqueue'>,
-): () => Promise<void> {
-  const queues = controllers.map(controller => start(controller, deps));
-  return async () => {
-    await Promise.all(queues.map(queue => queue.shutDown()));
+): RunningControllers {
+  const { informers } = deps;
+  const client = readYourWrites(deps.client, (type, written) => informers.observe(type, written));
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>(resolve => (begin = resolve));
+  const queues = controllers.map(controller => start(controller, { ...deps, client }, begun));
+  return {
+    begin,
+    async stop() {
+      const ends = queues.map(queue => queue.shutDown());
+      begin();
+      await Promise.all(ends);
+    },
   };
 }
 
-function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>): Workqueue {
+function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>, begun: Promise<void>): Workqueue {
   const logger = shared.logger.child({ controller: controller.name });
   // The queue needs the reconciler, and the reconciler may want to enqueue: tied together last.
   const late: { queue?: Workqueue } = {};
@@ -38,6 +51,8 @@ function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>):
     logger,
     clock: deps.clock,
     async reconcile(key, signal): Promise<ReconcileResult> {
+      await begun;
+      if (signal.aborted) return undefined;
       try {
         const result = await reconcile(key, signal);
         const delayMs = result?.requeueAfterMs;

@@ -57,21 +57,10 @@ export interface HistoryInput {
  * Source: pkg/controller/history.
  */
 export class RevisionHistory<Owner extends KubeObject> {
-  /** Owner uid → name → a revision just written, which the informer may not show yet. */
-  private readonly recent = new Map<string, Map<string, Revision>>();
-
   constructor(
     private readonly deps: Pick<ControllerDeps, 'client' | 'informers'>,
     private readonly ownerType: ResourceType<Owner>,
-  ) {
-    deps.informers.get(controllerRevisions).addHandler({
-      onDelete: revision => void this.recent.get(controllerOf(revision)?.uid ?? '')?.delete(revision.metadata.name),
-    });
-  }
-
-  forgetOwner(uid: string): void {
-    this.recent.delete(uid);
-  }
+  ) {}
 
   /** Finds or creates the revision of the owner's template, and makes its number the highest. */
   async sync(owner: Stored<Owner>, input: HistoryInput): Promise<History> {
@@ -84,7 +73,6 @@ export class RevisionHistory<Owner extends KubeObject> {
     if (equal) {
       // A rollback: the old revision becomes the newest again.
       const raised = await this.deps.client.update(controllerRevisions, { ...equal, revision: next });
-      this.note(owner, raised);
       const all = [...revisions.filter(revision => revision !== equal), raised];
       return { current: raised, all, collisionCount: input.collisionCount };
     }
@@ -105,10 +93,10 @@ export class RevisionHistory<Owner extends KubeObject> {
     }
   }
 
-  private async list(owner: Stored<Owner>, matches: LabelMatcher): Promise<Revision[]> {
+  private list(owner: Stored<Owner>, matches: LabelMatcher): Promise<Revision[]> {
     const lister = this.deps.informers.lister(controllerRevisions);
     const { uid, namespace } = owner.metadata;
-    const listed = await claimObjects({
+    return claimObjects({
       client: this.deps.client,
       type: controllerRevisions,
       ownerType: this.ownerType,
@@ -116,21 +104,6 @@ export class RevisionHistory<Owner extends KubeObject> {
       matches,
       candidates: [...lister.byIndex('owner', uid), ...lister.byIndex('owner', orphansOf(namespace))],
     });
-    const recent = this.recent.get(uid);
-    if (!recent) return listed;
-    const merged = new Map(listed.map(revision => [revision.metadata.name, revision]));
-    for (const [name, revision] of recent) {
-      if ((merged.get(name)?.revision ?? -1) >= revision.revision) recent.delete(name);
-      else merged.set(name, revision);
-    }
-    if (recent.size === 0) this.recent.delete(uid);
-    return [...merged.values()];
-  }
-
-  private note(owner: Stored<Owner>, revision: Revision): void {
-    const recent = this.recent.get(owner.metadata.uid) ?? new Map<string, Revision>();
-    recent.set(revision.metadata.name, revision);
-    this.recent.set(owner.metadata.uid, recent);
   }
 
   private async create(owner: Stored<Owner>, input: HistoryInput, data: unknown, number: number) {
@@ -156,7 +129,6 @@ export class RevisionHistory<Owner extends KubeObject> {
       } as ControllerRevision;
       try {
         const revision = await this.deps.client.create(controllerRevisions, draft);
-        this.note(owner, revision);
         return { revision, collisionCount };
       } catch (error) {
         if (!isReason(error, 'AlreadyExists')) throw error;

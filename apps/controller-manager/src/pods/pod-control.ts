@@ -2,26 +2,25 @@ import { pods, type KubeObject, type Pod, type PodTemplateSpec, type ResourceTyp
 import { isReason, StatusError } from '@naru/foundation';
 import type { ControllerDeps } from '../framework/controller';
 import { controllerReference, withKind } from '../framework/owner';
-import type { RecentPods } from './recent-pods';
+import type { PodDeletions } from './pod-deletions';
 
 export interface PodControlOptions<Owner extends KubeObject> {
   deps: Pick<ControllerDeps, 'client' | 'recorder'>;
   ownerType: ResourceType<Owner>;
-  recent: RecentPods;
+  deletions: PodDeletions;
 }
 
-/** Creates and deletes the pods of owners of one kind, tells in events, and remembers what the informer does not show yet. */
+/** Creates and deletes the pods of owners of one kind, tells in events, and notes deletions that the informer does not show yet. */
 export class PodControl<Owner extends KubeObject> {
   constructor(private readonly options: PodControlOptions<Owner>) {}
 
   /** `change` may name the pod and alter its draft. Throws what the api-server answers, after an event about it. */
   async create(owner: Stored<Owner>, template: PodTemplateSpec, change?: (pod: Pod) => void): Promise<Stored<Pod>> {
-    const { deps, ownerType, recent } = this.options;
+    const { deps, ownerType } = this.options;
     const draft = podFromTemplate(ownerType, owner, template);
     change?.(draft);
     try {
       const pod = await deps.client.create(pods, draft);
-      recent.noteCreated(owner.metadata.uid, pod);
       this.record(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
       return pod;
     } catch (error) {
@@ -33,14 +32,15 @@ export class PodControl<Owner extends KubeObject> {
 
   /** A pod that is gone already is as good as deleted. */
   async delete(owner: Stored<Owner>, pod: Stored<Pod>): Promise<void> {
-    const { deps, recent } = this.options;
+    const { deps, deletions } = this.options;
     const { namespace, name, uid } = pod.metadata;
-    recent.noteDeleted(uid);
+    deletions.note(uid);
     try {
       await deps.client.delete(pods, { namespace, name }, { preconditions: { uid } });
       this.record(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
     } catch (error) {
       if (isReason(error, 'NotFound', 'Conflict')) return;
+      deletions.forget(uid);
       this.record(owner, 'Warning', 'FailedDelete', `Error deleting: ${(error as Error).message}`);
       throw error;
     }

@@ -4,7 +4,6 @@ import { formatTime, isReason } from '@naru/foundation';
 import { equalJson } from '../../framework/canonical';
 import { watch, type Controller, type ControllerDeps } from '../../framework/controller';
 import { controllerOf, controllerReference, ownerKeys, withKind } from '../../framework/owner';
-import { RecentObjects } from '../../framework/recent-object';
 import { finishedCondition, isJobFinished } from '../job/status';
 import { jobsToDelete } from './history';
 import { missedTimes } from './missed';
@@ -18,16 +17,11 @@ type JobReference = NonNullable<CronJobStatus['active']>[number];
 const slackMs = 100;
 
 class CronJobReconciler {
-  private readonly newest = new RecentObjects<CronJob>();
-
-  constructor(private readonly deps: ControllerDeps) {
-    deps.informers.get(cronJobs).addHandler({ onDelete: ({ metadata }) => this.newest.forget(metadata.uid) });
-  }
+  constructor(private readonly deps: ControllerDeps) {}
 
   async reconcile(key: string): Promise<ReconcileResult> {
-    const listed = this.deps.informers.lister(cronJobs).get(parseKey(key));
-    if (!listed) return undefined;
-    const cronJob = this.newest.newest(listed);
+    const cronJob = this.deps.informers.lister(cronJobs).get(parseKey(key));
+    if (!cronJob) return undefined;
     const owned = this.deps.informers.lister(jobs).byIndex('owner', cronJob.metadata.uid);
     const status: CronJobStatus = { ...cronJob.status };
     const active = await this.followJobs(cronJob, status, owned);
@@ -201,7 +195,7 @@ class CronJobReconciler {
 
   private async write(cronJob: Stored<CronJob>, status: CronJobStatus): Promise<void> {
     if (equalJson(status, cronJob.status ?? {})) return;
-    this.newest.note(await this.deps.client.update(cronJobs, { ...cronJob, status }, { subresource: 'status' }));
+    await this.deps.client.update(cronJobs, { ...cronJob, status }, { subresource: 'status' });
   }
 
   private tell(cronJob: Stored<CronJob>, type: EventInput['type'], reason: string, message: string): void {

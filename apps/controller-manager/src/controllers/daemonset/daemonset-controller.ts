@@ -20,7 +20,7 @@ import { slowStart } from '../../framework/slow-start';
 import { hashOf, revisionHashLabel, RevisionHistory, type History } from '../../history/revision-history';
 import { PodControl, isNamespaceTerminating } from '../../pods/pod-control';
 import { availableInMs } from '../../pods/pod-state';
-import { RecentPods } from '../../pods/recent-pods';
+import { PodDeletions } from '../../pods/pod-deletions';
 import { daemonState, type DaemonState } from './daemon-state';
 import { daemonPodSpec } from './node-fit';
 import { planPods, planRollingUpdate, type Plan } from './plan';
@@ -30,21 +30,15 @@ import { daemonSetStatus } from './status';
 const burst = 250;
 
 class DaemonSetReconciler {
-  private readonly recent: RecentPods;
+  private readonly deletions: PodDeletions;
   private readonly control: PodControl<DaemonSet>;
   private readonly history: RevisionHistory<DaemonSet>;
   private readonly failures = new BackOff({ baseMs: 1_000, maxMs: 15 * 60_000 });
 
   constructor(private readonly deps: ControllerDeps) {
-    this.recent = new RecentPods({ ...deps, informer: deps.informers.get(pods) });
-    this.control = new PodControl({ deps, ownerType: daemonSets, recent: this.recent });
+    this.deletions = new PodDeletions(deps.informers.get(pods));
+    this.control = new PodControl({ deps, ownerType: daemonSets, deletions: this.deletions });
     this.history = new RevisionHistory(deps, daemonSets);
-    deps.informers.get(daemonSets).addHandler({
-      onDelete: ({ metadata }) => {
-        this.recent.forgetOwner(metadata.uid);
-        this.history.forgetOwner(metadata.uid);
-      },
-    });
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {
@@ -63,7 +57,7 @@ class DaemonSetReconciler {
       hash: hashOf(history.current),
       nodes: informers.lister(nodes).list(),
       pods: await this.podsOf(set),
-      isDeleted: uid => this.recent.isDeleted(uid),
+      isDeleted: uid => this.deletions.has(uid),
       now: clock.now(),
     });
     const { waitMs, error } = await this.act(state);
@@ -78,7 +72,7 @@ class DaemonSetReconciler {
   private async podsOf(set: Stored<DaemonSet>): Promise<Stored<Pod>[]> {
     const lister = this.deps.informers.lister(pods);
     const { uid, namespace } = set.metadata;
-    const claimed = await claimObjects({
+    return claimObjects({
       client: this.deps.client,
       type: pods,
       ownerType: daemonSets,
@@ -86,7 +80,6 @@ class DaemonSetReconciler {
       matches: compileLabelSelector(set.spec?.selector),
       candidates: [...lister.byIndex('owner', uid), ...lister.byIndex('owner', orphansOf(namespace))],
     });
-    return this.recent.complete(uid, claimed);
   }
 
   private async act(state: DaemonState): Promise<{ waitMs: number[]; error?: unknown }> {

@@ -5,10 +5,9 @@ import { claimObjects } from '../../framework/claim';
 import { watch, type Controller, type ControllerDeps, type Watch } from '../../framework/controller';
 import { orphansOf, type ClusterInformers } from '../../framework/informers';
 import { controllerOf, ownerKeys, withKind } from '../../framework/owner';
-import { RecentObjects } from '../../framework/recent-object';
 import { slowStart } from '../../framework/slow-start';
 import { PodControl, isNamespaceTerminating } from '../../pods/pod-control';
-import { RecentPods } from '../../pods/recent-pods';
+import { PodDeletions } from '../../pods/pod-deletions';
 import { assess, type Assessment } from './assess';
 import { isTracked, prepareJobPod, trackingFinalizer } from './job-pod';
 import { OrphanedPods, orphanKey, orphanOf } from './orphaned-pods';
@@ -22,39 +21,30 @@ const burst = 500;
 const ourselves = 'kubernetes.io/job-controller';
 
 class JobReconciler {
-  private readonly recent: RecentPods;
+  private readonly deletions: PodDeletions;
   private readonly control: PodControl<Job>;
   private readonly release: PodRelease;
   private readonly orphans: OrphanedPods;
-  /** The accounts of pods are in the status: an older one than we have written would count them twice. */
-  private readonly newest = new RecentObjects<Job>();
 
   constructor(private readonly deps: ControllerDeps) {
-    this.recent = new RecentPods({ ...deps, informer: deps.informers.get(pods) });
-    this.control = new PodControl({ deps, ownerType: jobs, recent: this.recent });
+    this.deletions = new PodDeletions(deps.informers.get(pods));
+    this.control = new PodControl({ deps, ownerType: jobs, deletions: this.deletions });
     this.release = new PodRelease(deps);
     this.orphans = new OrphanedPods(deps, this.release);
-    deps.informers.get(jobs).addHandler({
-      onDelete: ({ metadata }) => {
-        this.recent.forgetOwner(metadata.uid);
-        this.newest.forget(metadata.uid);
-      },
-    });
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {
     const orphan = orphanOf(key);
     if (orphan) return this.orphans.release(orphan);
-    const listed = this.deps.informers.lister(jobs).get(parseKey(key));
-    if (!listed || (listed.spec?.managedBy && listed.spec.managedBy !== ourselves)) return undefined;
-    const job = this.newest.newest(listed);
+    const job = this.deps.informers.lister(jobs).get(parseKey(key));
+    if (!job || (job.spec?.managedBy && job.spec.managedBy !== ourselves)) return undefined;
     const all = await this.podsOf(job);
     if (isJobFinished(job)) return this.release.all(all.filter(isTracked));
     const state = assess({
       job,
       pods: all,
       isReleased: uid => this.release.isReleased(uid),
-      isDeleted: uid => this.recent.isDeleted(uid),
+      isDeleted: uid => this.deletions.has(uid),
     });
     const now = this.deps.clock.now();
     const verdict = judgeJob(state, now);
@@ -69,7 +59,7 @@ class JobReconciler {
   private async podsOf(job: Stored<Job>): Promise<Stored<Pod>[]> {
     const lister = this.deps.informers.lister(pods);
     const { uid, namespace } = job.metadata;
-    const claimed = await claimObjects({
+    return claimObjects({
       client: this.deps.client,
       type: pods,
       ownerType: jobs,
@@ -78,7 +68,6 @@ class JobReconciler {
       candidates: [...lister.byIndex('owner', uid), ...lister.byIndex('owner', orphansOf(namespace))],
       finalizer: trackingFinalizer,
     });
-    return this.recent.complete(uid, claimed);
   }
 
   /** Creates what is missing and deletes what is too much; pods that are deleted here are no failures. */
@@ -125,7 +114,6 @@ class JobReconciler {
   private async write(job: Stored<Job>, status: JobStatus): Promise<void> {
     if (equalJson(status, job.status)) return;
     const written = await this.deps.client.update(jobs, { ...job, status }, { subresource: 'status' });
-    this.newest.note(written);
     this.tell(job, written);
   }
 

@@ -18,7 +18,7 @@ import { slowStart } from '../../framework/slow-start';
 import { rankForDeletion } from '../../pods/deletion-rank';
 import { PodControl, isNamespaceTerminating } from '../../pods/pod-control';
 import { availableInMs, isActive } from '../../pods/pod-state';
-import { RecentPods } from '../../pods/recent-pods';
+import { PodDeletions } from '../../pods/pod-deletions';
 import { replicaSetStatus, sameReplicaSetStatus } from './status';
 
 /** Most pods created or deleted in one reconcile; the next one follows at once. */
@@ -49,15 +49,15 @@ export function keysOfPod<T extends ReplicaSet | ReplicationController>(
 
 /** Keeps the number of pods of the sets of one kind. */
 export class ReplicaReconciler<T extends ReplicaSet | ReplicationController> {
-  private readonly recent: RecentPods;
+  private readonly deletions: PodDeletions;
   private readonly control: PodControl<T>;
 
   constructor(
     private readonly deps: ControllerDeps,
     private readonly kind: ReplicaKind<T>,
   ) {
-    this.recent = new RecentPods({ ...deps, informer: deps.informers.get(pods) });
-    this.control = new PodControl({ deps, ownerType: kind.type, recent: this.recent });
+    this.deletions = new PodDeletions(deps.informers.get(pods));
+    this.control = new PodControl({ deps, ownerType: kind.type, deletions: this.deletions });
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {
@@ -86,8 +86,7 @@ export class ReplicaReconciler<T extends ReplicaSet | ReplicationController> {
       matches: this.kind.matcher(set),
       candidates: candidates.filter(isActive),
     });
-    const all = await this.recent.complete(uid, claimed);
-    return all.filter(pod => isActive(pod) && !this.recent.isDeleted(pod.metadata.uid));
+    return claimed.filter(pod => isActive(pod) && !this.deletions.has(pod.metadata.uid));
   }
 
   /** Creates or deletes pods and brings `active` up to date with it. Answers what went wrong. */

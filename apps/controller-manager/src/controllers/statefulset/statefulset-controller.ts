@@ -14,43 +14,32 @@ import { claimObjects } from '../../framework/claim';
 import { watch, type Controller, type ControllerDeps } from '../../framework/controller';
 import { orphansOf, type ClusterInformers } from '../../framework/informers';
 import { controllerOf, ownerKeys } from '../../framework/owner';
-import { RecentObjects } from '../../framework/recent-object';
 import { slowStart } from '../../framework/slow-start';
 import { RevisionHistory, type History, type Revision } from '../../history/revision-history';
 import { PodControl, isNamespaceTerminating } from '../../pods/pod-control';
 import { availableInMs } from '../../pods/pod-state';
-import { RecentPods } from '../../pods/recent-pods';
+import { PodDeletions } from '../../pods/pod-deletions';
 import { SetClaims } from './claims';
 import { giveIdentity, ordinalOf, revisionOfPod, templateOf } from './identity';
 import { condemnedPods, planSet, wantsCurrentRevision, type SetPlan, type SetView } from './plan';
 import { statefulSetStatus } from './status';
 
 class StatefulSetReconciler {
-  private readonly recent: RecentPods;
+  private readonly deletions: PodDeletions;
   private readonly control: PodControl<StatefulSet>;
   private readonly history: RevisionHistory<StatefulSet>;
   private readonly claims: SetClaims;
-  /** Which revision is the current one stands in the status only. */
-  private readonly newest = new RecentObjects<StatefulSet>();
 
   constructor(private readonly deps: ControllerDeps) {
-    this.recent = new RecentPods({ ...deps, informer: deps.informers.get(pods) });
-    this.control = new PodControl({ deps, ownerType: statefulSets, recent: this.recent });
+    this.deletions = new PodDeletions(deps.informers.get(pods));
+    this.control = new PodControl({ deps, ownerType: statefulSets, deletions: this.deletions });
     this.history = new RevisionHistory(deps, statefulSets);
     this.claims = new SetClaims(deps);
-    deps.informers.get(statefulSets).addHandler({
-      onDelete: ({ metadata }) => {
-        this.recent.forgetOwner(metadata.uid);
-        this.history.forgetOwner(metadata.uid);
-        this.newest.forget(metadata.uid);
-      },
-    });
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {
-    const listed = this.deps.informers.lister(statefulSets).get(parseKey(key));
-    if (!listed) return undefined;
-    const set = this.newest.newest(listed);
+    const set = this.deps.informers.lister(statefulSets).get(parseKey(key));
+    if (!set) return undefined;
     const own = await this.podsOf(set);
     if (set.metadata.deletionTimestamp) return undefined;
     const history = await this.history.sync(set, {
@@ -65,7 +54,7 @@ class StatefulSetReconciler {
       pods: own,
       currentRevision: current.metadata.name,
       updateRevision: history.current.metadata.name,
-      isDeleted: uid => this.recent.isDeleted(uid),
+      isDeleted: uid => this.deletions.has(uid),
       now: this.deps.clock.now(),
     };
     await this.keepClaims(view);
@@ -81,7 +70,7 @@ class StatefulSetReconciler {
     const lister = this.deps.informers.lister(pods);
     const { uid, namespace } = set.metadata;
     const candidates = [...lister.byIndex('owner', uid), ...lister.byIndex('owner', orphansOf(namespace))];
-    const claimed = await claimObjects({
+    return claimObjects({
       client: this.deps.client,
       type: pods,
       ownerType: statefulSets,
@@ -89,7 +78,6 @@ class StatefulSetReconciler {
       matches: compileLabelSelector(set.spec?.selector),
       candidates: candidates.filter(pod => ordinalOf(set, pod) !== undefined),
     });
-    return this.recent.complete(uid, claimed);
   }
 
   private async keepClaims(view: SetView): Promise<void> {
@@ -121,14 +109,14 @@ class StatefulSetReconciler {
   private async write(set: Stored<StatefulSet>, view: SetView, { collisionCount }: History): Promise<void> {
     const status = statefulSetStatus(view, collisionCount);
     if (equalJson(status, set.status)) return;
-    this.newest.note(await this.deps.client.update(statefulSets, { ...set, status }, { subresource: 'status' }));
+    await this.deps.client.update(statefulSets, { ...set, status }, { subresource: 'status' });
   }
 
   private async prune(view: SetView, { all, current }: History): Promise<void> {
     const live = new Set([
       current.metadata.name,
       view.currentRevision,
-      this.newest.newest(view.set).status?.currentRevision,
+      this.deps.informers.lister(statefulSets).get(view.set.metadata)?.status?.currentRevision,
       ...view.pods.map(revisionOfPod),
     ]);
     const isLive = ({ metadata }: Revision): boolean => live.has(metadata.name);
