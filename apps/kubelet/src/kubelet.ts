@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { pods, services, type Pod, type Service, type Stored } from '@naru/api';
+import { parseTaint, pods, services, type Pod, type Service, type Stored } from '@naru/api';
 import { EventRecorder, type Informer, type InformerOptions, type ObjectsClient } from '@naru/client';
 import type { KubeObject } from '@naru/api';
 import { systemClock, type Clock, type Logger } from '@naru/foundation';
@@ -18,7 +18,6 @@ import { LogRotator } from './logs/log-rotator';
 import { parseReserved, parseThresholds, readMachine } from './node/machine';
 import { NodeLease } from './node/node-lease';
 import { NodeReporter } from './node/node-reporter';
-import { parseTaint } from './node/node-status';
 import { registerKubeletMetrics } from './metrics';
 import { admit } from './pods/admission';
 import { BackOff } from './pods/back-off';

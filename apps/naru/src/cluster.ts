@@ -47,7 +47,7 @@ export class Cluster {
   /** State that survives: database, certificates, nodes, logs. */
   readonly data: string;
   readonly hostAddress: string;
-  readonly ports: { api: number; grpc: number; nats: number; scheduler: number; controllerManager: number };
+  readonly ports: Record<'api' | 'grpc' | 'nats' | 'scheduler' | 'controllerManager' | 'hollow', number>;
 
   constructor(readonly settings: ClusterSettings) {
     const { name, portOffset, nodeCidr } = settings;
@@ -61,6 +61,7 @@ export class Cluster {
       nats: 4222 + portOffset,
       scheduler: 10259 + portOffset,
       controllerManager: 10257 + portOffset,
+      hollow: 10262 + portOffset,
     };
   }
 

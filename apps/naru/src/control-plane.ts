@@ -25,7 +25,8 @@ export function nodeCommand(app: string, flags: Record<string, string | number>,
   ];
 }
 
-function connection(cluster: Cluster, folder: string): Record<string, string> {
+/** The flags by which a process finds the control plane, as the owner of the certificate in `folder`. */
+export function connectionOf(cluster: Cluster, folder: string): Record<string, string> {
   return {
     'api-server': `${cluster.hostAddress}:${cluster.ports.grpc}`,
     nats: `tls://${cluster.hostAddress}:${cluster.ports.nats}`,
@@ -80,14 +81,14 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
     service(
       'scheduler',
       nodeCommand('scheduler', {
-        ...connection(cluster, 'scheduler'),
+        ...connectionOf(cluster, 'scheduler'),
         'health-address': `127.0.0.1:${ports.scheduler}`,
       }),
     ),
     service(
       'controller-manager',
       nodeCommand('controller-manager', {
-        ...connection(cluster, 'controller-manager'),
+        ...connectionOf(cluster, 'controller-manager'),
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
       }),
@@ -98,7 +99,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         nodeCommand(
           'dns',
           {
-            ...connection(cluster, 'dns'),
+            ...connectionOf(cluster, 'dns'),
             listen: `${hostAddress}:${port}`,
             'health-address': `${hostAddress}:${metricsPort}`,
             'replica-name': name,

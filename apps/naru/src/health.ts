@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import http from 'node:http';
 import { connect } from 'node:net';
+import path from 'node:path';
 import type { Cluster } from './cluster';
 import { execute } from './execute';
 import type { KubeApi } from './kube-api';
@@ -49,11 +51,13 @@ export async function controlPlaneHealth(cluster: Cluster, api: KubeApi): Promis
     askReadyz('127.0.0.1', ports.controllerManager),
     ...cluster.dns.map(({ metricsPort }) => askReadyz(hostAddress, metricsPort)),
   ]);
+  const hasHollow = existsSync(path.join(cluster.services, 'hollow'));
   return {
     nats,
     'api-server': apiServer,
     scheduler,
     'controller-manager': controllerManager,
+    ...(hasHollow ? { hollow: await askReadyz('127.0.0.1', ports.hollow) } : {}),
     ...Object.fromEntries(cluster.dns.map(({ name }, i) => [name, dns[i] as Health])),
   };
 }

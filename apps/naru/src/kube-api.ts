@@ -95,8 +95,8 @@ export class KubeApi {
     }
   }
 
-  async listNodes(): Promise<Stored<Node>[]> {
-    return (await this.request<ObjectList<Stored<Node>>>('GET', '/api/v1/nodes')).items;
+  async listNodes(path = '/api/v1/nodes'): Promise<Stored<Node>[]> {
+    return (await this.request<ObjectList<Stored<Node>>>('GET', path)).items;
   }
 
   close(): void {

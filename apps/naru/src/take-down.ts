@@ -63,11 +63,10 @@ export async function takeDown(cluster: Cluster, { purge }: { purge: boolean }, 
     Promise.all(nodes.map(node => stopNode(cluster, node))).then(() => undefined),
   );
   await steps.run('stopping the control plane', async () => {
-    const clients = ['scheduler', 'controller-manager', ...cluster.dns.map(({ name }) => name)];
+    const clients = listServices(cluster.services).filter(name => !['api-server', 'nats'].includes(name));
     await Promise.all(clients.map(name => stopService(cluster.services, name)));
     await stopService(cluster.services, 'api-server');
     await stopService(cluster.services, 'nats');
-    for (const name of listServices(cluster.services)) await stopService(cluster.services, name);
     for (const pid of strayProcesses(cluster)) signal({ pid, start: startTimeOf(pid) ?? 0 }, 'SIGKILL');
   });
   await steps.run('removing network, rules and cgroups', async () => {

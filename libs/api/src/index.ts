@@ -63,7 +63,7 @@ export {
 } from './canonical-quantity';
 export { parseNano, quantityMilliValue, quantityValue } from './quantity';
 export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels } from './label-selector';
-export { findUntoleratedTaint, tolerates } from './taints';
+export { findUntoleratedTaint, parseTaint, tolerates } from './taints';
 export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
 export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';

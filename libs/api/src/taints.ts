@@ -18,3 +18,11 @@ export function findUntoleratedTaint(
     taint => effects.includes(taint.effect) && !tolerations?.some(toleration => tolerates(toleration, taint)),
   );
 }
+
+/** Parses `key=value:Effect` or `key:Effect`, as --register-with-taints takes it. Throws for anything else. */
+export function parseTaint(text: string): Taint {
+  const match = /^([^=:]+)(?:=([^:]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$/.exec(text);
+  if (!match) throw new Error(`taint "${text}" is not of the form key=value:effect`);
+  const [, key = '', value, effect = ''] = match;
+  return { key, effect, ...(value ? { value } : {}) };
+}

@@ -223,11 +223,3 @@ export function ownLabels(nodeName: string, labels: Record<string, string>): Rec
     ...labels,
   };
 }
-
-/** Parses `key=value:Effect` of --register-with-taints. Throws for anything else. */
-export function parseTaint(text: string): NodeTemplate['taints'][number] {
-  const match = /^([^=:]+)(?:=([^:]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$/.exec(text);
-  if (!match) throw new Error(`taint "${text}" is not of the form key=value:effect`);
-  const [, key = '', value, effect = ''] = match;
-  return { key, effect, ...(value ? { value } : {}) };
-}

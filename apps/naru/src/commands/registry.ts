@@ -1,6 +1,7 @@
 import type { Command } from '../command';
 import { agentLeaveCommand, agentPrepareCommand } from './agent';
 import { downCommand } from './down';
+import { hollowCommand } from './hollow';
 import { imageCommand } from './image';
 import { logsCommand } from './logs';
 import { nodeCommand } from './node';
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   statusCommand,
   logsCommand,
   nodeCommand,
+  hollowCommand,
   imageCommand,
   kubeconfigCommand,
   tokenCommand,
