@@ -18,6 +18,17 @@ export const flags = {
     type: 'string',
     default: 'vxlan',
   },
+  'network-policy': {
+    description: 'enforce NetworkPolicies; no where another program that makes the pod network does',
+    type: 'boolean',
+    default: true,
+  },
+  'container-runtime-endpoint': {
+    description:
+      'the CRI socket, such as unix:///run/naru/runtime.sock: tells the addresses of pods before the API does',
+    type: 'string',
+    default: '',
+  },
   'vxlan-id': { description: 'the VXLAN network identifier', type: 'number', default: 1 },
   'vxlan-port': { description: 'the UDP port of VXLAN', type: 'number', default: 8472 },
   'cni-conf-dir': { description: 'where the CNI configuration is written', type: 'string', default: '/etc/cni/net.d' },

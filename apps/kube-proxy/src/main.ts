@@ -5,6 +5,8 @@ import { flags } from './flags';
 import { followNodes } from './follow-nodes';
 import { describeHealth, healthChecks } from './health';
 import { createProxyMetrics } from './metrics';
+import { createPolicyMetrics } from './network-policy/metrics';
+import { PolicyEnforcer } from './network-policy/policy-enforcer';
 import { readOptions } from './options';
 import { PodNetwork } from './pod-network/pod-network';
 import { cleanupAll, cleanupOtherModes, requireMode } from './prepare';
@@ -39,7 +41,20 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   const network = options.podNetwork
     ? new PodNetwork({ config: options.podNetwork, run, clock, logger, fullSyncPeriodMs })
     : undefined;
-  followNodes(informers, nodeName, proxy, network);
+  const policies = given['network-policy']
+    ? new PolicyEnforcer({
+        nodeName,
+        runtimeEndpoint: given['container-runtime-endpoint'],
+        run,
+        informers,
+        metrics: createPolicyMetrics(registry),
+        clock,
+        logger,
+        minSyncPeriodMs: options.minSyncPeriodMs,
+        fullSyncPeriodMs,
+      })
+    : undefined;
+  followNodes(informers, nodeName, proxy, network, policies);
   const health = await serveHealth({
     address: given['health-address'],
     metrics: registry,
@@ -49,8 +64,10 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   onStop('health', () => health.close());
   onStop('rules', () => proxy.stop());
   onStop('pod network', () => network?.stop());
+  onStop('network policies', () => policies?.stop());
   await informers.start(signal);
   network?.start();
+  policies?.start();
   proxy.start();
   logger.info({ mode: mode.name, podNetwork: options.podNetwork?.backend ?? 'none' }, 'following Services and Nodes');
 });

@@ -1,5 +1,6 @@
 import { systemClock, type Logger } from '@naru/foundation';
 import { CommandError, type CommandRunner } from './command';
+import { cleanupPolicies } from './network-policy/policy-enforcer';
 import type { ModeName, ProxyMode } from './modes/mode';
 import { proxyModes } from './modes/registry';
 import type { Options } from './options';
@@ -31,6 +32,7 @@ export async function cleanupOtherModes(mode: ProxyMode, run: CommandRunner, log
 export async function cleanupAll(options: Options, run: CommandRunner, logger: Logger): Promise<void> {
   const config = { clusterCidr: options.clusterCidr };
   for (const mode of proxyModes) await ignoringMissing(() => mode.build({ run, config, logger }).cleanup());
+  await ignoringMissing(() => cleanupPolicies(run));
   const base: PodNetworkConfig | undefined = options.podNetwork;
   if (!base) return;
   for (const { name: mode } of proxyModes) {

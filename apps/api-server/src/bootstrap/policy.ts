@@ -118,7 +118,7 @@ const scheduler = clusterRole(
 
 const proxy = clusterRole(
   'system:kube-proxy',
-  rule(read, 'core', 'services,endpoints,nodes'),
+  rule(read, 'core', 'services,endpoints,nodes,pods,namespaces'),
   rule(read, 'discovery.k8s.io', 'endpointslices'),
   rule(read, 'networking.k8s.io', 'servicecidrs,networkpolicies'),
   events,

@@ -131,11 +131,12 @@ export class NetworkLab {
     from: Place,
     ip: string,
     port: number,
-    options: { protocol?: 'tcp' | 'udp'; sourcePort?: number } = {},
+    options: { protocol?: 'tcp' | 'udp'; sourcePort?: number; timeoutMs?: number } = {},
   ): Promise<{ name: string; client: string }> {
-    const { protocol = 'tcp', sourcePort } = options;
+    const { protocol = 'tcp', sourcePort, timeoutMs = 1_000 } = options;
     const source = sourcePort === undefined ? '' : `,sourceport=${sourcePort},reuseaddr`;
-    const to = protocol === 'tcp' ? `TCP4:${ip}:${port},connect-timeout=1` : `UDP4:${ip}:${port}${source}`;
+    const to =
+      protocol === 'tcp' ? `TCP4:${ip}:${port},connect-timeout=${timeoutMs / 1000}` : `UDP4:${ip}:${port}${source}`;
     // To TCP we say nothing: a server that closes without having read would reset the connection, and lose its answer.
     const args = protocol === 'tcp' ? ['-u', to, '-'] : ['-t1', '-T1', '-', to];
     const text = await from.run('timeout', ['5', 'socat', ...args], protocol === 'tcp' ? '' : 'who\n');

@@ -80,6 +80,7 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     'proxy-mode': info.proxyMode,
     'cluster-cidr': info.clusterCidr,
     'pod-network': info.podNetwork,
+    'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
     ...cni,
   });
   return options.runtimeEndpoint ? [kubelet, kubeProxy] : [runtime, kubelet, kubeProxy];

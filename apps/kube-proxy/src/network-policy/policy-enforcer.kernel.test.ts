@@ -1,0 +1,268 @@
+import { networkPolicies, namespaces, pods as podType, type NetworkPolicy, type Pod } from '@naru/api';
+import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
+import { eventually, MemoryObjects } from '@naru/testing';
+import { iptables } from '../modes/iptables';
+import type { ProxyMode } from '../modes/mode';
+import { nftables } from '../modes/nftables';
+import { FakeRuntime } from '../testing/fake-runtime';
+import type { Place } from '../testing/network-lab';
+import { describeInKernel } from '../testing/require-kernel';
+import { forwardedPort, setUpCluster, type TestCluster } from '../testing/test-cluster';
+import { createPolicyMetrics } from './metrics';
+import { cleanupPolicies, PolicyEnforcer } from './policy-enforcer';
+
+/** Talks on one connection until the other side has been silent for a second. */
+const talker = `
+const socket = require('net').connect(9191, process.argv[1]);
+let heard;
+socket.on('data', () => (heard = Date.now()));
+setInterval(() => {
+  socket.write('x');
+  if (heard && Date.now() - heard > 1000) console.log('silence after an answer'), process.exit();
+}, 50);
+`;
+
+type Spec = NonNullable<NetworkPolicy['spec']>;
+const clusterIp = '10.96.0.80';
+
+for (const mode of [iptables, nftables])
+  describeInKernel(`NetworkPolicies beside ${mode.name}`, () => testBeside(mode));
+
+function testBeside(mode: ProxyMode): void {
+  let cluster: TestCluster;
+  let api: MemoryObjects;
+  let runtime: FakeRuntime;
+  let enforcer: PolicyEnforcer;
+  let web: Place, client: Place, remote: Place;
+  const stopping = new AbortController();
+
+  beforeAll(async () => {
+    cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw' });
+    [web, client, remote] = cluster.pods as [Place, Place, Place];
+    await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: [endpoint(remote)] })]);
+    await cluster.lab.serve(web, 9090, 'web-metrics');
+    runtime = await FakeRuntime.start(cluster.lab.dir);
+    api = new MemoryObjects();
+    const informers = api.informers();
+    enforcer = new PolicyEnforcer({
+      nodeName: 'node-1',
+      runtimeEndpoint: runtime.endpoint,
+      run: cluster.lab.node(1).run,
+      informers,
+      metrics: createPolicyMetrics(createMetrics()),
+      clock: systemClock,
+      logger: silentLogger,
+      minSyncPeriodMs: 5,
+      fullSyncPeriodMs: 3_600_000,
+    });
+    enforcer.setPodCidr('10.244.1.0/24');
+    await api.create(namespaces, { metadata: { name: 'default', labels: { team: 'own' } } });
+    await api.create(namespaces, { metadata: { name: 'other', labels: { team: 'other' } } });
+    await api.create(podType, aPod('web', 'default', 'node-1', web.ip));
+    await api.create(podType, aPod('client', 'default', 'node-1', client.ip));
+    await api.create(podType, aPod('remote', 'other', 'node-2', remote.ip));
+    await informers.start(stopping.signal);
+    enforcer.start();
+  }, 60_000);
+  afterAll(async () => {
+    stopping.abort();
+    await enforcer?.stop();
+    runtime?.close();
+    await cluster?.close();
+  });
+  afterEach(async () => {
+    for (const { metadata } of (await api.list(networkPolicies)).items) await api.delete(networkPolicies, metadata);
+    await eventually(() => expectOpen(remote, web, 8080));
+  });
+
+  function aPod(name: string, namespace: string, nodeName: string, ip: string | undefined): Pod {
+    const ports = [
+      { name: 'http', containerPort: 8080 },
+      { name: 'metrics', containerPort: 9090 },
+    ];
+    return {
+      metadata: { name, namespace, uid: `uid-${name}`, labels: { app: name } },
+      spec: { nodeName, containers: [{ name: 'c', image: 'i', ports }] },
+      status: { phase: 'Running', ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }) },
+    };
+  }
+
+  function endpoint({ ip }: Place): { address: string; port: number; local: boolean } {
+    return { address: ip, port: 8080, local: false };
+  }
+
+  const put = (name: string, spec: Spec, namespace = 'default'): Promise<unknown> =>
+    api.create(networkPolicies, { metadata: { name, namespace }, spec });
+  const expectOpen = async (from: Place, to: Place, port: number): Promise<void> => {
+    await cluster.lab.ask(from, to.ip, port);
+  };
+  const expectClosed = (from: Place, to: Place, port: number): Promise<void> =>
+    expect(cluster.lab.ask(from, to.ip, port, { timeoutMs: 300 })).rejects.toThrow(/timed out/i);
+  /** A policy has arrived when what it forbids is forbidden. */
+  const eventuallyClosed = (from: Place, to: Place, port = 8080): Promise<void> =>
+    eventually(() => expectClosed(from, to, port));
+  const select = (app: string): { matchLabels: Record<string, string> } => ({ matchLabels: { app } });
+
+  test('a pod is judged by where a Service leads, not by the cluster IP', async () => {
+    await put('only-remote', {
+      podSelector: select('client'),
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ namespaceSelector: { matchLabels: { team: 'other' } } }] }],
+    });
+    await eventuallyClosed(client, web);
+    expect((await cluster.lab.ask(client, clusterIp, 80)).name).toBe('pod-2');
+  });
+
+  // The table is the same beside every mode.
+  if (mode !== iptables) return;
+
+  test('default deny of ingress shuts out pods of this and of other nodes, but not the node itself', async () => {
+    await put('deny', { podSelector: {}, policyTypes: ['Ingress'] });
+    await eventuallyClosed(client, web);
+    await expectClosed(remote, web, 8080);
+    await expectClosed(cluster.lab.node(2), web, 8080);
+    await expectOpen(cluster.lab.node(1), web, 8080);
+    // What the isolated pods ask for themselves is still answered.
+    await expectOpen(web, remote, 8080);
+  });
+
+  test('default deny of egress keeps pods from all but themselves and their node', async () => {
+    await put('deny', { podSelector: select('client'), policyTypes: ['Egress'] });
+    await eventuallyClosed(client, web);
+    await expectClosed(client, remote, 8080);
+    await expectOpen(web, client, 8080);
+    await cluster.lab.serve(cluster.lab.node(1), 7070, 'node');
+    await expectOpen(client, cluster.lab.node(1), 7070);
+    const itself = [{ address: client.ip, port: 8080, local: true }];
+    await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: itself })]);
+    expect((await cluster.lab.ask(client, clusterIp, 80)).name).toBe('pod-1');
+  });
+
+  test('podSelector means pods of the own namespace, namespaceSelector those of others, and both together their intersection', async () => {
+    await put('same-namespace', { podSelector: select('web'), ingress: [{ from: [{ podSelector: {} }] }] });
+    await eventuallyClosed(remote, web);
+    await expectOpen(client, web, 8080);
+    await put('other-namespace', {
+      podSelector: select('web'),
+      ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: 'other' } }, podSelector: select('remote') }] }],
+    });
+    await eventually(() => expectOpen(remote, web, 8080));
+    await expectOpen(client, web, 8080);
+    await api.patch(
+      podType,
+      { namespace: 'other', name: 'remote' },
+      {
+        type: 'merge',
+        body: { metadata: { labels: { app: 'else' } } },
+      },
+    );
+    await eventuallyClosed(remote, web);
+    await api.patch(
+      podType,
+      { namespace: 'other', name: 'remote' },
+      {
+        type: 'merge',
+        body: { metadata: { labels: { app: 'remote' } } },
+      },
+    );
+    await eventually(() => expectOpen(remote, web, 8080));
+    await api.patch(namespaces, { name: 'other' }, { type: 'merge', body: { metadata: { labels: { team: 'new' } } } });
+    await eventuallyClosed(remote, web);
+    await api.patch(
+      namespaces,
+      { name: 'other' },
+      { type: 'merge', body: { metadata: { labels: { team: 'other' } } } },
+    );
+    await eventually(() => expectOpen(remote, web, 8080));
+  });
+
+  test('ipBlock lets a range in, except what it excludes', async () => {
+    await put('block', {
+      podSelector: select('web'),
+      ingress: [{ from: [{ ipBlock: { cidr: '10.244.0.0/16', except: [`${client.ip}/32`] } }] }],
+    });
+    await eventuallyClosed(client, web);
+    await expectOpen(remote, web, 8080);
+    await expectClosed(cluster.lab.node(2), web, 8080);
+  });
+
+  test('ports are numbers, ranges and names, on both sides', async () => {
+    await put('named', { podSelector: select('web'), ingress: [{ ports: [{ port: 'metrics' }] }] });
+    await eventuallyClosed(client, web);
+    await expectOpen(client, web, 9090);
+    await put('range', { podSelector: select('web'), ingress: [{ ports: [{ port: 8000, endPort: 8100 }] }] });
+    await eventually(() => expectOpen(client, web, 8080));
+    await put('out', {
+      podSelector: select('client'),
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ podSelector: select('web') }], ports: [{ port: 'http' }] }],
+    });
+    await eventuallyClosed(client, web, 9090);
+    await expectOpen(client, web, 8080);
+  });
+
+  test('UDP and TCP are told apart', async () => {
+    await put('udp', { podSelector: select('web'), ingress: [{ ports: [{ port: 8080, protocol: 'UDP' }] }] });
+    await eventuallyClosed(client, web);
+    expect((await cluster.lab.ask(client, web.ip, 8080, { protocol: 'udp' })).name).toBe('pod-0');
+  });
+
+  test('an open connection ends when a policy comes to forbid it', async () => {
+    const { lab } = cluster;
+    const echo = web.run('timeout', ['20', 'socat', 'TCP4-LISTEN:9191', 'EXEC:cat']);
+    echo.catch(() => undefined);
+    await eventually(async () => expect(await web.run('ss', ['-Hlnt'])).toContain(':9191'));
+    const talk = client.run(process.execPath, ['-e', talker, web.ip]);
+    await eventually(async () => expect(await client.run('ss', ['-Hnt', 'state', 'established'])).toContain(':9191'));
+    await put('deny', { podSelector: select('web'), policyTypes: ['Ingress'] });
+    expect(await talk).toBe('silence after an answer\n');
+    await lab.ask(lab.node(1), web.ip, 8080);
+  });
+
+  test('a pod that nobody knows yet has no way out and none in, and has both as soon as the runtime tells of it', async () => {
+    const { lab } = cluster;
+    await put('elsewhere', { podSelector: select('nobody'), policyTypes: ['Ingress'] });
+    const fresh = await lab.addPod(lab.node(1));
+    await lab.serve(fresh, 8080, 'fresh');
+    await eventuallyClosed(fresh, remote);
+    await expectClosed(client, fresh, 8080);
+    await api.create(podType, aPod('fresh', 'default', 'node-1', undefined));
+    await eventually(() => expect(runtime.watched).toBe(true));
+    runtime.runSandbox('uid-fresh', fresh.ip);
+    await eventually(() => expectOpen(fresh, remote, 8080));
+    await expectOpen(client, fresh, 8080);
+    runtime.stopSandbox('uid-fresh');
+    await eventuallyClosed(fresh, remote);
+    await api.delete(podType, { namespace: 'default', name: 'fresh' }, { gracePeriodSeconds: 0 });
+  });
+
+  test('a change of one pod is a change of elements, and takes nothing else down', async () => {
+    const { run } = cluster.lab.node(1);
+    await put('from-app', { podSelector: select('web'), ingress: [{ from: [{ podSelector: select('late') }] }] });
+    await eventuallyClosed(client, web);
+    const handles = async (): Promise<string> =>
+      (await run('nft', ['-a', 'list', 'table', 'ip', 'naru-network-policy'])).replace(
+        /\s*(elements = [^}]*})?\n/g,
+        '\n',
+      );
+    const before = await handles();
+    await api.create(podType, aPod('late', 'default', 'node-2', remote.ip));
+    await eventually(() => expectOpen(remote, web, 8080));
+    expect(await handles()).toBe(before);
+    await api.delete(podType, { namespace: 'default', name: 'late' }, { gracePeriodSeconds: 0 });
+    await eventuallyClosed(remote, web);
+  });
+
+  test('the last policy takes the table with it, and cleanup does so whatever there is', async () => {
+    const { run } = cluster.lab.node(1);
+    const tables = (): Promise<string> => run('nft', ['list', 'tables', 'ip']);
+    await put('deny', { podSelector: {}, policyTypes: ['Ingress'] });
+    await eventually(async () => expect(await tables()).toContain('naru-network-policy'));
+    await api.delete(networkPolicies, { namespace: 'default', name: 'deny' });
+    await eventually(async () => expect(await tables()).not.toContain('naru-network-policy'));
+    await put('deny', { podSelector: {}, policyTypes: ['Ingress'] });
+    await eventually(async () => expect(await tables()).toContain('naru-network-policy'));
+    await cleanupPolicies(run);
+    expect(await tables()).not.toContain('naru-network-policy');
+  });
+}
