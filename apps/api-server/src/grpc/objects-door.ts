@@ -8,6 +8,7 @@ import { listParts } from '../rest/views';
 import type { Pipeline } from '../objects/pipeline';
 import { presentBytes } from '../objects/present';
 import type { Body, DeleteOptions, ObjectReply, ObjectRequest, UserInfo, Verb } from '../objects/request';
+import { Peers } from './peers';
 
 export interface ObjectsDoorDeps {
   logger: Logger;
@@ -28,8 +29,10 @@ type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStrea
 /** The gRPC door: the same pipeline as REST, for Naru's own processes. */
 export class ObjectsDoor {
   private readonly server: grpc.Server;
+  private readonly peers: Peers;
 
   constructor(private readonly deps: ObjectsDoorDeps) {
+    this.peers = new Peers(deps.authenticator);
     this.server = new grpc.Server({
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
@@ -156,7 +159,7 @@ export class ObjectsDoor {
       throw badRequest('an empty namespace may not be set when a resource name is provided');
     const deadline = call.getDeadline();
     const leftMs = deadline === Infinity ? defaultDeadlineMs : Number(deadline) - Date.now();
-    const user = this.userOf(call);
+    const user = this.peers.userOf(call);
     return {
       user,
       verb,
@@ -172,13 +175,6 @@ export class ObjectsDoor {
       warnings: [],
       signal: AbortSignal.timeout(Math.max(1, Math.min(leftMs, 2 ** 31 - 1))),
     };
-  }
-
-  private userOf(call: AnyCall): UserInfo {
-    const certificate = call.getAuthContext().sslPeerCertificate;
-    const user = certificate && this.deps.authenticator.byCertificate(certificate);
-    if (!user) throw new StatusError('Unauthorized', 'Unauthorized');
-    return user;
   }
 
   private toServiceError(error: unknown): Partial<grpc.ServiceError> {
