@@ -14,6 +14,7 @@ import { Rbac } from './auth/rbac';
 import { ServiceAccountTokens, serviceAccountIssuer } from './auth/service-account-tokens';
 import { Bootstrap } from './bootstrap/bootstrap';
 import { CustomResources, definitionHooks } from './extensions/custom-resources';
+import { LocalApiServices } from './extensions/local-api-services';
 import { serviceResolver } from './extensions/service-resolver';
 import { Egress } from './egress/egress';
 import { ObjectsDoor } from './grpc/objects-door';
@@ -35,6 +36,7 @@ import { ServiceAddresses, type ServiceAddressOptions } from './services/service
 import { Storage, type CommittedEvent } from './storage/storage';
 import { subresources } from './subresources/registry';
 import { versionInfo } from './version';
+import { virtualKinds } from './virtual/registry';
 
 export interface PemPair {
   certificate: string;
@@ -75,6 +77,7 @@ export class ApiServer {
     private readonly egress: Egress,
     private readonly bootstrap: Bootstrap,
     private readonly customResources: CustomResources,
+    private readonly localApiServices: LocalApiServices,
   ) {}
 
   static async build(deps: ApiServerDeps): Promise<ApiServer> {
@@ -116,6 +119,7 @@ export class ApiServer {
       clock,
       logger,
       authorizer,
+      virtual: new Map(virtualKinds.map(kind => [kind.resource, kind])),
       subresources: new Map(subresources(tokens).map(subresource => [subresource.name, subresource])),
     });
     if (deps.publish) storage.onCommit(deps.publish);
@@ -124,6 +128,7 @@ export class ApiServer {
       { services: cache('', 'services'), endpointSlices: cache('discovery.k8s.io', 'endpointslices') },
       egress.httpsAgent,
     );
+    const localApiServices = new LocalApiServices({ storage, scheme, clock, logger });
     const customResources = new CustomResources({
       storage,
       scheme,
@@ -131,8 +136,10 @@ export class ApiServer {
       resolveService,
       clock,
       logger,
+      onChange: () => localApiServices.sync(),
     });
     await customResources.start();
+    await localApiServices.start();
     const registry = createMetrics();
     const metrics = new RequestMetrics(registry);
     const resources = new ResourceHandler({
@@ -208,7 +215,17 @@ export class ApiServer {
     });
     const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
     const bootstrap = new Bootstrap({ storage, scheme, clock, logger, addresses, advertise: deps.advertise });
-    const server = new ApiServer(storage, pipeline, rest, door, kubelets, egress, bootstrap, customResources);
+    const server = new ApiServer(
+      storage,
+      pipeline,
+      rest,
+      door,
+      kubelets,
+      egress,
+      bootstrap,
+      customResources,
+      localApiServices,
+    );
     server.onReady = () => (ready = true);
     return server;
   }
@@ -229,6 +246,8 @@ export class ApiServer {
     this.egress.close();
     this.customResources.close();
     await this.customResources.idle();
+    this.localApiServices.close();
+    await this.localApiServices.idle();
     await this.storage.close();
   }
 }

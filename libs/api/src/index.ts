@@ -11,7 +11,6 @@ export type {
   Verb,
 } from './scheme/definition';
 export { Scheme } from './scheme/scheme';
-export type { VirtualResource } from './scheme/virtual-resource';
 export { definitions } from './scheme/definitions';
 export {
   describeFieldError,
@@ -68,6 +67,7 @@ export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './
 export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
+export { groupPriority, versionPriority } from './discovery/group-priority';
 export { openApiV2, openApiV2Protobuf, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';
 export { qosClassOf, type QosClass } from './pod-qos';
 export { scaledIntOrPercent, validateIntOrPercent } from './validation/int-or-percent';

@@ -278,3 +278,39 @@ export const resourceClaimTemplates = define<ResourceClaimTemplate>(
 export const deviceClasses = define<DeviceClass>('resource.k8s.io', 'v1', 'deviceclasses', 'DeviceClass', false);
 export const resourceSlices = define<ResourceSlice>('resource.k8s.io', 'v1', 'resourceslices', 'ResourceSlice', false);
 export const apiServices = define<APIService>('apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', false);
+
+export const tokenReviews = define('authentication.k8s.io', 'v1', 'tokenreviews', 'TokenReview', false);
+export const selfSubjectReviews = define(
+  'authentication.k8s.io',
+  'v1',
+  'selfsubjectreviews',
+  'SelfSubjectReview',
+  false,
+);
+export const localSubjectAccessReviews = define(
+  'authorization.k8s.io',
+  'v1',
+  'localsubjectaccessreviews',
+  'LocalSubjectAccessReview',
+);
+export const selfSubjectAccessReviews = define(
+  'authorization.k8s.io',
+  'v1',
+  'selfsubjectaccessreviews',
+  'SelfSubjectAccessReview',
+  false,
+);
+export const selfSubjectRulesReviews = define(
+  'authorization.k8s.io',
+  'v1',
+  'selfsubjectrulesreviews',
+  'SelfSubjectRulesReview',
+  false,
+);
+export const subjectAccessReviews = define(
+  'authorization.k8s.io',
+  'v1',
+  'subjectaccessreviews',
+  'SubjectAccessReview',
+  false,
+);

@@ -29,6 +29,8 @@ export interface CustomResourcesDeps {
   resolveService: ResolveService;
   clock: Clock;
   logger: Logger;
+  /** Told after other resources are served than before. */
+  onChange?(): void;
 }
 
 /** One definition as it is served. */
@@ -197,6 +199,7 @@ export class CustomResources {
     for (const row of rows) scheme.add(row);
     this.served.set(name, { uid: crd.metadata?.uid ?? '', made, rows, stored });
     logger.info({ name, versions: rows.map(({ type }) => type.version) }, 'custom resource served');
+    this.deps.onChange?.();
   }
 
   private makeRows(crd: CustomResourceDefinition): { rows: AnyDefinition[]; stored: AnyDefinition } {
@@ -223,6 +226,7 @@ export class CustomResources {
     storage.removeResource(stored);
     this.served.delete(name);
     logger.info({ name }, 'custom resource withdrawn');
+    this.deps.onChange?.();
   }
 
   /** Deletes the objects of a definition that is going; when the last is gone, so is the definition. */

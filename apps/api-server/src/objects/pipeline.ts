@@ -10,12 +10,15 @@ import { methodNotAllowed, notFound, pageNotFound } from './failures';
 import { listObjects, type ListQuery, type ListReply } from './list';
 import { modifyObject } from './modify';
 import { presentBytes, readyToPresent } from './present';
-import { warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
+import { jsonReply, warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
+import { selectVirtual } from './select-virtual';
+import type { VirtualKind } from './virtual-kind';
 import type { Subresource } from '../subresources/subresource';
 
 export interface PipelineDeps extends ObjectDeps {
   authorizer: Authorizer;
   subresources: ReadonlyMap<string, Subresource>;
+  virtual: ReadonlyMap<string, VirtualKind>;
   clock: Clock;
 }
 
@@ -41,6 +44,12 @@ export class Pipeline {
       return handler(this.deps, request);
     }
     if (request.subresource === 'status') this.subresource(request);
+    const virtual = this.virtual(request);
+    if (virtual?.list) {
+      const found = (await virtual.list(this.deps, request.signal)).find(o => o.metadata?.name === request.name);
+      if (!found) throw notFound(request.definition.type, request.name);
+      return jsonReply(found);
+    }
     const entry = this.deps.storage.cache(request.definition).get(request.namespace, request.name);
     if (!entry) throw notFound(request.definition.type, request.name);
     await readyToPresent(request.definition, [entry.bytes], request.signal);
@@ -50,6 +59,9 @@ export class Pipeline {
   async list(request: ObjectRequest, query: ListQuery): Promise<ListReply> {
     this.authorize(request);
     const { definition, namespace, signal } = request;
+    const virtual = this.virtual(request);
+    if (virtual?.list)
+      return selectVirtual(definition, await virtual.list(this.deps, signal), query, this.deps.storage.revision);
     if (definition.storedAs?.prepare) {
       // All of them: selectors ask about the fields of the requested version.
       const entries = this.deps.storage.cache(definition).select({ namespace });
@@ -70,6 +82,8 @@ export class Pipeline {
       return handler(this.deps, request, body);
     }
     this.requireVerb(request, 'create');
+    const virtual = this.virtual(request);
+    if (virtual?.create) return virtual.create(this.deps, request, body);
     return createObject(this.deps, request, await this.decode(request, body));
   }
 
@@ -153,6 +167,10 @@ export class Pipeline {
     };
     await Promise.all(Array.from({ length: deletionWorkers }, work));
     return list;
+  }
+
+  private virtual({ definition: { type } }: ObjectRequest): VirtualKind | undefined {
+    return this.deps.virtual.get(`${type.group}/${type.resource}`);
   }
 
   /** The handler of a subresource that the kind has. */

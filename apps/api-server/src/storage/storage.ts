@@ -44,7 +44,7 @@ export class Storage {
   async start(): Promise<void> {
     const { revision } = this.driver;
     for (const definition of this.scheme) {
-      if (definition.storedAs || !definition.verbs.includes('list')) continue;
+      if (definition.storedAs || !definition.verbs.includes('watch')) continue;
       const cache = new WatchCache(definition, revision);
       this.caches.set(storagePrefix(definition), cache);
       await this.load(cache, revision);

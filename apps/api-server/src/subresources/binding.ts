@@ -5,6 +5,7 @@ import type { ObjectDeps } from '../objects/deps';
 import { badRequest, conflict } from '../objects/failures';
 import { modifyObject } from '../objects/modify';
 import { jsonReply, type Body, type ObjectReply, type ObjectRequest } from '../objects/request';
+import type { VirtualKind } from '../objects/virtual-kind';
 import type { Subresource } from './subresource';
 
 const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
@@ -56,9 +57,7 @@ async function bind(deps: ObjectDeps, request: ObjectRequest, body: Body): Promi
 }
 
 /** POST /api/v1/namespaces/NS/bindings: the same, with the pod's name in the body. */
-export function isBindingCollection({ definition }: Pick<ObjectRequest, 'definition'>): boolean {
-  return definition.type.group === '' && definition.type.resource === bindings.resource;
-}
+export const bindingCollection: VirtualKind = { resource: `/${bindings.resource}`, create: bind };
 
 function setScheduled(pod: Pod, now: string): void {
   const status = (pod.status ??= {});

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AnyDefinition } from '../scheme/definition';
 import type { Scheme } from '../scheme/scheme';
-import type { VirtualResource } from '../scheme/virtual-resource';
 import { subresourcesOf } from './subresources';
 
 interface ApiResource {
@@ -52,18 +51,8 @@ function group(name: string, versions: readonly string[]): Group {
 /** GET /api/v1 (group "") and /apis/GROUP/VERSION; undefined for an unknown one. */
 export function apiResourceList(scheme: Scheme, groupName: string, version: string): unknown {
   const stored = scheme.inGroupVersion(groupName, version);
-  const virtual = virtualIn(scheme, groupName, version);
-  if (stored.length === 0 && virtual.length === 0) return undefined;
-  const resources: ApiResource[] = [
-    ...stored.flatMap(definition => [resourceOf(definition), ...subresourceRows(definition)]),
-    ...virtual.map(({ type, singular, verbs }) => ({
-      name: type.resource,
-      singularName: singular,
-      namespaced: type.namespaced,
-      kind: type.kind,
-      verbs,
-    })),
-  ];
+  if (stored.length === 0) return undefined;
+  const resources = stored.flatMap(definition => [resourceOf(definition), ...subresourceRows(definition)]);
   resources.sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     kind: 'APIResourceList',
@@ -71,10 +60,6 @@ export function apiResourceList(scheme: Scheme, groupName: string, version: stri
     groupVersion: groupName === '' ? version : `${groupName}/${version}`,
     resources,
   };
-}
-
-function virtualIn(scheme: Scheme, groupName: string, version: string): VirtualResource[] {
-  return scheme.virtualResources.filter(v => v.type.group === groupName && v.type.version === version);
 }
 
 function resourceOf(definition: AnyDefinition): ApiResource {
@@ -87,8 +72,13 @@ function resourceOf(definition: AnyDefinition): ApiResource {
     verbs,
     ...(shortNames.length > 0 ? { shortNames } : {}),
     ...(categories.length > 0 ? { categories } : {}),
-    storageVersionHash: storageVersionHash(definition),
+    ...(isStored(definition) ? { storageVersionHash: storageVersionHash(definition) } : {}),
   };
+}
+
+/** Bindings and reviews are asked, not stored. */
+function isStored({ verbs }: AnyDefinition): boolean {
+  return verbs.includes('watch');
 }
 
 /** Upstream's: the start of a SHA-256 over where the kind is stored. */
@@ -143,8 +133,7 @@ function discoveredResources(scheme: Scheme, groupName: string, version: string)
       ...(subresources.length > 0 ? { subresources } : {}),
     };
   });
-  const virtual = virtualIn(scheme, groupName, version).map(v => discovered(v.type, v.singular, v.verbs));
-  return [...stored, ...virtual].sort((a, b) => (a.resource < b.resource ? -1 : 1));
+  return stored.sort((a, b) => (a.resource < b.resource ? -1 : 1));
 }
 
 function discovered(

@@ -53,7 +53,9 @@ export function pathsOf(
   if (has('patch')) item['patch'] = build.patch(type, name, definition.strategicMerge);
   if (has('delete')) item['delete'] = build.remove('delete', type);
 
-  const paths: Record<string, Json> = { [base]: collection, [`${base}/{name}`]: item };
+  const paths: Record<string, Json> = { [base]: collection };
+  // Reviews are only posted.
+  if (has('get')) paths[`${base}/{name}`] = item;
   if (namespaced && has('list'))
     paths[`${root}/${resource}`] = { parameters: build.common(false, false), get: build.list(type, list) };
   for (const sub of subresourcesOf(definition)) {

@@ -47,6 +47,15 @@ import { serviceCIDRKind, ipAddressKind } from '../kinds/service-cidr';
 import { volumeAttachmentKind } from '../kinds/volume-attachment';
 import { volumeAttributesClassKind } from '../kinds/volume-attributes-class';
 import { mutatingWebhookConfigurationKind, validatingWebhookConfigurationKind } from '../kinds/webhook-configuration';
+import {
+  bindingKind,
+  localSubjectAccessReviewKind,
+  selfSubjectAccessReviewKind,
+  selfSubjectReviewKind,
+  selfSubjectRulesReviewKind,
+  subjectAccessReviewKind,
+  tokenReviewKind,
+} from '../kinds/asked';
 import type { AnyDefinition, ResourceDefinition } from './definition';
 import type { KubeObject } from '../types';
 
@@ -117,5 +126,12 @@ export const definitions: readonly AnyDefinition[] = [
   row(volumeAttributesClassKind),
   row(mutatingWebhookConfigurationKind),
   row(validatingWebhookConfigurationKind),
+  row(bindingKind),
+  row(localSubjectAccessReviewKind),
+  row(selfSubjectAccessReviewKind),
+  row(selfSubjectReviewKind),
+  row(selfSubjectRulesReviewKind),
+  row(subjectAccessReviewKind),
+  row(tokenReviewKind),
   row(customResourceDefinitionKind),
 ];

@@ -1,12 +1,11 @@
 import type { AnyDefinition } from './definition';
+import { compareGroups } from '../discovery/group-priority';
 import { compareVersions } from './compare-versions';
-import type { VirtualResource } from './virtual-resource';
 
 /** The kinds an api-server serves, with the lookups a request needs. Additions (CRDs) make a new group or row at run time. */
 export class Scheme {
   readonly #byResource = new Map<string, AnyDefinition>();
   readonly #byKind = new Map<string, AnyDefinition>();
-  readonly #virtual: VirtualResource[] = [];
   #generation = 0;
 
   constructor(definitions: readonly AnyDefinition[]) {
@@ -23,16 +22,6 @@ export class Scheme {
     this.#byResource.set(`${group}/${version}/${resource}`, definition);
     this.#byKind.set(`${group}/${version}/${kind}`, definition);
     this.#generation++;
-  }
-
-  /** Adds a resource to discovery that is not stored. */
-  addVirtual(resource: VirtualResource): void {
-    this.#virtual.push(resource);
-    this.#generation++;
-  }
-
-  get virtualResources(): readonly VirtualResource[] {
-    return this.#virtual;
   }
 
   remove(definition: AnyDefinition): void {
@@ -59,17 +48,17 @@ export class Scheme {
       : this.byKind(apiVersion.slice(0, slash), apiVersion.slice(slash + 1), kind);
   }
 
-  /** The named groups in order of definition, without the core group, each with its versions (preferred first). */
+  /** The named groups in order of preference, without the core group, each with its versions (preferred first). */
   groups(): Map<string, string[]> {
     const groups = new Map<string, string[]>();
-    for (const { type } of [...this, ...this.#virtual]) {
+    for (const { type } of this) {
       if (type.group === '') continue;
       const versions = groups.get(type.group);
       if (!versions) groups.set(type.group, [type.version]);
       else if (!versions.includes(type.version)) versions.push(type.version);
     }
     for (const versions of groups.values()) if (versions.length > 1) versions.sort(compareVersions);
-    return groups;
+    return new Map([...groups].sort(([a], [b]) => compareGroups(a, b)));
   }
 
   inGroup(group: string): AnyDefinition[] {

@@ -1,0 +1,53 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { startTestServer, tokens, type TestServer } from '../testing/test-server';
+
+const namespace = '/api/v1/namespaces/default';
+let api: TestServer;
+let health: Server;
+beforeAll(async () => {
+  api = await startTestServer();
+  health = createServer((request, response) => response.end(request.url === '/healthz' ? 'ok\n' : 'elsewhere'));
+  await new Promise<void>(resolve => health.listen(0, '127.0.0.1', resolve));
+  const { port } = health.address() as AddressInfo;
+  await api.call('POST', '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases', {
+    metadata: { name: 'kube-scheduler' },
+    spec: { holderIdentity: `host_10.0.0.1_${port}` },
+  });
+});
+afterAll(async () => {
+  health.close();
+  await api.close();
+});
+
+test('component statuses tell what the processes answer', async () => {
+  const { json, headers } = await api.call('GET', '/api/v1/componentstatuses');
+  expect(json).toMatchObject({ kind: 'ComponentStatusList', apiVersion: 'v1' });
+  const conditions = (json.items as { metadata: { name: string }; conditions: unknown[] }[]).map(item => [
+    item.metadata.name,
+    ...item.conditions,
+  ]);
+  expect(conditions).toEqual([
+    [
+      'controller-manager',
+      { type: 'Healthy', status: 'False', error: 'nobody holds the lease kube-system/kube-controller-manager' },
+    ],
+    ['etcd-0', { type: 'Healthy', status: 'True', message: 'ok' }],
+    ['scheduler', { type: 'Healthy', status: 'True', message: 'ok' }],
+  ]);
+  expect(headers['warning']).toContain('v1 ComponentStatus is deprecated in v1.19+');
+  expect((await api.call('GET', '/api/v1/componentstatuses/scheduler')).json.metadata.name).toBe('scheduler');
+  expect((await api.call('GET', '/api/v1/componentstatuses/nobody')).code).toBe(404);
+  expect((await api.call('DELETE', '/api/v1/componentstatuses/scheduler')).code).toBe(405);
+});
+
+test('a binding that is posted to its collection puts the pod on its node', async () => {
+  await api.call('POST', `${namespace}/serviceaccounts`, { metadata: { name: 'default' } });
+  const spec = { containers: [{ name: 'c', image: 'i' }] };
+  await api.call('POST', `${namespace}/pods`, { metadata: { name: 'p' }, spec });
+  const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'n' } };
+  expect((await api.call('POST', `${namespace}/bindings`, binding, { token: tokens.nobody })).code).toBe(403);
+  expect((await api.call('POST', `${namespace}/bindings`, binding)).code).toBe(201);
+  expect((await api.call('GET', `${namespace}/pods/p`)).json.spec.nodeName).toBe('n');
+  expect((await api.call('GET', `${namespace}/bindings`)).code).toBe(405);
+});
