@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { runProcess, systemClock, type Flags } from '@naru/foundation';
 import { Authority } from '@naru/pki';
-import { LmdbDriver } from '@naru/store';
 import { ApiServer } from './api-server';
 import { parseStaticTokens } from './auth/static-tokens';
 import { FeedPublisher } from './feed/publisher';
 import { outsideAddress } from './outside-address';
 import { serverFlags } from './server-flags';
+import { openStore } from './storage/open-store';
 
 const read = (file: string): Promise<string> => readFile(file, 'utf8');
 const readLines = async (file: string): Promise<string[]> =>
@@ -22,7 +22,7 @@ runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, l
   const tls = nats.startsWith('nats:') ? {} : { tls: { ca, cert: client.certificate, key: client.key } };
   const feed =
     nats && new FeedPublisher({ connection: { servers: nats.split(','), ...tls }, logger, clock: systemClock });
-  const store = await LmdbDriver.open({ directory: flags['data-dir'], log: { changes: 512, bytes: 4 * 1024 * 1024 } });
+  const store = await openStore(flags);
   const port = Number(flags.listen.slice(flags.listen.lastIndexOf(':') + 1));
   const server = await ApiServer.build({
     logger,

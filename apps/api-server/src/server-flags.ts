@@ -1,4 +1,5 @@
 import type { FlagSpec } from '@naru/foundation';
+import { storeFlags } from './storage/open-store';
 
 /** The command line of the api-server; upstream's names where upstream has them. */
 export const serverFlags = {
@@ -9,7 +10,7 @@ export const serverFlags = {
     type: 'string',
     default: '',
   },
-  'data-dir': { description: 'folder of the store', type: 'string', required: true },
+  ...storeFlags,
   nats: { description: 'tls://HOST:PORT of the event bus; empty: no feed', type: 'string', default: '' },
   ca: { description: 'PEM file of the cluster CA', type: 'string', required: true },
   'ca-key': { description: 'PEM file of its key, to sign joining nodes', type: 'string', required: true },

@@ -1,3 +1,4 @@
 export * as objects from './generated/naru/api/v1/objects';
 export * as cri from './generated/cri/runtime/v1/api';
 export * as images from './generated/naru/runtime/v1/images';
+export * as etcd from './generated/etcd/etcd';

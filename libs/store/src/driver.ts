@@ -31,7 +31,15 @@ export interface Compare {
   modRevision: number;
 }
 
-export type Operation = { type: 'put'; key: string; value: Buffer } | { type: 'delete'; key: string };
+export type Operation =
+  | {
+      type: 'put';
+      key: string;
+      value: Buffer;
+      /** The key is deleted by itself after this long, or up to a minute and a half later, unless it is written again. */
+      ttlSeconds?: number | undefined;
+    }
+  | { type: 'delete'; key: string };
 
 export interface Transaction {
   compare: readonly Compare[];
@@ -52,8 +60,13 @@ export interface Change {
   /** Of a put, the very buffer that was given to `txn` when it came from this process; of a delete, empty. */
   value: Buffer;
   revision: number;
-  /** The key's modRevision before; 0 for a new key. */
-  previous: number;
+}
+
+/** How much of its space a store has used; what is free inside its files counts as free. */
+export interface StoreUsage {
+  usedBytes: number;
+  /** Writes that add something are refused beyond this; deletions are not. */
+  limitBytes: number;
 }
 
 export interface WatchListener {
@@ -77,7 +90,13 @@ export interface StoreDriver {
   watch(prefix: string, revision: number, listener: WatchListener): () => void;
   /** Forgets changes up to and including `revision`. */
   compact(revision: number): Promise<void>;
-  /** The newest committed revision. */
+  /**
+   * Resolves when local watchers have seen all that was committed anywhere before the call. Absent where nobody else
+   * writes, for there they always have.
+   */
+  sync?(): Promise<void>;
+  usage(): Promise<StoreUsage>;
+  /** The newest committed revision that local watchers have seen. */
   readonly revision: number;
   close(): Promise<void>;
 }

@@ -5,9 +5,11 @@ import type {
   RangeOptions,
   RangeResult,
   StoreDriver,
+  StoreUsage,
   Transaction,
   TransactionResult,
 } from './driver';
+import { Expiries } from './expiries';
 
 /** Keeps everything in memory: for tests only. It passes the same suite as the drivers that remember. */
 export class MemoryDriver implements StoreDriver {
@@ -15,6 +17,9 @@ export class MemoryDriver implements StoreDriver {
   revision = 0;
   private readonly entries = new Map<string, { value: Buffer; modRevision: number }>();
   private readonly log: ChangeLog;
+  private readonly expiries = new Expiries((key, modRevision) =>
+    this.txn({ compare: [{ key, modRevision }], operations: [{ type: 'delete', key }] }),
+  );
 
   constructor(limits?: ChangeLogLimits) {
     this.log = new ChangeLog(0, limits);
@@ -38,13 +43,15 @@ export class MemoryDriver implements StoreDriver {
     const revision = ++this.revision;
     const changes: Change[] = [];
     for (const operation of operations) {
-      const previous = this.entries.get(operation.key)?.modRevision ?? 0;
       const { key } = operation;
+      this.expiries.delete(key);
       if (operation.type === 'put') {
-        this.entries.set(key, { value: operation.value, modRevision: revision });
-        changes.push({ type: 'put', key, value: operation.value, revision, previous });
+        const { value, ttlSeconds } = operation;
+        this.entries.set(key, { value, modRevision: revision });
+        if (ttlSeconds !== undefined) this.expiries.set(key, { atMs: Date.now() + ttlSeconds * 1000, revision });
+        changes.push({ type: 'put', key, value, revision });
       } else if (this.entries.delete(key)) {
-        changes.push({ type: 'delete', key, value: Buffer.alloc(0), revision, previous });
+        changes.push({ type: 'delete', key, value: Buffer.alloc(0), revision });
       }
     }
     this.log.append(changes);
@@ -60,7 +67,12 @@ export class MemoryDriver implements StoreDriver {
     return Promise.resolve();
   }
 
+  usage(): Promise<StoreUsage> {
+    return Promise.resolve({ usedBytes: 0, limitBytes: Infinity });
+  }
+
   close(): Promise<void> {
+    this.expiries.close();
     this.log.close(new Error('the store is closed'));
     return Promise.resolve();
   }

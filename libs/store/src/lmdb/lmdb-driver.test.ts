@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { build } from 'esbuild';
+import { seeded } from '../testing/seeded';
 import { storeSuite } from '../testing/store-suite';
 import { LmdbDriver } from './lmdb-driver';
 
@@ -52,6 +53,29 @@ test('refuses more writes than may wait', async () => {
   await store.close();
 });
 
+test('refuses to grow beyond its limit, and takes writes again after deletions', async () => {
+  const store = await LmdbDriver.open({ directory: newFolder(), limitBytes: 1 << 20 });
+  const write = (key: string) =>
+    store.txn({ compare: [], operations: [{ type: 'put', key, value: Buffer.alloc(10_000, key) }] });
+  const results = await Promise.allSettled(Array.from({ length: 200 }, (_, i) => write(`k/${i}`)));
+  const refused = results.filter(result => result.status === 'rejected');
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]).toMatchObject({
+    reason: {
+      reason: 'InternalError',
+      code: 507,
+      message: expect.stringContaining('database space exceeded') as string,
+    },
+  });
+  const { usedBytes, limitBytes } = await store.usage();
+  expect(usedBytes).toBeGreaterThan(limitBytes / 2);
+  expect(usedBytes).toBeLessThan(limitBytes * 1.5);
+  const { items } = await store.range('k/');
+  await store.txn({ compare: [], operations: items.map(({ key }) => ({ type: 'delete', key })) });
+  expect((await write('k/again')).committed).toBe(true);
+  await store.close();
+});
+
 /** Writes as fast as it can, 16 at a time, and says each key after its write was acknowledged. */
 const writer = `
 import { LmdbDriver } from ${JSON.stringify(path.join(__dirname, 'lmdb-driver.ts'))};
@@ -60,7 +84,7 @@ async function main() {
   let next = 0;
   const work = async () => {
     for (;;) {
-      const key = 'k/' + next++;
+      const key = process.argv[3] + next++;
       const value = Buffer.from(key.repeat(100));
       const { committed } = await store.txn({ compare: [{ key, modRevision: 0 }], operations: [{ type: 'put', key, value }] });
       if (committed) process.stdout.write(key + '\\n');
@@ -71,36 +95,51 @@ async function main() {
 void main();
 `;
 
-test('after kill -9 of the writing process every acknowledged write is there', async () => {
-  const folder = newFolder();
-  const directory = path.join(folder, 'data');
-  writeFileSync(path.join(folder, 'writer.ts'), writer);
-  // Beside the sources, so that the native module is found.
-  const bundle = path.join(__dirname, `.writer-${process.pid}.cjs`);
-  await build({
-    entryPoints: [path.join(folder, 'writer.ts')],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['lmdb'],
-    logLevel: 'silent',
-  });
-  try {
-    const child = spawn(process.execPath, [bundle, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const acknowledged: string[] = [];
-    for await (const line of readline.createInterface({ input: child.stdout })) {
-      if (/^k\/\d+$/.test(line)) acknowledged.push(line);
-      if (acknowledged.length === 2000) child.kill('SIGKILL');
+/** The long form is for before a release: NARU_STORE_ROUNDS=200. */
+const rounds = Number(process.env['NARU_STORE_ROUNDS'] ?? 2);
+
+test(
+  'after kill -9 of the writing process every acknowledged write is there',
+  async () => {
+    const folder = newFolder();
+    const directory = path.join(folder, 'data');
+    writeFileSync(path.join(folder, 'writer.ts'), writer);
+    // From there the native module is found.
+    const bundle = path.resolve(__dirname, `../../../../dist/tests/store-writer-${process.pid}.cjs`);
+    await build({
+      entryPoints: [path.join(folder, 'writer.ts')],
+      outfile: bundle,
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      external: ['lmdb'],
+      logLevel: 'silent',
+    });
+    const random = seeded(rounds);
+    let revision = 0;
+    for (let round = 0; round < rounds; round++) {
+      const prefix = `k/${round}/`;
+      const enough = 1 + Math.floor(random() * 2000);
+      const child = spawn(process.execPath, [bundle, directory, prefix], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const acknowledged: string[] = [];
+      for await (const line of readline.createInterface({ input: child.stdout })) {
+        if (/^k\/\d+\/\d+$/.test(line)) acknowledged.push(line);
+        if (acknowledged.length === enough) child.kill('SIGKILL');
+      }
+      expect(acknowledged.length).toBeGreaterThanOrEqual(enough);
+      const store = await LmdbDriver.open({ directory });
+      const { items } = await store.range(prefix);
+      const found = new Map(items.map(({ key, value }) => [key, value.toString()]));
+      expect(acknowledged.filter(key => found.get(key) !== key.repeat(100))).toEqual([]);
+      expect(store.revision).toBe(Math.max(...items.map(item => item.modRevision)));
+      expect(Math.min(...items.map(item => item.modRevision))).toBeGreaterThan(revision);
+      ({ revision } = store);
+      // The next round shall not get slower by what this one left.
+      await store.txn({ compare: [], operations: items.map(({ key }) => ({ type: 'delete', key })) });
+      ({ revision } = store);
+      await store.close();
     }
-    expect(acknowledged.length).toBeGreaterThanOrEqual(2000);
-    const store = await LmdbDriver.open({ directory });
-    const { items } = await store.range('k/');
-    const found = new Map(items.map(({ key, value }) => [key, value.toString()]));
-    expect(acknowledged.filter(key => found.get(key) !== key.repeat(100))).toEqual([]);
-    expect(store.revision).toBe(Math.max(...items.map(item => item.modRevision)));
-    await store.close();
-  } finally {
-    rmSync(bundle, { force: true });
-  }
-});
+    rmSync(bundle);
+  },
+  30_000 + rounds * 5_000,
+);

@@ -11,9 +11,12 @@ import type {
   RangeOptions,
   RangeResult,
   StoreDriver,
+  StoreUsage,
   Transaction,
   TransactionResult,
 } from '../driver';
+import { Expiries } from '../expiries';
+import { storeFull } from '../store-full';
 
 export interface LmdbOptions {
   /** Made when it does not exist. One process at a time may use it. */
@@ -21,13 +24,21 @@ export interface LmdbOptions {
   log?: ChangeLogLimits;
   /** Transactions that may wait for the disk; more are refused with TooManyRequests. */
   maxWaiting?: number;
+  /** The data may grow to this; etcd's default if absent. */
+  limitBytes?: number;
 }
 
-/** Sorts before every data key, which begin with "/". */
+/** These sort before every data key, which begin with "/". */
 const revisionKey = '!revision';
+const expiryPrefix = '!expiry/';
+const defaultLimitBytes = 2 * 1024 ** 3;
+
+interface TimedChange extends Change {
+  expiresAtMs?: number;
+}
 
 interface Waiting {
-  changes: Change[];
+  changes: TimedChange[];
   result: TransactionResult;
   resolve(result: TransactionResult): void;
   reject(error: unknown): void;
@@ -46,6 +57,10 @@ export class LmdbDriver implements StoreDriver {
   /** The last revision given out; `revision` follows when it is durable. */
   private assigned: number;
   private readonly log: ChangeLog;
+  private readonly expiries: Expiries;
+  /** Of the data on disk; what waits comes on top. */
+  private usedBytes: number;
+  private waitingBytes = 0;
   private closed = false;
 
   private constructor(
@@ -56,6 +71,14 @@ export class LmdbDriver implements StoreDriver {
   ) {
     this.assigned = revision;
     this.log = new ChangeLog(revision, options.log);
+    this.usedBytes = this.measure();
+    this.expiries = new Expiries((key, modRevision) =>
+      this.txn({ compare: [{ key, modRevision }], operations: [{ type: 'delete', key }] }),
+    );
+    for (const { key, value, version } of db.getRange({ start: expiryPrefix, end: '!expiry0', versions: true })) {
+      const atMs = Number(value.readBigUInt64BE());
+      this.expiries.set(key.slice(expiryPrefix.length), { atMs, revision: version ?? 0 });
+    }
   }
 
   /** Throws when the directory cannot be used, or another process uses it. */
@@ -111,6 +134,7 @@ export class LmdbDriver implements StoreDriver {
       while (this.writing) await this.writing;
       return { committed: false, revision: this.revision };
     }
+    this.takeSpace(operations);
     const revision = ++this.assigned;
     const changes = operations.flatMap(operation => this.toChange(operation, revision));
     return new Promise((resolve, reject) => {
@@ -128,13 +152,37 @@ export class LmdbDriver implements StoreDriver {
     return Promise.resolve();
   }
 
+  usage(): Promise<StoreUsage> {
+    return Promise.resolve({ usedBytes: this.usedBytes, limitBytes: this.limitBytes });
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.expiries.close();
     while (this.writing) await this.writing;
     this.log.close(new Error('the store is closed'));
     await this.db.close();
     this.lock.close();
+  }
+
+  private get limitBytes(): number {
+    return this.options.limitBytes ?? defaultLimitBytes;
+  }
+
+  private measure(): number {
+    const stats = this.db.getStats() as Record<
+      'pageSize' | `${'treeBranch' | 'treeLeaf'}PageCount` | 'overflowPages',
+      number
+    >;
+    return (stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages) * stats.pageSize;
+  }
+
+  private takeSpace(operations: readonly Operation[]): void {
+    let bytes = 0;
+    for (const operation of operations) if (operation.type === 'put') bytes += operation.value.length;
+    if (bytes > 0 && this.usedBytes + this.waitingBytes + bytes > this.limitBytes) throw storeFull();
+    this.waitingBytes += bytes;
   }
 
   private currentRevision(key: string): number {
@@ -147,16 +195,17 @@ export class LmdbDriver implements StoreDriver {
     return this.currentRevision(key) === modRevision;
   }
 
-  private toChange(operation: Operation, revision: number): Change[] {
+  private toChange(operation: Operation, revision: number): TimedChange[] {
     const { key } = operation;
-    const previous = this.currentRevision(key);
     if (operation.type === 'delete') {
-      if (previous === 0) return [];
+      if (this.currentRevision(key) === 0) return [];
       this.pending.set(key, 0);
-      return [{ type: 'delete', key, value: Buffer.alloc(0), revision, previous }];
+      return [{ type: 'delete', key, value: Buffer.alloc(0), revision }];
     }
     this.pending.set(key, revision);
-    return [{ type: 'put', key, value: operation.value, revision, previous }];
+    const { value, ttlSeconds } = operation;
+    const change = { type: 'put' as const, key, value, revision };
+    return [ttlSeconds === undefined ? change : { ...change, expiresAtMs: Date.now() + ttlSeconds * 1000 }];
   }
 
   private async writeGroups(): Promise<void> {
@@ -177,13 +226,14 @@ export class LmdbDriver implements StoreDriver {
   }
 
   private async write(group: Waiting[]): Promise<void> {
-    const counter = Buffer.alloc(8);
-    counter.writeBigUInt64BE(BigInt(group.at(-1)!.result.revision));
+    const counter = uint64(group.at(-1)!.result.revision);
     const done = this.db.batch(() => {
       for (const { changes } of group) {
-        for (const { type, key, value, revision } of changes) {
+        for (const { type, key, value, revision, expiresAtMs } of changes) {
           if (type === 'put') void this.db.put(`/${key}`, value, revision);
           else void this.db.remove(`/${key}`);
+          if (expiresAtMs !== undefined) void this.db.put(expiryPrefix + key, uint64(expiresAtMs), revision);
+          else if (this.expiries.has(key)) void this.db.remove(expiryPrefix + key);
         }
       }
       void this.db.put(revisionKey, counter, 1);
@@ -195,8 +245,13 @@ export class LmdbDriver implements StoreDriver {
   private finish(group: Waiting[]): void {
     this.revision = group.at(-1)!.result.revision;
     const changes = group.flatMap(waiting => waiting.changes);
-    for (const { key, revision, type } of changes)
+    this.usedBytes = this.measure();
+    for (const { key, revision, type, value, expiresAtMs } of changes) {
+      this.waitingBytes -= value.length;
       if (this.pending.get(key) === (type === 'put' ? revision : 0)) this.pending.delete(key);
+      if (expiresAtMs !== undefined) this.expiries.set(key, { atMs: expiresAtMs, revision });
+      else this.expiries.delete(key);
+    }
     this.log.append(changes);
     for (const { resolve, result } of group) resolve(result);
   }
@@ -206,10 +261,17 @@ export class LmdbDriver implements StoreDriver {
     const failed = [...group, ...this.waiting];
     this.waiting = [];
     this.pending.clear();
+    this.waitingBytes = 0;
     this.assigned = this.revision;
     const error = new StatusError('InternalError', `the store cannot write: ${(cause as Error).message}`, { cause });
     for (const { reject } of failed) reject(error);
   }
+}
+
+function uint64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
 }
 
 /** An abstract socket named after the directory: the kernel frees it when the process dies, however it dies. */

@@ -1,4 +1,5 @@
 import type { Change, StoreDriver } from '../driver';
+import { until } from './until';
 
 export interface StoreUnderTest {
   store: StoreDriver;
@@ -100,15 +101,6 @@ export function storeSuite(name: string, factory: () => Promise<StoreUnderTest>)
       expect(seen).toHaveLength(4);
     });
 
-    test('shows in a change what was there before it', async () => {
-      const changes: Change[] = [];
-      store.watch('', store.revision, { onChanges: some => changes.push(...some), onError: () => undefined });
-      const first = await create('k', '1');
-      const second = await store.txn({ compare: [], operations: [put('k', '2')] });
-      await store.txn({ compare: [], operations: [remove('k')] });
-      expect(changes.map(({ previous }) => previous)).toEqual([0, first.revision, second.revision]);
-    });
-
     test('lets a watch begin in the past, and says Expired when that is too long ago', async () => {
       const begin = store.revision;
       const { revision } = await create('k/0', '0');
@@ -132,6 +124,26 @@ export function storeSuite(name: string, factory: () => Promise<StoreUnderTest>)
       const listener = { onChanges: () => undefined, onError: () => undefined };
       expect(() => store.watch('', begin, listener)).toThrow(expect.objectContaining({ reason: 'Expired' }));
       expect(() => store.watch('', revision, listener)).not.toThrow();
+    });
+
+    test('deletes by itself what was put for a time, unless it was written again', async () => {
+      const timed = (key: string) => ({ ...put(key, key), ttlSeconds: 1 });
+      await store.txn({ compare: [], operations: [timed('t/goes'), timed('t/stays'), put('t/other', 'x')] });
+      const gone: string[] = [];
+      store.watch('t/', store.revision, {
+        onChanges: some => gone.push(...some.filter(({ type }) => type === 'delete').map(({ key }) => key)),
+        onError: () => undefined,
+      });
+      await store.txn({ compare: [], operations: [put('t/stays', 'for ever')] });
+      if (under.reopen) store = await under.reopen();
+      await until(async () => (await store.get('t/goes')) === undefined);
+      expect((await store.range('t/')).items.map(({ key }) => key)).toEqual(['t/other', 't/stays']);
+      if (!under.reopen) expect(gone).toEqual(['t/goes']);
+    });
+
+    test('says how much of its space is used', async () => {
+      const { usedBytes, limitBytes } = await store.usage();
+      expect(usedBytes).toBeLessThan(limitBytes);
     });
 
     test('keeps data and revision over a restart', async () => {
