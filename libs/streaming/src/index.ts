@@ -6,13 +6,12 @@ export {
   type UpgradeProxyOptions,
 } from './upgrade-proxy';
 export {
-  RemoteCommandServer,
   RemoteCommandSession,
-  remoteCommandProtocols,
   resultStatus,
-  type RemoteCommandProtocol,
   type RemoteCommandResult,
   type RemoteCommandStreams,
   type TerminalSize,
 } from './remote-command';
+export { sendOverWebSocket } from './byte-stream';
+export { RemoteCommandServer } from './remote-command-server';
 export { servePortForward, type Forward } from './port-forward';

@@ -3,21 +3,11 @@ import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, createWebSocketStream } from 'ws';
 import { servePortForward, type Forward } from './port-forward';
-import { SpdyHeaders } from './spdy-headers';
-
-async function eventually(check: () => void): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return check();
-    } catch (error) {
-      if (tries > 500) throw error;
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
-  }
-}
+import { eventually } from './testing/eventually';
+import { openSpdy, SpdyClient } from './testing/spdy-client';
 
 const servers: http.Server[] = [];
-const clients: Client[] = [];
+const clients: SpdyClient[] = [];
 
 afterEach(() => {
   for (const client of clients.splice(0)) client.close();
@@ -52,16 +42,7 @@ const echo: Forward = (port, data) =>
     data.on('end', resolve);
   });
 
-function spdyOverTcp(port: number): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': 'portforward.k8s.io' };
-    http
-      .request({ port, host: '127.0.0.1', method: 'POST', headers })
-      .on('upgrade', (_, socket) => resolve(socket))
-      .on('error', reject)
-      .end();
-  });
-}
+const spdyOverTcp = (port: number): Promise<Duplex> => openSpdy(port, '/', 'portforward.k8s.io');
 
 function spdyInWebSocket(port: number): Promise<Duplex> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`, clientName);
@@ -71,70 +52,10 @@ function spdyInWebSocket(port: number): Promise<Duplex> {
   });
 }
 
-/** Just enough of a client: frames by hand, and what comes back by stream. */
-class Client {
-  readonly received = new Map<number, string>();
-  readonly ended = new Set<number>();
-  readonly pings: number[] = [];
-  private readonly headers = new SpdyHeaders();
-  private rest = Buffer.alloc(0);
-
-  constructor(private readonly transport: Duplex) {
-    clients.push(this);
-    transport.on('error', () => undefined);
-    transport.on('data', (chunk: Buffer) => this.read(chunk));
-  }
-
-  private read(chunk: Buffer): void {
-    this.rest = Buffer.concat([this.rest, chunk]);
-    for (;;) {
-      const length = this.rest.length < 8 ? Infinity : 8 + (this.rest.readUInt32BE(4) & 0xff_ffff);
-      if (this.rest.length < length) return;
-      const frame = this.rest.subarray(0, length);
-      this.rest = this.rest.subarray(length);
-      const id = frame.readUInt32BE(0);
-      if (id === 0x8003_0006) this.pings.push(frame.readUInt32BE(8));
-      if (id >= 0x8000_0000) continue;
-      this.received.set(id, (this.received.get(id) ?? '') + frame.toString('utf8', 8));
-      if (frame.readUInt8(4) & 1) this.ended.add(id);
-    }
-  }
-
-  private send(first: number, flags: number, payload: Buffer): void {
-    const head = Buffer.alloc(8);
-    head.writeUInt32BE(first);
-    head.writeUInt32BE(payload.length, 4);
-    head.writeUInt8(flags, 4);
-    // In pieces: a frame need not come at once.
-    for (const piece of [head.subarray(0, 3), Buffer.concat([head.subarray(3), payload])]) this.transport.write(piece);
-  }
-
-  async open(id: number, headers: Record<string, string>): Promise<void> {
-    const fixed = Buffer.alloc(10);
-    fixed.writeUInt32BE(id);
-    this.send(0x8003_0001, 0, Buffer.concat([fixed, await this.headers.write(new Map(Object.entries(headers)))]));
-  }
-
-  /** The two streams of a connection, as client-go opens them. */
-  async connect(id: number, port: string): Promise<void> {
-    await this.open(id, { streamType: 'error', port, requestID: String(id) });
-    this.data(id, '', true);
-    await this.open(id + 2, { streamType: 'data', port, requestID: String(id) });
-  }
-
-  data(id: number, text: string, last = false): void {
-    this.send(id, last ? 1 : 0, Buffer.from(text));
-  }
-
-  ping(id: number): void {
-    const payload = Buffer.alloc(4);
-    payload.writeUInt32BE(id);
-    this.send(0x8003_0006, 0, payload);
-  }
-
-  close(): void {
-    this.transport.destroy();
-  }
+function connect(transport: Duplex): SpdyClient {
+  const client = new SpdyClient(transport);
+  clients.push(client);
+  return client;
 }
 
 describe.each([
@@ -142,7 +63,7 @@ describe.each([
   ['SPDY in a WebSocket', spdyInWebSocket],
 ])('port forwarding over %s', (_, open) => {
   it('carries connections side by side, each to its end', async () => {
-    const client = new Client(await open(await serve(echo)));
+    const client = connect(await open(await serve(echo)));
     await client.connect(1, '80');
     await client.connect(5, '81');
     client.data(3, 'one');
@@ -154,7 +75,7 @@ describe.each([
   });
 
   it('answers pings, and tells why a port cannot be reached', async () => {
-    const client = new Client(await open(await serve(() => Promise.reject(new Error('connection refused')))));
+    const client = connect(await open(await serve(() => Promise.reject(new Error('connection refused')))));
     client.ping(9);
     await client.connect(1, '80');
     await eventually(() => expect(client.received.get(1)).toBe('error forwarding port 80: connection refused'));
@@ -170,7 +91,7 @@ describe.each([
       begun = true;
       return new Promise(resolve => data.once('close', () => resolve()).once('close', () => (closed = true)));
     };
-    const client = new Client(await open(await serve(wait)));
+    const client = connect(await open(await serve(wait)));
     await client.connect(1, '80');
     await eventually(() => expect(begun).toBe(true));
     client.close();

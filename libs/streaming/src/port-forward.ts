@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer, createWebSocketStream } from 'ws';
 import { SpdyConnection } from './spdy-connection';
 import type { SpdyStream } from './spdy-stream';
+import { acceptSpdy, headerList, refuseProtocol } from './spdy-upgrade';
 
 /** Source: k8s.io/apimachinery pkg/util/portforward/constants.go. */
 const protocol = 'portforward.k8s.io';
@@ -16,37 +17,18 @@ const maxPort = 65_535;
 const tunnels = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
 tunnels.on('headers', headers => headers.push(`Sec-WebSocket-Protocol: ${tunnelProtocol}`));
 
-function list(value: string | string[] | undefined): string[] {
-  return String(value ?? '')
-    .split(',')
-    .map(name => name.trim());
-}
-
-function refuse(socket: Duplex, text: string): never {
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
-  );
-  throw new Error(text);
-}
-
 /** Takes over an upgraded connection and gives the bytes of SPDY that it carries: bare, or within a WebSocket. */
-async function acceptSpdy(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Duplex> {
+async function acceptTransport(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Duplex> {
   if (request.headers.upgrade?.toLowerCase() === 'websocket') {
-    const offered = list(request.headers['sec-websocket-protocol']);
+    const offered = headerList(request.headers['sec-websocket-protocol']);
     if (!offered.includes(tunnelProtocol))
-      refuse(socket, `unable to upgrade: no protocol of [${offered.join(' ')}] is supported`);
+      refuseProtocol(socket, `unable to upgrade: no protocol of [${offered.join(' ')}] is supported`);
     delete request.headers['sec-websocket-protocol'];
     return new Promise(resolve =>
       tunnels.handleUpgrade(request, socket, head, webSocket => resolve(createWebSocketStream(webSocket))),
     );
   }
-  const offered = list(request.headers['x-stream-protocol-version']);
-  if (request.headers.upgrade?.toLowerCase() !== 'spdy/3.1' || !offered.includes(protocol))
-    refuse(socket, `unable to upgrade: ${request.headers.upgrade} with [${offered.join(' ')}] is not supported`);
-  socket.write(
-    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
-  );
-  if (head.length > 0) socket.unshift(head);
+  acceptSpdy(request, socket, head, [protocol]);
   return socket;
 }
 
@@ -93,7 +75,7 @@ export async function servePortForward(
     const isError = stream.headers.get('streamtype') === 'error';
     void begin(isError ? half.stream : stream, isError ? stream : half.stream);
   };
-  const transport = await acceptSpdy(request, socket, head);
+  const transport = await acceptTransport(request, socket, head);
   await new SpdyConnection(transport, onStream).closed;
   for (const { timer } of halves.values()) clearTimeout(timer);
 }

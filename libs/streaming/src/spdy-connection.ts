@@ -9,6 +9,7 @@ const headerBytes = 8;
 /** Clients send 32 KB at a time. */
 const maxFrameBytes = 1 << 20;
 const maxStreams = 1_000;
+const heldUpPingMs = 1_000;
 
 /**
  * The server's side of a SPDY/3.1 connection, as Kubernetes clients use it: the client opens streams, and nobody keeps to flow
@@ -20,6 +21,7 @@ export class SpdyConnection {
   readonly closed: Promise<void>;
   readonly #streams = new Map<number, SpdyStream>();
   readonly #headers = new SpdyHeaders();
+  #pings = 0;
 
   /** `onStream` is called for each stream that the client opens. */
   constructor(
@@ -27,6 +29,8 @@ export class SpdyConnection {
     private readonly onStream: (stream: SpdyStream) => void,
   ) {
     transport.on('error', () => undefined);
+    // A stream that nobody reads holds up the reading of frames; the end of the transport must not wait for it.
+    transport.once('close', () => this.#endStreams());
     this.closed = this.#run();
   }
 
@@ -48,11 +52,15 @@ export class SpdyConnection {
     } catch {
       // A peer that vanishes, or one that talks nonsense: in both cases this is the end.
     } finally {
-      for (const stream of this.#streams.values()) stream.destroy();
-      this.#streams.clear();
+      this.#endStreams();
       this.#headers.close();
       this.transport.destroy();
     }
+  }
+
+  #endStreams(): void {
+    for (const stream of this.#streams.values()) stream.destroy();
+    this.#streams.clear();
   }
 
   async #frame(frame: Buffer): Promise<void> {
@@ -70,7 +78,8 @@ export class SpdyConnection {
       case types.rstStream:
         return this.#drop(payload.readUInt32BE(0));
       case types.ping:
-        return this.#control(types.ping, payload);
+        // Even numbers are answers to ours.
+        return payload.readUInt32BE(0) % 2 === 1 ? this.#control(types.ping, payload) : undefined;
       case types.goAway:
         this.transport.end();
         return;
@@ -81,7 +90,10 @@ export class SpdyConnection {
 
   async #data(id: number, payload: Buffer, flags: number): Promise<void> {
     const stream = this.#streams.get(id);
+    // Meanwhile nothing is read, and only what we send finds out that the peer has gone.
+    const pings = setInterval(() => void this.#ping().catch(() => undefined), heldUpPingMs);
     await stream?.receive(payload);
+    clearInterval(pings);
     if (flags & fin) stream?.receiveEnd();
   }
 
@@ -101,6 +113,12 @@ export class SpdyConnection {
     stream.on('error', () => undefined);
     this.onStream(stream);
     if (flags & fin) stream.receiveEnd();
+  }
+
+  #ping(): Promise<void> {
+    const payload = Buffer.alloc(4);
+    payload.writeUInt32BE((this.#pings += 2));
+    return this.#control(types.ping, payload);
   }
 
   #drop(id: number): void {

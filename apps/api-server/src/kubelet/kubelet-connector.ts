@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { Readable } from 'node:stream';
 import { StatusError } from '@naru/foundation';
 import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
 
-import { proxyUpgrade } from '@naru/streaming';
+import { proxyUpgrade, sendOverWebSocket } from '@naru/streaming';
 import type { Authorizer } from '../auth/authorizer';
 import { kubeletPlace, type Place } from '../egress/egress';
 import { badRequest, methodNotAllowed, notFound, pageNotFound } from '../objects/failures';
 import type { Connector, UpgradeCall } from '../rest/rest-server';
 import type { ResourceCall } from '../rest/resource-handler';
-import { sendError } from '../rest/respond';
 import { decodeBytes } from '../storage/codec';
 import type { Storage } from '../storage/storage';
 
@@ -65,7 +65,9 @@ export class KubeletConnector implements Connector {
   upgrade(call: UpgradeCall): Promise<void> | undefined {
     const { path } = call;
     if (path.group !== '' || path.version !== 'v1') return undefined;
-    if (path.resource !== pods.resource || !upgraded.has(path.subresource)) return undefined;
+    if (path.resource !== pods.resource) return undefined;
+    if (path.subresource === 'log') return this.upgradeLogs(call);
+    if (!upgraded.has(path.subresource)) return undefined;
     // A WebSocket opens with GET, but what it does is a create: upstream asks for both.
     this.authorize(call, call.request.method === 'GET' ? 'get' : 'create');
     this.authorize(call, 'create');
@@ -82,69 +84,72 @@ export class KubeletConnector implements Connector {
   }
 
   private async logs(call: ResourceCall): Promise<void> {
-    const { path, query, request } = call;
+    const { request, response } = call;
     if (request.method !== 'GET') throw methodNotAllowed();
+    const target = this.logsPath(call);
+    if (!target) {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end();
+      return;
+    }
+    const incoming = await this.ask(call, target);
+    response.writeHead(incoming.statusCode ?? 502, {
+      'content-type': incoming.headers['content-type'] ?? 'text/plain',
+    });
+    response.flushHeaders?.();
+    await new Promise<void>(resolve => {
+      incoming.on('error', () => response.destroy());
+      incoming.on('end', resolve);
+      incoming.pipe(response);
+      response.once('close', () => {
+        incoming.destroy();
+        resolve();
+      });
+    });
+  }
+
+  /** Logs as the messages of a WebSocket. */
+  private async upgradeLogs(call: UpgradeCall): Promise<void> {
+    const target = this.logsPath(call);
+    await sendOverWebSocket(call, target ? await this.ask(call, target) : Readable.from([]));
+  }
+
+  /** Undefined for a pod without a node. */
+  private logsPath(call: ResourceCall): KubeletPath | undefined {
+    const { path, query } = call;
     this.authorize(call, 'get');
     const pod = this.pod(call);
     const container = chooseContainer(pod, query.get('container') ?? '');
-    if (!pod.spec?.nodeName) {
-      call.response.writeHead(200, { 'content-type': 'text/plain' }).end();
-      return;
-    }
+    if (!pod.spec?.nodeName) return undefined;
     const parameters = new URLSearchParams();
     for (const name of forwardedParameters) {
       const value = query.get(name);
       if (value !== null && value !== '' && value !== 'false') parameters.set(name, value);
     }
-    const target = `/containerLogs/${path.namespace}/${path.name}/${container}?${parameters}`;
-    await this.relay(call, { node: pod.spec.nodeName, path: target });
+    return {
+      node: pod.spec.nodeName,
+      path: `/containerLogs/${path.namespace}/${path.name}/${container}?${parameters}`,
+    };
   }
 
-  /** Streams the kubelet's answer as it comes. */
-  private relay({ request, response, signal }: ResourceCall, { node, path }: KubeletPath): Promise<void> {
+  /** The kubelet's answer as it comes. Rejects with what it says against it. */
+  private ask({ signal }: Pick<ResourceCall, 'signal'>, { node, path }: KubeletPath): Promise<IncomingMessage> {
     const { host, port } = this.address(node);
     return new Promise((resolve, reject) => {
-      const outgoing = https.request({
-        host,
-        port,
-        path,
-        method: request.method ?? 'GET',
-        agent: this.agent,
-        signal,
-        headers: contentHeaders(request.headers),
-      });
+      const outgoing = https.get({ host, port, path, agent: this.agent, signal });
       const timer = setTimeout(
         () => outgoing.destroy(new Error('the kubelet did not answer in time')),
         connectTimeoutMs,
       );
       outgoing.on('error', cause => {
         clearTimeout(timer);
-        const error = new StatusError('InternalError', `Get "https://${host}:${port}${path}": ${cause.message}`, {
-          cause,
-        });
-        if (response.headersSent) sendError(response, error);
-        reject(error);
+        reject(new StatusError('InternalError', `Get "https://${host}:${port}${path}": ${cause.message}`, { cause }));
       });
       outgoing.on('response', incoming => {
         clearTimeout(timer);
-        if (isPlainError(incoming)) {
+        if (isPlainError(incoming))
           readText(incoming).then(text => reject(kubeletError(incoming.statusCode!, text)), reject);
-          return;
-        }
-        response.writeHead(incoming.statusCode ?? 502, {
-          'content-type': incoming.headers['content-type'] ?? 'text/plain',
-        });
-        response.flushHeaders?.();
-        incoming.on('error', () => response.destroy());
-        incoming.on('end', resolve);
-        incoming.pipe(response);
-        response.once('close', () => {
-          outgoing.destroy();
-          resolve();
-        });
+        else resolve(incoming);
       });
-      if (request.method === 'GET' || request.method === 'HEAD') outgoing.end();
-      else request.pipe(outgoing);
     });
   }
 
@@ -227,15 +232,6 @@ async function readText(incoming: IncomingMessage): Promise<string> {
 export function kubeletError(code: number, text: string): StatusError {
   const reason = reasons[code] ?? (code < 500 ? 'BadRequest' : 'InternalError');
   return new StatusError(reason, text || `the kubelet answered with ${code}`);
-}
-
-function contentHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const name of ['accept', 'content-type', 'content-length']) {
-    const value = headers[name];
-    if (typeof value === 'string') found[name] = value;
-  }
-  return found;
 }
 
 /** The named container, or the only one. @throws StatusError BadRequest in upstream's words. */
