@@ -76,6 +76,25 @@ describeWithRoot('streams into containers', () => {
     },
   );
 
+  test('a command that is not there fails in the words of the OCI runtime, one that is there with its own code', async () => {
+    for (const changes of [{}, { stdin: true, tty: true, stderr: false }]) {
+      const missing = new Client(await exec(['no-such-command'], changes), 'v5.channel.k8s.io');
+      await missing.closed;
+      expect(missing.status()).toMatchObject({
+        status: 'Failure',
+        reason: 'InternalError',
+        code: 500,
+        message: expect.stringMatching(
+          /^Internal error occurred: error executing command in container: failed to exec in container: OCI runtime exec failed: .*no-such-command.* not found in \$PATH/,
+        ),
+      });
+      expect(missing.output.get(1) ?? '').toBe('');
+    }
+    const own = new Client(await exec(['sh', '-c', 'exit 255']), 'v5.channel.k8s.io');
+    await own.closed;
+    expect(own.status().details?.causes[0]?.message).toBe('255');
+  });
+
   test('closing the input in version 5 lets a command finish, and much data comes through whole', async () => {
     const client = new Client(
       await exec(['sh', '-c', 'md5sum; head -c 5000000 /dev/zero | tr "\\0" x'], { stdin: true }),

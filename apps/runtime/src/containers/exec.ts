@@ -15,6 +15,8 @@ export interface PreparedExec {
   args: string[];
   /** The command's process, once it runs. */
   pid(): number | undefined;
+  /** Why the command never ran, in the OCI runtime's words; undefined when it did. For after the end. */
+  failure(): string | undefined;
   /** Kills the command itself: killing the OCI runtime's own process would leave it running. */
   kill(): void;
   /** Deletes the files that the call needed. */
@@ -34,6 +36,7 @@ export function prepareExec(
   const base = path.join(directory, randomBytes(12).toString('hex'));
   const processFile = `${base}.json`;
   const pidFile = `${base}.pid`;
+  const logFile = `${base}.log`;
   const env =
     terminal && !record.process.env.some(entry => entry.startsWith('TERM='))
       ? [...record.process.env, 'TERM=xterm']
@@ -48,8 +51,12 @@ export function prepareExec(
   fs.writeFileSync(processFile, JSON.stringify(process), { mode: 0o600 });
   return {
     program: runtime.program,
-    args: [...runtime.globalArguments, 'exec', '--process', processFile, '--pid-file', pidFile, record.id],
+    args: [
+      ...[...runtime.globalArguments, '--log', logFile, '--log-format', 'json'],
+      ...['exec', '--process', processFile, '--pid-file', pidFile, record.id],
+    ],
     pid: () => readPidFile(pidFile)?.pid,
+    failure: () => lastError(logFile),
     kill() {
       const identity = readPidFile(pidFile);
       if (identity) signalProcess(identity, 'SIGKILL');
@@ -57,8 +64,23 @@ export function prepareExec(
     dispose() {
       fs.rmSync(processFile, { force: true });
       fs.rmSync(pidFile, { force: true });
+      fs.rmSync(logFile, { force: true });
     },
   };
+}
+
+/** The last error that an OCI runtime has written to its log. */
+function lastError(logFile: string): string | undefined {
+  const lines = fs.existsSync(logFile) ? fs.readFileSync(logFile, 'utf8').trim().split('\n') : [];
+  for (const line of lines.reverse()) {
+    try {
+      const { level, msg } = JSON.parse(line) as { level?: string; msg?: string };
+      if (level === 'error' && msg) return msg;
+    } catch {
+      // A line that is cut short.
+    }
+  }
+  return undefined;
 }
 
 export interface ExecResult {

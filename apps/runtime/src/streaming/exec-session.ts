@@ -72,6 +72,8 @@ export async function runExecSession(
   try {
     const exitCode = streams.tty ? await runTerminal(prepared, session) : await runPiped(prepared, session, streams);
     session.signal.removeEventListener('abort', gone);
+    const failure = exitCode === 0 ? undefined : prepared.failure();
+    if (failure !== undefined) throw new Error(`failed to exec in container: OCI runtime exec failed: ${failure}`);
     await session.finish({ exitCode });
   } catch (error) {
     await session.finish({ error: `error executing command in container: ${(error as Error).message}` });
