@@ -1,24 +1,29 @@
 import { setMaxListeners } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { parseTaint, pods, services, type Pod, type Service, type Stored } from '@naru/api';
+import { pods, quantityValue, services, type Pod, type Service, type Stored } from '@naru/api';
 import { EventRecorder, type Informer, type InformerOptions, type ObjectsClient } from '@naru/client';
 import type { KubeObject } from '@naru/api';
 import { systemClock, type Clock, type Logger } from '@naru/foundation';
 import type { Registry } from 'prom-client';
 import { CgroupTree } from './cgroups/cgroup-tree';
 import { PodCgroups } from './cgroups/pod-cgroups';
-import { kubeletVersion, type KubeletFlags } from './config';
+import { kubeletVersion, type KubeletFlags } from './config/flags';
+import { parseDuration } from './config/duration';
+import type { KubeletConfiguration } from './config/kubelet-configuration';
 import { parseResolvConf } from './containers/dns';
 import type { PodFacts } from './containers/field-ref';
 import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
 import { ImagePuller } from './images/image-puller';
 import { LogRotator } from './logs/log-rotator';
-import { parseReserved, parseThresholds, readMachine } from './node/machine';
+import { readMachine } from './node/machine';
 import { NodeLease } from './node/node-lease';
 import { NodeReporter } from './node/node-reporter';
-import { registerKubeletMetrics } from './metrics';
+import { parseReserved } from './node/reserved';
+import { parseThresholds } from './eviction/thresholds';
+import { allPodsLimits, buildNodePressure, type NodePressure } from './node/node-pressure';
+import { KubeletMetrics } from './metrics/kubelet-metrics';
 import { admit } from './pods/admission';
 import { BackOff } from './pods/back-off';
 import { PodEvents } from './pods/pod-events';
@@ -42,7 +47,8 @@ import { volumePlugins } from './volumes/registry';
 import { ServiceAccountTokens } from './volumes/service-account-tokens';
 
 export interface KubeletDeps {
-  flags: Omit<KubeletFlags, 'api-server' | 'nats' | 'certificate' | 'key' | 'health-address'>;
+  flags: Pick<KubeletFlags, 'node-name' | 'node-ip' | 'root-dir' | 'node-labels'>;
+  configuration: KubeletConfiguration;
   client: ObjectsClient;
   informers: { informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> };
   logger: Logger;
@@ -50,6 +56,8 @@ export interface KubeletDeps {
   clock?: Clock;
   /** Ends the wait for the runtime. */
   signal?: AbortSignal;
+  /** How often the node is looked at for what runs out; 10 s unless a test is in a hurry. */
+  evictionPeriodMs?: number;
 }
 
 /** A directory on a tmpfs for secrets; without the right to mount one they stay on the disk, as root's alone. */
@@ -88,12 +96,10 @@ export class Kubelet {
   }
 
   static async create(deps: KubeletDeps): Promise<Kubelet> {
-    const { flags, logger } = deps;
-    if (flags['cgroup-driver'] !== 'cgroupfs')
-      throw new Error(`cgroup driver "${flags['cgroup-driver']}" is not supported`);
+    const { flags, configuration, logger } = deps;
     const paths = new PodPaths(
       flags['root-dir'],
-      flags['pod-logs-dir'] ?? path.join(flags['root-dir'], 'logs'),
+      configuration.podLogsDir || path.join(flags['root-dir'], 'logs'),
       path.join(flags['root-dir'], 'memory'),
     );
     await fs.mkdir(paths.pods, { recursive: true, mode: 0o750 });
@@ -101,9 +107,9 @@ export class Kubelet {
     await memoryDirectory(paths.memoryDir, logger);
     const [machine, resolvConf] = await Promise.all([
       readMachine(flags['root-dir']),
-      fs.readFile(flags['resolv-conf'], 'utf8').catch(() => ''),
+      fs.readFile(configuration.resolvConf, 'utf8').catch(() => ''),
     ]);
-    const runtime = new CriClient(flags['container-runtime-endpoint']);
+    const runtime = new CriClient(configuration.containerRuntimeEndpoint);
     const version = await firstVersion(runtime, deps);
     const facts = (podIps: readonly string[]): PodFacts => ({
       podIps,
@@ -116,8 +122,8 @@ export class Kubelet {
       },
     });
     const dns = {
-      servers: flags['cluster-dns'],
-      domain: flags['cluster-domain'],
+      servers: configuration.clusterDNS,
+      domain: configuration.clusterDomain,
       host: parseResolvConf(resolvConf),
     };
     const built = assemble(deps, { runtime, paths, facts, dns, machine, runtimeName: version });
@@ -129,8 +135,11 @@ export class Kubelet {
     const { logger } = this.deps;
     const { signal } = this.controller;
     const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods } = this.built;
+    const { cgroups, pressure } = this.built;
+    cgroups.createRoot();
     await this.server.listen();
     this.tasks.push(this.reporter.run(signal), lease.run(signal), events.run(signal), rotator.run(signal));
+    this.tasks.push(pressure.eviction.run(signal), pressure.imageGc.run(signal));
     const known = await reader.listPods();
     podInformer.addHandler({
       onAdd: pod => this.takePod(pod),
@@ -166,6 +175,11 @@ export class Kubelet {
   }
 }
 
+/** As many as maxPods says, or fewer on a machine of few processors. */
+function mostPods({ maxPods, podsPerCore }: KubeletConfiguration, cores: number): number {
+  return podsPerCore > 0 ? Math.min(maxPods, podsPerCore * cores) : maxPods;
+}
+
 /** The runtime may come up after us. */
 async function firstVersion(runtime: CriClient, deps: KubeletDeps): Promise<string> {
   const { clock = systemClock, logger, signal } = deps;
@@ -189,7 +203,7 @@ interface Surroundings {
 }
 
 function assemble(deps: KubeletDeps, around: Surroundings) {
-  const { flags, client, informers, logger, metrics } = deps;
+  const { flags, configuration, client, informers, logger } = deps;
   const { runtime, paths, facts, dns, machine, runtimeName } = around;
   const clock = deps.clock ?? systemClock;
   const now = (): number => clock.now();
@@ -206,15 +220,31 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const objects = new ObjectCache({ client, clock });
   const tokens = new ServiceAccountTokens({ client, clock });
   const volumes = new PodVolumes({ paths, plugins: volumePlugins, objects, serviceAccountToken: tokens.get });
+  const metrics = new KubeletMetrics(deps.metrics);
+  const thresholds = parseThresholds(configuration);
+  const reserved = parseReserved(configuration.systemReserved, configuration.kubeReserved);
+  const tree = CgroupTree.ofThisMachine();
   const cgroups = new PodCgroups({
-    tree: CgroupTree.ofThisMachine(),
-    root: flags['cgroup-root'],
+    tree,
+    root: configuration.cgroupRoot,
     logger,
-    podPidsLimit: flags['pod-max-pids'],
+    podPidsLimit: Math.max(0, configuration.podPidsLimit),
+    allPods: allPodsLimits(configuration, machine, reserved),
+  });
+  const pressure: NodePressure = buildNodePressure({
+    ...{ configuration, thresholds, runtime, tree, cgroups, paths, events, metrics, clock, logger, nodeName },
+    rootDir: flags['root-dir'],
+    workers: () => workers,
+    node: () => reporter.current,
+    onPressure: () => reporter.poke(),
+    evictionPeriodMs: deps.evictionPeriodMs,
   });
   const reader = new RuntimeReader(runtime);
   const killer = new PodKiller({ client: runtime, events, clock, logger, hostIp });
-  const puller = new ImagePuller({ client: runtime, objects, events, logger, now });
+  const puller = new ImagePuller({
+    ...{ client: runtime, objects, events, logger, now },
+    maxParallelPulls: configuration.serializeImagePulls ? 1 : configuration.maxParallelImagePulls,
+  });
   const status = new StatusWriter({ client, clock, logger });
   const probes = new ProbeManager({ client: runtime, events, clock, hostIp, onChange: uid => workers.notify(uid) });
   const starter = new PodStarter({
@@ -242,14 +272,19 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     template: {
       nodeName,
       labels: Object.fromEntries(flags['node-labels'].map(label => label.split('=') as [string, string])),
-      taints: flags['register-with-taints'].map(parseTaint),
+      taints: configuration.registerWithTaints,
     },
     addresses: flags['node-ip'],
     port: () => server.port,
     rootDir: flags['root-dir'],
-    maxPods: flags['max-pods'],
-    thresholds: parseThresholds(flags['eviction-hard']),
-    reserved: parseReserved(flags['kube-reserved']),
+    maxPods: mostPods(configuration, machine.cores),
+    maxImages: configuration.nodeStatusMaxImages,
+    thresholds,
+    reserved,
+    pressures: () => pressure.eviction.pressures,
+    devices: () => new Map(),
+    updateMs: parseDuration(configuration.nodeStatusUpdateFrequency),
+    reportMs: parseDuration(configuration.nodeStatusReportFrequency),
     kubeletVersion,
     onPodCidr: cidr =>
       void runtime
@@ -277,7 +312,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       facts,
       admit: pod => {
         const node = reporter.current;
-        if (!node) return undefined;
+        const pressed = pressure.eviction.admit(pod);
+        if (pressed || !node) return pressed;
         const others = workers.list().filter(worker => worker.usesResources && worker.uid !== pod.metadata.uid);
         return admit(
           pod,
@@ -288,13 +324,13 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       },
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
-      refreshMs: flags['sync-frequency-seconds'] * 1000,
+      refreshMs: parseDuration(configuration.syncFrequency),
       shownAs: pod => (staticPods.isStatic(pod) ? staticPods.mirrorOf(pod) : pod),
       forget: uid => tokens.forget(uid),
     },
   });
   const staticPods: StaticPods = new StaticPods({
-    directory: flags['pod-manifest-path'],
+    directory: configuration.staticPodPath || undefined,
     nodeName,
     client,
     clock,
@@ -305,27 +341,29 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     node: () => reporter.current,
   });
   const server: KubeletServer = new KubeletServer({
-    host: flags.address,
-    port: flags.port,
-    tls: { ca: flags.ca, certificate: flags['serving-certificate'], key: flags['serving-key'] },
+    host: configuration.address,
+    port: configuration.port,
+    tls: {
+      ca: configuration.authentication.x509.clientCAFile,
+      certificate: configuration.tlsCertFile,
+      key: configuration.tlsPrivateKeyFile,
+    },
     logger,
   });
   const containerRoutes = new ContainerRoutes({ workers, runtime, paths, clock });
   const nodeRoutes = new NodeRoutes({
     workers,
     runtime,
-    metrics,
+    metrics: deps.metrics,
     checks: [{ name: 'runtime', check: async () => void (await runtime.version()) }],
-    nodeName,
-    rootDir: flags['root-dir'],
-    startedAtMs: clock.now(),
-    config: Object.fromEntries(Object.entries(flags).filter(([name]) => !name.endsWith('key'))),
+    summary: pressure.summary,
+    configuration,
   });
   server.serve(
     { ...nodeRoutes.routes, ...containerRoutes.routes },
     { ...containerRoutes.upgrades, ...new DialRoute({ workers }).upgrades },
   );
-  registerKubeletMetrics(metrics, workers);
+  metrics.watch(workers, nodeName, uid => staticPods.has(uid));
   return {
     workers,
     reporter,
@@ -336,13 +374,15 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     podInformer,
     serviceInformer,
     staticPods,
+    pressure,
+    cgroups,
     lease: new NodeLease({
       client,
       clock,
       logger,
       nodeName,
       node: () => reporter.current,
-      durationSeconds: flags['node-lease-duration-seconds'],
+      durationSeconds: configuration.nodeLeaseDurationSeconds,
     }),
     events: new ContainerEvents({
       client: runtime,
@@ -366,6 +406,9 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
               .map(({ id, logPath }) => ({ containerId: id, file: logPath })),
           ),
       reopen: id => runtime.reopenContainerLog(id),
+      maxBytes: quantityValue(configuration.containerLogMaxSize),
+      maxFiles: configuration.containerLogMaxFiles,
+      periodMs: parseDuration(configuration.containerLogMonitorInterval),
     }),
     orphans: new OrphanCleaner({ workers, paths, volumes, cgroups, logger, isKnown: uid => staticPods.has(uid) }),
   };

@@ -1,14 +1,17 @@
 import { connect, registerWorkqueueMetrics } from '@naru/client';
 import { createMetrics, runProcess, serveHealth } from '@naru/foundation';
-import { kubeletFlags } from './config';
+import { kubeletFlags } from './config/flags';
+import { effectiveConfiguration } from './config/kubelet-configuration';
 import { Kubelet } from './kubelet';
 
 runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
+  const { configuration, idle } = effectiveConfiguration(flags);
+  if (idle.length > 0) logger.warn({ fields: idle }, 'fields of the configuration have no effect here');
   const metrics = createMetrics();
   registerWorkqueueMetrics(metrics);
   let isReady = (): boolean => false;
   const health = await serveHealth({
-    address: flags['health-address'],
+    address: flags['health-address'] ?? `${configuration.healthzBindAddress}:${configuration.healthzPort}`,
     metrics,
     ready: [
       {
@@ -23,7 +26,15 @@ runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
   const connection = connect('kubelet', flags, logger);
   lifecycle.onStop('connection', () => connection.close());
   const { client, informers } = connection;
-  const kubelet = await Kubelet.create({ flags, client, informers, logger, metrics, signal: lifecycle.signal });
+  const kubelet = await Kubelet.create({
+    flags,
+    configuration,
+    client,
+    informers,
+    logger,
+    metrics,
+    signal: lifecycle.signal,
+  });
   isReady = () => kubelet.reporter.isReady;
   lifecycle.onStop('kubelet', () => kubelet.stop());
   await kubelet.start();

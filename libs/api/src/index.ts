@@ -64,7 +64,7 @@ export { parseNano, quantityMilliValue, quantityValue } from './quantity';
 export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels } from './label-selector';
 export { findUntoleratedTaint, parseTaint, tolerates } from './taints';
 export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
-export { podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
+export { podLimits, podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
 export { groupPriority, versionPriority } from './discovery/group-priority';

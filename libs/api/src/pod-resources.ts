@@ -64,3 +64,8 @@ export function podRequestsNonZero(pod: Pod): ResourceAmounts {
   add(total, resourceAmounts(pod.spec?.overhead));
   return total;
 }
+
+/** What the containers that have limits may use together. Source: component-helpers resource.PodLimits. */
+export function podLimits(pod: Pod): ResourceAmounts {
+  return sum(pod, resources => resourceAmounts(resources?.limits));
+}

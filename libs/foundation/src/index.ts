@@ -12,3 +12,4 @@ export { systemClock, formatTime, formatMicroTime, type Clock } from './clock';
 export { parseFlags, describeFlags, UsageError, type Flags, type FlagSpec } from './flags';
 export { runProcess, type Lifecycle } from './lifecycle';
 export { serveHealth, createMetrics, runChecks, type HealthCheck, type HealthServerOptions } from './health';
+export { DiskUsages, type DiskUsage } from './disk-usages';

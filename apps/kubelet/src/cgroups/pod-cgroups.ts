@@ -52,21 +52,24 @@ export interface PodCgroupsDeps {
   logger: Logger;
   /** Most processes of one pod; 0 for no limit. */
   podPidsLimit: number;
+  /** Limits of all pods together, where they are enforced. */
+  allPods?: CgroupValues;
 }
 
 /** ROOT/kubepods/{burstable,besteffort}/podUID. Guaranteed pods are directly below kubepods, as upstream. */
 export class PodCgroups {
-  private readonly kubepods: string;
+  /** The cgroup above all pods. */
+  readonly root: string;
   private readonly burstable = new Map<string, number>();
   /** Set when this machine's cgroups cannot be written: pods run without limits of their own, containers keep theirs. */
   private refused = false;
 
   constructor(private readonly deps: PodCgroupsDeps) {
-    this.kubepods = path.join(deps.root, 'kubepods');
+    this.root = path.join(deps.root, 'kubepods');
   }
 
   pathOf(pod: Pod): string {
-    return path.join(this.kubepods, classFolder[qosClass(pod)], `pod${pod.metadata?.uid ?? ''}`);
+    return path.join(this.root, classFolder[qosClass(pod)], `pod${pod.metadata?.uid ?? ''}`);
   }
 
   /** The same values for the runtime, which may keep them for the sandbox. */
@@ -80,34 +83,42 @@ export class PodCgroups {
     });
   }
 
+  /** Makes the cgroup above all pods, with what they may have together. Source: enforceNodeAllocatable. */
+  createRoot(): void {
+    this.attempt(() => this.deps.tree.create(this.root, this.deps.allPods ?? {}));
+  }
+
   /** Makes the cgroup of a pod; without the right to do so it leaves it to the runtime. */
   create(pod: Pod): void {
-    if (this.refused) return;
-    try {
+    this.attempt(() => {
       this.deps.tree.create(this.pathOf(pod), podCgroupValues(pod, this.deps.podPidsLimit));
       this.countBurstable(pod.metadata?.uid ?? '', pod);
+    });
+  }
+
+  private attempt(work: () => void): void {
+    if (this.refused) return;
+    try {
+      work();
     } catch (err) {
       const { code } = err as NodeJS.ErrnoException;
       if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') throw err;
       this.refused = true;
-      this.deps.logger.warn(
-        { err, cgroup: this.kubepods },
-        'pod cgroups cannot be made, pods have no limits as a whole',
-      );
+      this.deps.logger.warn({ err, cgroup: this.root }, 'pod cgroups cannot be made, pods have no limits as a whole');
     }
   }
 
   /** Removes the cgroup of a pod wherever its class put it. */
   remove(uid: string): void {
     for (const folder of Object.values(classFolder)) {
-      this.deps.tree.remove(path.join(this.kubepods, folder, `pod${uid}`));
+      this.deps.tree.remove(path.join(this.root, folder, `pod${uid}`));
     }
     this.countBurstable(uid, undefined);
   }
 
   processes(uid: string): number[] {
     return Object.values(classFolder).flatMap(folder =>
-      this.deps.tree.processes(path.join(this.kubepods, folder, `pod${uid}`)),
+      this.deps.tree.processes(path.join(this.root, folder, `pod${uid}`)),
     );
   }
 
@@ -118,7 +129,7 @@ export class PodCgroups {
     else if (!known) return;
     else this.burstable.delete(uid);
     const total = [...this.burstable.values()].reduce((sum, each) => sum + each, 0);
-    this.deps.tree.write(path.join(this.kubepods, classFolder.Burstable), { cpuShares: cpuShares(total) });
-    this.deps.tree.write(path.join(this.kubepods, classFolder.BestEffort), { cpuShares: cpuShares(0) });
+    this.deps.tree.write(path.join(this.root, classFolder.Burstable), { cpuShares: cpuShares(total) });
+    this.deps.tree.write(path.join(this.root, classFolder.BestEffort), { cpuShares: cpuShares(0) });
   }
 }

@@ -8,7 +8,8 @@ import { pods, services } from '@naru/api';
 import { createLogger, createMetrics, parseFlags, silentLogger } from '@naru/foundation';
 import { Authority, createAuthority, type CertificateAndKey } from '@naru/pki';
 import { MemoryObjects, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
-import { kubeletFlags } from '../config';
+import { kubeletFlags } from '../config/flags';
+import { effectiveConfiguration } from '../config/kubelet-configuration';
 import { CriClient } from '../cri/cri-client';
 import { Kubelet } from '../kubelet';
 
@@ -178,12 +179,13 @@ export class TestNode {
       `--cgroup-root=${this.cgroup}`,
       // Tests say nothing about the disk of the machine that they run on.
       '--eviction-hard=memory.available<1Mi',
-      '--sync-frequency-seconds=1',
       ...more,
     ]);
     const logger = process.env['LOG_LEVEL'] ? createLogger('kubelet') : silentLogger;
+    const { configuration } = effectiveConfiguration(flags);
     const kubelet = await Kubelet.create({
       flags,
+      configuration: { ...configuration, syncFrequency: '1s' },
       client: this.api,
       informers: this.api.informers(),
       logger,

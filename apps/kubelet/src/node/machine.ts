@@ -1,6 +1,5 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
-import { quantityMilliValue, quantityValue } from '@naru/api';
 
 /** What this machine has, in plain numbers: bytes, processes, cores. */
 export interface MachineReading {
@@ -13,6 +12,10 @@ export interface MachineReading {
   inodesFree: number;
   maxPids: number;
   pids: number;
+  swapBytes: number;
+  swapFreeBytes: number;
+  /** Huge pages set aside: size in bytes → bytes. */
+  hugePages: ReadonlyMap<number, number>;
 }
 
 async function read(file: string): Promise<string> {
@@ -23,13 +26,26 @@ function field(meminfo: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? 0) * 1024;
 }
 
+const hugePagesDirectory = '/sys/kernel/mm/hugepages';
+
+async function readHugePages(): Promise<Map<number, number>> {
+  const pages = new Map<number, number>();
+  for (const name of await fs.readdir(hugePagesDirectory).catch(() => [])) {
+    const kibi = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1] ?? 0);
+    const count = Number(await read(`${hugePagesDirectory}/${name}/nr_hugepages`));
+    if (kibi > 0) pages.set(kibi * 1024, kibi * 1024 * count);
+  }
+  return pages;
+}
+
 /** Reads the kernel's own figures. `directory` says which disk counts. */
 export async function readMachine(directory: string): Promise<MachineReading> {
-  const [meminfo, disk, maxPids, loadavg] = await Promise.all([
+  const [meminfo, disk, maxPids, loadavg, hugePages] = await Promise.all([
     read('/proc/meminfo'),
     fs.statfs(directory),
     read('/proc/sys/kernel/pid_max'),
     read('/proc/loadavg'),
+    readHugePages(),
   ]);
   return {
     cores: os.availableParallelism(),
@@ -41,6 +57,9 @@ export async function readMachine(directory: string): Promise<MachineReading> {
     inodesFree: disk.ffree,
     maxPids: Number(maxPids) || 32_768,
     pids: Number(/\/(\d+) /.exec(loadavg)?.[1] ?? 0),
+    swapBytes: field(meminfo, 'SwapTotal'),
+    swapFreeBytes: field(meminfo, 'SwapFree'),
+    hugePages,
   };
 }
 
@@ -56,71 +75,4 @@ export async function readNodeInfo(): Promise<
   ]);
   const osImage = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release)?.[1] ?? 'Linux';
   return { machineID, systemUUID: systemUUID || machineID, bootID, kernelVersion: os.release(), osImage };
-}
-
-export type Signal = 'memory.available' | 'nodefs.available' | 'nodefs.inodesFree' | 'pid.available';
-
-/** A threshold below which the node is under pressure: an amount, or a share of the whole. */
-export type Thresholds = Map<Signal, { amount: number } | { share: number }>;
-
-const signals: readonly Signal[] = ['memory.available', 'nodefs.available', 'nodefs.inodesFree', 'pid.available'];
-
-/** Parses upstream's --eviction-hard: `memory.available<100Mi,nodefs.available<10%`. Throws for what it does not know. */
-export function parseThresholds(parts: readonly string[]): Thresholds {
-  const thresholds: Thresholds = new Map();
-  for (const part of parts) {
-    const [name = '', value = ''] = part.split('<');
-    // Images have no disk of their own here, as on most nodes.
-    if (name === 'imagefs.available' || name === 'imagefs.inodesFree') continue;
-    if (!signals.includes(name as Signal)) throw new Error(`eviction threshold "${part}": unknown signal "${name}"`);
-    const share = /^(\d+(?:\.\d+)?)%$/.exec(value)?.[1];
-    thresholds.set(
-      name as Signal,
-      share === undefined ? { amount: quantityValue(value) } : { share: Number(share) / 100 },
-    );
-  }
-  return thresholds;
-}
-
-function available(machine: MachineReading, signal: Signal): { left: number; whole: number } {
-  switch (signal) {
-    case 'memory.available':
-      return { left: machine.memoryAvailableBytes, whole: machine.memoryBytes };
-    case 'nodefs.available':
-      return { left: machine.diskAvailableBytes, whole: machine.diskBytes };
-    case 'nodefs.inodesFree':
-      return { left: machine.inodesFree, whole: machine.inodes };
-    case 'pid.available':
-      return { left: machine.maxPids - machine.pids, whole: machine.maxPids };
-  }
-}
-
-export function thresholdAmount(machine: MachineReading, thresholds: Thresholds, signal: Signal): number {
-  const threshold = thresholds.get(signal);
-  if (!threshold) return 0;
-  return 'amount' in threshold ? threshold.amount : threshold.share * available(machine, signal).whole;
-}
-
-export function isUnderPressure(machine: MachineReading, thresholds: Thresholds, signal: Signal): boolean {
-  const { left, whole } = available(machine, signal);
-  // File systems without a fixed number of inodes report none at all.
-  return whole > 0 && left < thresholdAmount(machine, thresholds, signal);
-}
-
-export interface Reserved {
-  /** Millicores. */
-  cpu: number;
-  /** Bytes. */
-  memory: number;
-}
-
-/** Parses `cpu=100m,memory=200Mi`. */
-export function parseReserved(parts: readonly string[]): Reserved {
-  const reserved: Reserved = { cpu: 0, memory: 0 };
-  for (const part of parts) {
-    const [name, value = ''] = part.split('=');
-    if (name === 'cpu') reserved.cpu = quantityMilliValue(value);
-    else if (name === 'memory') reserved.memory = quantityValue(value);
-  }
-  return reserved;
 }

@@ -4,12 +4,17 @@ import { isReason, type Clock, type Logger } from '@naru/foundation';
 import type { CriClient } from '../cri/cri-client';
 import { Nudge } from '../nudge';
 import type { PodEvents } from '../pods/pod-events';
-import { readMachine, readNodeInfo, type Reserved, type Thresholds } from './machine';
+import type { Pressure, Threshold } from '../eviction/thresholds';
+import { readMachine, readNodeInfo } from './machine';
+import type { NodeResourcesInput } from './node-resources';
+import type { Reserved } from './reserved';
 import {
   newNode,
   nodeStatus,
   notReadyReasons,
   ownLabels,
+  pressureEvent,
+  pressureTypes,
   sameNodeStatus,
   type NodeTemplate,
   type RuntimeReading,
@@ -26,16 +31,21 @@ export interface NodeReporterDeps {
   port: () => number;
   rootDir: string;
   maxPods: number;
-  thresholds: Thresholds;
+  thresholds: readonly Threshold[];
   reserved: Reserved;
+  maxImages: number;
+  /** What the node suffers from. */
+  pressures: () => readonly Pressure[];
+  /** Extended resources of device plugins. */
+  devices: () => NodeResourcesInput['devices'];
+  /** How often the status is looked at, and written even if nothing has changed. */
+  updateMs: number;
+  reportMs: number;
   kubeletVersion: string;
   /** Called with the pod CIDR that the cluster gave to this node, when it is known or changes. */
   onPodCidr?: (cidr: string) => void;
 }
 
-/** Upstream: status every 10 s at most, written on change or every 5 minutes. */
-const readyPeriodMs = 10_000;
-const reportPeriodMs = 300_000;
 /** While not ready: people wait for the node. */
 const eagerPeriodMs = 100;
 const runtimeTimeoutMs = 3_000;
@@ -47,6 +57,7 @@ export class NodeReporter {
   private ready = false;
   private readonly pause = new Nudge();
   private podCidr = '';
+  private pressures: readonly Pressure[] = [];
 
   constructor(private readonly deps: NodeReporterDeps) {}
 
@@ -73,7 +84,7 @@ export class NodeReporter {
       try {
         await this.report();
         failures = 0;
-        waitMs = this.ready ? readyPeriodMs : eagerPeriodMs;
+        waitMs = this.ready ? this.deps.updateMs : eagerPeriodMs;
       } catch (err) {
         waitMs = Math.min(5_000, 100 * 2 ** failures++);
         logger.warn({ err, waitMs }, 'node status not reported');
@@ -106,6 +117,9 @@ export class NodeReporter {
       addresses: deps.addresses,
       port: deps.port(),
       machine,
+      maxImages: deps.maxImages,
+      pressures: deps.pressures(),
+      devices: deps.devices(),
       thresholds: deps.thresholds,
       reserved: deps.reserved,
       maxPods: deps.maxPods,
@@ -126,12 +140,13 @@ export class NodeReporter {
     const ready = notReadyReasons(runtime).length === 0;
     // While nothing changes there is nothing to ask the api-server, eager as we are.
     const age = clock.now() - this.reportedAt;
-    if (this.node && ready === this.ready && !ready && age < readyPeriodMs) return;
+    if (this.node && ready === this.ready && !ready && age < this.deps.updateMs) return;
     const node = await this.read();
     const status = await this.compute(node?.status ?? {}, runtime);
     if (!node) await this.register(status);
     else await this.patch(node, status, age);
     this.noteTransition(ready);
+    this.notePressures();
     this.reportedAt = clock.now();
     const cidr = this.node?.spec?.podCIDR ?? '';
     if (cidr && cidr !== this.podCidr) {
@@ -160,7 +175,7 @@ export class NodeReporter {
       throw error;
     }
     // A server that drops the status of a new object gets it by the way it always takes.
-    if (!this.node.status?.conditions?.length) await this.patch(this.node, status, reportPeriodMs);
+    if (!this.node.status?.conditions?.length) await this.patch(this.node, status, this.deps.reportMs);
     logger.info({ node: template.nodeName }, 'node registered');
     events.node(this.node, 'Normal', 'RegisteredNode', `Node ${template.nodeName} registered`);
   }
@@ -174,7 +189,7 @@ export class NodeReporter {
       this.node = await api.patch(nodes, { name: template.nodeName }, { type: 'merge', body });
     }
     const unchanged = sameNodeStatus(node.status ?? {}, status);
-    if (unchanged && age < reportPeriodMs && this.reportedAt !== 0) return;
+    if (unchanged && age < this.deps.reportMs && this.reportedAt !== 0) return;
     // Conditions of others stay: the list is written whole, from the version just read.
     const { resourceVersion, uid } = this.node?.metadata ?? node.metadata;
     const body = { metadata: { uid, resourceVersion }, status };
@@ -188,5 +203,17 @@ export class NodeReporter {
     const name = ready ? 'NodeReady' : 'NodeNotReady';
     logger.info({ node: template.nodeName, ready }, 'node readiness changed');
     if (this.node) events.node(this.node, 'Normal', name, `Node ${template.nodeName} status is now: ${name}`);
+  }
+
+  private notePressures(): void {
+    const { events, pressures } = this.deps;
+    const now = [...pressures()];
+    for (const type of pressureTypes) {
+      const under = now.includes(type);
+      if (!this.node || under === this.pressures.includes(type)) continue;
+      const name = pressureEvent(type, under);
+      events.node(this.node, 'Normal', name, `Node ${this.deps.template.nodeName} status is now: ${name}`);
+    }
+    this.pressures = now;
   }
 }

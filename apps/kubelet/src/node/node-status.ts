@@ -3,7 +3,8 @@ import type { Node, NodeStatus } from '@naru/api';
 import { formatTime } from '@naru/foundation';
 import type { cri } from '@naru/proto';
 import { equalJson } from '../status/equal-json';
-import { isUnderPressure, thresholdAmount, type MachineReading, type Reserved, type Thresholds } from './machine';
+import type { Pressure } from '../eviction/thresholds';
+import { nodeResources, type NodeResourcesInput } from './node-resources';
 
 export type NodeCondition = NonNullable<NodeStatus['conditions']>[number];
 
@@ -13,25 +14,22 @@ export interface RuntimeReading {
   conditions: readonly { type: string; status: boolean; reason: string; message: string }[];
 }
 
-export interface NodeStatusInput {
-  old: NodeStatus;
+export interface NodeStatusInput extends NodeResourcesInput {
   nodeName: string;
   addresses: readonly string[];
   port: number;
-  machine: MachineReading;
-  thresholds: Thresholds;
-  reserved: Reserved;
-  maxPods: number;
+  /** What the node suffers from. */
+  pressures: readonly Pressure[];
   runtime: RuntimeReading;
   nodeInfo: Record<'machineID' | 'systemUUID' | 'bootID' | 'kernelVersion' | 'osImage', string>;
   runtimeVersion: string;
   kubeletVersion: string;
   images: readonly cri.Image[];
   nowMs: number;
+  /** How many images are reported, the largest first; -1 for all. */
+  maxImages: number;
 }
 
-/** Upstream reports the fifty largest. */
-const maxImages = 50;
 const maxNamesPerImage = 5;
 
 /** What keeps the node from being Ready, in upstream's words; empty when nothing does. */
@@ -70,36 +68,37 @@ function condition(
   };
 }
 
+/** Reason and message of each pressure: while it is there, and while it is not. */
+const pressureWords: Record<Pressure, { yes: [string, string]; no: [string, string] }> = {
+  MemoryPressure: {
+    yes: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+    no: ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+  },
+  DiskPressure: {
+    yes: ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+    no: ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+  },
+  PIDPressure: {
+    yes: ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+    no: ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+  },
+};
+
+export const pressureTypes = Object.keys(pressureWords) as Pressure[];
+
+/** NodeHasDiskPressure, NodeHasSufficientMemory: the reason of the event when a pressure comes or goes. */
+export function pressureEvent(type: Pressure, under: boolean): string {
+  return pressureWords[type][under ? 'yes' : 'no'][0].replace('Kubelet', 'Node');
+}
+
 function conditions(input: NodeStatusInput): NodeCondition[] {
-  const { machine, thresholds } = input;
-  const pressure = (
-    type: string,
-    signals: Parameters<typeof isUnderPressure>[2][],
-    what: [string, string],
-  ): NodeCondition => {
-    const under = signals.some(signal => isUnderPressure(machine, thresholds, signal));
-    const [has, hasNo] = what;
-    const title = type.replace('Pressure', '');
-    const words = { Memory: 'memory', Disk: 'disk', PID: 'PID' }[title] ?? title;
-    return condition(
-      input,
-      type,
-      under,
-      under ? has : hasNo,
-      under
-        ? `kubelet has ${type === 'PIDPressure' ? 'insufficient PID available' : `insufficient ${words} available`}`
-        : `kubelet has ${enough[type] ?? ''}`,
-    );
-  };
+  const pressures = pressureTypes.map(type => {
+    const under = input.pressures.includes(type);
+    return condition(input, type, under, ...pressureWords[type][under ? 'yes' : 'no']);
+  });
   const problems = notReadyReasons(input.runtime);
   const own = [
-    pressure('MemoryPressure', ['memory.available'], ['KubeletHasInsufficientMemory', 'KubeletHasSufficientMemory']),
-    pressure(
-      'DiskPressure',
-      ['nodefs.available', 'nodefs.inodesFree'],
-      ['KubeletHasDiskPressure', 'KubeletHasNoDiskPressure'],
-    ),
-    pressure('PIDPressure', ['pid.available'], ['KubeletHasInsufficientPID', 'KubeletHasSufficientPID']),
+    ...pressures,
     problems.length === 0
       ? condition(input, 'Ready', true, 'KubeletReady', 'kubelet is posting ready status')
       : condition(
@@ -114,39 +113,10 @@ function conditions(input: NodeStatusInput): NodeCondition[] {
   return [...(input.old.conditions ?? []).filter(({ type }) => !types.has(type)), ...own];
 }
 
-const enough: Record<string, string> = {
-  MemoryPressure: 'sufficient memory available',
-  DiskPressure: 'no disk pressure',
-  PIDPressure: 'sufficient PID available',
-};
-
-const kibi = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`;
-
-function resources(input: NodeStatusInput): Pick<NodeStatus, 'capacity' | 'allocatable'> {
-  const { machine, thresholds, reserved, maxPods } = input;
-  const millis = machine.cores * 1000 - reserved.cpu;
-  const memory = machine.memoryBytes - reserved.memory - thresholdAmount(machine, thresholds, 'memory.available');
-  const disk = machine.diskBytes - thresholdAmount(machine, thresholds, 'nodefs.available');
-  return {
-    capacity: {
-      cpu: String(machine.cores),
-      memory: kibi(machine.memoryBytes),
-      'ephemeral-storage': kibi(machine.diskBytes),
-      pods: String(maxPods),
-    },
-    allocatable: {
-      cpu: millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`,
-      memory: kibi(Math.max(0, memory)),
-      'ephemeral-storage': String(Math.floor(Math.max(0, disk))),
-      pods: String(maxPods),
-    },
-  };
-}
-
 function images(input: NodeStatusInput): NonNullable<NodeStatus['images']> {
   return [...input.images]
     .sort((a, b) => Number(b.size - a.size) || (a.id < b.id ? -1 : 1))
-    .slice(0, maxImages)
+    .slice(0, input.maxImages < 0 ? undefined : input.maxImages)
     .map(({ repoDigests, repoTags, size }) => ({
       names: [...repoDigests, ...repoTags].slice(0, maxNamesPerImage),
       sizeBytes: Number(size),
@@ -165,7 +135,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
   const { old, addresses, nodeName, nodeInfo } = input;
   return {
     ...old,
-    ...resources(input),
+    ...nodeResources(input),
     conditions: conditions(input),
     addresses: [
       ...addresses.map(address => ({ type: 'InternalIP', address })),

@@ -6,7 +6,7 @@ export interface Rejection {
   message: string;
 }
 
-const rejection = (reason: string, why: string): Rejection => ({ reason, message: `Pod was rejected: ${why}` });
+export const rejection = (reason: string, why: string): Rejection => ({ reason, message: `Pod was rejected: ${why}` });
 
 export function isTerminal(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';

@@ -29,3 +29,19 @@ export async function pruneContainers(runtime: PodRuntime, remover: Remover): Pr
     await remover.removeSandbox(id);
   }
 }
+
+/** Removes everything that has ended of pods that are over, for a node whose disk is full. Their logs go with it. */
+export async function removeDead(
+  pods: readonly { isOver: boolean; lastRuntime: PodRuntime }[],
+  remover: Remover,
+): Promise<void> {
+  for (const { isOver, lastRuntime } of pods) {
+    if (!isOver) continue;
+    for (const { id, phase, logPath } of lastRuntime.containers) {
+      if (phase === 'running') continue;
+      await remover.removeContainer(id);
+      if (logPath) await fs.rm(logPath, { force: true });
+    }
+    for (const { id, ready } of lastRuntime.sandboxes) if (!ready) await remover.removeSandbox(id);
+  }
+}

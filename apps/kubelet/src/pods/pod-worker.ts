@@ -1,61 +1,18 @@
 import fs from 'node:fs/promises';
 import { pods as podType, type Pod, type Stored } from '@naru/api';
-import type { ObjectsClient } from '@naru/client';
-import { isReason, type Clock, type Logger } from '@naru/foundation';
-import type { PodCgroups } from '../cgroups/pod-cgroups';
+import { isReason } from '@naru/foundation';
 import { terminationMessage } from '../containers/termination-message';
-import type { ProbeManager } from '../probes/probe-manager';
-import { podStatus } from '../status/pod-status';
+import { podStatus, type PodFailure } from '../status/pod-status';
 import type { WaitingReason } from '../status/container-status';
-import type { StatusWriter } from '../status/status-writer';
 import type { PodVolumes } from '../volumes/pod-volumes';
 import { VolumeError } from '../volumes/pod-volumes';
 import { isTerminal, type Rejection } from './admission';
-import type { BackOff } from './back-off';
 import { decide, type ContainerStart, type PodPlan } from './decide';
 import { pruneContainers } from './dead-containers';
-import type { PodEvents } from './pod-events';
-import { podGraceSeconds, type PodKiller } from './pod-killer';
-import type { PodPaths } from './pod-paths';
-import { SandboxError, type PodStarter, type StartReport } from './pod-starter';
-import {
-  emptyRuntime,
-  reflects,
-  type RuntimeEvent,
-  type ContainerRecord,
-  type PodRuntime,
-  type RuntimeReader,
-} from './runtime-state';
-
-export interface PodWorkerDeps {
-  client: ObjectsClient;
-  reader: RuntimeReader;
-  starter: PodStarter;
-  killer: PodKiller;
-  probes: ProbeManager;
-  status: StatusWriter;
-  volumes: PodVolumes;
-  cgroups: PodCgroups;
-  events: PodEvents;
-  paths: PodPaths;
-  backOff: BackOff;
-  clock: Clock;
-  logger: Logger;
-  runtimeName: string;
-  hostIps: readonly string[];
-  facts: (podIps: readonly string[]) => Parameters<PodVolumes['refresh']>[1];
-  admit: (pod: Stored<Pod>) => Rejection | undefined;
-  removeContainer: (id: string) => Promise<void>;
-  removeSandbox: (id: string) => Promise<void>;
-  /** How often volumes follow the objects they show. */
-  refreshMs: number;
-  /** The object that shows the pod's status: itself, or the mirror of a static pod once there is one. */
-  shownAs: (pod: Stored<Pod>) => Stored<Pod> | undefined;
-  /** Drops what is remembered of a pod that is gone. */
-  forget: (uid: string) => void;
-  /** Everything of the pod is gone from this node. */
-  onDone: (worker: PodWorker) => void;
-}
+import { podGraceSeconds } from './pod-killer';
+import { SandboxError, type StartReport } from './pod-starter';
+import type { PodWorkerDeps } from './pod-worker-deps';
+import { emptyRuntime, reflects, type RuntimeEvent, type ContainerRecord, type PodRuntime } from './runtime-state';
 
 interface StepResult {
   /** Look again after so long even if nothing happens. */
@@ -86,7 +43,10 @@ export class PodWorker {
   private closed = false;
   private removed = false;
   private admitted: boolean;
-  private failure: { reason: string; message: string } | undefined;
+  private failure: PodFailure | undefined;
+  /** Set when the pod is evicted: what its containers get instead of their own grace period. */
+  private evictionGraceSeconds: number | undefined;
+  private readonly whenEnded: (() => void)[] = [];
   private finished = false;
   private failures = 0;
   private cancelWake: (() => void) | undefined;
@@ -132,6 +92,11 @@ export class PodWorker {
     return this.removed || this.pod.metadata.deletionTimestamp !== undefined;
   }
 
+  /** Nothing of it runs or will run; its containers are kept for their logs only. */
+  get isOver(): boolean {
+    return this.finished || isTerminal(this.pod);
+  }
+
   /** The container of that name is not running because its start, or restart, has to wait. */
   isWaiting(container: string): boolean {
     return this.waiting.has(container);
@@ -149,6 +114,16 @@ export class PodWorker {
     this.removed = true;
     this.hurry();
     this.notify();
+  }
+
+  /** Ends the pod as Failed, with the given grace period; resolves when its containers have ended. */
+  evict(verdict: PodFailure, graceSeconds: number): Promise<void> {
+    this.failure = verdict;
+    this.evictionGraceSeconds = graceSeconds;
+    this.starting.abort(new Error('the pod is evicted'));
+    const ended = new Promise<void>(resolve => this.whenEnded.push(resolve));
+    this.notify();
+    return ended;
   }
 
   /** A shorter grace period than the one that is running out takes effect at once. */
@@ -218,7 +193,7 @@ export class PodWorker {
     // What we wrote ourselves a moment ago may not have come back yet.
     if (!this.removed) this.pod = this.deps.status.newest(this.pod);
     if (this.isTerminating) return this.terminate();
-    if (isTerminal(this.pod)) return this.end();
+    if (isTerminal(this.pod) || this.failure) return this.end();
     if (!this.admitted) {
       const rejected = this.deps.admit(this.pod);
       if (rejected) return this.reject(rejected);
@@ -398,7 +373,8 @@ export class PodWorker {
         hostIps,
         nowMs,
         finished,
-        failure,
+        // The verdict shows when it has been carried out.
+        failure: finished ? failure : undefined,
       }),
     );
   }
@@ -426,7 +402,7 @@ export class PodWorker {
     this.finished = true;
     this.waiting.clear();
     if (live) {
-      await killer.killPod(this.pod, this.runtime, podGraceSeconds(this.pod));
+      await killer.killPod(this.pod, this.runtime, this.evictionGraceSeconds ?? podGraceSeconds(this.pod));
       await this.readRuntime();
     }
     if (!isTerminal(this.pod) || live) {
@@ -436,6 +412,7 @@ export class PodWorker {
     probes.forget(this.uid);
     await volumes.tearDown(this.uid);
     cgroups.remove(this.uid);
+    for (const ended of this.whenEnded.splice(0)) ended();
     return {};
   }
 

@@ -1,7 +1,8 @@
 import type { Pod, Stored } from '@naru/api';
 import type { Logger } from '@naru/foundation';
 import type { RuntimeEvent } from './runtime-state';
-import { PodWorker, type PodWorkerDeps } from './pod-worker';
+import { PodWorker } from './pod-worker';
+import type { PodWorkerDeps } from './pod-worker-deps';
 
 export interface PodWorkersDeps {
   worker: Omit<PodWorkerDeps, 'onDone'>;

@@ -1,11 +1,11 @@
 import type { Pod } from '@naru/api';
-import { runChecks, type HealthCheck } from '@naru/foundation';
+import { runChecks, StatusError, type HealthCheck } from '@naru/foundation';
 import type { Registry } from 'prom-client';
-import type { cri } from '@naru/proto';
 import type { CriClient } from '../cri/cri-client';
-import { labelNames } from '../cri/labels';
 import type { PodWorkers } from '../pods/pod-workers';
-import { readMachine } from '../node/machine';
+import type { KubeletConfiguration } from '../config/kubelet-configuration';
+import type { SummaryProvider } from '../stats/summary';
+import type { ContainerStats, PodStats } from '../stats/summary-types';
 import type { Exchange } from './kubelet-server';
 
 export interface NodeRoutesDeps {
@@ -13,37 +13,9 @@ export interface NodeRoutesDeps {
   runtime: CriClient;
   metrics: Registry;
   checks: HealthCheck[];
-  nodeName: string;
-  rootDir: string;
-  startedAtMs: number;
-  /** Shown by /configz; without secrets. */
-  config: Record<string, unknown>;
-}
-
-const iso = (nanoseconds: bigint): string =>
-  `${new Date(Number(nanoseconds / 1_000_000n)).toISOString().slice(0, 19)}Z`;
-const number = (value: { value: bigint } | undefined): number | undefined => value && Number(value.value);
-
-function cpuStats(cpu: cri.CpuUsage | undefined): Record<string, unknown> | undefined {
-  if (!cpu) return undefined;
-  return {
-    time: iso(cpu.timestamp),
-    usageNanoCores: number(cpu.usageNanoCores),
-    usageCoreNanoSeconds: number(cpu.usageCoreNanoSeconds),
-  };
-}
-
-function memoryStats(memory: cri.MemoryUsage | undefined): Record<string, unknown> | undefined {
-  if (!memory) return undefined;
-  return {
-    time: iso(memory.timestamp),
-    availableBytes: number(memory.availableBytes),
-    usageBytes: number(memory.usageBytes),
-    workingSetBytes: number(memory.workingSetBytes),
-    rssBytes: number(memory.rssBytes),
-    pageFaults: number(memory.pageFaults),
-    majorPageFaults: number(memory.majorPageFaults),
-  };
+  summary: SummaryProvider;
+  /** Shown by /configz. */
+  configuration: KubeletConfiguration;
 }
 
 /** What the node tells about itself: health, metrics, its pods, their use of resources, its configuration. */
@@ -51,7 +23,7 @@ export class NodeRoutes {
   readonly routes: Record<string, (exchange: Exchange) => Promise<void>>;
 
   constructor(private readonly deps: NodeRoutesDeps) {
-    const { metrics, checks, config } = deps;
+    const { metrics, checks, configuration } = deps;
     this.routes = {
       healthz: async ({ response }) => {
         const { healthy, report } = await runChecks(checks);
@@ -73,8 +45,8 @@ export class NodeRoutes {
             uid => deps.workers.get(uid)?.lastRuntime.containers.some(({ phase }) => phase === 'running') ?? false,
           ),
         ),
-      configz: exchange => this.json(exchange, { kubeletconfig: config }),
-      stats: async exchange => this.json(exchange, await this.summary()),
+      configz: exchange => this.json(exchange, { kubeletconfig: configuration }),
+      stats: exchange => this.stats(exchange),
     };
   }
 
@@ -90,77 +62,28 @@ export class NodeRoutes {
     return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items };
   }
 
-  /** stats.k8s.io Summary, from what the runtime measures. */
-  private async summary(): Promise<unknown> {
-    const { runtime, nodeName, rootDir, startedAtMs } = this.deps;
-    const [containers, sandboxes, machine] = await Promise.all([
-      runtime.listContainerStats(),
-      runtime.listPodSandboxStats().catch(() => []),
-      readMachine(rootDir),
-    ]);
-    const now = new Date().toISOString();
-    const pods = new Map<string, { podRef: Record<string, string>; containers: unknown[]; [key: string]: unknown }>();
-    const podOf = (labels: Record<string, string>): { containers: unknown[]; [key: string]: unknown } | undefined => {
-      const uid = labels[labelNames.podUid];
-      if (!uid) return undefined;
-      let pod = pods.get(uid);
-      if (!pod) {
-        const podRef = {
-          name: labels[labelNames.podName] ?? '',
-          namespace: labels[labelNames.podNamespace] ?? '',
-          uid,
-        };
-        pod = { podRef, startTime: this.deps.workers.get(uid)?.current.status?.startTime, containers: [] };
-        pods.set(uid, pod);
-      }
-      return pod;
-    };
-    for (const { attributes, cpu, memory, writableLayer } of containers) {
-      const labels = attributes?.labels ?? {};
-      podOf(labels)?.containers.push({
-        name: labels[labelNames.containerName] ?? attributes?.metadata?.name,
-        cpu: cpuStats(cpu),
-        memory: memoryStats(memory),
-        ...(writableLayer
-          ? { rootfs: { usedBytes: number(writableLayer.usedBytes), inodesUsed: number(writableLayer.inodesUsed) } }
-          : {}),
-      });
-    }
-    for (const { attributes, linux } of sandboxes) {
-      const pod = podOf(attributes?.labels ?? {});
-      if (!pod || !linux) continue;
-      pod['cpu'] = cpuStats(linux.cpu);
-      pod['memory'] = memoryStats(linux.memory);
-      const network = linux.network?.defaultInterface;
-      if (network) {
-        pod['network'] = {
-          time: now,
-          name: network.name,
-          rxBytes: number(network.rxBytes),
-          txBytes: number(network.txBytes),
-        };
-      }
-    }
-    return {
+  /** /stats/summary; with ?only_cpu_and_memory=true no more than that. */
+  private async stats(exchange: Exchange): Promise<void> {
+    if (exchange.parts[0] !== 'summary')
+      throw new StatusError('NotFound', `404 page not found: ${exchange.url.pathname}`);
+    const { node, pods } = await this.deps.summary.get();
+    if (exchange.url.searchParams.get('only_cpu_and_memory') !== 'true') return this.json(exchange, { node, pods });
+    const little = ({ cpu, memory }: Pick<PodStats, 'cpu' | 'memory'>): object => ({ cpu, memory });
+    const few = (containers: readonly ContainerStats[]): object[] =>
+      containers.map(each => ({ name: each.name, startTime: each.startTime, ...little(each) }));
+    await this.json(exchange, {
       node: {
-        nodeName,
-        startTime: new Date(startedAtMs).toISOString(),
-        memory: {
-          time: now,
-          availableBytes: machine.memoryAvailableBytes,
-          workingSetBytes: machine.memoryBytes - machine.memoryAvailableBytes,
-        },
-        fs: {
-          time: now,
-          availableBytes: machine.diskAvailableBytes,
-          capacityBytes: machine.diskBytes,
-          usedBytes: machine.diskBytes - machine.diskAvailableBytes,
-          inodesFree: machine.inodesFree,
-          inodes: machine.inodes,
-        },
-        rlimit: { time: now, maxpid: machine.maxPids, curproc: machine.pids },
+        nodeName: node.nodeName,
+        startTime: node.startTime,
+        systemContainers: few(node.systemContainers),
+        ...little(node),
       },
-      pods: [...pods.values()],
-    };
+      pods: pods.map(pod => ({
+        podRef: pod.podRef,
+        startTime: pod.startTime,
+        containers: few(pod.containers),
+        ...little(pod),
+      })),
+    });
   }
 }

@@ -63,6 +63,8 @@ export interface PodConditionsInput {
   /** The sandbox is up and has an address. */
   sandboxReady: boolean;
   nowMs: number;
+  /** Why the kubelet ends the pod to make room; undefined when it does not. */
+  disruption: string | undefined;
 }
 
 /** The kubelet's conditions, and those of others as they are. Times of transition are kept where nothing changed. */
@@ -78,6 +80,9 @@ export function podConditions(input: PodConditionsInput): PodCondition[] {
     // A pod that has a node is scheduled, whoever wrote its nodeName.
     ['PodScheduled', yes],
   ];
+  if (input.disruption !== undefined) {
+    own.push(['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: input.disruption }]);
+  }
   const ownTypes = new Set(own.map(([type]) => type));
   const generation = pod.metadata?.generation;
   const conditions = own.map(([type, verdict]) => {

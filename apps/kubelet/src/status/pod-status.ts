@@ -11,7 +11,14 @@ export interface PodStatusInput extends ContainerStatusInput {
   /** Nothing will ever run again in this pod. */
   finished: boolean;
   /** The kubelet's own verdict over the whole pod (DeadlineExceeded, Evicted, OutOfcpu): the phase is Failed. */
-  failure?: { reason: string; message: string } | undefined;
+  failure?: PodFailure | undefined;
+}
+
+export interface PodFailure {
+  reason: string;
+  message: string;
+  /** The pod made room for others: condition DisruptionTarget. */
+  disruption?: boolean;
 }
 
 /** The whole status of a pod from its spec, its old status and what the runtime holds: a pure function. */
@@ -44,6 +51,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
       phase,
       sandboxReady: (sandbox?.ready ?? false) && sandboxIps.length > 0,
       nowMs,
+      disruption: failure?.disruption ? failure.message : undefined,
     }),
     ...reasonOf(input, old, terminal),
     ...(hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map(ip => ({ ip })) } : {}),
@@ -57,7 +65,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
 }
 
 function reasonOf(input: PodStatusInput, old: PodStatus, terminal: boolean): Partial<PodStatus> {
-  if (input.failure) return input.failure;
+  if (input.failure) return { reason: input.failure.reason, message: input.failure.message };
   if (!terminal && !input.terminating) return {};
   return { ...(old.reason ? { reason: old.reason } : {}), ...(old.message ? { message: old.message } : {}) };
 }

@@ -1,5 +1,4 @@
 import fs from 'node:fs';
-import path from 'node:path';
 import type { cri } from '@naru/proto';
 import type { Clock } from '@naru/foundation';
 import { flatKey, processesIn, readCgroupFile, type Cgroups } from '../process/cgroups';
@@ -125,58 +124,4 @@ export function networkUsage(pid: number, timestamp: bigint): cri.NetworkUsage |
     defaultInterface: all.find(entry => entry.name === 'eth0'),
     interfaces: all.filter(entry => entry.name !== 'eth0'),
   };
-}
-
-export interface DiskUsage {
-  atMs: number;
-  bytes: bigint;
-  inodes: bigint;
-}
-
-/** How much containers have written. Walking is slow, so the answer is the last one known, renewed in the background. */
-export class DiskUsages {
-  readonly #known = new Map<string, DiskUsage>();
-  #walking: Promise<void> = Promise.resolve();
-  readonly #pending = new Set<string>();
-
-  constructor(
-    private readonly clock: Clock,
-    private readonly maxAgeMs = 60_000,
-  ) {}
-
-  get(directory: string): DiskUsage | undefined {
-    const known = this.#known.get(directory);
-    const fresh = known && this.clock.now() - known.atMs < this.maxAgeMs;
-    if (!fresh && !this.#pending.has(directory)) {
-      this.#pending.add(directory);
-      // One walk at a time: a disk has one head, and the event loop one thread.
-      this.#walking = this.#walking.then(async () => {
-        const usage = await measure(directory).catch(() => undefined);
-        if (usage) this.#known.set(directory, { atMs: this.clock.now(), ...usage });
-        this.#pending.delete(directory);
-      });
-    }
-    return known;
-  }
-
-  forget(directory: string): void {
-    this.#known.delete(directory);
-  }
-}
-
-async function measure(directory: string): Promise<{ bytes: bigint; inodes: bigint }> {
-  let bytes = 0n;
-  let inodes = 0n;
-  for (const entry of await fs.promises.readdir(directory, { withFileTypes: true })) {
-    const file = path.join(directory, entry.name);
-    inodes++;
-    if (entry.isDirectory()) {
-      const inside = await measure(file);
-      bytes += inside.bytes;
-      inodes += inside.inodes;
-    }
-    const stat = await fs.promises.lstat(file).catch(() => undefined);
-    bytes += BigInt(stat?.blocks ?? 0) * 512n;
-  }
-  return { bytes, inodes };
 }

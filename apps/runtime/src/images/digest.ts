@@ -9,6 +9,7 @@ export function sha256(content: string | Uint8Array): string {
 /** Counts and hashes a stream that passes through. */
 export class DigestMeter {
   readonly #hash = createHash('sha256');
+  #digest: string | undefined;
   bytes = 0;
 
   async *measure(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -19,8 +20,9 @@ export class DigestMeter {
     }
   }
 
+  /** Of what has passed; when it is first asked for, all must have. */
   digest(): string {
-    return `sha256:${this.#hash.digest('hex')}`;
+    return (this.#digest ??= `sha256:${this.#hash.digest('hex')}`);
   }
 }
 

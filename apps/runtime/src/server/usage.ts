@@ -1,8 +1,8 @@
 import { cri } from '@naru/proto';
-import type { Clock } from '@naru/foundation';
+import { DiskUsages, type Clock } from '@naru/foundation';
 import type { ContainerRecord } from '../containers/container-record';
 import { containerState, type Containers } from '../containers/containers';
-import { CgroupStats, DiskUsages, networkUsage } from '../containers/stats';
+import { CgroupStats, networkUsage } from '../containers/stats';
 import type { Cgroups } from '../process/cgroups';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
@@ -42,8 +42,8 @@ export class Usage {
       writableLayer: disk && {
         timestamp: BigInt(disk.atMs) * 1_000_000n,
         fsId: { mountpoint: this.deps.root },
-        usedBytes: { value: disk.bytes },
-        inodesUsed: { value: disk.inodes },
+        usedBytes: { value: BigInt(disk.bytes) },
+        inodesUsed: { value: BigInt(disk.inodes) },
       },
     };
   }

@@ -1,0 +1,85 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '@naru/foundation';
+import type { CgroupTree } from './cgroup-tree';
+
+/** What the processes of a cgroup and below use. */
+export interface CgroupFigures {
+  cpuNanoSeconds: number;
+  /** Undefined until two readings make a rate. */
+  cpuNanoCores: number | undefined;
+  memoryBytes: number;
+  workingSetBytes: number;
+  rssBytes: number;
+  pageFaults: number;
+  majorPageFaults: number;
+  /** Undefined: no limit. */
+  memoryLimitBytes: number | undefined;
+  swapBytes: number;
+}
+
+/** Rates over a shorter time would be noise. */
+const minimumWindowMs = 1_000;
+const maxSamples = 1_024;
+/** Version 1 writes "none" as a very large number. */
+const unlimitedBytes = 2 ** 60;
+
+/** Reads figures of cgroups that the runtime does not report: the node's, all pods' together, and pods' of runtimes without pod stats. */
+export class CgroupUsage {
+  private readonly samples = new Map<string, { atMs: number; total: number; rate: number | undefined }>();
+
+  constructor(private readonly deps: { tree: CgroupTree; clock: Clock }) {}
+
+  /** Undefined when the cgroup is gone, or has no figures, as the root of version 2. */
+  read(cgroup: string): CgroupFigures | undefined {
+    const two = this.deps.tree.mounts.version === 2;
+    const cpuText = two
+      ? this.file('cpu', cgroup, 'cpu.stat')
+      : (this.file('cpuacct', cgroup, 'cpuacct.usage') ?? undefined);
+    if (cpuText === undefined) return undefined;
+    const cpuNanoSeconds = two ? key(cpuText, 'usage_usec') * 1_000 : Number(cpuText);
+    const usage = this.file('memory', cgroup, two ? 'memory.current' : 'memory.usage_in_bytes');
+    if (usage === undefined) return undefined;
+    const stat = this.file('memory', cgroup, 'memory.stat') ?? '';
+    const limit = Number(this.file('memory', cgroup, two ? 'memory.max' : 'memory.limit_in_bytes'));
+    const memoryBytes = Number(usage);
+    return {
+      cpuNanoSeconds,
+      cpuNanoCores: this.rate(cgroup, cpuNanoSeconds),
+      memoryBytes,
+      workingSetBytes: Math.max(0, memoryBytes - key(stat, two ? 'inactive_file' : 'total_inactive_file')),
+      rssBytes: key(stat, two ? 'anon' : 'total_rss'),
+      pageFaults: key(stat, two ? 'pgfault' : 'total_pgfault'),
+      majorPageFaults: key(stat, two ? 'pgmajfault' : 'total_pgmajfault'),
+      memoryLimitBytes: Number.isFinite(limit) && limit > 0 && limit < unlimitedBytes ? limit : undefined,
+      swapBytes: two ? Number(this.file('memory', cgroup, 'memory.swap.current') ?? 0) : key(stat, 'total_swap'),
+    };
+  }
+
+  private file(controller: string, cgroup: string, name: string): string | undefined {
+    const mount = this.deps.tree.mounts.controllers.get(controller) ?? this.deps.tree.mounts.controllers.get('cpu');
+    if (mount === undefined) return undefined;
+    try {
+      return fs.readFileSync(path.join(mount, cgroup, name), 'utf8').trim();
+    } catch {
+      return undefined;
+    }
+  }
+
+  private rate(cgroup: string, total: number): number | undefined {
+    const atMs = this.deps.clock.now();
+    const last = this.samples.get(cgroup);
+    if (last && atMs - last.atMs < minimumWindowMs) return last.rate;
+    const rate =
+      last && total >= last.total ? Math.round(((total - last.total) * 1_000) / (atMs - last.atMs)) : undefined;
+    this.samples.delete(cgroup); // so that the oldest is first
+    this.samples.set(cgroup, { atMs, total, rate });
+    if (this.samples.size > maxSamples) this.samples.delete(this.samples.keys().next().value as string);
+    return rate;
+  }
+}
+
+function key(content: string, name: string): number {
+  const found = new RegExp(`^${name} (\\d+)$`, 'm').exec(content);
+  return Number(found?.[1] ?? 0);
+}

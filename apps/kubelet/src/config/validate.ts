@@ -1,0 +1,71 @@
+import { isIP } from 'node:net';
+import { quantityValue } from '@naru/api';
+import { parseThresholds } from '../eviction/thresholds';
+import { parseDuration } from './duration';
+import type { KubeletConfiguration } from './kubelet-configuration';
+
+const enforceable = ['none', 'pods', 'system-reserved', 'kube-reserved'];
+const policies = { cpuManagerPolicy: 'none', memoryManagerPolicy: 'None', topologyManagerPolicy: 'none' };
+
+/** What is wrong with a configuration, one sentence a field. Source: pkg/kubelet/apis/config/validation. */
+export function validateConfiguration(configuration: KubeletConfiguration): string[] {
+  const problems: string[] = [];
+  const check = (holds: boolean, problem: string): void => {
+    if (!holds) problems.push(`invalid configuration: ${problem}`);
+  };
+  const percent = (value: number): boolean => value >= 0 && value <= 100;
+  const { imageGCHighThresholdPercent: high, imageGCLowThresholdPercent: low } = configuration;
+  check(percent(high), `imageGCHighThresholdPercent ${high} must be between 0 and 100, inclusive`);
+  check(percent(low), `imageGCLowThresholdPercent ${low} must be between 0 and 100, inclusive`);
+  check(low < high, `imageGCLowThresholdPercent ${low} must be less than imageGCHighThresholdPercent ${high}`);
+  check(configuration.maxPods >= 0, `maxPods ${configuration.maxPods} must not be a negative number`);
+  check(configuration.podsPerCore >= 0, `podsPerCore ${configuration.podsPerCore} must not be a negative number`);
+  check(
+    configuration.port >= 0 && configuration.port <= 65_535,
+    `port ${configuration.port} must be between 0 and 65535`,
+  );
+  check(configuration.nodeLeaseDurationSeconds > 0, 'nodeLeaseDurationSeconds must be greater than 0');
+  check(configuration.containerLogMaxFiles > 1, 'containerLogMaxFiles must be greater than 1');
+  check(configuration.nodeStatusMaxImages >= -1, 'nodeStatusMaxImages must be -1 or greater');
+  const { maxParallelImagePulls } = configuration;
+  check(maxParallelImagePulls > 0, `maxParallelImagePulls ${maxParallelImagePulls} must be a positive number`);
+  check(
+    configuration.cgroupDriver === 'cgroupfs',
+    `cgroupDriver "${configuration.cgroupDriver}" is not supported: cgroupfs is the only one`,
+  );
+  for (const name of ['tlsCertFile', 'tlsPrivateKeyFile']) check(configuration[name] !== '', `${name} is required`);
+  for (const address of configuration.clusterDNS)
+    check(isIP(address) !== 0, `clusterDNS "${address}" is not an IP address`);
+  for (const name of configuration.enforceNodeAllocatable) {
+    check(
+      enforceable.includes(name),
+      `option "${name}" specified for enforceNodeAllocatable; use ${enforceable.join(', ')}`,
+    );
+  }
+  for (const [name, only] of Object.entries(policies)) {
+    const policy = configuration[name];
+    check(
+      policy === undefined || policy === only,
+      `${name} "${String(policy)}" is not supported: ${only} is the only one`,
+    );
+  }
+  for (const name of ['systemReserved', 'kubeReserved'] as const) {
+    for (const [resource, quantity] of Object.entries(configuration[name])) {
+      attempt(() => quantityValue(quantity), `${name} "${resource}=${quantity}"`);
+    }
+  }
+  attempt(() => quantityValue(configuration.containerLogMaxSize), 'containerLogMaxSize');
+  for (const [signal, period] of Object.entries(configuration.evictionSoftGracePeriod)) {
+    attempt(() => parseDuration(period), `evictionSoftGracePeriod "${signal}"`);
+  }
+  attempt(() => parseThresholds(configuration), 'eviction thresholds');
+  return problems;
+
+  function attempt(work: () => unknown, what: string): void {
+    try {
+      work();
+    } catch (error) {
+      problems.push(`invalid configuration: ${what}: ${(error as Error).message}`);
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import type { Node, Pod } from '@naru/api';
+import { DiskUsages, type Clock, type Logger } from '@naru/foundation';
+import { CgroupUsage } from '../cgroups/cgroup-usage';
+import type { CgroupTree, CgroupValues } from '../cgroups/cgroup-tree';
+import type { PodCgroups } from '../cgroups/pod-cgroups';
+import { parseDuration } from '../config/duration';
+import type { KubeletConfiguration } from '../config/kubelet-configuration';
+import { cpuShares } from '../containers/resources';
+import type { CriClient } from '../cri/cri-client';
+import { EvictionManager } from '../eviction/eviction-manager';
+import type { Threshold } from '../eviction/thresholds';
+import { ImageGc } from '../images/image-gc';
+import type { KubeletMetrics } from '../metrics/kubelet-metrics';
+import { removeDead } from '../pods/dead-containers';
+import type { PodEvents } from '../pods/pod-events';
+import type { PodPaths } from '../pods/pod-paths';
+import type { PodWorkers } from '../pods/pod-workers';
+import { PodDisks, fileSystemStats } from '../stats/fs-stats';
+import { SummaryProvider } from '../stats/summary';
+import type { MachineReading } from './machine';
+import type { Reserved } from './reserved';
+
+export interface NodePressureDeps {
+  configuration: KubeletConfiguration;
+  thresholds: readonly Threshold[];
+  runtime: CriClient;
+  tree: CgroupTree;
+  cgroups: PodCgroups;
+  paths: PodPaths;
+  workers: () => PodWorkers;
+  node: () => Node | undefined;
+  onPressure: () => void;
+  events: PodEvents;
+  metrics: KubeletMetrics;
+  clock: Clock;
+  logger: Logger;
+  nodeName: string;
+  rootDir: string;
+  /** How often the node is looked at; upstream 10 s. */
+  evictionPeriodMs?: number | undefined;
+}
+
+/** What measures the node and acts when something runs out: summary, eviction and the collection of images. */
+export interface NodePressure {
+  summary: SummaryProvider;
+  eviction: EvictionManager;
+  imageGc: ImageGc;
+}
+
+export function buildNodePressure(deps: NodePressureDeps): NodePressure {
+  const { configuration, runtime, workers, clock, logger, events, metrics, node, paths } = deps;
+  const disks = new PodDisks({
+    paths,
+    usages: new DiskUsages(clock, parseDuration(configuration.volumeStatsAggPeriod)),
+    clock,
+  });
+  const pods = (): Pod[] =>
+    workers()
+      .list()
+      .map(({ current }) => current);
+  const active = (): ReturnType<PodWorkers['list']> =>
+    workers()
+      .list()
+      .filter(({ usesResources }) => usesResources);
+  const summary = new SummaryProvider({
+    ...{ runtime, cgroups: deps.cgroups, disks, clock, pods, nodeName: deps.nodeName, rootDir: deps.rootDir },
+    usage: new CgroupUsage({ tree: deps.tree, clock }),
+  });
+  const imageFs = async (): Promise<Awaited<ReturnType<typeof fileSystemStats>> | undefined> => {
+    const images = await summary.imageFs();
+    return images && fileSystemStats(images.directory, clock.now());
+  };
+  const imageGc = new ImageGc({
+    ...{ runtime, imageFs, node, events, clock, logger },
+    pods: () => active().map(({ current }) => current),
+    onCollected: (reason, images) => metrics.imagesCollected.inc({ reason }, images),
+    highPercent: configuration.imageGCHighThresholdPercent,
+    lowPercent: configuration.imageGCLowThresholdPercent,
+    minimumAgeMs: parseDuration(configuration.imageMinimumGCAge),
+    maximumAgeMs: parseDuration(configuration.imageMaximumGCAge),
+  });
+  const remover = {
+    removeContainer: (id: string) => runtime.removeContainer(id),
+    removeSandbox: (id: string) => runtime.removePodSandbox(id),
+  };
+  const eviction = new EvictionManager({
+    ...{ thresholds: deps.thresholds, node, events, clock, logger, onPressure: deps.onPressure },
+    summary: async () => {
+      await Promise.all(active().map(({ current }) => disks.renewVolumes(current)));
+      return summary.get();
+    },
+    activePods: active,
+    dedicatedImageFs: () => summary.dedicatedImageFs(),
+    reclaim: [() => removeDead(workers().list(), remover), () => imageGc.removeUnused()],
+    onEviction: signal => metrics.evictions.inc({ eviction_signal: signal }),
+    transitionMs: parseDuration(configuration.evictionPressureTransitionPeriod),
+    maxPodGraceSeconds: configuration.evictionMaxPodGracePeriod,
+    localStorageIsolation: configuration.localStorageCapacityIsolation,
+    ...(deps.evictionPeriodMs === undefined ? {} : { periodMs: deps.evictionPeriodMs }),
+  });
+  return { summary, eviction, imageGc };
+}
+
+/** What all pods together may have; nothing when enforceNodeAllocatable says so. */
+export function allPodsLimits(
+  configuration: KubeletConfiguration,
+  machine: MachineReading,
+  reserved: Reserved,
+): CgroupValues {
+  if (!configuration.enforceNodeAllocatable.includes('pods')) return {};
+  return {
+    cpuShares: cpuShares(machine.cores * 1000 - reserved.cpu),
+    memoryLimitBytes: machine.memoryBytes - reserved.memory,
+    ...(reserved.pids > 0 ? { maxPids: machine.maxPids - reserved.pids } : {}),
+  };
+}

@@ -1,0 +1,70 @@
+import type { NodeStatus } from '@naru/api';
+import { hardReserve, type Threshold } from '../eviction/thresholds';
+import type { MachineReading } from './machine';
+import type { Reserved } from './reserved';
+
+export interface NodeResourcesInput {
+  machine: MachineReading;
+  thresholds: readonly Threshold[];
+  reserved: Reserved;
+  maxPods: number;
+  /** Extended resources of device plugins: name → all devices, and the healthy ones. */
+  devices: ReadonlyMap<string, { capacity: number; allocatable: number }>;
+  old: NodeStatus;
+}
+
+const kibi = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`;
+
+/** hugepages-2Mi, hugepages-1Gi. */
+function hugePageName(size: number): string {
+  const unit =
+    size % 2 ** 30 === 0
+      ? ([2 ** 30, 'Gi'] as const)
+      : size % 2 ** 20 === 0
+        ? ([2 ** 20, 'Mi'] as const)
+        : ([1024, 'Ki'] as const);
+  return `hugepages-${size / unit[0]}${unit[1]}`;
+}
+
+/** What others have put into the capacity, such as example.com/dongle by a patch of the status: it stays. */
+function foreign(list: Record<string, string> | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(list ?? {}).filter(([name]) => name.includes('/')));
+}
+
+/** Capacity, and what of it pods may have: less reservations, hard eviction thresholds and huge pages. */
+export function nodeResources(input: NodeResourcesInput): Pick<NodeStatus, 'capacity' | 'allocatable'> {
+  const { machine, thresholds, reserved, maxPods, devices, old } = input;
+  const millis = Math.max(0, machine.cores * 1000 - reserved.cpu);
+  const huge = [...machine.hugePages];
+  const hugeBytes = huge.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const memory =
+    machine.memoryBytes -
+    hugeBytes -
+    reserved.memory -
+    hardReserve(thresholds, 'memory.available', machine.memoryBytes);
+  const disk = machine.diskBytes - reserved.storage - hardReserve(thresholds, 'nodefs.available', machine.diskBytes);
+  const pages = Object.fromEntries(huge.map(([size, bytes]) => [hugePageName(size), bytes === 0 ? '0' : kibi(bytes)]));
+  const theirs = foreign(old.capacity);
+  const of = (key: 'capacity' | 'allocatable'): Record<string, string> =>
+    Object.fromEntries([...devices].map(([name, counts]) => [name, String(counts[key])]));
+  return {
+    capacity: {
+      ...theirs,
+      cpu: String(machine.cores),
+      memory: kibi(machine.memoryBytes),
+      'ephemeral-storage': kibi(machine.diskBytes),
+      pods: String(maxPods),
+      ...pages,
+      ...of('capacity'),
+    },
+    allocatable: {
+      ...theirs,
+      cpu: millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`,
+      memory: kibi(Math.max(0, memory)),
+      'ephemeral-storage': String(Math.floor(Math.max(0, disk))),
+      pods: String(maxPods),
+      ...pages,
+      ...of('allocatable'),
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { formatTime, type Clock, type DiskUsages } from '@naru/foundation';
+import type { Pod } from '@naru/api';
+import type { PodPaths } from '../pods/pod-paths';
+import type { FsStats, VolumeStats } from './summary-types';
+
+/** A file system as it is. */
+export async function fileSystemStats(directory: string, nowMs: number): Promise<FsStats> {
+  const disk = await fs.statfs(directory);
+  return {
+    time: formatTime(nowMs),
+    availableBytes: disk.bavail * disk.bsize,
+    capacityBytes: disk.blocks * disk.bsize,
+    usedBytes: (disk.blocks - disk.bfree) * disk.bsize,
+    inodesFree: disk.ffree,
+    inodes: disk.files,
+    inodesUsed: disk.files - disk.ffree,
+  };
+}
+
+/** Measures what pods have on the node's disk: volumes, logs, and the files that are made for them. */
+export class PodDisks {
+  constructor(private readonly deps: { paths: PodPaths; usages: DiskUsages; clock: Clock }) {}
+
+  /** Volumes that are the pod's own directories; what is mounted there has a file system of its own, which answers for it. */
+  async volumes(pod: Pod, node: FsStats): Promise<VolumeStats[]> {
+    const { paths, clock } = this.deps;
+    const uid = pod.metadata?.uid ?? '';
+    const stats: VolumeStats[] = [];
+    for (const base of [paths.pod(uid), paths.memoryPod(uid)]) {
+      for (const kind of await list(path.join(base, 'volumes'))) {
+        for (const name of await list(path.join(base, 'volumes', kind))) {
+          const directory = path.join(base, 'volumes', kind, name);
+          const volume = pod.spec?.volumes?.find(each => each.name === name);
+          const claim = volume?.persistentVolumeClaim?.claimName;
+          const figures = (await isMounted(directory))
+            ? await fileSystemStats(directory, clock.now()).catch(() => undefined)
+            : this.directory(directory, node);
+          if (!figures) continue;
+          const pvcRef = claim ? { name: claim, namespace: pod.metadata?.namespace ?? '' } : undefined;
+          stats.push({ ...figures, name, ...(pvcRef ? { pvcRef } : {}) });
+        }
+      }
+    }
+    return stats;
+  }
+
+  logs(pod: Pod, container: string, node: FsStats): FsStats | undefined {
+    return this.directory(path.join(this.deps.paths.logs(pod), container), node);
+  }
+
+  /** Measures anew what may exceed a limit, so that the next reading is of now. */
+  async renewVolumes(pod: Pod): Promise<void> {
+    const { paths, usages } = this.deps;
+    const uid = pod.metadata?.uid ?? '';
+    const directories = (pod.spec?.volumes ?? [])
+      .filter(({ emptyDir }) => emptyDir?.sizeLimit !== undefined && emptyDir.medium !== 'Memory')
+      .map(({ name }) => paths.volume(uid, 'empty-dir', name, false));
+    await Promise.all(directories.map(directory => usages.renew(directory)));
+  }
+
+  /** What lies below a directory of the node's own file system. */
+  private directory(directory: string, node: FsStats): FsStats | undefined {
+    const usage = this.deps.usages.get(directory);
+    if (!usage) return undefined;
+    return { ...node, time: formatTime(usage.atMs), usedBytes: usage.bytes, inodesUsed: usage.inodes };
+  }
+}
+
+function list(directory: string): Promise<string[]> {
+  return fs.readdir(directory).catch(() => []);
+}
+
+async function isMounted(directory: string): Promise<boolean> {
+  const [own, parent] = await Promise.all([fs.stat(directory), fs.stat(path.dirname(directory))]).catch(() => []);
+  return own !== undefined && parent !== undefined && own.dev !== parent.dev;
+}

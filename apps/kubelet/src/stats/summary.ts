@@ -1,0 +1,191 @@
+import fs from 'node:fs';
+import type { Pod } from '@naru/api';
+import { formatTime, type Clock } from '@naru/foundation';
+import type { cri } from '@naru/proto';
+import type { CgroupUsage } from '../cgroups/cgroup-usage';
+import type { PodCgroups } from '../cgroups/pod-cgroups';
+import type { CriClient } from '../cri/cri-client';
+import { labelNames } from '../cri/labels';
+import { readMachine, type MachineReading } from '../node/machine';
+import { fileSystemStats, type PodDisks } from './fs-stats';
+import { cgroupCpu, cgroupMemory, cpuStats, figure, memoryStats, networkStats, swapStats } from './from-cri';
+import type { ContainerStats, FsStats, NodeStats, PodStats, Summary } from './summary-types';
+
+export interface SummaryProviderDeps {
+  runtime: CriClient;
+  cgroups: PodCgroups;
+  usage: CgroupUsage;
+  disks: PodDisks;
+  clock: Clock;
+  nodeName: string;
+  rootDir: string;
+  /** Pods of this node with their uids. */
+  pods: () => readonly Pod[];
+}
+
+/** Younger answers are given again: whoever asks how often, the node is measured once a second. */
+const maxAgeMs = 1_000;
+
+/** Measures the node, its pods and their containers. Source: pkg/kubelet/server/stats. */
+export class SummaryProvider {
+  private last: { atMs: number; summary: Promise<Summary> } | undefined;
+  private readonly startedAt: string;
+
+  constructor(private readonly deps: SummaryProviderDeps) {
+    this.startedAt = formatTime(deps.clock.now());
+  }
+
+  /** At most a second old. */
+  get(): Promise<Summary> {
+    const now = this.deps.clock.now();
+    if (this.last && now - this.last.atMs < maxAgeMs) return this.last.summary;
+    const summary = this.measure();
+    this.last = { atMs: now, summary };
+    summary.catch(() => (this.last = undefined));
+    return summary;
+  }
+
+  /** The file system of images, by the runtime's word; undefined when it has none to name. */
+  async imageFs(): Promise<{ directory: string; usedBytes: number | undefined } | undefined> {
+    const { imageFilesystems } = await this.deps.runtime.imageFsInfo();
+    const [first] = imageFilesystems;
+    const directory = first?.fsId?.mountpoint;
+    return directory && fs.existsSync(directory) ? { directory, usedBytes: figure(first.usedBytes) } : undefined;
+  }
+
+  /** Images are on another file system than the files of pods. */
+  async dedicatedImageFs(): Promise<boolean> {
+    const images = await this.imageFs();
+    return images !== undefined && fs.statSync(images.directory).dev !== fs.statSync(this.deps.rootDir).dev;
+  }
+
+  private async measure(): Promise<Summary> {
+    const { runtime, rootDir, clock } = this.deps;
+    const [containers, sandboxes, machine, nodeFs, images] = await Promise.all([
+      runtime.listContainerStats(),
+      runtime.listPodSandboxStats().catch((): cri.PodSandboxStats[] => []),
+      readMachine(rootDir),
+      fileSystemStats(rootDir, clock.now()),
+      this.imageFs().catch(() => undefined),
+    ]);
+    const imageFs = images && {
+      ...(await fileSystemStats(images.directory, clock.now())),
+      ...(images.usedBytes === undefined ? {} : { usedBytes: images.usedBytes }),
+    };
+    const pods: PodStats[] = [];
+    for (const pod of this.deps.pods()) pods.push(await this.pod(pod, containers, sandboxes, nodeFs));
+    return { node: this.node(machine, nodeFs, imageFs), pods };
+  }
+
+  private node(machine: MachineReading, nodeFs: FsStats, imageFs: FsStats | undefined): NodeStats {
+    const { usage, cgroups, nodeName, clock } = this.deps;
+    const time = formatTime(clock.now());
+    const root = usage.read('/');
+    const used = machine.memoryBytes - machine.memoryAvailableBytes;
+    return {
+      nodeName,
+      systemContainers: this.systemContainers(cgroups.root, machine, time),
+      startTime: this.startedAt,
+      ...(root ? { cpu: cgroupCpu(root, time) } : {}),
+      memory: {
+        ...(root ? cgroupMemory(root, time) : { time }),
+        // The kernel's own word on what is left, and on what is therefore used.
+        availableBytes: machine.memoryAvailableBytes,
+        workingSetBytes: used,
+      },
+      fs: nodeFs,
+      runtime: { imageFs, containerFs: imageFs },
+      rlimit: { time, maxpid: machine.maxPids, curproc: machine.pids },
+      swap: {
+        time,
+        swapAvailableBytes: machine.swapFreeBytes,
+        swapUsageBytes: machine.swapBytes - machine.swapFreeBytes,
+      },
+    };
+  }
+
+  private systemContainers(kubepods: string, machine: MachineReading, time: string): ContainerStats[] {
+    const { user, system } = process.cpuUsage();
+    const { rss } = process.memoryUsage();
+    const own: ContainerStats = {
+      name: 'kubelet',
+      startTime: this.startedAt,
+      cpu: { time, usageCoreNanoSeconds: (user + system) * 1_000 },
+      memory: { time, usageBytes: rss, workingSetBytes: rss, rssBytes: rss },
+    };
+    const figures = this.deps.usage.read(kubepods);
+    if (!figures) return [own];
+    const memory = cgroupMemory(figures, time);
+    memory.availableBytes ??= Math.max(0, machine.memoryBytes - figures.workingSetBytes);
+    return [own, { name: 'pods', startTime: this.startedAt, cpu: cgroupCpu(figures, time), memory }];
+  }
+
+  private async pod(
+    pod: Pod,
+    allContainers: readonly cri.ContainerStats[],
+    sandboxes: readonly cri.PodSandboxStats[],
+    nodeFs: FsStats,
+  ): Promise<PodStats> {
+    const { cgroups, usage, disks, clock } = this.deps;
+    const { uid = '', name = '', namespace = '' } = pod.metadata ?? {};
+    const sandbox = sandboxes.find(({ attributes }) => attributes?.labels[labelNames.podUid] === uid)?.linux;
+    const time = formatTime(clock.now());
+    const own = cgroups.pathOf(pod);
+    // A runtime without pod stats leaves the reading to us.
+    const figures = sandbox?.cpu ? undefined : usage.read(own);
+    const containers = allContainers
+      .filter(({ attributes, cpu }) => attributes?.labels[labelNames.podUid] === uid && cpu !== undefined)
+      .map(stats => this.container(pod, stats, nodeFs));
+    const volume = await disks.volumes(pod, nodeFs);
+    const processes = figure(sandbox?.process?.processCount) ?? cgroups.processes(uid).length;
+    return {
+      podRef: { name, namespace, uid },
+      startTime: pod.status?.startTime ?? this.startedAt,
+      containers,
+      cpu: figures ? cgroupCpu(figures, time) : cpuStats(sandbox?.cpu),
+      memory: figures ? cgroupMemory(figures, time) : memoryStats(sandbox?.memory),
+      network: networkStats(sandbox?.network),
+      volume,
+      'ephemeral-storage': ephemeral(pod, containers, volume, nodeFs),
+      process_stats: { process_count: processes },
+      swap: { time, swapUsageBytes: figures?.swapBytes ?? sumOf(containers, each => each.swap?.swapUsageBytes) },
+    };
+  }
+
+  private container(pod: Pod, stats: cri.ContainerStats, nodeFs: FsStats): ContainerStats {
+    const name = stats.attributes?.labels[labelNames.containerName] ?? stats.attributes?.metadata?.name ?? '';
+    const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+    const layer = stats.writableLayer;
+    return {
+      name,
+      startTime: all.find(each => each.name === name)?.state?.running?.startedAt ?? this.startedAt,
+      cpu: cpuStats(stats.cpu),
+      memory: memoryStats(stats.memory),
+      ...(layer
+        ? { rootfs: { ...nodeFs, usedBytes: figure(layer.usedBytes), inodesUsed: figure(layer.inodesUsed) } }
+        : {}),
+      logs: this.deps.disks.logs(pod, name, nodeFs),
+      swap: swapStats(stats.swap),
+    };
+  }
+}
+
+function sumOf<T>(items: readonly T[], read: (item: T) => number | undefined): number {
+  return items.reduce((sum, item) => sum + (read(item) ?? 0), 0);
+}
+
+/** What a pod has on the node's disk as a whole: layers, logs and local volumes that are not in memory. */
+function ephemeral(
+  pod: Pod,
+  containers: readonly ContainerStats[],
+  volumes: readonly NonNullable<PodStats['volume']>[number][],
+  nodeFs: FsStats,
+): FsStats {
+  const local = volumes.filter(({ name }) => {
+    const volume = pod.spec?.volumes?.find(each => each.name === name);
+    return (volume?.emptyDir && volume.emptyDir.medium !== 'Memory') || volume?.configMap || volume?.gitRepo;
+  });
+  const sum = (key: 'usedBytes' | 'inodesUsed'): number =>
+    sumOf(containers, each => (each.rootfs?.[key] ?? 0) + (each.logs?.[key] ?? 0)) + sumOf(local, each => each[key]);
+  return { ...nodeFs, usedBytes: sum('usedBytes'), inodesUsed: sum('inodesUsed') };
+}
