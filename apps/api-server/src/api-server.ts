@@ -15,7 +15,7 @@ import { ServiceAccountTokens, serviceAccountIssuer } from './auth/service-accou
 import { Bootstrap } from './bootstrap/bootstrap';
 import { CustomResources, definitionHooks } from './extensions/custom-resources';
 import { LocalApiServices } from './extensions/local-api-services';
-import { serviceResolver } from './extensions/service-resolver';
+import { serviceResolver } from './webhooks/service-resolver';
 import { Egress } from './egress/egress';
 import { ObjectsDoor } from './grpc/objects-door';
 import { namesOf } from './join/join-names';
@@ -110,10 +110,26 @@ export class ApiServer {
     addresses.repair(cache('', 'services'), (service, value) =>
       logger.error({ service, value }, 'service holds what another one holds'),
     );
+    const egress = new Egress({ nodes: cache('', 'nodes'), tls: { ...deps.client, ca } });
+    const resolveService = serviceResolver(
+      { services: cache('', 'services'), endpointSlices: cache('discovery.k8s.io', 'endpointslices') },
+      egress.httpsAgent,
+    );
+    const webhookGroup = 'admissionregistration.k8s.io';
+    const pluginDeps = {
+      authorizer,
+      rbac,
+      resolve: resolveService,
+      caches: {
+        mutatingWebhooks: cache(webhookGroup, 'mutatingwebhookconfigurations'),
+        validatingWebhooks: cache(webhookGroup, 'validatingwebhookconfigurations'),
+      },
+    };
+    const admission = new Admission(admissionPlugins(deps.admission, pluginDeps), { storage, scheme, logger });
     const pipeline = new Pipeline({
       storage,
       scheme,
-      admission: new Admission(admissionPlugins(deps.admission, { authorizer, rbac }), { storage, scheme, logger }),
+      admission,
       locks: new KeyLocks(),
       hooks: new Map([addresses, definitionHooks(clock)].map(hooks => [hooks.resource, hooks])),
       clock,
@@ -123,11 +139,6 @@ export class ApiServer {
       subresources: new Map(subresources(tokens).map(subresource => [subresource.name, subresource])),
     });
     if (deps.publish) storage.onCommit(deps.publish);
-    const egress = new Egress({ nodes: cache('', 'nodes'), tls: { ...deps.client, ca } });
-    const resolveService = serviceResolver(
-      { services: cache('', 'services'), endpointSlices: cache('discovery.k8s.io', 'endpointslices') },
-      egress.httpsAgent,
-    );
     const localApiServices = new LocalApiServices({ storage, scheme, clock, logger });
     const customResources = new CustomResources({
       storage,
@@ -149,9 +160,11 @@ export class ApiServer {
       onWatch: (resource, change) => metrics.watch(resource, change),
     });
     const tls = { ...deps.client, ca };
-    const kubelets = new KubeletConnector({ storage, scheme, authorizer, tls });
+    const kubelets = new KubeletConnector({ storage, scheme, authorizer, admission, tls });
     const proxies = new ProxyConnector({
       authorizer,
+      admission,
+      scheme,
       egress,
       tls,
       caches: {

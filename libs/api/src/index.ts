@@ -89,6 +89,8 @@ export { trackCreate, trackUpdate, type FieldWriter } from './managed-fields/fie
 export { serverSideApply, undeclaredFields, type ApplyWriter } from './managed-fields/server-side-apply';
 export { customKind, type CustomKindOptions } from './extensions/custom-kind';
 export { loadRules } from './extensions/cel/load';
+export { loadAdmissionCel, type AdmissionCel } from './extensions/cel/load-admission';
+export type { AdmissionScope, AdmissionValues, Budget, Decide, Program } from './extensions/cel/admission';
 export {
   cleanupFinalizer,
   isDefinitionConditionTrue,

@@ -12,12 +12,26 @@ export interface AdmissionRequest {
   /** "" while generateName has not been resolved. */
   name: string;
   subresource: string;
-  /** May be changed by `admit` only. Absent for delete. */
+  /** May be changed, or replaced, by `admit` only. Absent for delete. */
   object: KubeObject | undefined;
   old: KubeObject | undefined;
   user: UserInfo;
   dryRun: boolean;
+  /** Who writes fields, as the client says; "" without a word of it. */
+  fieldManager: string;
   warnings: string[];
+  signal: AbortSignal;
+  /** The second round of `admit`, which a webhook or policy that changed the object brings about. */
+  round?: ReinvocationRound;
+}
+
+/** What the plugins that call others remember from the first round of `admit` to the second. */
+export interface ReinvocationRound {
+  isReinvocation: boolean;
+  /** Set by who changes the object late: the others are to see it. */
+  wanted: boolean;
+  /** By plugin. */
+  memory: Map<string, unknown>;
 }
 
 export interface AdmissionDeps {
@@ -44,6 +58,14 @@ export class Admission {
   ) {}
 
   async admit(request: AdmissionRequest): Promise<void> {
+    await this.admitOnce(request);
+    const { round } = request;
+    if (!round?.wanted) return;
+    round.isReinvocation = true;
+    await this.admitOnce(request);
+  }
+
+  private async admitOnce(request: AdmissionRequest): Promise<void> {
     for (const plugin of this.plugins)
       if (plugin.admit && plugin.handles(request)) {
         const running = plugin.admit(request, this.deps);

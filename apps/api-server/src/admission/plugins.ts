@@ -6,14 +6,20 @@ import type { AdmissionPlugin } from './plugin';
 import { priority } from './priority';
 import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
 import { serviceAccount } from './service-account';
+import type { WatchCache } from '../storage/watch-cache';
 import { taintNodesByCondition } from './taint-nodes-by-condition';
+import type { WebhookDeps } from './webhooks/dispatcher';
+import { mutatingWebhooks } from './webhooks/mutating-webhooks';
+import { validatingWebhooks } from './webhooks/validating-webhooks';
 
 export interface AdmissionConfig {
   defaultTolerations: DefaultTolerations;
 }
 
 /** What single plugins need beyond `AdmissionDeps`. */
-export interface PluginDeps extends EscalationDeps {}
+export interface PluginDeps extends EscalationDeps, WebhookDeps {
+  caches: { mutatingWebhooks: WatchCache; validatingWebhooks: WatchCache };
+}
 
 /** The admission plugins in their order of execution. */
 export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): readonly AdmissionPlugin[] {
@@ -26,5 +32,8 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     priority,
     defaultTolerationSeconds(config.defaultTolerations),
     rbacEscalation(deps),
+    // What the cluster's users configured comes last, and sees what the others made.
+    mutatingWebhooks(deps.caches.mutatingWebhooks, deps),
+    validatingWebhooks(deps.caches.validatingWebhooks, deps),
   ];
 }

@@ -1,17 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import https from 'node:https';
 import { StatusError } from '@naru/foundation';
 import type { ConversionWebhook, KubeObject } from '@naru/api';
-
-/** Where a Service's port is reached, and the agent that gets there; undefined: nowhere now. */
-export type ResolveService = (
-  namespace: string,
-  name: string,
-  port: number,
-) => { host: string; port: number; agent?: https.Agent } | undefined;
+import { postToWebhook, type ResolveService } from '../webhooks/webhook-client';
 
 const timeoutMs = 10_000;
-const maxResponseBytes = 32 * 1024 * 1024;
 const maxBatch = 500;
 const reviewKinds = { v1: 'apiextensions.k8s.io/v1', v1beta1: 'apiextensions.k8s.io/v1beta1' } as const;
 
@@ -59,7 +51,7 @@ async function convertBatch(
   const apiVersion = reviewKinds[version ?? 'v1'];
   const uid = randomUUID();
   const review = { apiVersion, kind: 'ConversionReview', request: { uid, desiredAPIVersion, objects } };
-  const { response } = (await post(webhook, resolve, review, signal)) as Review;
+  const { response } = (await postToWebhook(webhook.clientConfig, review, { resolve, timeoutMs, signal })) as Review;
   if (!response) throw new Error('the webhook returned an invalid response: no response');
   if (response.uid !== uid)
     throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid ?? '')}`);
@@ -88,68 +80,4 @@ function checked(converted: KubeObject, original: KubeObject, desired: string, i
     ...converted,
     metadata: { ...metadata, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) },
   };
-}
-
-async function post(
-  { clientConfig }: ConversionWebhook,
-  resolve: ResolveService,
-  review: unknown,
-  signal: AbortSignal | undefined,
-): Promise<unknown> {
-  const { url, service, caBundle } = clientConfig ?? {};
-  const body = Buffer.from(JSON.stringify(review));
-  const target = url ? new URL(url) : undefined;
-  let place: https.RequestOptions;
-  if (target)
-    place = { host: target.hostname.replace(/^\[|\]$/g, ''), port: target.port || 443, path: target.pathname };
-  else if (service) {
-    const { namespace, name, path = '/', port = 443 } = service;
-    const found = resolve(namespace, name, port);
-    if (!found) throw new Error(`service "${name}" in namespace "${namespace}" has no endpoints on port ${port}`);
-    const servername = `${name}.${namespace}.svc`;
-    place = { ...found, path, servername, headers: { host: servername } };
-  } else throw new Error('the webhook has no address');
-  const limit = AbortSignal.timeout(timeoutMs);
-  return request(
-    {
-      agent: false,
-      ...place,
-      method: 'POST',
-      ...(caBundle ? { ca: Buffer.from(caBundle, 'base64') } : {}),
-      headers: { ...place.headers, 'content-type': 'application/json', 'content-length': body.length },
-      signal: signal ? AbortSignal.any([limit, signal]) : limit,
-    },
-    body,
-  );
-}
-
-function request(options: https.RequestOptions, body: Buffer): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const outgoing = https.request(options, incoming => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      incoming.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        chunks.push(chunk);
-        if (size > maxResponseBytes) incoming.destroy(new Error('the response is too large'));
-      });
-      incoming.on('error', reject);
-      incoming.on('end', () => {
-        const text = Buffer.concat(chunks).toString();
-        if (incoming.statusCode !== 200) {
-          reject(new Error(`the server responded with the status code ${incoming.statusCode}: ${text.slice(0, 200)}`));
-          return;
-        }
-        try {
-          resolve(JSON.parse(text));
-        } catch (error) {
-          reject(error as Error);
-        }
-      });
-    });
-    outgoing.on('error', error =>
-      reject(options.signal?.aborted ? new Error('context deadline exceeded', { cause: error }) : error),
-    );
-    outgoing.end(body);
-  });
 }

@@ -1,6 +1,7 @@
 import type { AnyDefinition, CustomResourceDefinition, KubeObject, ResourceType, StoredAs } from '@naru/api';
 import { decodeBytes } from '../storage/codec';
-import { convertByWebhook, type ResolveService } from './conversion-webhook';
+import type { ResolveService } from '../webhooks/webhook-client';
+import { convertByWebhook } from './conversion-webhook';
 
 /**
  * How the objects of one version of a custom resource become those that are stored, and back. Objects may lie in the

@@ -18,7 +18,7 @@ import { decodeBytes } from '../storage/codec';
 import type { CommittedEvent, Storage } from '../storage/storage';
 import type { WatchCache } from '../storage/watch-cache';
 import { Conversion } from './conversion';
-import type { ResolveService } from './conversion-webhook';
+import type { ResolveService } from '../webhooks/webhook-client';
 import { useLinearPatterns } from './linear-patterns';
 import { nextStatus, setCondition, takenNames } from './names';
 

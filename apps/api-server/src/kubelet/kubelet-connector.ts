@@ -3,8 +3,8 @@ import https from 'node:https';
 import { Readable } from 'node:stream';
 import { StatusError } from '@naru/foundation';
 import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
-
 import { proxyUpgrade, sendOverWebSocket } from '@naru/streaming';
+import type { Admission } from '../admission/plugin';
 import type { Authorizer } from '../auth/authorizer';
 import { kubeletPlace, type Place } from '../egress/egress';
 import { badRequest, methodNotAllowed, notFound, pageNotFound } from '../objects/failures';
@@ -12,11 +12,13 @@ import type { Connector, UpgradeCall } from '../rest/rest-server';
 import type { ResourceCall } from '../rest/resource-handler';
 import { decodeBytes } from '../storage/codec';
 import type { Storage } from '../storage/storage';
+import { admitConnection } from './connect-admission';
 
 export interface KubeletConnectorDeps {
   storage: Storage;
   scheme: Scheme;
   authorizer: Authorizer;
+  admission: Admission;
   /** The api-server's client certificate and the CA of the kubelets' serving certificates. */
   tls: { certificate: string; key: string; ca: string };
 }
@@ -71,7 +73,7 @@ export class KubeletConnector implements Connector {
     // A WebSocket opens with GET, but what it does is a create: upstream asks for both.
     this.authorize(call, call.request.method === 'GET' ? 'get' : 'create');
     this.authorize(call, 'create');
-    return this.proxyUpgrade(call, this.streamingPath(call));
+    return admitConnection(this.deps, call).then(() => this.proxyUpgrade(call, this.streamingPath(call)));
   }
 
   close(): void {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { formatTime } from '@naru/foundation';
 import { apiVersionOf, generateName, invalidObject, trackCreate, type KubeObject } from '@naru/api';
+import type { AdmissionRequest } from '../admission/plugin';
 import { encodeObject } from '../storage/codec';
+import { admissionRequest } from './admission-request';
 import { alreadyExists, badRequest } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
 import { writerOf } from './field-tracking';
@@ -15,29 +17,20 @@ const maxGeneratedNames = 8;
 export async function createObject(
   deps: ObjectDeps,
   request: ObjectRequest,
-  object: KubeObject,
+  wanted: KubeObject,
   { tracked = false } = {},
 ): Promise<ObjectReply> {
   const { definition } = request;
   const { strategy, type } = definition;
-  const metadata = (object.metadata ??= {});
-  checkPlace(request, object);
-  const admission = {
-    definition,
-    operation: 'create' as const,
-    namespace: request.namespace,
-    name: metadata.name ?? '',
-    subresource: '',
-    object,
-    old: undefined,
-    user: request.user,
-    dryRun: request.dryRun,
-    warnings: request.warnings,
-  };
-  strategy.applyDefaults(object);
+  checkPlace(request, wanted);
+  const admission = admissionRequest({ ...request, name: wanted.metadata?.name ?? '' }, 'create', { object: wanted });
+  strategy.applyDefaults(wanted);
   // Before admission, as upstream: what the server adds belongs to nobody.
-  if (!tracked) trackCreate(object, writerOf(deps, request));
+  if (!tracked) trackCreate(wanted, writerOf(deps, request));
   await deps.admission.admit(admission);
+  const object = admission.object!;
+  if (object !== wanted) checkPlace(request, object);
+  const metadata = object.metadata!;
   metadata.uid = randomUUID();
   metadata.creationTimestamp = formatTime(deps.clock.now());
   delete metadata.resourceVersion;
@@ -60,7 +53,7 @@ async function storeNew(
   deps: ObjectDeps,
   request: ObjectRequest,
   object: KubeObject,
-  admission: Parameters<ObjectDeps['admission']['validate']>[0],
+  admission: AdmissionRequest,
 ): Promise<ObjectReply | undefined> {
   const { definition } = request;
   const { storage } = deps;
@@ -91,7 +84,7 @@ async function storeNew(
 
 function checkPlace(request: ObjectRequest, object: KubeObject): void {
   const { definition, namespace } = request;
-  const metadata = object.metadata!;
+  const metadata = (object.metadata ??= {});
   if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
   if (definition.type.namespaced) {
     metadata.namespace ||= namespace;

@@ -2,9 +2,10 @@ import { formatTime } from '@naru/foundation';
 import { pods, namespaces, type KubeObject, type Pod } from '@naru/api';
 import { decodeBytes, encodeObject, replaceRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
+import { admissionRequest } from './admission-request';
 import { badRequest, conflict, notFound } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
-import { presentBytes, readyToPresent } from './present';
+import { presentBytes, presentObject, readyToPresent } from './present';
 import { jsonReply, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
 
 const orphanFinalizer = 'orphan';
@@ -39,19 +40,12 @@ export async function deleteObject(
     const entry = cache.get(namespace, name);
     if (!entry) throw notFound(definition.type, name);
     checkPreconditions(request, entry, options);
+    await readyToPresent(definition, [entry.bytes], request.signal);
     const object = decodeBytes(entry.bytes);
-    await deps.admission.validate({
-      definition,
-      operation: 'delete',
-      namespace,
-      name,
-      subresource: '',
-      object: undefined,
-      old: object,
-      user: request.user,
-      dryRun: request.dryRun,
-      warnings: request.warnings,
-    });
+    const old = definition.storedAs ? presentObject(definition, entry.bytes) : object;
+    const admission = admissionRequest(request, 'delete', { old });
+    await deps.admission.admit(admission);
+    await deps.admission.validate(admission);
     hooksOf(deps, definition)?.beginDelete?.(object);
     const outcome = decide(object, options, deps.clock.now(), request);
     if (outcome.kind === 'pending') {

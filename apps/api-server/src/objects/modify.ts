@@ -2,6 +2,7 @@ import { StatusError } from '@naru/foundation';
 import { apiVersionOf, invalidObject, sameButTimes, storedEntries, trackUpdate, type KubeObject } from '@naru/api';
 import { decodeBytes, encodeObject, withRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
+import { admissionRequest } from './admission-request';
 import { conflict, notFound } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
 import { writerOf } from './field-tracking';
@@ -24,6 +25,8 @@ export interface Modification {
    * transform, which is also how nobody does (`transform`).
    */
   tracking?: 'update' | 'transform';
+  /** The transform has asked admission, about what was posted and not about the object. */
+  admitted?: boolean;
 }
 
 /** More conflicts in a row than any healthy client meets. */
@@ -78,18 +81,19 @@ function checkPreconditions({ definition, name }: ObjectRequest, next: KubeObjec
 async function tryStore(
   deps: ObjectDeps,
   request: ObjectRequest,
-  { mode, tracking = mode === 'raw' ? 'transform' : 'update' }: Modification,
+  modification: Modification,
   entry: Entry,
   old: KubeObject,
   next: KubeObject,
 ): Promise<ObjectReply | undefined> {
   const { definition } = request;
+  const { mode, tracking = mode === 'raw' ? 'transform' : 'update' } = modification;
   keepSystemMetadata(request, next, old, mode);
   const track = (): void => {
     if (tracking === 'update') trackUpdate(old, next, writerOf(deps, request));
   };
   if (mode === 'raw') track();
-  else await prepare(deps, request, mode, next, old, track);
+  else next = await prepare(deps, request, modification, next, old, track);
   const stored = definition.storedAs ? await definition.storedAs.toStored(next) : next;
   const value = encodeObject(stored);
   if (sameAsStored(entry, value, stored)) return { code: 200, bytes: presentBytes(definition, entry.bytes) };
@@ -124,36 +128,28 @@ async function tryStore(
 async function prepare(
   deps: ObjectDeps,
   request: ObjectRequest,
-  mode: Mode,
-  next: KubeObject,
+  { mode, admitted = false }: Modification,
+  wanted: KubeObject,
   old: KubeObject,
   track: () => void,
-): Promise<void> {
+): Promise<KubeObject> {
   const { definition } = request;
   const { strategy, type } = definition;
-  const admission = {
-    definition,
-    operation: 'update' as const,
-    namespace: request.namespace,
-    name: request.name,
-    subresource: request.subresource,
-    object: next,
-    old,
-    user: request.user,
-    dryRun: request.dryRun,
-    warnings: request.warnings,
-  };
-  if (mode === 'object') hooksOf(deps, definition)?.carryOver?.(next, old);
-  strategy.applyDefaults(next);
+  if (mode === 'object') hooksOf(deps, definition)?.carryOver?.(wanted, old);
+  strategy.applyDefaults(wanted);
   // Before admission, as upstream: what the server changes belongs to nobody.
   track();
-  await deps.admission.admit(admission);
+  const admission = admissionRequest(request, 'update', { object: wanted, old });
+  if (!admitted) await deps.admission.admit(admission);
+  const next = admission.object!;
+  if (next !== wanted) keepSystemMetadata(request, next, old, mode);
   if (mode === 'status') strategy.prepareForStatusUpdate(next, old);
   else strategy.prepareForUpdate(next, old);
   const errors = mode === 'status' ? strategy.validateStatusUpdate(next, old) : strategy.validateUpdate(next, old);
   if (errors.length > 0) throw invalidObject(type, request.name, errors);
-  await deps.admission.validate(admission);
+  if (!admitted) await deps.admission.validate(admission);
   if (mode === 'object') warn(request, strategy.warnings?.(next));
+  return next;
 }
 
 /** What no client may change: identity, birth and the marks of deletion. */

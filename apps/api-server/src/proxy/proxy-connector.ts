@@ -1,7 +1,9 @@
+import type { Admission } from '../admission/plugin';
 import type { Authorizer } from '../auth/authorizer';
 import type { Egress } from '../egress/egress';
-import { nodes, pods, services } from '@naru/api';
+import { nodes, pods, services, type Scheme } from '@naru/api';
 import { proxyUpgrade } from '@naru/streaming';
+import { admitConnection } from '../kubelet/connect-admission';
 import { pageNotFound } from '../objects/failures';
 import type { ResourceCall } from '../rest/resource-handler';
 import type { Connector, UpgradeCall } from '../rest/rest-server';
@@ -11,6 +13,8 @@ import { ProxyTargets, type Location, type ProxyTargetDeps } from './proxy-targe
 
 export interface ProxyConnectorDeps extends ProxyTargetDeps {
   authorizer: Authorizer;
+  admission: Admission;
+  scheme: Scheme;
   egress: Egress;
   /** What the api-server shows to kubelets, and trusts them by. */
   tls: { certificate: string; key: string; ca: string };
@@ -45,6 +49,7 @@ export class ProxyConnector implements Connector {
   private async relay(call: ResourceCall): Promise<void> {
     const { request, response, path } = call;
     const location = this.locate(call);
+    await admitConnection(this.deps, call);
     const [own = '', query] = splitQuery(request.url ?? '/');
     if (path.rest === '' && (request.method === 'GET' || request.method === 'HEAD')) {
       // Relative links on the page are meant to stay below it.
@@ -69,6 +74,7 @@ export class ProxyConnector implements Connector {
   private async relayUpgrade(call: UpgradeCall): Promise<void> {
     const { request, socket, head, signal } = call;
     const { secure, agent, tls, host, port, path } = this.targetOf(call, this.locate(call));
+    await admitConnection(this.deps, call);
     await proxyUpgrade(
       { request, socket, head },
       { host, port, path, agent, ...(secure ? { tls: tls ?? {} } : {}) },

@@ -1,5 +1,6 @@
 import { formatTime } from '@naru/foundation';
 import { bindings, pods, type Binding, type Pod } from '@naru/api';
+import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
 import type { ObjectDeps } from '../objects/deps';
 import { badRequest, conflict } from '../objects/failures';
@@ -14,15 +15,23 @@ const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Succe
 export const podBinding: Subresource = { name: '/pods/binding', create: bind };
 
 async function bind(deps: ObjectDeps, request: ObjectRequest, body: Body): Promise<ObjectReply> {
-  const binding = (await decodeAny(body)) as Binding | undefined;
-  const node = binding?.target?.name;
-  const { target, metadata } = binding ?? {};
+  const posted = (await decodeAny(body)) as Binding | undefined;
+  const name = request.name || posted?.metadata?.name || '';
+  const binding = await admitBody(deps, { ...request, name }, 'create', {
+    object: {
+      ...posted,
+      apiVersion: 'v1',
+      kind: bindings.kind,
+      metadata: { ...posted?.metadata, name, namespace: request.namespace },
+    } as Binding,
+  });
+  const { target, metadata } = binding;
+  const node = target?.name;
   if (!node) throw badRequest('Binding is invalid: target.name: Required value');
   if (target?.kind && target.kind !== 'Node')
     throw badRequest(
       `Binding is invalid: target.kind: Unsupported value: "${target.kind}": supported values: "Node", "<empty>"`,
     );
-  const name = request.name || metadata?.name || '';
   const bound = { ...request, definition: deps.scheme.byResource('', 'v1', pods.resource)!, name, subresource: '' };
   await modifyObject(deps, bound, {
     mode: 'raw',

@@ -1,3 +1,4 @@
+import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
 import { badRequest } from '../objects/failures';
 import { modifyObject } from '../objects/modify';
@@ -13,11 +14,11 @@ export const csrApproval: Subresource = {
     return modifyObject(deps, request, {
       mode: 'raw',
       tracking: 'update',
-      transform: current => {
-        const csr = current as CertificateSigningRequest;
+      transform: async current => {
+        const csr = structuredClone(current) as CertificateSigningRequest;
         csr.status = { ...csr.status, conditions: wanted.status?.conditions ?? [] };
         if (wanted.metadata?.resourceVersion) csr.metadata!.resourceVersion = wanted.metadata.resourceVersion;
-        return csr;
+        return admitBody(deps, request, 'update', { object: csr, old: current });
       },
     });
   },

@@ -1,5 +1,6 @@
 import { StatusError } from '@naru/foundation';
 import { labelSelectorOf, podDisruptionBudgets, type Eviction, type Pod, type PodDisruptionBudget } from '@naru/api';
+import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
 import { deleteObject } from '../objects/delete';
 import type { ObjectDeps } from '../objects/deps';
@@ -15,12 +16,21 @@ const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Succe
 export const podEviction: Subresource = { name: '/pods/eviction', create: evict };
 
 async function evict(deps: ObjectDeps, request: ObjectRequest, body: Body): Promise<ObjectReply> {
-  const eviction = (await decodeAny(body)) as Eviction | undefined;
+  const posted = (await decodeAny(body)) as Eviction | undefined;
+  const { name, namespace } = request;
+  const eviction = await admitBody(deps, request, 'create', {
+    object: {
+      ...posted,
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { ...posted?.metadata, name, namespace },
+    } as Eviction,
+  });
   const entry = deps.storage.cache(request.definition).get(request.namespace, request.name);
   if (!entry) throw notFound(request.definition.type, request.name);
   const pod = decodeBytes<Pod>(entry.bytes);
   if (countsAsDisruption(pod)) await spendBudget(deps, request, pod);
-  const options = (eviction?.deleteOptions ?? {}) as DeleteOptions;
+  const options = (eviction.deleteOptions ?? {}) as DeleteOptions;
   await deleteObject(deps, { ...request, subresource: '', verb: 'delete' }, options);
   return jsonReply(success, 201);
 }

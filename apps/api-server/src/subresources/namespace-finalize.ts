@@ -1,4 +1,5 @@
 import type { Namespace } from '@naru/api';
+import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
 import { badRequest } from '../objects/failures';
 import { modifyObject } from '../objects/modify';
@@ -13,11 +14,11 @@ export const namespaceFinalize: Subresource = {
     return modifyObject(deps, request, {
       mode: 'raw',
       tracking: 'update',
-      transform: current => {
-        const namespace = current as Namespace;
+      transform: async current => {
+        const namespace = structuredClone(current) as Namespace;
         namespace.spec = { ...namespace.spec, finalizers: wanted.spec?.finalizers ?? [] };
         if (wanted.metadata?.resourceVersion) namespace.metadata!.resourceVersion = wanted.metadata.resourceVersion;
-        return namespace;
+        return admitBody(deps, request, 'update', { object: namespace, old: current });
       },
     });
   },

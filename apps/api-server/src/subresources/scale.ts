@@ -9,6 +9,7 @@ import {
   type LabelSelector,
 } from '@naru/api';
 import type { AnyDefinition } from '@naru/api';
+import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
 import { badRequest, methodNotAllowed, notFound } from '../objects/failures';
 import { modifyObject } from '../objects/modify';
@@ -55,8 +56,12 @@ async function change(
   if (!paths) throw methodNotAllowed();
   const reply = await modifyObject(deps, request, {
     mode: 'object',
+    admitted: true,
     transform: async current => {
-      const next = await wanted(current);
+      const shown = toScale(definition, current);
+      const kind = { apiVersion: shown.apiVersion, kind: shown.kind };
+      const object: Scale = { ...(await wanted(current)), ...kind };
+      const next = await admitBody(deps, request, 'update', { object, old: shown });
       const replicas = next.spec?.replicas ?? 0;
       if (!Number.isInteger(replicas) || replicas < 0 || replicas > 0x7fffffff)
         throw invalidObject({ ...definition.type, group: 'autoscaling', kind: 'Scale' }, name, [

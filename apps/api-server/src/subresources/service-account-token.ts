@@ -1,6 +1,7 @@
 import { formatTime } from '@naru/foundation';
-import { invalid, invalidObject, pods, type Pod } from '@naru/api';
+import { invalid, invalidObject, pods, type KubeObject, type Pod } from '@naru/api';
 import { defaultAudience, type ServiceAccountTokens, type TokenSubject } from '../auth/service-account-tokens';
+import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
 import type { ObjectDeps } from '../objects/deps';
 import { badRequest, conflict, notFound } from '../objects/failures';
@@ -49,18 +50,8 @@ export function serviceAccountToken(tokens: ServiceAccountTokens): Subresource {
         throw invalidObject(tokenType, '', [
           invalid('spec.expirationSeconds', expirationSeconds, 'may not specify a duration larger than 2^32 seconds'),
         ]);
-      await deps.admission.validate({
-        definition: request.definition,
-        operation: 'create',
-        namespace: request.namespace,
-        name: request.name,
-        subresource: 'token',
-        object: wanted as never,
-        old: undefined,
-        user: request.user,
-        dryRun: request.dryRun,
-        warnings: request.warnings,
-      });
+      const kind = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest' };
+      await admitBody(deps, request, 'create', { object: { ...wanted, ...kind } as KubeObject });
       const subject: TokenSubject = {
         namespace: request.namespace,
         serviceAccount: { name: entry.name, uid: entry.uid },

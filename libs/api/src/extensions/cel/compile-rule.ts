@@ -1,11 +1,10 @@
-import { Optional, ParseError, type ASTNode, type Environment, type ParseResult } from '@marcbachmann/cel-js';
+import { Optional, type ASTNode, type Environment } from '@marcbachmann/cel-js';
 import type { Structural } from '../structural';
 import type { ValidationRule } from '../types';
-import { childrenOf, costOf, type RuleCost } from './cost';
+import { childrenOf, type RuleCost } from './cost';
 import { kubernetesEnvironment } from './library';
+import { compileProgram, type Program } from './program';
 import { escapeProperty } from './values';
-
-const maxRuleLength = 16 * 1024;
 
 export interface CompiledExpression {
   evaluate(context: { self: unknown; oldSelf: unknown }): unknown;
@@ -25,30 +24,21 @@ export interface CompiledRule {
 const environments = new Map<OldSelf, Environment>();
 /** With `optionalOldSelf` a rule runs also when there is no old value. */
 type OldSelf = 'dyn' | 'optional<dyn>';
-const programs = new Map<string, ParseResult | Error>();
-/** Parsed rules that are kept: many CRDs repeat theirs over versions. */
-const maxPrograms = 2000;
 
-function parse(text: string, oldSelf: OldSelf = 'dyn'): ParseResult {
-  const key = `${oldSelf} ${text}`;
-  let program = programs.get(key);
-  if (!program) {
-    let environment = environments.get(oldSelf);
-    if (!environment) environments.set(oldSelf, (environment = kubernetesEnvironment(oldSelf)));
-    try {
-      program = environment.parse(text);
-    } catch (error) {
-      program = error as Error;
-    }
-    if (programs.size >= maxPrograms) programs.delete(programs.keys().next().value as string);
-    programs.set(key, program);
+function environmentOf(oldSelf: OldSelf): Environment {
+  let environment = environments.get(oldSelf);
+  if (!environment) {
+    environment = kubernetesEnvironment().registerVariable('self', 'dyn').registerVariable('oldSelf', oldSelf);
+    environments.set(oldSelf, environment);
   }
-  if (program instanceof Error) throw program;
-  return program;
+  return environment;
 }
 
+let duration: Program | undefined;
+
 export function durationOf(text: string): unknown {
-  return parse('duration(self)')({ self: text });
+  duration ??= compileProgram('duration(self)', environmentOf('dyn'));
+  return duration.evaluate({ self: text });
 }
 
 export function optionalOf(value: unknown): unknown {
@@ -79,35 +69,11 @@ function compile(
   type: string,
   wrongType: string,
 ): CompiledExpression {
-  if (text.length > maxRuleLength) throw new Error(`is longer than ${maxRuleLength} characters`);
-  let program: ParseResult;
-  try {
-    program = parse(text, oldSelf);
-  } catch (error) {
-    throw compilationFailed(text, error as Error);
-  }
-  const result = program.check();
-  if (!result.valid) throw compilationFailed(text, result.error as Error);
-  if (result.type !== type && result.type !== 'dyn') throw new Error(wrongType);
+  const program = compileProgram(text, environmentOf(oldSelf), { types: [type], problem: wrongType });
   const unknown = undefinedField(program.ast, schema, isRoot);
   if (unknown)
     throw new Error(`compilation failed: ERROR: <input>:1:${unknown.position}: undefined field '${unknown.name}'`);
-  return {
-    evaluate: context => program(context) as unknown,
-    cost: costOf(program.ast),
-    usesOldSelf: mentions(program.ast, 'oldSelf'),
-  };
-}
-
-function compilationFailed(text: string, error: Error): Error {
-  const { summary, range } = error as ParseError;
-  const at = range?.start ?? 0;
-  const line = text.slice(0, at).split('\n').length;
-  const column = at - text.lastIndexOf('\n', at - 1);
-  const problem = (summary ?? error.message)
-    .replace(/^Unknown variable: (.*)$/, "undeclared reference to '$1' (in container '')")
-    .replace(/^Unexpected token:? ?(.*)$/, "Syntax error: mismatched input '$1'");
-  return new Error(`compilation failed: ERROR: <input>:${line}:${Math.max(1, column)}: ${problem}`, { cause: error });
+  return { evaluate: program.evaluate, cost: program.cost, usesOldSelf: mentions(program.ast, 'oldSelf') };
 }
 
 function mentions(node: ASTNode, name: string): boolean {

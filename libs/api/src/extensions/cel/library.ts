@@ -88,15 +88,13 @@ function checked<T>(valid: boolean, value: () => T, problem: string): T {
 }
 
 /** CEL with the functions that Kubernetes adds to it. Source: apiserver cel/library. Expensive: made once. */
-export function kubernetesEnvironment(oldSelf: 'dyn' | 'optional<dyn>'): Environment {
+export function kubernetesEnvironment(): Environment {
   const env = new Environment({
     enableOptionalTypes: true,
     homogeneousAggregateLiterals: false,
     unlistedVariablesAreDyn: false,
     limits: { maxAstNodes: 5000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 },
   })
-    .registerVariable('self', 'dyn')
-    .registerVariable('oldSelf', oldSelf)
     .registerType('kubernetes.Quantity', Quantity)
     .registerType('kubernetes.URL', Url)
     .registerType('net.IP', IpAddress)

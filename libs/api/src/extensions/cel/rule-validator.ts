@@ -3,22 +3,12 @@ import { forbidden, invalid, required, type FieldError } from '../../validation/
 import type { Structural } from '../structural';
 import type { ValidationRule } from '../types';
 import { correlate } from '../validate-value';
-import { isOutOfTime, runWithin } from '../watchdog';
+import { budgetFor, OutOfBudget, runWithinBudget, type Budget } from './budget';
 import { compileRule, durationOf, optionalOf, type CompiledExpression, type CompiledRule } from './compile-rule';
-import { estimateSteps, largestCollection, objectBudget, watchdogThreshold } from './cost';
 import { toCel, type ValueFactory } from './values';
 
 const values: ValueFactory = { duration: durationOf };
-/** All rules of one object together. */
-const maxMs = 500;
 const maxMessageBytes = 5 * 1024;
-const outOfBudget = 'validation failed due to running out of cost budget, no further validation rules will be run';
-
-interface Budget {
-  steps: number;
-  largest: number;
-  untilMs: number;
-}
 
 interface Place {
   value: unknown;
@@ -40,9 +30,7 @@ export class RuleValidator {
   validate(value: unknown, old: unknown): FieldError[] {
     const errors: FieldError[] = [];
     if (!this.root.hasRules) return errors;
-    const largest = largestCollection(value) + (old === undefined ? 0 : largestCollection(old));
-    const budget = { steps: objectBudget, largest, untilMs: Date.now() + maxMs };
-    this.walk(this.root, { value, old, path: '' }, budget, errors);
+    this.walk(this.root, { value, old, path: '' }, budgetFor(value, old), errors);
     return errors;
   }
 
@@ -102,7 +90,7 @@ export class RuleValidator {
       const context = { self, oldSelf: rule.optionalOldSelf ? optionalOf(oldSelf) : oldSelf };
       let result: unknown;
       try {
-        result = run(expression, context, budget);
+        result = runWithinBudget(expression, context, budget);
       } catch (cause) {
         errors.push(evaluationError(field, type, rule, cause as Error));
         if (budget.steps < 0) return;
@@ -116,29 +104,8 @@ export class RuleValidator {
   }
 }
 
-function run(expression: CompiledExpression, context: { self: unknown; oldSelf: unknown }, budget: Budget): unknown {
-  const steps = estimateSteps(expression.cost, budget.largest);
-  const leftMs = budget.untilMs - Date.now();
-  if (leftMs <= 0) {
-    budget.steps = -1;
-    throw new Error(outOfBudget);
-  }
-  if (steps < watchdogThreshold) {
-    budget.steps -= expression.cost.nodes;
-    if (budget.steps < 0) throw new Error(outOfBudget);
-    return expression.evaluate(context);
-  }
-  try {
-    return runWithin(leftMs, () => expression.evaluate(context));
-  } catch (cause) {
-    if (!isOutOfTime(cause)) throw cause;
-    budget.steps = -1;
-    throw new Error(outOfBudget, { cause });
-  }
-}
-
 function evaluationError(field: string, type: string, rule: ValidationRule, error: Error): FieldError {
-  if (error.message === outOfBudget) return invalid(field, type, outOfBudget);
+  if (error instanceof OutOfBudget) return invalid(field, type, error.message);
   const summary = ((error as { summary?: string }).summary ?? error.message).replace(/^No such key/, 'no such key');
   if (/no matching overload/.test(summary) || summary.startsWith('no such overload'))
     return invalid(
@@ -161,7 +128,7 @@ function describe(
 ): string {
   if (message) {
     try {
-      const text = run(message, context, budget);
+      const text = runWithinBudget(message, context, budget);
       if (typeof text === 'string') {
         const trimmed = text.trim();
         if (trimmed !== '' && trimmed.length <= maxMessageBytes && !trimmed.includes('\n')) return trimmed;

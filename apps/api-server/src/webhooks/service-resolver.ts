@@ -2,7 +2,7 @@ import type https from 'node:https';
 import type { EndpointSlice, Service } from '@naru/api';
 import { decodeBytes } from '../storage/codec';
 import type { WatchCache } from '../storage/watch-cache';
-import type { ResolveService } from './conversion-webhook';
+import type { ResolveService } from './webhook-client';
 
 const serviceLabel = 'kubernetes.io/service-name';
 

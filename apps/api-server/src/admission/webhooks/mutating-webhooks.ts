@@ -1,0 +1,81 @@
+import { StatusError } from '@naru/foundation';
+import { applyPatch, decodeValue, deepEqual, patchMediaTypes, type AnyDefinition, type KubeObject } from '@naru/api';
+import type { WatchCache } from '../../storage/watch-cache';
+import { isExempt, isOwnKind } from '../matching/attributes';
+import { convertObject } from '../matching/equivalents';
+import type { AdmissionDeps, AdmissionPlugin, AdmissionRequest } from '../plugin';
+import { ReinvocationPass } from '../reinvocation';
+import { callWebhook } from './call-webhook';
+import { conditionsHold, judgeFailure, matchedVersion, reviewedObjects, type WebhookDeps } from './dispatcher';
+import { Webhooks, type Webhook } from './webhook';
+
+const name = 'MutatingAdmissionWebhook';
+
+/** Asks the mutating webhooks that a request concerns one after the other; each sees what those before it changed. */
+export function mutatingWebhooks(cache: WatchCache, own: WebhookDeps): AdmissionPlugin {
+  const webhooks = new Webhooks(cache);
+  return {
+    name,
+    handles: request => cache.size > 0 && !isExempt(request),
+    async admit(request, deps) {
+      const pass = new ReinvocationPass(name, request);
+      for (const webhook of webhooks.all) {
+        if (!pass.asks(webhook.uid)) continue;
+        const changed = await ask(webhook, request, deps, own);
+        if (changed !== undefined) pass.after(webhook.uid, { changed, reinvocable: webhook.reinvocable });
+      }
+      pass.end();
+    },
+  };
+}
+
+/** Whether it changed the object; undefined when it was not its business. */
+async function ask(
+  webhook: Webhook,
+  request: AdmissionRequest,
+  deps: AdmissionDeps,
+  own: WebhookDeps,
+): Promise<boolean | undefined> {
+  const shownAs = matchedVersion(webhook, request, deps);
+  if (!shownAs) return undefined;
+  const objects = await reviewedObjects(request, shownAs);
+  if (!(await conditionsHold(webhook, request, objects, { ...deps, ...own }))) return undefined;
+  try {
+    const patch = await callWebhook(webhook, request, objects, { resolve: own.resolve, mutating: true });
+    if (!patch) return false;
+    if (!objects.object)
+      throw internal('admission webhook attempted to modify the object, which is not supported for this operation');
+    const patched = patchedObject(objects.object, patch, request, shownAs);
+    const next = isOwnKind(request, request.object!)
+      ? await convertObject(patched, shownAs, request.definition, request.signal)
+      : patched;
+    const changed = !deepEqual(next, request.object);
+    request.object = next;
+    return changed;
+  } catch (error) {
+    judgeFailure(webhook, error, request, deps);
+    return false;
+  }
+}
+
+function patchedObject(
+  object: KubeObject,
+  patch: Buffer,
+  request: AdmissionRequest,
+  shownAs: AnyDefinition,
+): KubeObject {
+  const own = isOwnKind(request, request.object!);
+  try {
+    const patched = applyPatch(patchMediaTypes.json, object, patch, shownAs) as KubeObject;
+    if (!own) return structuredClone(patched);
+    const { object: decoded } = decodeValue(patched, shownAs, { fieldValidation: 'Ignore' });
+    shownAs.strategy.applyDefaults(decoded);
+    return decoded;
+  } catch (cause) {
+    throw internal((cause as Error).message, cause);
+  }
+}
+
+function internal(message: string, cause?: unknown): StatusError {
+  return new StatusError('InternalError', `Internal error occurred: ${message}`, { cause });
+}

@@ -1,0 +1,77 @@
+import {
+  labelSelectorOf,
+  type MutatingWebhookConfiguration,
+  type Selector,
+  type ValidatingWebhookConfiguration,
+} from '@naru/api';
+import { decodeBytes } from '../../storage/codec';
+import type { WatchCache } from '../../storage/watch-cache';
+import type { WebhookClientConfig } from '../../webhooks/webhook-client';
+import { MatchConditions } from '../matching/match-conditions';
+import type { OperationRule } from '../matching/rules';
+
+type Configured = NonNullable<MutatingWebhookConfiguration['webhooks']>[number] &
+  NonNullable<ValidatingWebhookConfiguration['webhooks']>[number];
+
+/** One webhook of a configuration, ready to be asked. */
+export interface Webhook {
+  /** Unlike its name, unique: configuration, place in it and name. */
+  uid: string;
+  name: string;
+  clientConfig: WebhookClientConfig;
+  rules: readonly OperationRule[];
+  equivalent: boolean;
+  namespaceSelector: Selector;
+  objectSelector: Selector;
+  matchConditions: MatchConditions;
+  failsClosed: boolean;
+  timeoutMs: number;
+  /** A dry run may ask it. */
+  safeForDryRun: boolean;
+  reviewVersions: readonly string[];
+  reinvocable: boolean;
+}
+
+const defaultTimeoutSeconds = 10;
+
+/** All webhooks of one kind of configuration, in the order in which they are asked. */
+export class Webhooks {
+  private generation = -1;
+  private compiled: readonly Webhook[] = [];
+
+  constructor(private readonly cache: WatchCache) {}
+
+  get all(): readonly Webhook[] {
+    const { cache } = this;
+    if (cache.generation !== this.generation) {
+      this.compiled = cache
+        .select({ namespace: '' })
+        .flatMap(({ bytes, name }) =>
+          (decodeBytes<ValidatingWebhookConfiguration>(bytes).webhooks ?? []).map((webhook, index) =>
+            compile(webhook, `${name}/${index}/${webhook.name}`),
+          ),
+        );
+      this.generation = cache.generation;
+    }
+    return this.compiled;
+  }
+}
+
+function compile(webhook: Configured, uid: string): Webhook {
+  const { name, sideEffects, matchPolicy, failurePolicy, timeoutSeconds, reinvocationPolicy } = webhook;
+  return {
+    uid,
+    name,
+    clientConfig: webhook.clientConfig,
+    rules: webhook.rules ?? [],
+    equivalent: matchPolicy !== 'Exact',
+    namespaceSelector: labelSelectorOf(webhook.namespaceSelector ?? {}),
+    objectSelector: labelSelectorOf(webhook.objectSelector ?? {}),
+    matchConditions: new MatchConditions(webhook.matchConditions ?? [], { params: false }),
+    failsClosed: failurePolicy !== 'Ignore',
+    timeoutMs: (timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
+    safeForDryRun: sideEffects === 'None' || sideEffects === 'NoneOnDryRun',
+    reviewVersions: webhook.admissionReviewVersions ?? ['v1'],
+    reinvocable: reinvocationPolicy === 'IfNeeded',
+  };
+}

@@ -1,0 +1,72 @@
+import type { ASTNode, Environment, ParseError, ParseResult } from '@marcbachmann/cel-js';
+import { costOf, type RuleCost } from './cost';
+
+const maxExpressionLength = 16 * 1024;
+/** Parsed expressions that are kept: many are repeated over versions and policies. */
+const maxPrograms = 2000;
+
+/** An expression that was checked, ready to run. */
+export interface Program {
+  evaluate(context: object): unknown;
+  ast: ASTNode;
+  /** As CEL names it: "bool", "list<string>", "dyn". */
+  type: string;
+  cost: RuleCost;
+}
+
+/** What an expression must give: one of `types` (or what only running tells), else the compiler says `problem`. */
+export interface Expected {
+  types: readonly string[];
+  problem: string;
+}
+
+const programs = new WeakMap<Environment, Map<string, ParseResult | Error>>();
+
+function parse(text: string, environment: Environment): ParseResult {
+  let known = programs.get(environment);
+  if (!known) programs.set(environment, (known = new Map()));
+  let program = known.get(text);
+  if (!program) {
+    try {
+      program = environment.parse(text);
+    } catch (error) {
+      program = error as Error;
+    }
+    if (known.size >= maxPrograms) known.delete(known.keys().next().value as string);
+    known.set(text, program);
+  }
+  if (program instanceof Error) throw program;
+  return program;
+}
+
+/** @throws Error with what upstream's compiler says, "compilation failed: ..." */
+export function compileProgram(text: string, environment: Environment, expected?: Expected): Program {
+  if (text.length > maxExpressionLength) throw new Error(`is longer than ${maxExpressionLength} characters`);
+  let program: ParseResult;
+  try {
+    program = parse(text, environment);
+  } catch (error) {
+    throw compilationFailed(text, error as Error);
+  }
+  const result = program.check();
+  if (!result.valid) throw compilationFailed(text, result.error as Error);
+  const type = result.type ?? 'dyn';
+  if (expected && type !== 'dyn' && !expected.types.includes(type)) throw new Error(expected.problem);
+  return {
+    evaluate: context => program(context as Record<string, unknown>) as unknown,
+    ast: program.ast,
+    type,
+    cost: costOf(program.ast),
+  };
+}
+
+function compilationFailed(text: string, error: Error): Error {
+  const { summary, range } = error as ParseError;
+  const at = range?.start ?? 0;
+  const line = text.slice(0, at).split('\n').length;
+  const column = at - text.lastIndexOf('\n', at - 1);
+  const problem = (summary ?? error.message)
+    .replace(/^Unknown variable: (.*)$/, "undeclared reference to '$1' (in container '')")
+    .replace(/^Unexpected token:? ?(.*)$/, "Syntax error: mismatched input '$1'");
+  return new Error(`compilation failed: ERROR: <input>:${line}:${Math.max(1, column)}: ${problem}`, { cause: error });
+}
