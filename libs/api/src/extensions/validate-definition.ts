@@ -8,7 +8,8 @@ import {
   tooMany,
   type FieldError,
 } from '../validation/field-error';
-import { dns1035Problem, dnsSubdomainProblem, dnsLabelProblem } from '../validation/names';
+import { dns1035Problem, dnsSubdomainProblem } from '../validation/names';
+import { validateWebhookClient } from '../validation/webhook-client';
 import { parseJsonPath } from './json-path';
 import {
   isDefinitionConditionTrue,
@@ -215,40 +216,12 @@ function validateConversion(conversion: CustomResourceDefinition['spec']['conver
   const config = webhook?.clientConfig;
   const at = `${path}.webhook.clientConfig`;
   if (!config) errors.push(required(at, 'required when strategy is set to Webhook'));
-  else if (!config.url === !config.service) errors.push(required(at, 'exactly one of url or service is required'));
-  else if (config.url) validateUrl(config.url, `${at}.url`, errors);
-  else if (config.service) {
-    const { name, namespace, path: urlPath, port } = config.service;
-    if (!name) errors.push(required(`${at}.service.name`, 'service name is required'));
-    if (!namespace) errors.push(required(`${at}.service.namespace`, 'service namespace is required'));
-    else if (dnsLabelProblem(namespace))
-      errors.push(invalid(`${at}.service.namespace`, namespace, dnsLabelProblem(namespace) ?? ''));
-    if (urlPath && !urlPath.startsWith('/'))
-      errors.push(invalid(`${at}.service.path`, urlPath, "must start with a '/'"));
-    if (port !== undefined && (port < 1 || port > 65535))
-      errors.push(invalid(`${at}.service.port`, port, 'port is not valid: must be between 1 and 65535, inclusive'));
-  }
+  else validateWebhookClient(config, at, errors);
   const versions = webhook?.conversionReviewVersions ?? [];
   const versionsPath = `${path}.webhook.conversionReviewVersions`;
   if (versions.length === 0) errors.push(required(versionsPath));
   else if (!versions.some(version => reviewVersions.includes(version)))
     errors.push(invalid(versionsPath, versions, `must include at least one of ${reviewVersions.join(', ')}`));
-}
-
-function validateUrl(text: string, path: string, errors: FieldError[]): void {
-  const form = 'desired format: https://host[/path]';
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch (error) {
-    errors.push(required(path, `url must be a valid URL: ${(error as Error).message}; ${form}`));
-    return;
-  }
-  if (url.protocol !== 'https:')
-    errors.push(invalid(path, url.protocol.slice(0, -1), `'https' is the only allowed URL scheme; ${form}`));
-  if (url.username || url.password) errors.push(invalid(path, '', 'user information is not permitted in the URL'));
-  if (url.hash) errors.push(invalid(path, url.hash.slice(1), 'fragments are not permitted in the URL'));
-  if (url.search) errors.push(invalid(path, url.search.slice(1), 'query parameters are not permitted in the URL'));
 }
 
 const approval = 'api-approved.kubernetes.io';

@@ -11,6 +11,13 @@ import type {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
 } from '../types';
+import {
+  validateMutatingBinding,
+  validateMutatingPolicy,
+  validateValidatingBinding,
+  validateValidatingPolicy,
+} from '../validation/admission-policy';
+import { defaultMatchResources } from '../validation/admission-rules';
 import { defineKind } from './define-kind';
 
 type AnyPolicy = MutatingAdmissionPolicy | ValidatingAdmissionPolicy;
@@ -26,10 +33,17 @@ function paramRefOf({ spec }: AnyBinding): string {
   return namespace ? `${namespace}/${name}` : name;
 }
 
+function defaultPolicy({ spec }: AnyPolicy): void {
+  if (!spec) return;
+  spec.failurePolicy ??= 'Fail';
+  defaultMatchResources(spec.matchConstraints);
+}
+
 const paramKindColumn = text<AnyPolicy>('ParamKind', 'The kind that parametrizes the policy.', paramKindOf);
 const binding = {
   categories: ['api-extensions'],
   hasGeneration: true,
+  applyDefaults: (o: AnyBinding) => defaultMatchResources(o.spec?.matchResources),
   columns: [
     text<AnyBinding>('PolicyName', 'The policy that is bound.', o => o.spec?.policyName ?? ''),
     text<AnyBinding>('ParamRef', 'Its parameters.', paramRefOf),
@@ -40,6 +54,8 @@ export const validatingAdmissionPolicyKind = defineKind(validatingAdmissionPolic
   categories: ['api-extensions'],
   subresources: { status: true },
   hasGeneration: true,
+  applyDefaults: defaultPolicy,
+  validate: validateValidatingPolicy,
   columns: [
     integer('Validations', 'How many validations it makes.', o => o.spec?.validations?.length ?? 0),
     paramKindColumn,
@@ -49,8 +65,16 @@ export const validatingAdmissionPolicyKind = defineKind(validatingAdmissionPolic
 export const mutatingAdmissionPolicyKind = defineKind(mutatingAdmissionPolicies, {
   categories: ['api-extensions'],
   hasGeneration: true,
+  applyDefaults: defaultPolicy,
+  validate: validateMutatingPolicy,
   columns: [integer('Mutations', 'How many mutations it makes.', o => o.spec?.mutations?.length ?? 0), paramKindColumn],
 });
 
-export const validatingAdmissionPolicyBindingKind = defineKind(validatingAdmissionPolicyBindings, binding);
-export const mutatingAdmissionPolicyBindingKind = defineKind(mutatingAdmissionPolicyBindings, binding);
+export const validatingAdmissionPolicyBindingKind = defineKind(validatingAdmissionPolicyBindings, {
+  ...binding,
+  validate: validateValidatingBinding,
+});
+export const mutatingAdmissionPolicyBindingKind = defineKind(mutatingAdmissionPolicyBindings, {
+  ...binding,
+  validate: validateMutatingBinding,
+});

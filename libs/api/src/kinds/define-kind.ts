@@ -18,8 +18,8 @@ export interface KindSpec<T extends KubeObject> {
   subresources?: Subresources;
   /** Default: a DNS-1123 subdomain. */
   nameRule?: NameRule;
-  /** metadata.generation counts the changes of the spec. */
-  hasGeneration?: boolean;
+  /** metadata.generation counts the changes of the spec, or of what the function gives. */
+  hasGeneration?: boolean | ((o: T) => unknown);
   /** The status may come with the create (Node: the kubelet registers with it). */
   keepsStatusOnCreate?: boolean;
   applyDefaults?(o: T): void;
@@ -83,6 +83,7 @@ function columnsOf<T extends KubeObject>(columns: readonly TableColumn<T>[] | un
 function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<T>): ResourceDefinition<T>['strategy'] {
   const nameRule = spec.nameRule ?? dnsSubdomainProblem;
   const hasStatus = spec.subresources?.status === true;
+  const counted = typeof spec.hasGeneration === 'function' ? spec.hasGeneration : (o: WithSpecAndStatus) => o.spec;
   const validateCommon = (o: T): FieldError[] => {
     const errors: FieldError[] = [];
     validateMetadata(o, type.namespaced, nameRule, errors);
@@ -105,7 +106,7 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
       keepSystemMetadata(next, old);
       if (hasStatus) copyField(next, old, 'status');
       spec.prepareForUpdate?.(next, old);
-      if (spec.hasGeneration) raiseGeneration(next, old);
+      if (spec.hasGeneration) raiseGeneration(next, old, counted);
     },
     prepareForStatusUpdate: (next, old) => {
       keepSystemMetadata(next, old);
@@ -143,10 +144,10 @@ function copyField(next: KubeObject, old: KubeObject, key: string): void {
   else to[key] = value;
 }
 
-/** A deletion counts as a change too (upstream's BeforeDelete does that); here only the spec's. */
-function raiseGeneration(next: WithSpecAndStatus, old: WithSpecAndStatus): void {
+/** A deletion counts as a change too (upstream's BeforeDelete does that); here only what the kind counts. */
+function raiseGeneration<T extends KubeObject>(next: T, old: T, counted: (o: T) => unknown): void {
   const meta = (next.metadata ??= {});
   const before = old.metadata?.generation ?? 0;
   if (meta.generation === before || meta.generation === undefined)
-    meta.generation = deepEqual(next.spec, old.spec) ? before : before + 1;
+    meta.generation = deepEqual(counted(next), counted(old)) ? before : before + 1;
 }

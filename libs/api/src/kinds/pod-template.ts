@@ -6,7 +6,7 @@ import { validatePodTemplate } from '../validation/pod/pod-spec';
 import { defineKind } from './define-kind';
 
 export const podTemplateKind = defineKind(podTemplates, {
-  hasGeneration: true,
+  hasGeneration: o => o.template,
   applyDefaults: o => defaultPodTemplate(o.template),
   validate: (o, errors) => validatePodTemplate(o.template, 'template', errors),
   columns: [
