@@ -32,6 +32,7 @@ import { ResourceHandler } from './rest/resource-handler';
 import { sendJson, sendText } from './rest/respond';
 import { RestServer, type Connector, type Route } from './rest/rest-server';
 import { ReviewRoutes } from './rest/review-routes';
+import { AddressClaims } from './services/address-claims';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
 import { Storage, type CommittedEvent } from './storage/storage';
 import { subresources } from './subresources/registry';
@@ -60,6 +61,10 @@ export interface ApiServerDeps {
   admission: AdmissionConfig;
   /** What pods and discovery are told. */
   advertise: { address: string; port: number };
+  /** How long Events are kept; absent: for ever. */
+  eventTtlSeconds?: number;
+  /** The store can no longer be followed: only a new start helps. */
+  onLost?(error: Error): void;
   /** Told of every commit, in order; must not block. */
   publish?(events: readonly CommittedEvent[]): void;
   /** Further checks of /readyz. */
@@ -83,7 +88,7 @@ export class ApiServer {
   static async build(deps: ApiServerDeps): Promise<ApiServer> {
     const { logger, clock, store, ca } = deps;
     const scheme = new Scheme(definitions);
-    const storage = new Storage(store, scheme);
+    const storage = new Storage(store, scheme, { eventTtlSeconds: deps.eventTtlSeconds, onLost: deps.onLost });
     await storage.start();
     const cache = (group: string, resource: string) => storage.cache(scheme.byResource(group, 'v1', resource)!);
     const rbacGroup = 'rbac.authorization.k8s.io';
@@ -106,10 +111,18 @@ export class ApiServer {
       clusterRoleBindings: cache(rbacGroup, 'clusterrolebindings'),
     });
     const authorizer = new Authorizer([privileged, publicHealth, new NodeAuthorizer(cache('', 'pods')), rbac]);
-    const addresses = new ServiceAddresses(deps.services);
-    addresses.repair(cache('', 'services'), (service, value) =>
+    const services = cache('', 'services');
+    const claims = new AddressClaims({
+      storage,
+      services: services.definition,
+      definition: cache('networking.k8s.io', 'ipaddresses').definition,
+      clock,
+    });
+    const addresses = new ServiceAddresses(deps.services, claims);
+    addresses.load(services, (service, value) =>
       logger.error({ service, value }, 'service holds what another one holds'),
     );
+    services.listen({ onEvent: event => addresses.follow(event) });
     const egress = new Egress({ nodes: cache('', 'nodes'), tls: { ...deps.client, ca } });
     const resolveService = serviceResolver(
       { services: cache('', 'services'), endpointSlices: cache('discovery.k8s.io', 'endpointslices') },
@@ -227,7 +240,16 @@ export class ApiServer {
       metrics,
     });
     const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
-    const bootstrap = new Bootstrap({ storage, scheme, clock, logger, addresses, advertise: deps.advertise });
+    const bootstrap = new Bootstrap({
+      storage,
+      scheme,
+      clock,
+      logger,
+      addresses,
+      claims,
+      serviceRange: deps.services.clusterIPRange,
+      advertise: deps.advertise,
+    });
     const server = new ApiServer(
       storage,
       pipeline,

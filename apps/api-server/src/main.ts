@@ -28,6 +28,13 @@ runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, l
     logger,
     clock: systemClock,
     store,
+    eventTtlSeconds: flags['event-ttl-seconds'],
+    onLost: err => {
+      if (lifecycle.signal.aborted) return;
+      // All that this process knows comes from the store: a new one reads it anew.
+      logger.fatal({ err }, 'the store can no longer be followed');
+      process.exit(1);
+    },
     ca,
     authority: await Authority.load({ certificate: ca, key: await read(flags['ca-key']) }),
     serving: { certificate: await read(flags.certificate), key: await read(flags.key) },

@@ -11,6 +11,7 @@ export const serverFlags = {
     default: '',
   },
   ...storeFlags,
+  'event-ttl-seconds': { description: 'how long Events are kept', type: 'number', default: 3600 },
   nats: { description: 'tls://HOST:PORT of the event bus; empty: no feed', type: 'string', default: '' },
   ca: { description: 'PEM file of the cluster CA', type: 'string', required: true },
   'ca-key': { description: 'PEM file of its key, to sign joining nodes', type: 'string', required: true },

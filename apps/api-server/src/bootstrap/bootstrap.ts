@@ -9,7 +9,9 @@ import type {
   PriorityClass,
   Scheme,
   Service,
+  ServiceCIDR,
 } from '@naru/api';
+import type { AddressClaims } from '../services/address-claims';
 import type { ServiceAddresses } from '../services/service-addresses';
 import { decodeBytes } from '../storage/codec';
 import type { Storage } from '../storage/storage';
@@ -21,6 +23,9 @@ export interface BootstrapDeps {
   clock: Clock;
   logger: Logger;
   addresses: ServiceAddresses;
+  claims: AddressClaims;
+  /** "10.96.0.0/16" */
+  serviceRange: string;
   /** Where the api-server is reached: IP and port. */
   advertise: { address: string; port: number };
 }
@@ -64,7 +69,21 @@ export class Bootstrap {
         keepsRules(current, wanted, 'subjects'),
       );
     for (const priority of priorityClasses) await this.ensure('scheduling.k8s.io', 'priorityclasses', priority);
+    await this.ensure('networking.k8s.io', 'servicecidrs', this.serviceCIDR());
     await this.kubernetesService();
+    await this.deps.claims.repair();
+  }
+
+  private serviceCIDR(): ServiceCIDR {
+    const lastTransitionTime = formatTime(this.deps.clock.now()) as never;
+    const ready = { type: 'Ready', status: 'True', reason: '', message: 'Kubernetes default Service CIDR is ready' };
+    return {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'ServiceCIDR',
+      metadata: { name: 'kubernetes' },
+      spec: { cidrs: [this.deps.serviceRange] },
+      status: { conditions: [{ ...ready, lastTransitionTime }] },
+    };
   }
 
   private async kubernetesService(): Promise<void> {

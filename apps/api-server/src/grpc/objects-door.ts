@@ -63,7 +63,9 @@ export class ObjectsDoor {
   private implementation(): objects.ObjectsServer {
     const { pipeline } = this.deps;
     return {
-      get: this.unary((call, request: objects.GetRequest) => pipeline.get(this.toRequest(call, 'get', request.target))),
+      get: this.unary((call, request: objects.GetRequest) =>
+        pipeline.get(this.toRequest(call, 'get', request.target), request.resourceVersion),
+      ),
       create: this.unary((call, request: objects.CreateRequest) =>
         pipeline.create(this.toRequest(call, 'create', request.target, request.options), json(request.object)),
       ),

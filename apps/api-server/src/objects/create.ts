@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { formatTime } from '@naru/foundation';
+import { StatusError, formatTime } from '@naru/foundation';
 import { apiVersionOf, generateName, invalidObject, trackCreate, type KubeObject } from '@naru/api';
 import type { AdmissionRequest } from '../admission/plugin';
 import { encodeObject } from '../storage/codec';
@@ -12,6 +12,8 @@ import { warn, type ObjectReply, type ObjectRequest } from './request';
 
 /** A generated name may be taken; upstream gives up after 8 tries. */
 const maxGeneratedNames = 8;
+/** What an object was given may have gone to another one meanwhile, by way of another api-server. */
+const maxLostClaims = 16;
 
 /** Creates what has been decoded already. `tracked`: metadata.managedFields says already who owns what. */
 export async function createObject(
@@ -58,7 +60,25 @@ async function storeNew(
   const { definition } = request;
   const { storage } = deps;
   const name = object.metadata?.name ?? '';
-  if (storage.cache(definition).get(request.namespace, name)) return undefined;
+  for (let attempt = 0; attempt < maxLostClaims; attempt++) {
+    if (storage.cache(definition).get(request.namespace, name)) return undefined;
+    const reply = await tryStoreNew(deps, request, object, admission);
+    if (reply) return reply;
+  }
+  throw new StatusError('ServerTimeout', 'what the object needs was taken by others again and again', {
+    details: { retryAfterSeconds: 1 },
+  });
+}
+
+async function tryStoreNew(
+  deps: ObjectDeps,
+  request: ObjectRequest,
+  object: KubeObject,
+  admission: Parameters<ObjectDeps['admission']['validate']>[0],
+): Promise<ObjectReply | undefined> {
+  const { definition } = request;
+  const { storage } = deps;
+  const name = object.metadata?.name ?? '';
   const reservation = hooksOf(deps, definition)?.beginCreate?.(object, request);
   let kept = false;
   try {
@@ -71,14 +91,14 @@ async function storeNew(
       name,
       object: definition.storedAs ? await definition.storedAs.toStored(object) : object,
       expected: 0,
+      claims: reservation?.claims,
     });
     if (!committed) return undefined;
     kept = true;
     await readyToPresent(definition, [committed.bytes], request.signal);
     return { code: 201, bytes: presentBytes(definition, committed.bytes) };
   } finally {
-    if (kept) reservation?.commit?.();
-    else reservation?.rollback?.();
+    if (!kept) reservation?.rollback();
   }
 }
 

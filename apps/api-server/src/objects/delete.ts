@@ -63,6 +63,7 @@ export async function deleteObject(
       name,
       object: marked,
       expected: entry.revision,
+      claims: marked ? undefined : hooksOf(deps, definition)?.endClaims?.(object),
     });
     if (!committed) continue;
     if (marked) {
@@ -70,7 +71,6 @@ export async function deleteObject(
       const code = options.propagationPolicy === 'Foreground' ? 202 : 200;
       return { code, bytes: presentBytes(definition, committed.bytes) };
     }
-    hooksOf(deps, definition)?.afterDelete?.(object);
     if (definition.type.resource === pods.resource && definition.type.group === '')
       return { code: 200, bytes: replaceRevision(entry.bytes, committed.revision) };
     return success(request, entry);

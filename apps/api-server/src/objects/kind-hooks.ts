@@ -1,10 +1,12 @@
 import type { KubeObject } from '@naru/api';
+import type { Claim } from '../storage/storage';
 import type { ObjectRequest } from './request';
 
-/** What a hook has reserved, to be kept when the write is committed and given back when it is not. */
+/** What a hook has reserved in this process, and what makes it the object's own in the store. */
 export interface Reservation {
-  commit?(): void;
-  rollback?(): void;
+  claims: readonly Claim[];
+  /** The write was not committed. */
+  rollback(): void;
 }
 
 /** What a kind does around its writes beyond its strategy: allocating addresses, for one. */
@@ -17,5 +19,6 @@ export interface KindHooks {
   beginUpdate?(next: KubeObject, old: KubeObject, request: ObjectRequest): Reservation | undefined;
   /** Before it is decided whether the object goes at once: may add what holds it. */
   beginDelete?(object: KubeObject): void;
-  afterDelete?(object: KubeObject): void;
+  /** What is given up in the transaction that ends the object. */
+  endClaims?(object: KubeObject): readonly Claim[];
 }

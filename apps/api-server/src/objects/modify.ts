@@ -100,7 +100,7 @@ async function tryStore(
   const gone = isFinished(stored);
   if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };
   const hooks = hooksOf(deps, definition);
-  const reservation = mode === 'object' ? hooks?.beginUpdate?.(next, old, request) : undefined;
+  const reservation = mode === 'object' && !gone ? hooks?.beginUpdate?.(next, old, request) : undefined;
   let kept = false;
   try {
     const committed = await deps.storage.commit({
@@ -110,6 +110,7 @@ async function tryStore(
       object: gone ? undefined : stored,
       value: gone ? undefined : value,
       expected: entry.revision,
+      claims: gone ? hooks?.endClaims?.(old) : reservation?.claims,
     });
     if (!committed) return undefined;
     kept = true;
@@ -117,11 +118,9 @@ async function tryStore(
       await readyToPresent(definition, [committed.bytes], request.signal);
       return { code: 200, bytes: presentBytes(definition, committed.bytes) };
     }
-    hooks?.afterDelete?.(next);
     return { code: 200, bytes: withRevision(encodeObject(next), committed.revision) };
   } finally {
-    if (kept) reservation?.commit?.();
-    else reservation?.rollback?.();
+    if (!kept) reservation?.rollback();
   }
 }
 

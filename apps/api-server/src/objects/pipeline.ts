@@ -36,8 +36,11 @@ export class Pipeline {
     this.deps.authorizer.require({ user, verb, group, version, resource, subresource, namespace, name });
   }
 
-  async get(request: ObjectRequest): Promise<ObjectReply> {
+  /** `resourceVersion`: how new the answer must be; "" for the present. */
+  async get(request: ObjectRequest, resourceVersion = ''): Promise<ObjectReply> {
     this.authorize(request);
+    const behind = this.deps.storage.fresh(resourceVersion);
+    if (behind) await behind;
     if (request.subresource !== '' && request.subresource !== 'status') {
       const handler = this.subresource(request).get;
       if (!handler) throw methodNotAllowed();
@@ -58,6 +61,8 @@ export class Pipeline {
 
   async list(request: ObjectRequest, query: ListQuery): Promise<ListReply> {
     this.authorize(request);
+    const behind = query.continue === '' && this.deps.storage.fresh(query.resourceVersion);
+    if (behind) await behind;
     const { definition, namespace, signal } = request;
     const virtual = this.virtual(request);
     if (virtual?.list)
@@ -74,7 +79,38 @@ export class Pipeline {
     return listObjects(this.deps.storage, request.definition, request.namespace, query);
   }
 
-  async create(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+  create(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+    return this.decide(() => this.createNow(request, body));
+  }
+
+  update(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+    return this.decide(() => this.updateNow(request, body));
+  }
+
+  /** `body.mediaType` says which kind of patch. */
+  patch(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+    return this.decide(() => this.patchNow(request, body));
+  }
+
+  delete(request: ObjectRequest, options: DeleteOptions): Promise<ObjectReply> {
+    return this.decide(() => this.deleteNow(request, options));
+  }
+
+  /** A refusal may come of caches that lag behind what other api-servers wrote: then it is decided once more. */
+  private async decide(write: () => Promise<ObjectReply>): Promise<ObjectReply> {
+    const { storage } = this.deps;
+    try {
+      return await write();
+    } catch (error) {
+      if (!storage.shared || !(error instanceof StatusError) || error.code >= 500) throw error;
+      const { revision } = storage;
+      await storage.fresh('');
+      if (storage.revision === revision) throw error;
+      return write();
+    }
+  }
+
+  private async createNow(request: ObjectRequest, body: Body): Promise<ObjectReply> {
     this.authorize(request);
     if (request.subresource !== '') {
       const handler = this.subresource(request).create;
@@ -87,7 +123,7 @@ export class Pipeline {
     return createObject(this.deps, request, await this.decode(request, body));
   }
 
-  async update(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+  private async updateNow(request: ObjectRequest, body: Body): Promise<ObjectReply> {
     this.authorize(request);
     if (request.subresource !== '' && request.subresource !== 'status') {
       const handler = this.subresource(request).update;
@@ -101,8 +137,7 @@ export class Pipeline {
     });
   }
 
-  /** `body.mediaType` says which kind of patch. */
-  async patch(request: ObjectRequest, body: Body): Promise<ObjectReply> {
+  private async patchNow(request: ObjectRequest, body: Body): Promise<ObjectReply> {
     this.authorize(request);
     if (!patchTypes.has(body.mediaType))
       throw new StatusError(
@@ -140,7 +175,7 @@ export class Pipeline {
     });
   }
 
-  async delete(request: ObjectRequest, options: DeleteOptions): Promise<ObjectReply> {
+  private async deleteNow(request: ObjectRequest, options: DeleteOptions): Promise<ObjectReply> {
     this.authorize(request);
     if (request.subresource !== '') throw methodNotAllowed();
     this.requireVerb(request, 'delete');
@@ -153,6 +188,7 @@ export class Pipeline {
     this.authorize(request);
     this.requireVerb(request, 'deletecollection');
     checkDeleteOptions(options);
+    await this.deps.storage.fresh('');
     const list = listObjects(this.deps.storage, request.definition, request.namespace, query);
     const entries = list.entries.values();
     const work = async (): Promise<void> => {

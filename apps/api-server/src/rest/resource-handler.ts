@@ -90,7 +90,7 @@ export class ResourceHandler {
 
   private async single({ request, query }: ResourceCall, objectRequest: ObjectRequest): Promise<ObjectReply> {
     const { pipeline } = this.deps;
-    if (objectRequest.verb === 'get') return pipeline.get(objectRequest);
+    if (objectRequest.verb === 'get') return pipeline.get(objectRequest, query.get('resourceVersion') ?? '');
     // Who may not do it does not get to send a body.
     pipeline.authorize(objectRequest);
     const body = await readBody(request);
@@ -138,7 +138,7 @@ export class ResourceHandler {
     await sendParts(request, response, parts);
   }
 
-  private watch(call: ResourceCall, objectRequest: ObjectRequest, negotiated: Negotiated): Promise<void> {
+  private async watch(call: ResourceCall, objectRequest: ObjectRequest, negotiated: Negotiated): Promise<void> {
     const { pipeline, clock } = this.deps;
     const { response, query, signal } = call;
     const { definition, namespace, name } = objectRequest;
@@ -151,6 +151,7 @@ export class ResourceHandler {
     if (initialEvents && text.resourceVersionMatch !== 'NotOlderThan')
       throw badRequest('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
     const revision = parseRevision(text.resourceVersion);
+    await storage.fresh(text.resourceVersion);
     if (revision > storage.revision) throw tooLarge(revision, storage.revision);
     const seconds = Number(query.get('timeoutSeconds') ?? 0) || minWatchSeconds * (1 + Math.random());
     const view = this.viewOptions(negotiated, query);

@@ -2,8 +2,12 @@ import { StatusError } from '@naru/foundation';
 import { invalid, invalidObject, services, type KubeObject, type Service } from '@naru/api';
 import type { KindHooks, Reservation } from '../objects/kind-hooks';
 import { decodeBytes } from '../storage/codec';
+import type { CacheEvent } from '../storage/event-ring';
+import type { Claim } from '../storage/storage';
 import type { WatchCache } from '../storage/watch-cache';
+import type { AddressClaims } from './address-claims';
 import { NumberAllocator } from './allocator';
+import { assigned, nothing, ownerOf, without, type Assigned } from './assigned';
 import { formatIPv4, parseCidr, parseIPv4 } from './cidr';
 
 export interface ServiceAddressOptions {
@@ -13,17 +17,20 @@ export interface ServiceAddressOptions {
   nodePortRange: string;
 }
 
-interface Assigned {
-  addresses: string[];
-  ports: number[];
-}
-
 /** Addresses below this index of the range are left to those who ask for them: the api-server's own, the DNS's. */
 function staticBand(size: number): number {
   return Math.min(Math.max(16, Math.floor(size / 16)), 256);
 }
 
-/** Cluster addresses and node ports of Services, each given once. */
+/** What a reservation took, and how the object is as it was. */
+interface Taken extends Assigned {
+  undo: (() => void)[];
+}
+
+/**
+ * Cluster addresses and node ports of Services, each given once. What is free is known from the Services; what makes a
+ * number its Service's own is a claim in the transaction that stores it, which only one of several api-servers can win.
+ */
 export class ServiceAddresses implements KindHooks {
   readonly resource = '/services';
   private readonly addresses: NumberAllocator;
@@ -31,7 +38,10 @@ export class ServiceAddresses implements KindHooks {
   /** The first of the range: the Service `kubernetes`. */
   readonly apiServerAddress: string;
 
-  constructor(private readonly options: ServiceAddressOptions) {
+  constructor(
+    private readonly options: ServiceAddressOptions,
+    private readonly claims: AddressClaims,
+  ) {
     const { first, last } = parseCidr(options.clusterIPRange);
     this.addresses = new NumberAllocator(first, last, staticBand(last - first + 1));
     this.apiServerAddress = formatIPv4(first);
@@ -42,12 +52,21 @@ export class ServiceAddresses implements KindHooks {
   }
 
   /** Takes what the stored Services hold. Two that hold the same are told about, not changed. */
-  repair(cache: WatchCache, complain: (service: string, what: string) => void): void {
+  load(cache: WatchCache, complain: (service: string, what: string) => void): void {
     for (const { bytes, key } of cache.select({ namespace: '' })) {
       const { addresses, ports } = assigned(decodeBytes<Service>(bytes));
       for (const address of addresses) if (!this.addresses.take(parseIPv4(address), key)) complain(key, address);
       for (const port of ports) if (!this.ports.take(port, key)) complain(key, String(port));
     }
+  }
+
+  /** Hears of every committed change of a Service, whoever made it. */
+  follow({ entry, previous, type }: CacheEvent): void {
+    const had = previous ? assigned(decodeBytes<Service>(previous.bytes)) : nothing;
+    const has = type === 'DELETED' ? nothing : assigned(decodeBytes<Service>(entry.bytes));
+    this.release(without(had, has), entry.key);
+    for (const address of has.addresses) this.addresses.take(parseIPv4(address), entry.key);
+    for (const port of has.ports) this.ports.take(port, entry.key);
   }
 
   beginCreate(object: KubeObject): Reservation {
@@ -68,14 +87,14 @@ export class ServiceAddresses implements KindHooks {
     return this.reserve(next as Service, old as Service);
   }
 
-  afterDelete(object: KubeObject): void {
-    this.release(assigned(object as Service), ownerOf(object));
+  endClaims(object: KubeObject): readonly Claim[] {
+    return this.claims.release(assigned(object as Service), ownerOf(object));
   }
 
   private reserve(service: Service, before: Service | undefined): Reservation {
     const owner = ownerOf(service);
-    const had = before ? assigned(before) : { addresses: [], ports: [] };
-    const taken: Assigned = { addresses: [], ports: [] };
+    const had = before ? assigned(before) : nothing;
+    const taken: Taken = { addresses: [], ports: [], undo: [] };
     try {
       this.reserveAddress(service, owner, had, taken);
       this.reservePorts(service, owner, had, taken);
@@ -83,27 +102,26 @@ export class ServiceAddresses implements KindHooks {
       this.release(taken, owner);
       throw error;
     }
-    const now = assigned(service);
+    const claims = [
+      ...this.claims.take(taken, service),
+      ...this.claims.release(without(had, assigned(service)), owner),
+    ];
     return {
-      commit: () =>
-        this.release(
-          {
-            addresses: had.addresses.filter(address => !now.addresses.includes(address)),
-            ports: had.ports.filter(port => !now.ports.includes(port)),
-          },
-          owner,
-        ),
-      rollback: () => this.release(taken, owner),
+      claims,
+      rollback: () => {
+        this.release(taken, owner);
+        for (const undo of taken.undo) undo();
+      },
     };
   }
 
-  private reserveAddress(service: Service, owner: string, had: Assigned, taken: Assigned): void {
+  private reserveAddress(service: Service, owner: string, had: Assigned, taken: Taken): void {
     const spec = service.spec;
     if (!spec || spec.type === 'ExternalName' || spec.clusterIP === 'None') return;
     if (spec.clusterIP && had.addresses.includes(spec.clusterIP)) return;
     if (spec.clusterIP) {
       const wanted = this.parseAddress(service, spec.clusterIP);
-      if (this.addresses.owner(wanted) !== undefined)
+      if (this.addresses.owner(wanted) !== undefined || this.claims.holds(spec.clusterIP))
         throw this.wrong(
           service,
           'spec.clusterIPs',
@@ -112,18 +130,30 @@ export class ServiceAddresses implements KindHooks {
         );
       this.addresses.take(wanted, owner);
     } else {
+      spec.clusterIP = this.nextAddress(owner);
+      taken.undo.push(() => {
+        delete spec.clusterIP;
+        delete spec.clusterIPs;
+      });
+    }
+    taken.addresses.push(spec.clusterIP);
+    spec.clusterIPs = [spec.clusterIP];
+    spec.ipFamilies = ['IPv4'];
+    spec.ipFamilyPolicy ??= 'SingleStack';
+  }
+
+  private nextAddress(owner: string): string {
+    for (;;) {
       const next = this.addresses.next(owner);
       if (next === undefined)
         throw new StatusError(
           'InternalError',
           'Internal error occurred: failed to allocate a serviceIP: range is full',
         );
-      spec.clusterIP = formatIPv4(next);
+      const address = formatIPv4(next);
+      // An IPAddress that a user made for something else: it stays taken here.
+      if (!this.claims.holds(address)) return address;
     }
-    taken.addresses.push(spec.clusterIP);
-    spec.clusterIPs = [spec.clusterIP];
-    spec.ipFamilies = ['IPv4'];
-    spec.ipFamilyPolicy ??= 'SingleStack';
   }
 
   private parseAddress(service: Service, address: string): number {
@@ -143,7 +173,7 @@ export class ServiceAddresses implements KindHooks {
     return value;
   }
 
-  private reservePorts(service: Service, owner: string, had: Assigned, taken: Assigned): void {
+  private reservePorts(service: Service, owner: string, had: Assigned, taken: Taken): void {
     const { spec } = service;
     const wants =
       spec?.type === 'NodePort' || (spec?.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
@@ -172,6 +202,7 @@ export class ServiceAddresses implements KindHooks {
           );
         port.nodePort = next;
         taken.ports.push(next);
+        taken.undo.push(() => delete port.nodePort);
       }
     }
     if (spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
@@ -181,6 +212,7 @@ export class ServiceAddresses implements KindHooks {
         if (next !== undefined) {
           spec.healthCheckNodePort = next;
           taken.ports.push(next);
+          taken.undo.push(() => delete spec.healthCheckNodePort);
         }
       }
     }
@@ -194,17 +226,6 @@ export class ServiceAddresses implements KindHooks {
   private wrong(service: Service, field: string, value: unknown, detail: string): StatusError {
     return invalidObject(services, service.metadata?.name ?? '', [invalid(field, value, detail)]);
   }
-}
-
-function ownerOf({ metadata }: KubeObject): string {
-  return `${metadata?.namespace}/${metadata?.name}`;
-}
-
-function assigned({ spec }: Service): Assigned {
-  const addresses = spec?.clusterIP && spec.clusterIP !== 'None' ? [spec.clusterIP] : [];
-  const ports = (spec?.ports ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
-  if (spec?.healthCheckNodePort) ports.push(spec.healthCheckNodePort);
-  return { addresses: spec?.type === 'ExternalName' ? [] : addresses, ports };
 }
 
 /** An update that does not mention the node ports keeps them, port by port. */

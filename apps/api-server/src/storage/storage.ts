@@ -1,6 +1,6 @@
 import { StatusError } from '@naru/foundation';
 import type { AnyDefinition, KubeObject, Scheme } from '@naru/api';
-import type { Change, Compare, Operation, StoreDriver } from '@naru/store';
+import type { Change, Compare, KeyValue, Operation, StoreDriver, StoreUsage } from '@naru/store';
 import { encodeObject, withRevision } from './codec';
 import { entryKey, type Entry } from './entry';
 import type { CacheEvent } from './event-ring';
@@ -13,6 +13,8 @@ export interface CommittedEvent {
 
 /** One write: the object to store, or undefined to delete, if the key is still as it was at `expected` (0: absent). */
 export interface Write {
+  /** What is written with it, or not at all: claims on what only one may have. */
+  claims?: readonly Claim[] | undefined;
   definition: AnyDefinition;
   namespace: string;
   name: string;
@@ -20,6 +22,21 @@ export interface Write {
   /** What `object` encodes to, where that is known already. */
   value?: Buffer | undefined;
   expected: number;
+}
+
+/** A key that is put, or without a value deleted, in the transaction of the object that it belongs to. */
+export interface Claim {
+  key: string;
+  value: Buffer | undefined;
+  /** As in Write; absent: whatever it is. */
+  expected?: number | undefined;
+}
+
+export interface StorageOptions {
+  /** How long Events are kept; absent: for ever. */
+  eventTtlSeconds?: number | undefined;
+  /** The store can no longer be followed: only a new start helps. */
+  onLost?: ((error: Error) => void) | undefined;
 }
 
 const pageSize = 1000;
@@ -30,7 +47,6 @@ export class Storage {
   /** What a value on its way to the store encodes, so that the cache need not parse it again. */
   private readonly decoded = new WeakMap<Buffer, KubeObject>();
   private readonly listeners = new Set<(events: readonly CommittedEvent[]) => void>();
-  private readonly waiters: { revision: number; resolve: () => void }[] = [];
   private stopWatch: () => void = () => undefined;
   private failure: Error | undefined;
   private applied = 0;
@@ -38,6 +54,7 @@ export class Storage {
   constructor(
     private readonly driver: StoreDriver,
     private readonly scheme: Scheme,
+    private readonly options: StorageOptions = {},
   ) {}
 
   /** Loads every resource and begins to follow the store. */
@@ -54,6 +71,7 @@ export class Storage {
       onChanges: changes => this.apply(changes),
       onError: error => {
         this.failure = error;
+        this.options.onLost?.(error);
       },
     });
   }
@@ -100,6 +118,21 @@ export class Storage {
     return this.applied;
   }
 
+  /**
+   * To be awaited, if there is anything to wait for, before a read: then the caches are as new as it demands. "" is the
+   * present, "0" whatever there is, N that revision or a later one.
+   */
+  fresh(resourceVersion: string): Promise<void> | undefined {
+    if (resourceVersion === '0' || (resourceVersion !== '' && Number(resourceVersion) <= this.applied))
+      return undefined;
+    return this.driver.sync?.();
+  }
+
+  /** Others write to the same store. */
+  get shared(): boolean {
+    return this.driver.sync !== undefined;
+  }
+
   /** Throws when the caches no longer follow the store. */
   check(): void {
     if (this.failure) throw this.failure;
@@ -132,16 +165,25 @@ export class Storage {
   /** Commits one object. Undefined when it was not as expected: read again. Otherwise it is durable and in the cache. */
   async commit(write: Write): Promise<{ bytes: Buffer; revision: number } | undefined> {
     const prefix = storagePrefix(write.definition);
-    const key = prefix + entryKey(write.namespace, write.name);
+    const key = storageKey(write.definition, write.namespace, write.name);
     const compare: Compare[] = [{ key, modRevision: write.expected }];
     let operation: Operation = { type: 'delete', key };
     if (write.object) {
       const value = write.value ?? encodeObject(write.object);
       this.decoded.set(value, write.object);
-      operation = { type: 'put', key, value };
+      operation = {
+        type: 'put',
+        key,
+        value,
+        ttlSeconds: prefix === eventPrefix ? this.options.eventTtlSeconds : undefined,
+      };
     }
-    const result = await this.driver.txn({ compare, operations: [operation] });
-    if (this.applied < result.revision) await this.reached(result.revision);
+    const operations = [operation];
+    for (const claim of write.claims ?? []) {
+      if (claim.expected !== undefined) compare.push({ key: claim.key, modRevision: claim.expected });
+      operations.push(toOperation(claim));
+    }
+    const result = await this.driver.txn({ compare, operations });
     if (!result.committed) return undefined;
     const current = this.caches.get(prefix)?.get(write.namespace, write.name);
     if (current?.revision === result.revision) return { bytes: current.bytes, revision: result.revision };
@@ -149,14 +191,27 @@ export class Storage {
     return { bytes: withRevision(operation.value, result.revision), revision: result.revision };
   }
 
+  /** Writes what belongs to no object. False: it was not as expected. */
+  async commitClaim(claim: Claim & { ttlSeconds?: number }): Promise<boolean> {
+    const { key, expected, ttlSeconds } = claim;
+    const compare = expected === undefined ? [] : [{ key, modRevision: expected }];
+    const operation = toOperation(claim);
+    const operations = [operation.type === 'put' ? { ...operation, ttlSeconds } : operation];
+    return (await this.driver.txn({ compare, operations })).committed;
+  }
+
+  /** All claims whose keys begin with `prefix`, as they are now. */
+  async claims(prefix: string): Promise<KeyValue[]> {
+    return (await this.driver.range(prefix)).items;
+  }
+
+  usage(): Promise<StoreUsage> {
+    return this.driver.usage();
+  }
+
   async close(): Promise<void> {
     this.stopWatch();
     await this.driver.close();
-  }
-
-  /** With a store in this process the caches are ahead of the answer; with a remote one they may lag. */
-  private reached(revision: number): Promise<void> {
-    return new Promise(resolve => this.waiters.push({ revision, resolve }));
   }
 
   private apply(changes: readonly Change[]): void {
@@ -169,12 +224,18 @@ export class Storage {
       if (cache && event) events.push({ definition: cache.definition, event });
     }
     for (const listener of this.listeners) listener(events);
-    if (this.waiters.length === 0) return;
-    for (const waiter of this.waiters.splice(0)) {
-      if (waiter.revision <= this.applied) waiter.resolve();
-      else this.waiters.push(waiter);
-    }
   }
+}
+
+const eventPrefix = 'core/events/';
+
+function toOperation({ key, value }: Claim): Operation {
+  return value ? { type: 'put', key, value } : { type: 'delete', key };
+}
+
+/** The key of an object in the store. */
+export function storageKey(definition: AnyDefinition, namespace: string, name: string): string {
+  return storagePrefix(definition) + entryKey(namespace, name);
 }
 
 function storagePrefix({ type }: AnyDefinition): string {

@@ -98,7 +98,7 @@ export class WatchStream implements Holder {
     const missed = after === undefined || initialEvents ? [] : cache.eventsAfter(after);
     if (after === undefined || initialEvents)
       this.initial = cache.select(selection).map(({ bytes }) => ({ type: 'ADDED', bytes }));
-    this.lastRevision = this.options.currentRevision();
+    this.lastRevision = Math.max(this.options.currentRevision(), after ?? 0);
     if (initialEvents && bookmarks)
       this.initial.push({ type: 'BOOKMARK', bytes: empty, line: eventLine('BOOKMARK', this.bookmarkObject(true)) });
     for (const event of missed) {
@@ -119,7 +119,8 @@ export class WatchStream implements Holder {
   }
 
   onEvent(event: CacheEvent): void {
-    if (this.closed || event.revision <= 0) return;
+    // A client that read from another api-server may be ahead of this one.
+    if (this.closed || event.revision <= (this.options.after ?? 0)) return;
     const item = this.seen(event, true);
     if (item) this.push(item);
     this.lastRevision = event.revision;

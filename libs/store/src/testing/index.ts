@@ -1,0 +1,2 @@
+export { EtcdTestServer, type EtcdTestOptions } from './etcd-server';
+export { seeded } from './seeded';
