@@ -1,5 +1,5 @@
 import { CommandError, type CommandRunner } from './command';
-import { isExternal, type Endpoint, type PortChange, type ServicePort } from './desired/service-port';
+import { isExternal, outsideIps, type Endpoint, type PortChange, type ServicePort } from './desired/service-port';
 
 /**
  * Selects tracked UDP flows. UDP has no connections, so a client that keeps its port keeps its flow, and with it the
@@ -86,7 +86,7 @@ export async function endFlows(run: CommandRunner, filters: readonly FlowFilter[
 }
 
 function placesOf(port: ServicePort): FlowFilter[] {
-  const places: FlowFilter[] = [port.clusterIp, ...port.externalIps].map(originalAddress => ({
+  const places: FlowFilter[] = [port.clusterIp, ...outsideIps(port)].map(originalAddress => ({
     originalAddress,
     originalPort: port.port,
   }));

@@ -13,6 +13,11 @@ export const flags = {
   'node-ip': { description: 'the address of this node that other nodes reach it by', type: 'string', default: '' },
   'proxy-mode': { description: 'which kind of rules: iptables or nftables', type: 'string', default: 'iptables' },
   'cluster-cidr': { description: "the range of all pods' addresses", type: 'string', default: '10.244.0.0/16' },
+  'nodeport-addresses': {
+    description: 'ranges of the addresses that node ports answer on, separated by commas; empty: all of this node',
+    type: 'string',
+    default: '',
+  },
   'pod-network': {
     description: 'how pods reach those of other nodes: vxlan, host-gw, or none to leave it to another program',
     type: 'string',

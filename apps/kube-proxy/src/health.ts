@@ -5,6 +5,11 @@ import type { ServiceProxy } from './service-proxy';
 /** A change that has waited for its rules so long means that this process is stuck. */
 const stuckAfterMs = 60_000;
 
+/** False when changes have waited for their rules for so long that nothing should be sent here. */
+export function followsChanges({ waitingSince }: ServiceProxy, clock: Clock): boolean {
+  return waitingSince === undefined || clock.now() - waitingSince <= stuckAfterMs;
+}
+
 export function healthChecks(
   proxy: ServiceProxy,
   network: PodNetwork | undefined,
@@ -14,7 +19,7 @@ export function healthChecks(
     name: 'rules-follow',
     check() {
       const since = proxy.waitingSince;
-      if (since !== undefined && clock.now() - since > stuckAfterMs) {
+      if (since !== undefined && !followsChanges(proxy, clock)) {
         throw new Error(`changes have waited for ${Math.round((clock.now() - since) / 1000)} s`);
       }
     },

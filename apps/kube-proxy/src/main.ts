@@ -1,9 +1,10 @@
-import { connect } from '@naru/client';
+import { connect, EventRecorder } from '@naru/client';
 import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
 import { commandRunner } from './command';
 import { flags } from './flags';
 import { followNodes } from './follow-nodes';
-import { describeHealth, healthChecks } from './health';
+import { describeHealth, followsChanges, healthChecks } from './health';
+import { HealthCheckServers } from './health-check/health-check-servers';
 import { createProxyMetrics } from './metrics';
 import { createPolicyMetrics } from './network-policy/metrics';
 import { PolicyEnforcer } from './network-policy/policy-enforcer';
@@ -27,9 +28,17 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   const { informers } = connection;
   const { nodeName, fullSyncPeriodMs } = options;
   const registry = createMetrics();
-  const proxy = new ServiceProxy({
+  const recorder = new EventRecorder({ client: connection.client, logger, component: 'kube-proxy', host: nodeName });
+  const healthCheckServers = new HealthCheckServers({
+    logger,
+    isHealthy: () => followsChanges(proxy, clock),
+    onProblem: ({ service }, message) =>
+      recorder.record(service, { type: 'Warning', reason: 'FailedToStartServiceHealthcheck', message }),
+  });
+  const proxy: ServiceProxy = new ServiceProxy({
+    healthChecks: healthCheckServers,
     nodeName,
-    rules: mode.build({ run, config: { clusterCidr: options.clusterCidr }, logger }),
+    rules: mode.build({ run, config: options.rules, logger }),
     informers,
     run,
     metrics: createProxyMetrics(registry),

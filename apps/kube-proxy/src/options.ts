@@ -1,14 +1,14 @@
 import { UsageError, type Flags } from '@naru/foundation';
-import { isIpv4 } from './desired/candidates';
+import { isIpv4, isIpv4Range } from './desired/candidates';
 import { parseDuration, type flags } from './flags';
-import type { ModeName } from './modes/mode';
+import type { ModeName, RuleConfig } from './modes/mode';
 import { proxyModes } from './modes/registry';
 import type { BackendName, PodNetworkConfig } from './pod-network/pod-network';
 
 export interface Options {
   mode: ModeName;
   nodeName: string;
-  clusterCidr: string | undefined;
+  rules: RuleConfig;
   /** Undefined when another program makes the pod network. */
   podNetwork: PodNetworkConfig | undefined;
   minSyncPeriodMs: number;
@@ -21,11 +21,10 @@ function oneOf<T extends string>(flag: string, value: string, allowed: readonly 
   return found;
 }
 
-function checkCidr(text: string): string | undefined {
+function checkCidr(flag: string, text: string): string | undefined {
   if (text === '') return undefined;
-  const [address, length = ''] = text.split('/');
-  if (isIpv4(address) && /^\d{1,2}$/.test(length) && Number(length) <= 32) return text;
-  throw new UsageError(`flag --cluster-cidr: "${text}" is not a range of IPv4 addresses such as 10.244.0.0/16`);
+  if (isIpv4Range(text)) return text;
+  throw new UsageError(`flag --${flag}: "${text}" is not a range of IPv4 addresses such as 10.244.0.0/16`);
 }
 
 /** Checks the flags that depend on each other. Throws UsageError, naming the flag. */
@@ -38,7 +37,7 @@ export function readOptions(given: Flags<typeof flags>): Options {
   const backend = oneOf('pod-network', given['pod-network'], ['vxlan', 'host-gw', 'none'] satisfies (
     BackendName | 'none'
   )[]);
-  const clusterCidr = checkCidr(given['cluster-cidr']);
+  const clusterCidr = checkCidr('cluster-cidr', given['cluster-cidr']);
   if (!given.cleanup) {
     for (const flag of ['node-name', 'api-server', 'nats', 'ca', 'certificate', 'key'] as const) {
       if (given[flag] === '') throw new UsageError(`flag --${flag} is required`);
@@ -50,11 +49,13 @@ export function readOptions(given: Flags<typeof flags>): Options {
       throw new UsageError('flag --cluster-cidr is required unless --pod-network=none');
     }
   }
+  const ranges = given['nodeport-addresses'].split(',').filter(Boolean);
+  for (const range of ranges) checkCidr('nodeport-addresses', range);
   const nodeName = given['node-name'];
   return {
     mode,
     nodeName,
-    clusterCidr,
+    rules: { clusterCidr, ...(ranges.length > 0 ? { nodePortAddresses: ranges } : {}) },
     minSyncPeriodMs: parseDuration('min-sync-period', given['min-sync-period']),
     fullSyncPeriodMs: parseDuration('sync-period', given['sync-period']),
     podNetwork:

@@ -30,7 +30,7 @@ export async function cleanupOtherModes(mode: ProxyMode, run: CommandRunner, log
 
 /** Removes the rules of every mode and both kinds of pod network, whatever the flags were that made them. */
 export async function cleanupAll(options: Options, run: CommandRunner, logger: Logger): Promise<void> {
-  const config = { clusterCidr: options.clusterCidr };
+  const config = options.rules;
   for (const mode of proxyModes) await ignoringMissing(() => mode.build({ run, config, logger }).cleanup());
   await ignoringMissing(() => cleanupPolicies(run));
   const base: PodNetworkConfig | undefined = options.podNetwork;

@@ -5,6 +5,7 @@ import { CommandError, type CommandRunner } from './command';
 import { endFlows, flowsToEnd, listUdpFlows, staleFlows } from './conntrack';
 import { DesiredState } from './desired/desired-state';
 import type { PortChange } from './desired/service-port';
+import type { HealthCheckServers } from './health-check/health-check-servers';
 import type { ProxyMetrics } from './metrics';
 import type { RuleSync } from './modes/mode';
 import { SyncLoop } from './sync-loop';
@@ -17,6 +18,7 @@ export interface ServiceProxyDeps {
   informers: InformerFactory;
   run: CommandRunner;
   metrics: ProxyMetrics;
+  healthChecks: HealthCheckServers;
   clock: Clock;
   logger: Logger;
   minSyncPeriodMs: number;
@@ -61,8 +63,9 @@ export class ServiceProxy {
     this.changed();
   }
 
-  stop(): Promise<void> {
-    return this.loop.stop();
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    await this.deps.healthChecks.stop();
   }
 
   /** When rules were last synced, in milliseconds since the epoch; undefined before the first time. */
@@ -152,6 +155,7 @@ export class ServiceProxy {
     for (const at of changedAt) metrics.programmingDuration.observe(Math.max(0, endedAt - at) / 1000);
     logger.debug({ full, changes: changes.length, durationMs: endedAt - startedAt }, 'rules synced');
     await this.endStaleFlows(full, changes);
+    await this.deps.healthChecks.sync(this.desired.healthChecks());
   }
 
   private async endStaleFlows(full: boolean, changes: readonly PortChange[]): Promise<void> {

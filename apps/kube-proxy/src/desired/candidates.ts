@@ -17,6 +17,12 @@ export function isIpv4(text: string | undefined): text is string {
   return text.split('.').every(part => Number(part) <= 255);
 }
 
+/** Such as 10.0.0.0/8. */
+export function isIpv4Range(text: string): boolean {
+  const [address, length = '', ...more] = text.split('/');
+  return more.length === 0 && isIpv4(address) && /^\d{1,2}$/.test(length) && Number(length) <= 32;
+}
+
 /**
  * The endpoints behind one port (name and protocol) of a Service, over all its slices, by `address:port`. During an
  * update two slices may tell of the same endpoint: the readier version counts.
@@ -60,4 +66,15 @@ export function collectCandidates(
 
 function rank(candidate: Candidate): number {
   return candidate.ready ? 2 : candidate.serving ? 1 : 0;
+}
+
+/** How many addresses of `node` are ready, on any port. */
+export function countReady(slices: Iterable<EndpointSlice>, node: string): number {
+  const ready = new Set<string | undefined>();
+  for (const { endpoints = [] } of slices) {
+    for (const { addresses, conditions, nodeName } of endpoints) {
+      if (nodeName === node && conditions?.ready !== false) ready.add(addresses[0]);
+    }
+  }
+  return ready.size;
 }

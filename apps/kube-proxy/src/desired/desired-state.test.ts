@@ -59,6 +59,8 @@ test('a port takes the ready endpoints of all slices of its Service, by the name
     port: 80,
     nodePort: 30080,
     externalIps: [],
+    loadBalancerIps: [],
+    sourceRanges: [],
     affinitySeconds: undefined,
     internalPolicy: 'cluster',
     externalPolicy: 'cluster',
@@ -153,7 +155,29 @@ test('external addresses are those of the spec and of load balancers that do not
     service('web', { externalIPs: ['198.51.100.1', 'bad'] }, { status: { loadBalancer: { ingress } } }),
     slice('web', [endpoint('10.0.0.1')]),
   );
-  expect(only(desired).externalIps).toEqual(['198.51.100.1', '203.0.113.1']);
+  expect(only(desired).externalIps).toEqual(['198.51.100.1']);
+  expect(only(desired).loadBalancerIps).toEqual(['203.0.113.1']);
+});
+
+test('source ranges are those of this family, and of load balancers only', () => {
+  const ranges = { loadBalancerSourceRanges: [' 192.0.2.0/24', 'fd00::/8', 'bad', '192.0.2.0/24'] };
+  const status = { loadBalancer: { ingress: [{ ip: '203.0.113.1' }] } };
+  expect(only(state(service('web', ranges, { status }))).sourceRanges).toEqual(['192.0.2.0/24']);
+  expect(only(state(service('web', ranges))).sourceRanges).toEqual([]);
+});
+
+test('a health check node port counts the ready addresses of this node', () => {
+  const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 31_000 };
+  const ending = endpoint('10.0.0.4', 'a', { ready: false, serving: true, terminating: true });
+  const desired = state(
+    service('web', spec),
+    slice('web', [endpoint('10.0.0.1', 'a'), endpoint('10.0.0.2'), endpoint('10.0.0.3', 'a'), ending]),
+  );
+  expect([...desired.healthChecks()]).toEqual([
+    { service: expect.objectContaining({ spec: expect.objectContaining(spec) }), port: 31_000, localEndpoints: 2 },
+  ]);
+  desired.setService(service('web', { ...spec, externalTrafficPolicy: 'Cluster' }));
+  expect([...desired.healthChecks()]).toEqual([]);
 });
 
 test('session affinity has the time that the Service says, or three hours', () => {

@@ -1,5 +1,6 @@
 import type { EndpointSlice, Service } from '@naru/api';
-import { collectCandidates, isIpv4, type Candidate } from './candidates';
+import type { ServiceHealth } from '../health-check/health-check-servers';
+import { collectCandidates, countReady, isIpv4, type Candidate } from './candidates';
 import { chooseEndpoints } from './choose-endpoints';
 import {
   samePort,
@@ -10,6 +11,7 @@ import {
   type ServicePort,
   type Verdict,
 } from './service-port';
+import { outsideAddresses, sourceRangesOf } from './service-addresses';
 import { AddressClaims } from './address-claims';
 import { stableOrder } from './stable-order';
 
@@ -30,6 +32,8 @@ export class DesiredState {
   private readonly slices = new Map<string, Map<string, EndpointSlice>>();
   /** Service → its ports as last computed. */
   private readonly computed = new Map<string, ServicePort[]>();
+  /** Services that load balancers ask after. */
+  private readonly healthChecked = new Set<string>();
   private readonly dirty = new Set<string>();
   private readonly claims = new AddressClaims(name => this.dirty.add(serviceOf(name)));
   private zone: string | undefined;
@@ -40,11 +44,14 @@ export class DesiredState {
   setService(service: Service): void {
     const key = keyOf(service);
     this.services.set(key, service);
+    if (hasHealthCheck(service)) this.healthChecked.add(key);
+    else this.healthChecked.delete(key);
     this.dirty.add(key);
   }
 
   deleteService(service: Service): void {
     this.services.delete(keyOf(service));
+    this.healthChecked.delete(keyOf(service));
     this.dirty.add(keyOf(service));
   }
 
@@ -110,6 +117,16 @@ export class DesiredState {
     for (const ports of this.computed.values()) yield* ports;
   }
 
+  /** The Services with a health check node port, and how many ready endpoints each has on this node. */
+  *healthChecks(): Iterable<ServiceHealth> {
+    for (const key of this.healthChecked) {
+      const service = this.services.get(key);
+      const port = service?.spec?.healthCheckNodePort;
+      if (!service || !port) continue;
+      yield { service, port, localEndpoints: countReady(this.slicesOf(key), this.deps.nodeName) };
+    }
+  }
+
   private compute(key: string, previous: readonly ServicePort[]): ServicePort[] {
     const service = this.services.get(key);
     const served = service && isServed(service) ? service : undefined;
@@ -141,15 +158,19 @@ export class DesiredState {
     const internalPolicy = policyOf(spec?.internalTrafficPolicy);
     const externalPolicy = policyOf(spec?.externalTrafficPolicy);
     const clusterIp = spec?.clusterIP ?? '';
-    const externalIps = externalAddresses(spec, status);
-    const addresses = [clusterIp, ...externalIps].map(ip => `${ip} ${protocol} ${port.port}`);
+    const outside = outsideAddresses(spec, status);
+    const addresses = [clusterIp, ...outside.external, ...outside.loadBalancer].map(
+      ip => `${ip} ${protocol} ${port.port}`,
+    );
     if (port.nodePort) addresses.push(`node ${protocol} ${port.nodePort}`);
     const granted = this.claims.claim(name, addresses);
     // Without its cluster IP a port is another one's: a reused address whose former owner is not gone yet.
     if (!granted.has(addresses[0] as string)) return undefined;
     const nodePort = port.nodePort && granted.has(`node ${protocol} ${port.nodePort}`) ? port.nodePort : undefined;
-    const external = externalIps.filter(ip => granted.has(`${ip} ${protocol} ${port.port}`));
-    const accessible = nodePort !== undefined || external.length > 0;
+    const isGranted = (ip: string): boolean => granted.has(`${ip} ${protocol} ${port.port}`);
+    const externalIps = outside.external.filter(isGranted);
+    const loadBalancerIps = outside.loadBalancer.filter(isGranted);
+    const accessible = nodePort !== undefined || externalIps.length + loadBalancerIps.length > 0;
     const chosen = chooseEndpoints(
       [...collectCandidates(this.slicesOf(key), port.name ?? '', port.protocol ?? 'TCP', this.deps.nodeName).values()],
       {
@@ -170,7 +191,9 @@ export class DesiredState {
       clusterIp,
       port: port.port,
       nodePort,
-      externalIps: external,
+      externalIps,
+      loadBalancerIps,
+      sourceRanges: loadBalancerIps.length > 0 ? sourceRangesOf(spec) : [],
       affinitySeconds:
         spec?.sessionAffinity === 'ClientIP'
           ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds)
@@ -224,8 +247,9 @@ function policyOf(text: string | undefined): Policy {
   return text === 'Local' ? 'local' : 'cluster';
 }
 
-function externalAddresses(spec: Service['spec'], status: Service['status']): string[] {
-  // ipMode Proxy: the load balancer wants the traffic sent through itself.
-  const ingress = status?.loadBalancer?.ingress?.filter(({ ipMode }) => ipMode !== 'Proxy').map(({ ip }) => ip) ?? [];
-  return [...new Set([...(spec?.externalIPs ?? []), ...ingress])].filter(isIpv4).filter(ip => ip !== spec?.clusterIP);
+function hasHealthCheck(service: Service): boolean {
+  const { type, externalTrafficPolicy, healthCheckNodePort } = service.spec ?? {};
+  return (
+    type === 'LoadBalancer' && externalTrafficPolicy === 'Local' && Boolean(healthCheckNodePort) && isServed(service)
+  );
 }

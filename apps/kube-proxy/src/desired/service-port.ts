@@ -26,8 +26,11 @@ export interface ServicePort {
   readonly clusterIp: string;
   readonly port: number;
   readonly nodePort: number | undefined;
-  /** spec.externalIPs and the load balancer's addresses. */
   readonly externalIps: readonly string[];
+  /** The load balancer's addresses that packets arrive with here. */
+  readonly loadBalancerIps: readonly string[];
+  /** Who may use the load balancer's addresses: ranges such as 192.0.2.0/24. Empty: everybody. */
+  readonly sourceRanges: readonly string[];
   /** Session affinity by client address, for so long after the last connection. */
   readonly affinitySeconds: number | undefined;
   readonly internalPolicy: Policy;
@@ -55,8 +58,13 @@ export function endpointKey(endpoint: Endpoint): string {
   return `${endpoint.address}:${endpoint.port}`;
 }
 
+/** Every address besides the cluster IP that means this port. */
+export function outsideIps({ externalIps, loadBalancerIps }: ServicePort): readonly string[] {
+  return loadBalancerIps.length === 0 ? externalIps : [...externalIps, ...loadBalancerIps];
+}
+
 export function isExternal(port: ServicePort): boolean {
-  return port.nodePort !== undefined || port.externalIps.length > 0;
+  return port.nodePort !== undefined || port.externalIps.length > 0 || port.loadBalancerIps.length > 0;
 }
 
 function sameList<T>(a: readonly T[], b: readonly T[], same: (x: T, y: T) => boolean): boolean {
@@ -80,6 +88,8 @@ export function samePort(a: ServicePort, b: ServicePort): boolean {
     a.internal === b.internal &&
     a.external === b.external &&
     sameList(a.externalIps, b.externalIps, Object.is) &&
+    sameList(a.loadBalancerIps, b.loadBalancerIps, Object.is) &&
+    sameList(a.sourceRanges, b.sourceRanges, Object.is) &&
     sameList(a.clusterEndpoints, b.clusterEndpoints, sameEndpoint) &&
     sameList(a.localEndpoints, b.localEndpoints, sameEndpoint)
   );

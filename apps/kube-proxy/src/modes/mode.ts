@@ -8,6 +8,8 @@ export type ModeName = 'iptables' | 'nftables';
 export interface RuleConfig {
   /** The pods' addresses, such as 10.244.0.0/16. Absent: nobody knows who is a pod, and nothing counts as one. */
   clusterCidr: string | undefined;
+  /** Node ports answer on this node's addresses in these ranges. Absent: on all of them. */
+  nodePortAddresses?: readonly string[];
 }
 
 /** `full`: make the rules say exactly this, whatever they say now. Else: these are the differences to the last sync. */

@@ -61,6 +61,36 @@ function testMode(mode: ProxyMode): void {
     expect(await lab.names(lab.node(1), '192.168.77.200', 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
   });
 
+  test("a load balancer's address answers the source ranges and the node that holds it, and nobody else", async () => {
+    const { lab } = cluster;
+    const loadBalancerIp = '192.168.77.201';
+    const towardsNode1 = ['route', 'replace', `${loadBalancerIp}/32`, 'via', lab.node(1).ip];
+    for (const place of [lab.outside, lab.node(2)]) await place.run('ip', towardsNode1);
+    const port = forwardedPort(cluster, { clusterIp, loadBalancerIps: [loadBalancerIp] });
+    await cluster.sync([port]);
+    expect(await lab.names(lab.outside, loadBalancerIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+    await cluster.sync([{ ...port, sourceRanges: [`${lab.node(2).ip}/32`, '198.51.100.0/24'] }]);
+    await expect(lab.ask(lab.outside, loadBalancerIp, 80)).rejects.toThrow(/timed out/i);
+    expect(await lab.names(lab.node(2), loadBalancerIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+    expect((await lab.ask(lab.outside, lab.node(1).ip, nodePort).catch(() => ({ name: 'nobody' }))).name).toBe(
+      'nobody',
+    );
+    await cluster.sync([port]);
+    expect(await lab.names(lab.outside, loadBalancerIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+  });
+
+  test('node ports answer only on the addresses that they are to', async () => {
+    const { lab } = cluster;
+    cluster.restart({ nodePortAddresses: ['10.244.0.0/16'] });
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    await expect(lab.ask(lab.outside, lab.node(1).ip, nodePort)).rejects.toThrow(/refused/);
+    cluster.restart({ nodePortAddresses: ['10.9.0.0/16', `${lab.node(1).ip}/32`] });
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    expect(await lab.names(lab.outside, lab.node(1).ip, nodePort)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+    cluster.restart();
+    await cluster.sync([]);
+  });
+
   test('externalTrafficPolicy Local keeps the client and stays on the node, but not for pods', async () => {
     const { lab, pods } = cluster;
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, externalPolicy: 'local' })]);

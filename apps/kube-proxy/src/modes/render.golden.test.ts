@@ -15,6 +15,13 @@ const endpoints: Endpoint[] = [
 const cases: Record<string, ServicePort[]> = {
   'cluster-ip': [aPort({ clusterEndpoints: endpoints })],
   'node-port-and-external-ip': [aPort({ clusterEndpoints: endpoints, nodePort: 30080, externalIps: ['198.51.100.7'] })],
+  'load-balancer-with-source-ranges': [
+    aPort({
+      clusterEndpoints: endpoints,
+      loadBalancerIps: ['198.51.100.7'],
+      sourceRanges: ['192.0.2.0/24', '203.0.113.9/32'],
+    }),
+  ],
   'external-policy-local': [aPort({ clusterEndpoints: endpoints, nodePort: 30080, externalPolicy: 'local' })],
   'external-policy-local-elsewhere': [
     aPort({ clusterEndpoints: endpoints.slice(1), nodePort: 30080, externalPolicy: 'local' }),

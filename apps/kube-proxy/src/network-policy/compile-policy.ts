@@ -1,5 +1,5 @@
 import { compileLabelSelector, type LabelMatcher, type NetworkPolicy, type Stored } from '@naru/api';
-import { isIpv4 } from '../desired/candidates';
+import { isIpv4Range } from '../desired/candidates';
 import { groupName, type PodGroupSpec } from './pod-group';
 
 export type Direction = 'ingress' | 'egress';
@@ -118,16 +118,11 @@ function peerMatch({ namespace }: Scope, peer: Peer | undefined, address: string
   if (peer === undefined) return { text: '' };
   if (peer.ipBlock) {
     const { cidr, except = [] } = peer.ipBlock;
-    if (!isCidr(cidr)) return undefined;
-    const but = except.filter(isCidr);
+    if (!isIpv4Range(cidr)) return undefined;
+    const but = except.filter(isIpv4Range);
     return { text: [`${address} ${cidr}`, ...but.map(range => `${address} != ${range}`)].join(' ') };
   }
   const { namespaceSelector, podSelector = {} } = peer;
   const group: PodGroupSpec = namespaceSelector ? { namespaceSelector, podSelector } : { namespace, podSelector };
   return { text: `${address} @${groupName(group)}`, group };
-}
-
-function isCidr(text: string): boolean {
-  const [address, length = ''] = text.split('/');
-  return isIpv4(address) && /^\d{1,2}$/.test(length) && Number(length) <= 32;
 }

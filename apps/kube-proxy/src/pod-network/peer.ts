@@ -1,5 +1,5 @@
 import type { Node } from '@naru/api';
-import { isIpv4 } from '../desired/candidates';
+import { isIpv4, isIpv4Range } from '../desired/candidates';
 
 /** What the pod network knows of a node. */
 export interface Peer {
@@ -21,12 +21,7 @@ export function peerOf(node: Node): Peer | undefined {
 
 export function podCidrOf({ spec }: Node): string | undefined {
   const ranges = spec?.podCIDRs?.length ? spec.podCIDRs : [spec?.podCIDR ?? ''];
-  return ranges.find(isCidr);
-}
-
-function isCidr(text: string): boolean {
-  const [address, length] = text.split('/');
-  return isIpv4(address) && /^\d{1,2}$/.test(length ?? '') && Number(length) <= 32;
+  return ranges.find(isIpv4Range);
 }
 
 export function samePeer(a: Peer, b: Peer): boolean {

@@ -117,7 +117,7 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
     const options = {
       mode: modeName,
       nodeName: node.name,
-      clusterCidr: '10.244.0.0/16',
+      rules: { clusterCidr: '10.244.0.0/16' },
       podNetwork,
       minSyncPeriodMs: 0,
       fullSyncPeriodMs: 0,

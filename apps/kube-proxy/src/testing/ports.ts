@@ -25,6 +25,8 @@ export function aPort(overrides: Partial<ServicePort> = {}): ServicePort {
     port: 80,
     nodePort: undefined,
     externalIps: [],
+    loadBalancerIps: [],
+    sourceRanges: [],
     affinitySeconds: undefined,
     internalPolicy: 'cluster',
     externalPolicy: 'cluster',

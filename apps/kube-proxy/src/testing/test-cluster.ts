@@ -4,7 +4,7 @@ import path from 'node:path';
 import pino from 'pino';
 import type { Endpoint, PortChange, ServicePort } from '../desired/service-port';
 import { samePort } from '../desired/service-port';
-import type { ProxyMode } from '../modes/mode';
+import type { ProxyMode, RuleConfig, RuleSync } from '../modes/mode';
 import { PodNetwork, type BackendName } from '../pod-network/pod-network';
 import { NetworkLab, type LabNode, type Place } from './network-lab';
 import { aPort } from './ports';
@@ -23,7 +23,7 @@ export interface TestCluster {
   sync(ports: ServicePort[]): Promise<void>;
   syncFull(): Promise<void>;
   /** As if the process had ended and come again. */
-  restart(): void;
+  restart(config?: Partial<RuleConfig>): void;
   cleanup(): Promise<void>;
   /** Everything in the kernel that is a mode's, as text. */
   ownRules(): Promise<string>;
@@ -76,7 +76,8 @@ export async function setUpCluster(
     pods.push(pod);
   }
   const warnings = recordWarnings();
-  const build = () => mode.build({ run: lab.node(1).run, config: { clusterCidr }, logger: warnings.logger });
+  const build = (config: Partial<RuleConfig> = {}): RuleSync =>
+    mode.build({ run: lab.node(1).run, config: { clusterCidr, ...config }, logger: warnings.logger });
   let rules = build();
   let known: Map<string, ServicePort> | undefined;
   return {
@@ -92,8 +93,8 @@ export async function setUpCluster(
     async syncFull() {
       await rules.sync({ full: true, ports: () => known?.values() ?? [] });
     },
-    restart() {
-      rules = build();
+    restart(config) {
+      rules = build(config);
       known = undefined;
     },
     async cleanup() {

@@ -1,6 +1,7 @@
 import {
   endpointsFor,
   isExternal,
+  outsideIps,
   type Endpoint,
   type Policy,
   type ServicePort,
@@ -18,7 +19,7 @@ export interface Chain {
 /** One rule of a port in a chain that all ports share. */
 export interface SharedRule {
   table: 'nat' | 'filter';
-  chain: 'KUBE-SERVICES' | 'KUBE-EXTERNAL-SERVICES' | 'KUBE-NODEPORTS';
+  chain: 'KUBE-PROXY-FIREWALL' | 'KUBE-SERVICES' | 'KUBE-EXTERNAL-SERVICES' | 'KUBE-NODEPORTS';
   rule: string;
 }
 
@@ -28,8 +29,8 @@ export interface Fragment {
   shared: SharedRule[];
 }
 
-/** Chains are upstream's: SVC and SVL choose among all and local endpoints, EXT is for the outside, SEP an endpoint. */
-type Kind = 'SVC' | 'SVL' | 'EXT' | 'SEP';
+/** Chains are upstream's: SVC and SVL choose among all and local endpoints, EXT is for the outside, FW is who may ask, SEP an endpoint. */
+type Kind = 'SVC' | 'SVL' | 'EXT' | 'FW' | 'SEP';
 
 /** A rule's match part never meets 127.0.0.0/8: an answer from there could not be routed back. */
 const localDestination = '-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8';
@@ -41,6 +42,7 @@ export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
   const forwardsOutside = isExternal(port) && port.external !== 'reject';
   if (port.internal !== 'forward' && !forwardsOutside) return fragment;
   if (forwardsOutside) fragment.chains.push(renderExternal(port, config));
+  if (forwardsOutside && isGuarded(port)) fragment.chains.push(renderFirewall(port));
   for (const policy of ['cluster', 'local'] as const) {
     if (endpointsFor(port, policy).length > 0 && isUsed(port, policy)) {
       fragment.chains.push(renderChoice(port, policy, config));
@@ -97,18 +99,41 @@ function renderShared(port: ServicePort, { shared }: Fragment): void {
     const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('', port.internal)} -j ${refusal(port.internal, port)}`;
     shared.push({ table: 'filter', chain: 'KUBE-SERVICES', rule });
   }
-  const places = port.externalIps.map(ip => ({ match: `-d ${ip}/32 ${portMatch}`, node: false }));
-  if (port.nodePort !== undefined) places.push({ match: protocolMatch(port, port.nodePort), node: true });
-  for (const { match, node } of places) {
+  const places = outsideIps(port).map(ip => ({
+    match: `-d ${ip}/32 ${portMatch}`,
+    node: false,
+    guarded: isGuarded(port) && port.loadBalancerIps.includes(ip),
+  }));
+  if (port.nodePort !== undefined)
+    places.push({ match: protocolMatch(port, port.nodePort), node: true, guarded: false });
+  for (const { match, node, guarded } of places) {
     if (port.external !== 'reject') {
-      const rule = `${match} ${note('external', 'forward')} -j ${chainName('EXT', port)}`;
+      const to = chainName(guarded ? 'FW' : 'EXT', port);
+      const rule = `${match} ${note('external', 'forward')} -j ${to}`;
       shared.push({ table: 'nat', chain: node ? 'KUBE-NODEPORTS' : 'KUBE-SERVICES', rule });
+      // What the chain has not translated comes from nobody who may ask.
+      const refused = `${match} ${comment(`${name} traffic not accepted by ${to}`)} -j DROP`;
+      if (guarded) shared.push({ table: 'filter', chain: 'KUBE-PROXY-FIREWALL', rule: refused });
     }
     if (port.external !== 'forward') {
       const rule = `${node ? `${localDestination} ` : ''}${match} ${note('', port.external)} -j ${refusal(port.external, port)}`;
       shared.push({ table: 'filter', chain: 'KUBE-EXTERNAL-SERVICES', rule });
     }
   }
+}
+
+function isGuarded(port: ServicePort): boolean {
+  return port.sourceRanges.length > 0;
+}
+
+/** Lets the source ranges through to the load balancer's addresses; also a node that holds one, which asks with it. */
+function renderFirewall(port: ServicePort): Chain {
+  const allowed = [...port.sourceRanges, ...port.loadBalancerIps.map(ip => `${ip}/32`)];
+  const why = comment(`${port.name} loadbalancer IP`);
+  return {
+    name: chainName('FW', port),
+    rules: allowed.map(range => `-s ${range} ${why} -j ${chainName('EXT', port)}`),
+  };
 }
 
 function renderExternal(port: ServicePort, config: RuleConfig): Chain {

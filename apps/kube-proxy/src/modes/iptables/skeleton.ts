@@ -1,9 +1,12 @@
-import { masqueradeMark } from '../mode';
+import { masqueradeMark, type RuleConfig } from '../mode';
 
 export type TableName = 'filter' | 'nat';
 
 /** Rules of ours in chains that are not ours; each is inserted at the head where it is missing. */
 export const jumps: { table: TableName; chain: string; rule: string }[] = [
+  jump('filter', 'INPUT', 'KUBE-PROXY-FIREWALL', 'kubernetes load balancer firewall', true),
+  jump('filter', 'FORWARD', 'KUBE-PROXY-FIREWALL', 'kubernetes load balancer firewall', true),
+  jump('filter', 'OUTPUT', 'KUBE-PROXY-FIREWALL', 'kubernetes load balancer firewall', true),
   jump('filter', 'INPUT', 'KUBE-EXTERNAL-SERVICES', 'kubernetes externally-visible service portals', true),
   jump('filter', 'FORWARD', 'KUBE-EXTERNAL-SERVICES', 'kubernetes externally-visible service portals', true),
   jump('filter', 'FORWARD', 'KUBE-SERVICES', 'kubernetes service portals', true),
@@ -20,7 +23,8 @@ function jump(table: TableName, chain: string, to: string, note: string, onlyNew
 }
 
 /** Chains that are always there, with the rules that come after those of the Services. */
-export const fixedChains: { table: TableName; name: string; rules: string[] }[] = [
+export const fixedChains: { table: TableName; name: string; rules: string[] | ((config: RuleConfig) => string[]) }[] = [
+  { table: 'filter', name: 'KUBE-PROXY-FIREWALL', rules: [] },
   { table: 'filter', name: 'KUBE-SERVICES', rules: [] },
   { table: 'filter', name: 'KUBE-EXTERNAL-SERVICES', rules: [] },
   {
@@ -36,9 +40,11 @@ export const fixedChains: { table: TableName; name: string; rules: string[] }[] 
   {
     table: 'nat',
     name: 'KUBE-SERVICES',
-    rules: [
-      '! -d 127.0.0.0/8 -m comment --comment "kubernetes service nodeports" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
-    ],
+    rules: ({ nodePortAddresses }) =>
+      (nodePortAddresses?.map(range => `-d ${range}`) ?? ['! -d 127.0.0.0/8']).map(
+        match =>
+          `${match} -m comment --comment "kubernetes service nodeports" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS`,
+      ),
   },
   { table: 'nat', name: 'KUBE-NODEPORTS', rules: [] },
   { table: 'nat', name: 'KUBE-MARK-MASQ', rules: [`-j MARK --or-mark ${masqueradeMark}`] },
@@ -54,7 +60,7 @@ export const fixedChains: { table: TableName; name: string; rules: string[] }[] 
   },
 ];
 
-const ownChain = /^KUBE-(SVC|SVL|EXT|SEP)-[A-Z2-7]{16}$/;
+const ownChain = /^KUBE-(SVC|SVL|EXT|FW|SEP)-[A-Z2-7]{16}$/;
 
 /** Chains of a port; the fixed ones are not among them, nor those of kubelet or other programs. */
 export function isPortChain(name: string): boolean {

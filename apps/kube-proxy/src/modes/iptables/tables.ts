@@ -44,7 +44,9 @@ export function renderFull(ports: Iterable<ServicePort>, config: RuleConfig, sav
     // In order: the nft variant of iptables-restore sorts them by insertion, and takes half the time so.
     if (table === 'nat') for (const name of [...declared, ...stale].sort()) lines.push(`:${name} - [0:0]`);
     for (const rule of shared) if (rule.table === table) lines.push(`-A ${rule.chain} ${rule.rule}`);
-    for (const { name, rules } of fixed) for (const rule of rules) lines.push(`-A ${name} ${rule}`);
+    for (const { name, rules } of fixed) {
+      for (const rule of typeof rules === 'function' ? rules(config) : rules) lines.push(`-A ${name} ${rule}`);
+    }
     // No spreading: of a large cluster that would be more arguments than a call can have.
     if (table === 'nat')
       lines = lines.concat(

@@ -1,8 +1,16 @@
-import { endpointsFor, type Endpoint, type Protocol, type ServicePort, type Verdict } from '../../desired/service-port';
+import {
+  endpointsFor,
+  outsideIps,
+  type Endpoint,
+  type Protocol,
+  type ServicePort,
+  type Verdict,
+} from '../../desired/service-port';
 import { shortHash } from '../short-hash';
 import type { RuleConfig } from '../mode';
 
-export type MapName = 'service-ips' | 'service-nodeports' | 'no-endpoint-services' | 'no-endpoint-nodeports';
+export type MapName =
+  'service-ips' | 'service-nodeports' | 'no-endpoint-services' | 'no-endpoint-nodeports' | 'firewall-ips';
 
 /** By address and port, or by node port. */
 type EndpointMap = `endpoints-${Protocol}` | `nodeport-endpoints-${Protocol}`;
@@ -44,6 +52,7 @@ export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
   fragment.elements.push({ set: 'cluster-ips', key: port.clusterIp });
   renderInternal(port, config, own, fragment);
   renderExternal(port, config, own, fragment);
+  renderFirewall(port, own, fragment);
   renderAffinityEndpoints(port, own, fragment);
   renderHairpin(port, fragment);
   return fragment;
@@ -53,6 +62,7 @@ interface OwnNames {
   internal: string;
   external: string;
   inside: string;
+  firewall: string;
   endpoint(endpoint: Endpoint): string;
   affinity(endpoint: Endpoint): string;
 }
@@ -64,6 +74,7 @@ function ownNames(port: ServicePort): OwnNames {
     internal: `service-${tail}`,
     external: `external-${tail}`,
     inside: `inside-${tail}`,
+    firewall: `firewall-${tail}`,
     endpoint: ({ address, port: number }) => `endpoint-${tail}__${address}/${number}`,
     affinity: ({ address, port: number }) => `affinity-${tail}__${address}/${number}`,
   };
@@ -106,7 +117,8 @@ function renderInternal(port: ServicePort, config: RuleConfig, own: OwnNames, fr
 }
 
 function renderExternal(port: ServicePort, config: RuleConfig, own: OwnNames, fragment: Fragment): void {
-  const { protocol, nodePort, externalIps, external } = port;
+  const { protocol, nodePort, external } = port;
+  const externalIps = outsideIps(port);
   const places: { map: 'service-ips' | 'service-nodeports'; key: string }[] = [
     ...externalIps.map(ip => ({ map: 'service-ips' as const, key: addressKey(ip, port) })),
     ...(nodePort === undefined ? [] : [{ map: 'service-nodeports' as const, key: `${protocol} . ${nodePort}` }]),
@@ -125,9 +137,21 @@ function renderExternal(port: ServicePort, config: RuleConfig, own: OwnNames, fr
   } else renderSharedExternal(port, fragment);
 }
 
+/** Before translation: who is not in the source ranges does not get through to the load balancer's addresses. */
+function renderFirewall(port: ServicePort, own: OwnNames, fragment: Fragment): void {
+  if (port.sourceRanges.length === 0) return;
+  // A node that holds the address asks with it.
+  const allowed = [...port.sourceRanges, ...port.loadBalancerIps];
+  fragment.chains.push({ name: own.firewall, rules: [...allowed.map(range => `ip saddr ${range} return`), 'drop'] });
+  for (const ip of port.loadBalancerIps) {
+    fragment.elements.push({ set: 'firewall-ips', key: addressKey(ip, port), value: `goto ${own.firewall}` });
+  }
+}
+
 /** The common case: from outside to any endpoint. */
 function renderSharedExternal(port: ServicePort, fragment: Fragment): void {
-  const { protocol, clusterEndpoints, externalIps, nodePort } = port;
+  const { protocol, clusterEndpoints, nodePort } = port;
+  const externalIps = outsideIps(port);
   const count = clusterEndpoints.length;
   if (externalIps.length > 0) {
     const name = `external-${protocol}-${count}`;

@@ -1,4 +1,5 @@
 import type { Protocol } from '../../desired/service-port';
+import type { RuleConfig } from '../mode';
 
 /** The table of this process: nobody else writes into it, and we write nowhere else. */
 export const tableName = 'naru-proxy';
@@ -28,26 +29,29 @@ const sets: Record<string, string> = {
   'service-nodeports': 'map { type inet_proto . inet_service : verdict; }',
   'no-endpoint-services': 'map { type ipv4_addr . inet_proto . inet_service : verdict; }',
   'no-endpoint-nodeports': 'map { type inet_proto . inet_service : verdict; }',
+  'firewall-ips': 'map { type ipv4_addr . inet_proto . inet_service : verdict; }',
   ...endpointMaps(),
 };
 
 /** Named after what they do; the hooks and priorities are upstream's (pkg/proxy/nftables). */
-const chains: Record<string, { hook?: string; rules: string[] }> = {
+const chains: Record<string, { hook?: string; rules: string[] | ((config: RuleConfig) => string[]) }> = {
   // A reset for TCP: the kernel sends ICMP to a host but once a second or so, and the next client would wait.
   'reject-chain': { rules: ['meta l4proto tcp reject with tcp reset', 'reject'] },
   'service-endpoints-check': { rules: ['ip daddr . meta l4proto . th dport vmap @no-endpoint-services'] },
   'nodeport-endpoints-check': {
-    rules: ['fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @no-endpoint-nodeports'],
+    rules: config => toNodePorts(config, 'no-endpoint-nodeports'),
   },
   // After translation, so what is still addressed to a cluster IP asked for a port that the Service does not have.
   'cluster-ips-check': { rules: ['ip daddr @cluster-ips goto reject-chain'] },
+  'firewall-check': { rules: ['ct state new ip daddr . meta l4proto . th dport vmap @firewall-ips'] },
   services: {
-    rules: [
+    rules: config => [
       'ip daddr . meta l4proto . th dport vmap @service-ips',
-      'fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service-nodeports',
+      ...toNodePorts(config, 'service-nodeports'),
     ],
   },
   'do-masquerade': { rules: ['meta mark set mark and 0xffffbfff', 'masquerade fully-random'] },
+  'filter-prerouting': { hook: 'filter hook prerouting priority -110', rules: ['jump firewall-check'] },
   'filter-input': {
     hook: 'filter hook input priority -110',
     rules: ['ct state new jump nodeport-endpoints-check', 'ct state new jump service-endpoints-check'],
@@ -58,7 +62,7 @@ const chains: Record<string, { hook?: string; rules: string[] }> = {
   },
   'filter-output': {
     hook: 'filter hook output priority -110',
-    rules: ['ct state new jump service-endpoints-check'],
+    rules: ['jump firewall-check', 'ct state new jump service-endpoints-check'],
   },
   'filter-output-post-dnat': {
     hook: 'filter hook output priority -90',
@@ -75,6 +79,13 @@ const chains: Record<string, { hook?: string; rules: string[] }> = {
   },
 };
 
+/** An answer from 127.0.0.0/8 could not be routed back. */
+function toNodePorts({ nodePortAddresses }: RuleConfig, map: string): string[] {
+  const lookup = `meta l4proto . th dport vmap @${map}`;
+  if (!nodePortAddresses) return [`fib daddr type local ip daddr != 127.0.0.0/8 ${lookup}`];
+  return nodePortAddresses.map(range => `fib daddr type local ip daddr ${range} ip daddr != 127.0.0.0/8 ${lookup}`);
+}
+
 /** Our own sets and maps by name; nft wants to hear which of both it is. */
 export const setKinds: ReadonlyMap<string, string> = new Map(
   Object.entries(sets).map(([name, text]) => [name, text.slice(0, 3)]),
@@ -82,7 +93,8 @@ export const setKinds: ReadonlyMap<string, string> = new Map(
 export const chainNames = Object.keys(chains);
 
 /** The commands that make the structure, or leave it as it is where it is there; rules are added, not replaced. */
-export function renderSkeleton(table = tableName): string[] {
+export function renderSkeleton(config: RuleConfig): string[] {
+  const table = tableName;
   const lines = [`add table ip ${table} { comment "rules of kube-proxy"; }`];
   for (const [name, text] of Object.entries(sets)) {
     const [kind, ...body] = text.split(' ');
@@ -92,7 +104,8 @@ export function renderSkeleton(table = tableName): string[] {
     lines.push(`add chain ip ${table} ${name}${hook ? ` { type ${hook}; }` : ''}`);
   }
   for (const [name, { rules }] of Object.entries(chains)) {
-    for (const rule of rules) lines.push(`add rule ip ${table} ${name} ${rule}`);
+    const texts = typeof rules === 'function' ? rules(config) : rules;
+    for (const rule of texts) lines.push(`add rule ip ${table} ${name} ${rule}`);
   }
   return lines;
 }

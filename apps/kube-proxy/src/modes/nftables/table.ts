@@ -47,7 +47,7 @@ export class NftTable {
         if (!sets.has(name) && !setKinds.has(name)) head.push(`delete set ip ${tableName} ${name}`);
       }
     }
-    return `${[...head, ...renderSkeleton(), ...body.render()].join('\n')}\n`;
+    return `${[...head, ...renderSkeleton(this.config), ...body.render()].join('\n')}\n`;
   }
 
   /** The transaction for the differences to what was rendered last; empty when there are none. */

@@ -1,0 +1,96 @@
+import http from 'node:http';
+import type { Service } from '@naru/api';
+import type { Logger } from '@naru/foundation';
+
+/** What a load balancer may ask of one Service with externalTrafficPolicy Local: has this node endpoints of it? */
+export interface ServiceHealth {
+  readonly service: Service;
+  /** spec.healthCheckNodePort. */
+  readonly port: number;
+  readonly localEndpoints: number;
+}
+
+export interface HealthCheckServersDeps {
+  logger: Logger;
+  /** False when the rules do not follow any more: then nothing should be sent here. */
+  isHealthy: () => boolean;
+  /** Somebody else has the port. */
+  onProblem: (service: ServiceHealth, message: string) => void;
+  /** Where to listen; default: on every address of the node. */
+  host?: string;
+}
+
+interface Running {
+  server: http.Server;
+  health: ServiceHealth;
+}
+
+/** One small HTTP server for each health check node port (upstream's pkg/proxy/healthcheck). */
+export class HealthCheckServers {
+  private readonly running = new Map<string, Running>();
+
+  constructor(private readonly deps: HealthCheckServersDeps) {}
+
+  /** Exactly these Services are answered for from now on. */
+  async sync(wanted: Iterable<ServiceHealth>): Promise<void> {
+    const byName = new Map([...wanted].map(health => [nameOf(health), health]));
+    for (const [key, { server, health }] of this.running) {
+      if (byName.get(key)?.port === health.port) continue;
+      this.running.delete(key);
+      await close(server);
+    }
+    for (const [key, health] of byName) {
+      const present = this.running.get(key);
+      if (present) present.health = health;
+      else await this.open(key, health);
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.sync([]);
+  }
+
+  private async open(key: string, health: ServiceHealth): Promise<void> {
+    const server = http.createServer((_, response) => this.answer(key, response));
+    server.headersTimeout = 5_000;
+    server.maxConnections = 100;
+    const problem = await new Promise<Error | undefined>(resolve => {
+      server.once('error', resolve);
+      server.listen({ port: health.port, ...(this.deps.host ? { host: this.deps.host } : {}) }, () =>
+        resolve(undefined),
+      );
+    });
+    if (!problem) {
+      this.running.set(key, { server, health });
+      return;
+    }
+    // The next sync tries again.
+    const { port } = health;
+    this.deps.logger.error({ err: problem, service: key, port }, 'cannot serve the health check node port');
+    this.deps.onProblem(health, `node port ${port} of the health check cannot be served: ${problem.message}`);
+  }
+
+  private answer(key: string, response: http.ServerResponse): void {
+    const health = this.running.get(key)?.health;
+    const localEndpoints = health?.localEndpoints ?? 0;
+    const serviceProxyHealthy = this.deps.isHealthy();
+    const { namespace = '', name = '' } = health?.service.metadata ?? {};
+    response.writeHead(localEndpoints > 0 && serviceProxyHealthy ? 200 : 503, {
+      'Content-Type': 'application/json',
+      'X-Content-Type-Options': 'nosniff',
+      'X-Load-Balancing-Endpoint-Weight': String(localEndpoints),
+    });
+    response.end(JSON.stringify({ service: { namespace, name }, localEndpoints, serviceProxyHealthy }));
+  }
+}
+
+function nameOf({ service: { metadata } }: ServiceHealth): string {
+  return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+}
+
+function close(server: http.Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
