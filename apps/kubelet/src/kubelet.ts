@@ -24,6 +24,7 @@ import { parseReserved } from './node/reserved';
 import { parseThresholds } from './eviction/thresholds';
 import { allPodsLimits, buildNodePressure, type NodePressure } from './node/node-pressure';
 import { KubeletMetrics } from './metrics/kubelet-metrics';
+import { ProbeMetrics } from './metrics/probe-metrics';
 import { admit } from './pods/admission';
 import { BackOff } from './pods/back-off';
 import { PodEvents } from './pods/pod-events';
@@ -130,6 +131,11 @@ export class Kubelet {
     return new Kubelet(deps, runtime, built);
   }
 
+  /** What the node suffers from. */
+  get pressures(): readonly string[] {
+    return this.built.pressure.eviction.pressures;
+  }
+
   /** Begins to work. Resolves when the API is served; the Node becomes Ready when the runtime's network is. */
   async start(): Promise<void> {
     const { logger } = this.deps;
@@ -219,8 +225,22 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const serviceInformer = informers.informer<Service>({ type: services });
   const objects = new ObjectCache({ client, clock });
   const tokens = new ServiceAccountTokens({ client, clock });
-  const volumes = new PodVolumes({ paths, plugins: volumePlugins, objects, serviceAccountToken: tokens.get });
   const metrics = new KubeletMetrics(deps.metrics);
+  const probeMetrics = new ProbeMetrics();
+  runtime.onCall = call => metrics.noteCall(call);
+  const volumes = new PodVolumes({
+    ...{ paths, plugins: volumePlugins, objects, serviceAccountToken: tokens.get },
+    onSetUp: (plugin, seconds, failed) =>
+      metrics.storageSeconds.observe(
+        {
+          volume_plugin: `kubernetes.io/${plugin}`,
+          operation_name: 'volume_mount',
+          status: failed ? 'fail-unknown' : 'success',
+          migrated: 'false',
+        },
+        seconds,
+      ),
+  });
   const thresholds = parseThresholds(configuration);
   const reserved = parseReserved(configuration.systemReserved, configuration.kubeReserved);
   const tree = CgroupTree.ofThisMachine();
@@ -232,8 +252,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     allPods: allPodsLimits(configuration, machine, reserved),
   });
   const pressure: NodePressure = buildNodePressure({
-    ...{ configuration, thresholds, runtime, tree, cgroups, paths, events, metrics, clock, logger, nodeName },
-    rootDir: flags['root-dir'],
+    ...{ configuration, thresholds, runtime, tree, machine, cgroups, paths, events },
+    ...{ metrics, clock, logger, nodeName, rootDir: flags['root-dir'] },
     workers: () => workers,
     node: () => reporter.current,
     onPressure: () => reporter.poke(),
@@ -242,11 +262,14 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const reader = new RuntimeReader(runtime);
   const killer = new PodKiller({ client: runtime, events, clock, logger, hostIp });
   const puller = new ImagePuller({
-    ...{ client: runtime, objects, events, logger, now },
+    ...{ client: runtime, objects, events, logger, now, metrics },
     maxParallelPulls: configuration.serializeImagePulls ? 1 : configuration.maxParallelImagePulls,
   });
   const status = new StatusWriter({ client, clock, logger });
-  const probes = new ProbeManager({ client: runtime, events, clock, hostIp, onChange: uid => workers.notify(uid) });
+  const probes = new ProbeManager({
+    ...{ client: runtime, events, clock, hostIp, metrics: probeMetrics },
+    onChange: uid => workers.notify(uid),
+  });
   const starter = new PodStarter({
     client: runtime,
     puller,
@@ -262,6 +285,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     facts,
     services: () => knownServices(serviceInformer, clock),
     memoryCapacityBytes: machine.memoryBytes,
+    metrics,
   });
   const reporter = new NodeReporter({
     api: client,
@@ -325,6 +349,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
       refreshMs: parseDuration(configuration.syncFrequency),
+      onStarted: seconds => metrics.podStartSeconds.observe(seconds),
       shownAs: pod => (staticPods.isStatic(pod) ? staticPods.mirrorOf(pod) : pod),
       forget: uid => tokens.forget(uid),
     },
@@ -349,6 +374,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       key: configuration.tlsPrivateKeyFile,
     },
     logger,
+    metrics,
   });
   const containerRoutes = new ContainerRoutes({ workers, runtime, paths, clock });
   const nodeRoutes = new NodeRoutes({
@@ -357,6 +383,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     metrics: deps.metrics,
     checks: [{ name: 'runtime', check: async () => void (await runtime.version()) }],
     summary: pressure.summary,
+    cadvisor: pressure.cadvisor,
+    probeMetrics: probeMetrics.registry,
     configuration,
   });
   server.serve(

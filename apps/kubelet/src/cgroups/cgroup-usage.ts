@@ -18,6 +18,23 @@ export interface CgroupFigures {
   swapBytes: number;
 }
 
+/** What only /metrics/cadvisor asks for. */
+export interface CgroupDetails {
+  userNanoSeconds: number;
+  systemNanoSeconds: number;
+  periods: number;
+  throttledPeriods: number;
+  throttledNanoSeconds: number;
+  cacheBytes: number;
+  /** NaN where the kernel does not tell. */
+  peakBytes: number;
+  limitHits: number;
+  oomKills: number;
+  processes: number;
+}
+
+/** Clock ticks a second, in which version 1 counts user and system time. */
+const ticksPerSecond = 100;
 /** Rates over a shorter time would be noise. */
 const minimumWindowMs = 1_000;
 const maxSamples = 1_024;
@@ -53,6 +70,31 @@ export class CgroupUsage {
       majorPageFaults: key(stat, two ? 'pgmajfault' : 'total_pgmajfault'),
       memoryLimitBytes: Number.isFinite(limit) && limit > 0 && limit < unlimitedBytes ? limit : undefined,
       swapBytes: two ? Number(this.file('memory', cgroup, 'memory.swap.current') ?? 0) : key(stat, 'total_swap'),
+    };
+  }
+
+  /** Everything there is to know; costs twice as many files. */
+  details(cgroup: string): (CgroupFigures & CgroupDetails) | undefined {
+    const figures = this.read(cgroup);
+    if (!figures) return undefined;
+    const two = this.deps.tree.mounts.version === 2;
+    const cpu = this.file('cpu', cgroup, 'cpu.stat') ?? '';
+    const times = two ? cpu : (this.file('cpuacct', cgroup, 'cpuacct.stat') ?? '');
+    const tick = 1e9 / ticksPerSecond;
+    const events = this.file('memory', cgroup, two ? 'memory.events' : 'memory.oom_control') ?? '';
+    const stat = this.file('memory', cgroup, 'memory.stat') ?? '';
+    return {
+      ...figures,
+      userNanoSeconds: two ? key(times, 'user_usec') * 1_000 : key(times, 'user') * tick,
+      systemNanoSeconds: two ? key(times, 'system_usec') * 1_000 : key(times, 'system') * tick,
+      periods: key(cpu, 'nr_periods'),
+      throttledPeriods: key(cpu, 'nr_throttled'),
+      throttledNanoSeconds: two ? key(cpu, 'throttled_usec') * 1_000 : key(cpu, 'throttled_time'),
+      cacheBytes: key(stat, two ? 'file' : 'total_cache'),
+      peakBytes: Number(this.file('memory', cgroup, two ? 'memory.peak' : 'memory.max_usage_in_bytes') ?? NaN),
+      limitHits: two ? key(events, 'max') : Number(this.file('memory', cgroup, 'memory.failcnt') ?? 0),
+      oomKills: key(events, 'oom_kill'),
+      processes: Number(this.file('pids', cgroup, 'pids.current') ?? NaN),
     };
   }
 

@@ -30,6 +30,13 @@ const pullTimeoutMs = 30 * 60_000;
 const maxMessageBytes = 64 << 20;
 const noMetadata = new Metadata();
 
+/** A call to the runtime that has ended, by the name of its method: `runPodSandbox`. */
+export interface CriCall {
+  method: string;
+  seconds: number;
+  failed: boolean;
+}
+
 export interface ExecResult {
   exitCode: number;
   output: string;
@@ -39,6 +46,9 @@ export interface ExecResult {
 export class CriClient {
   private readonly runtime: cri.RuntimeServiceClient;
   private readonly image: cri.ImageServiceClient;
+
+  /** Told of every call when it has ended. */
+  onCall: (call: CriCall) => void = () => undefined;
 
   /** `endpoint` such as `unix:///run/naru/runtime.sock`. */
   constructor(endpoint: string) {
@@ -65,8 +75,10 @@ export class CriClient {
     request: Q,
     timeoutMs = defaultTimeoutMs,
   ): Promise<A> {
+    const startedAt = performance.now();
     return new Promise((resolve, reject) => {
       (call as Call<Q, A>).call(service, request, noMetadata, { deadline: Date.now() + timeoutMs }, (error, answer) => {
+        this.onCall({ method, seconds: (performance.now() - startedAt) / 1000, failed: error !== null });
         if (error) reject(new CriError(method, error));
         else resolve(answer);
       });

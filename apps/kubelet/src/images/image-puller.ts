@@ -3,6 +3,7 @@ import type { cri } from '@naru/proto';
 import type { Logger } from '@naru/foundation';
 import type { CriClient } from '../cri/cri-client';
 import type { ConfigSource } from '../containers/env';
+import { imageSizeClass, type KubeletMetrics } from '../metrics/kubelet-metrics';
 import type { ImageUser } from '../containers/security-context';
 import { BackOff } from '../pods/back-off';
 import type { PodEvents } from '../pods/pod-events';
@@ -34,6 +35,7 @@ export interface ImagePullerDeps {
   events: PodEvents;
   logger: Logger;
   now: () => number;
+  metrics: KubeletMetrics;
   /** How many images are pulled at once; upstream pulls one at a time. */
   maxParallelPulls?: number;
 }
@@ -72,8 +74,13 @@ export class ImagePuller {
       this.event(pod, container, 'Warning', 'ErrImageNeverPull', message);
       throw new ImageError('ErrImageNeverPull', message, 60_000);
     }
+    const startedAt = this.deps.now();
     await this.pull(pod, container, name, sandboxConfig);
     const pulled = await this.deps.client.imageStatus(name);
+    if (pulled) {
+      const seconds = (this.deps.now() - startedAt) / 1000;
+      this.deps.metrics.pullSeconds.observe({ image_size_in_bytes: imageSizeClass(Number(pulled.size)) }, seconds);
+    }
     if (!pulled) throw new ImageError('ErrImagePull', `image "${image}" is gone right after its pull`, 1_000);
     return presentImage(pulled);
   }

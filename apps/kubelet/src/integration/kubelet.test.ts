@@ -1,26 +1,11 @@
-import https from 'node:https';
-import { configMaps, coreEvents, leases, nodes, pods, type Container, type Pod, type Stored } from '@naru/api';
+import { configMaps, coreEvents, leases, nodes, pods, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
-import { TestNode, image, nodeName, whyNot } from './test-node';
+import { TestNode, forever, isReady, nodeName, shell, whyNot, type Answer } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
 if (skipped) process.stdout.write(`kubelet integration tests are skipped: ${skipped}\n`);
-
-const shell = (script: string, more: Partial<Container> = {}): Container => ({
-  name: 'main',
-  image,
-  imagePullPolicy: 'IfNotPresent',
-  command: ['/bin/sh', '-c', script],
-  ...more,
-});
-
-const forever = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done';
-
-function ready(pod: Pod): string | undefined {
-  return pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
-}
 
 withRoot('the kubelet on a real runtime', () => {
   jest.setTimeout(60_000);
@@ -34,31 +19,9 @@ withRoot('the kubelet on a real runtime', () => {
 
   afterAll(() => node?.close(), 60_000);
 
-  async function untilReady(name: string): Promise<Stored<Pod>> {
-    return eventually(async () => {
-      const pod = await node.get(name);
-      expect(ready(pod)).toBe('True');
-      return pod;
-    }, 20_000);
-  }
-
-  /** GET on the kubelet's own API. */
-  function fetchText(
-    path: string,
-    who: 'caller' | 'stranger' | 'nobody' = 'caller',
-  ): Promise<{ code: number; text: string }> {
-    const identity = who === 'nobody' ? { ca: node.identities.caller.ca } : node.identities[who];
-    return new Promise((resolve, reject) => {
-      const options = { ...identity, host: '127.0.0.1', port: kubelet.server.port, path, agent: false };
-      https
-        .get(options, response => {
-          let text = '';
-          response.on('data', chunk => (text += String(chunk)));
-          response.on('end', () => resolve({ code: response.statusCode ?? 0, text }));
-        })
-        .on('error', reject);
-    });
-  }
+  const untilReady = (name: string): Promise<Stored<Pod>> => node.untilReady(name);
+  const fetchText = (path: string, who?: 'caller' | 'stranger' | 'nobody'): Promise<Answer> =>
+    node.fetch(kubelet, path, who);
 
   async function eventReasons(name: string): Promise<string[]> {
     const { items } = await node.api.list(coreEvents, { namespace: 'default' });
@@ -155,7 +118,7 @@ withRoot('the kubelet on a real runtime', () => {
     const pod = await untilReady('probed');
     const id = pod.status?.containerStatuses?.[0]?.containerID?.replace(/^.*:\/\//, '') ?? '';
     await exec(id, ['rm', '/www/ok']);
-    await eventually(async () => expect(ready(await node.get('probed'))).toBe('False'), 15_000);
+    await eventually(async () => expect(isReady(await node.get('probed'))).toBe(false), 15_000);
     await exec(id, ['rm', '/alive']);
     await eventually(
       async () => expect((await node.get('probed')).status?.containerStatuses?.[0]?.restartCount).toBe(1),

@@ -1,13 +1,15 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
-import type { Pod, Stored } from '@naru/api';
+import type { Container, Pod, Stored } from '@naru/api';
 import { pods, services } from '@naru/api';
 import { createLogger, createMetrics, parseFlags, silentLogger } from '@naru/foundation';
 import { Authority, createAuthority, type CertificateAndKey } from '@naru/pki';
 import { MemoryObjects, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
+import { CgroupTree } from '../cgroups/cgroup-tree';
 import { kubeletFlags } from '../config/flags';
 import { effectiveConfiguration } from '../config/kubelet-configuration';
 import { CriClient } from '../cri/cri-client';
@@ -18,6 +20,26 @@ export const nodeName = 'test-node';
 
 const repository = path.resolve(__dirname, '../../../..');
 const runtimeProgram = path.join(repository, 'dist/apps/runtime/main.js');
+
+export interface Answer {
+  code: number;
+  text: string;
+}
+
+export const forever = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done';
+
+/** A container of the tests' image that runs a script. */
+export const shell = (script: string, more: Partial<Container> = {}): Container => ({
+  name: 'main',
+  image,
+  imagePullPolicy: 'IfNotPresent',
+  command: ['/bin/sh', '-c', script],
+  ...more,
+});
+
+export function isReady(pod: Pod): boolean {
+  return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+}
 
 function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -162,6 +184,19 @@ export class TestNode {
     });
   }
 
+  /** Puts the kubelet's files on a tmpfs of so many bytes, which is quickly full. */
+  limitDisk(bytes: number): void {
+    fs.mkdirSync(this.rootDir, { recursive: true });
+    run('mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'kubelet-test', this.rootDir);
+  }
+
+  /** A file of one of this node's cgroups, by its name in version 1 or 2. */
+  cgroupFile(name: string, controller: string, files: [one: string, two: string]): string {
+    const { mounts } = CgroupTree.ofThisMachine();
+    const directory = path.join(mounts.controllers.get(controller) ?? '', this.cgroup, name);
+    return fs.readFileSync(path.join(directory, files[mounts.version - 1] as string), 'utf8').trim();
+  }
+
   async startKubelet(more: string[] = []): Promise<Kubelet> {
     const flags = parseFlags(kubeletFlags, [
       '--api-server=unused',
@@ -186,6 +221,7 @@ export class TestNode {
     const kubelet = await Kubelet.create({
       flags,
       configuration: { ...configuration, syncFrequency: '1s' },
+      evictionPeriodMs: 250,
       client: this.api,
       informers: this.api.informers(),
       logger,
@@ -199,6 +235,21 @@ export class TestNode {
   async stopKubelet(kubelet: Kubelet): Promise<void> {
     this.kubelets.delete(kubelet);
     await kubelet.stop();
+  }
+
+  /** GET on a kubelet's own API. */
+  fetch(kubelet: Kubelet, place: string, who: 'caller' | 'stranger' | 'nobody' = 'caller'): Promise<Answer> {
+    const identity = who === 'nobody' ? { ca: this.identities.caller.ca } : this.identities[who];
+    const options = { ...identity, host: '127.0.0.1', port: kubelet.server.port, path: place, agent: false };
+    return new Promise((resolve, reject) => {
+      https
+        .get(options, response => {
+          let text = '';
+          response.on('data', chunk => (text += String(chunk)));
+          response.on('end', () => resolve({ code: response.statusCode ?? 0, text }));
+        })
+        .on('error', reject);
+    });
   }
 
   /** A pod on this node, as the scheduler would leave it. */
@@ -218,6 +269,14 @@ export class TestNode {
 
   get(name: string): Promise<Stored<Pod>> {
     return this.api.get(pods, { namespace: 'default', name });
+  }
+
+  untilReady(name: string): Promise<Stored<Pod>> {
+    return eventually(async () => {
+      const pod = await this.get(name);
+      if (!isReady(pod)) throw new Error(`${name} is not ready: ${JSON.stringify(pod.status)}`);
+      return pod;
+    }, 20_000);
   }
 
   /** Deletes a pod and waits until its object is gone. */

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { CriCall } from '../cri/cri-client';
 import type { PodWorkers } from '../pods/pod-workers';
 
 const podStartBuckets = [
@@ -26,6 +27,16 @@ const sizeClasses: readonly (readonly [number, string])[] = [
 /** The label by which upstream classes images. */
 export function imageSizeClass(bytes: number): string {
   return sizeClasses.find(([limit]) => bytes <= limit)?.[1] ?? 'GT100GB';
+}
+
+/** Upstream's names of operations: run_podsandbox, create_container. */
+function operationType(method: string): string {
+  return method
+    .replace('updateContainerResources', 'updateContainer')
+    .replace('PodSandboxes', 'Podsandbox')
+    .replace('PodSandbox', 'Podsandbox')
+    .replace('podSandbox', 'podsandbox')
+    .replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 }
 
 /** Upstream's metrics of the kubelet, by upstream's names. Source: pkg/kubelet/metrics/metrics.go. */
@@ -150,6 +161,14 @@ export class KubeletMetrics {
       operationBuckets,
       ...(['method', 'path', 'server_type', 'long_running'] as const),
     );
+  }
+
+  /** Counts a call to the runtime under upstream's name for it. */
+  noteCall({ method, seconds, failed }: CriCall): void {
+    const operation_type = operationType(method);
+    this.runtimeOperations.inc({ operation_type });
+    this.runtimeSeconds.observe({ operation_type }, seconds);
+    if (failed) this.runtimeErrors.inc({ operation_type });
   }
 
   /** Those that are read when they are scraped. */

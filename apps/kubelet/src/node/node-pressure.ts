@@ -11,6 +11,7 @@ import { EvictionManager } from '../eviction/eviction-manager';
 import type { Threshold } from '../eviction/thresholds';
 import { ImageGc } from '../images/image-gc';
 import type { KubeletMetrics } from '../metrics/kubelet-metrics';
+import { CadvisorMetrics } from '../metrics/cadvisor-metrics';
 import { removeDead } from '../pods/dead-containers';
 import type { PodEvents } from '../pods/pod-events';
 import type { PodPaths } from '../pods/pod-paths';
@@ -25,6 +26,7 @@ export interface NodePressureDeps {
   thresholds: readonly Threshold[];
   runtime: CriClient;
   tree: CgroupTree;
+  machine: MachineReading;
   cgroups: PodCgroups;
   paths: PodPaths;
   workers: () => PodWorkers;
@@ -45,6 +47,7 @@ export interface NodePressure {
   summary: SummaryProvider;
   eviction: EvictionManager;
   imageGc: ImageGc;
+  cadvisor: CadvisorMetrics;
 }
 
 export function buildNodePressure(deps: NodePressureDeps): NodePressure {
@@ -62,9 +65,23 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
     workers()
       .list()
       .filter(({ usesResources }) => usesResources);
+  const usage = new CgroupUsage({ tree: deps.tree, clock });
   const summary = new SummaryProvider({
-    ...{ runtime, cgroups: deps.cgroups, disks, clock, pods, nodeName: deps.nodeName, rootDir: deps.rootDir },
-    usage: new CgroupUsage({ tree: deps.tree, clock }),
+    ...{ runtime, usage, cgroups: deps.cgroups, disks, clock, pods, nodeName: deps.nodeName, rootDir: deps.rootDir },
+  });
+  const cadvisor = new CadvisorMetrics({
+    tree: deps.tree,
+    usage,
+    machine: deps.machine,
+    pods: () =>
+      workers()
+        .list()
+        .map(({ current, lastRuntime }) => ({
+          pod: current,
+          cgroup: deps.cgroups.pathOf(current),
+          containers: lastRuntime.containers,
+          hostNetwork: current.spec?.hostNetwork ?? false,
+        })),
   });
   const imageFs = async (): Promise<Awaited<ReturnType<typeof fileSystemStats>> | undefined> => {
     const images = await summary.imageFs();
@@ -87,7 +104,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
     ...{ thresholds: deps.thresholds, node, events, clock, logger, onPressure: deps.onPressure },
     summary: async () => {
       await Promise.all(active().map(({ current }) => disks.renewVolumes(current)));
-      return summary.get();
+      return summary.fresh();
     },
     activePods: active,
     dedicatedImageFs: () => summary.dedicatedImageFs(),
@@ -98,7 +115,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
     localStorageIsolation: configuration.localStorageCapacityIsolation,
     ...(deps.evictionPeriodMs === undefined ? {} : { periodMs: deps.evictionPeriodMs }),
   });
-  return { summary, eviction, imageGc };
+  return { summary, eviction, imageGc, cadvisor };
 }
 
 /** What all pods together may have; nothing when enforceNodeAllocatable says so. */

@@ -16,6 +16,7 @@ import { serviceEnv } from '../containers/service-env';
 import { CriError, type CriClient } from '../cri/cri-client';
 import { ImageError, type ImagePuller, type PresentImage } from '../images/image-puller';
 import type { WaitingReason } from '../status/container-status';
+import type { KubeletMetrics } from '../metrics/kubelet-metrics';
 import type { PodVolumes } from '../volumes/pod-volumes';
 import type { ContainerStart, PodPlan } from './decide';
 import type { PodEvents } from './pod-events';
@@ -39,6 +40,7 @@ export interface PodStarterDeps {
   /** Waits until the services are known: a container's environment names them. */
   services: () => Promise<readonly Service[]>;
   memoryCapacityBytes: number;
+  metrics: KubeletMetrics;
 }
 
 /** The sandbox of a pod could not be made: event FailedCreatePodSandBox. */
@@ -117,17 +119,23 @@ export class PodStarter {
     config: cri.PodSandboxConfig,
     runtime: PodRuntime,
   ): Promise<{ id: string; ips: readonly string[] }> {
-    const { client, events } = this.deps;
+    const { client, events, metrics } = this.deps;
     if (plan.sandbox && !plan.createSandbox) return plan.sandbox;
+    const runtime_handler = pod.spec?.runtimeClassName ?? '';
+    const observe = metrics.sandboxSeconds.startTimer({ runtime_handler });
+    metrics.podsStarted.inc();
     try {
       if (runtime.sandboxes.length > 0) {
         events.pod(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
       }
       const id = await client.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+      observe();
       const { status } = await client.podSandboxStatus(id);
       const ips = [status?.network?.ip ?? '', ...(status?.network?.additionalIps ?? []).map(({ ip }) => ip)];
       return { id, ips: ips.filter(ip => ip !== '') };
     } catch (cause) {
+      metrics.podStartErrors.inc();
+      metrics.sandboxErrors.inc({ runtime_handler });
       const message = `Failed to create pod sandbox: ${(cause as Error).message}`;
       throw new SandboxError(message, { cause });
     }
@@ -160,7 +168,10 @@ export class PodStarter {
   ): Promise<void> {
     const { container } = start;
     const { events } = this.deps;
+    const container_type = containerType(pod, container.name);
+    this.deps.metrics.containersStarted.inc({ container_type });
     const fail = (reason: string, message: string, retryAfterMs: number): void => {
+      this.deps.metrics.containerStartErrors.inc({ container_type, code: reason });
       report.waiting.set(container.name, { reason, message });
       report.retryAfterMs = Math.min(report.retryAfterMs ?? Infinity, retryAfterMs);
     };
@@ -268,4 +279,10 @@ export class PodStarter {
       fail('PostStartHookError', message, 1_000);
     }
   }
+}
+
+/** By upstream's names in metrics. */
+function containerType(pod: Pod, name: string): string {
+  if (pod.spec?.initContainers?.some(each => each.name === name)) return 'init_container';
+  return pod.spec?.containers.some(each => each.name === name) ? 'container' : 'ephemeral_container';
 }

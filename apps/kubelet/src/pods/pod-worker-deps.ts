@@ -39,6 +39,8 @@ export interface PodWorkerDeps {
   refreshMs: number;
   /** The object that shows the pod's status: itself, or the mirror of a static pod once there is one. */
   shownAs: (pod: Stored<Pod>) => Stored<Pod> | undefined;
+  /** The first container of a pod that came to this node has started, so long after the pod was first seen. */
+  onStarted: (seconds: number) => void;
   /** Drops what is remembered of a pod that is gone. */
   forget: (uid: string) => void;
   /** Everything of the pod is gone from this node. */

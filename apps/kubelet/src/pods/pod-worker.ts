@@ -53,6 +53,8 @@ export class PodWorker {
   private readonly waiting = new Map<string, WaitingReason>();
   private readonly messages = new Map<string, string>();
   private refreshedAt: number;
+  /** When a new pod was first seen, until its first container has started. */
+  private seenAt: number | undefined;
   /** Told while a step was running. */
   private readonly events: RuntimeEvent[] = [];
   private starting = new AbortController();
@@ -70,6 +72,7 @@ export class PodWorker {
     this.fresh = !known;
     this.admitted = known;
     this.refreshedAt = deps.clock.now();
+    this.seenAt = known ? undefined : this.refreshedAt;
   }
 
   /** The runtime has never been asked to do anything for this pod, so there is nothing to read. */
@@ -258,6 +261,7 @@ export class PodWorker {
       }
       await this.readRuntime();
     } else if (plan.kill.length > 0) await this.readRuntime();
+    if (report.started > 0) this.noteStarted();
     probes.sync(this.pod, this.runtime);
     this.writeStatus();
     await pruneContainers(this.runtime, this.deps);
@@ -273,6 +277,11 @@ export class PodWorker {
       again: changed && this.hasMoreToDo(),
       ...(waits.length > 0 ? { wakeAfterMs: Math.min(...waits) } : {}),
     };
+  }
+
+  private noteStarted(): void {
+    if (this.seenAt !== undefined) this.deps.onStarted((this.deps.clock.now() - this.seenAt) / 1000);
+    this.seenAt = undefined;
   }
 
   private plan(): PodPlan {

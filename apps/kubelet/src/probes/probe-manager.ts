@@ -1,6 +1,7 @@
 import type { Container, Pod, Probe } from '@naru/api';
 import type { Clock } from '@naru/foundation';
 import type { CriClient } from '../cri/cri-client';
+import type { ProbeMetrics } from '../metrics/probe-metrics';
 import type { PodEvents } from '../pods/pod-events';
 import { isSidecar } from '../pods/restart-rule';
 import type { ContainerRecord, PodRuntime } from '../pods/runtime-state';
@@ -14,6 +15,7 @@ export interface ProbeManagerDeps {
   hostIp: string;
   /** A result has changed: the pod wants a look. */
   onChange: (uid: string) => void;
+  metrics: ProbeMetrics;
 }
 
 const types: readonly ProbeType[] = ['startup', 'readiness', 'liveness'];
@@ -82,6 +84,7 @@ export class ProbeManager {
   forget(uid: string): void {
     for (const worker of this.pods.get(uid)?.workers.values() ?? []) worker.stop();
     this.pods.delete(uid);
+    this.deps.metrics.forget(uid);
   }
 
   stop(): void {
@@ -97,7 +100,7 @@ export class ProbeManager {
     runtime: PodRuntime,
     known: PodProbes,
   ): ProbeWorker {
-    const { client, clock, events, hostIp, onChange } = this.deps;
+    const { client, clock, events, hostIp, onChange, metrics } = this.deps;
     const uid = pod.metadata?.uid ?? '';
     const key = `${record.id}/${type}`;
     const initial = initialResult(pod, record, type);
@@ -109,7 +112,15 @@ export class ProbeManager {
       startedAt: record.startedAt,
       initial,
       clock,
-      run: () => runProbe(probe, { container, containerId: record.id, podIp }, client),
+      run: async () => {
+        const startedAt = performance.now();
+        const outcome = await runProbe(probe, { container, containerId: record.id, podIp }, client);
+        const result = outcome ? (outcome.success ? 'successful' : 'failed') : 'unknown';
+        const seconds = (performance.now() - startedAt) / 1000;
+        const { namespace = '', name = '' } = pod.metadata ?? {};
+        metrics.observe({ container: container.name, namespace, pod: name, uid, type: titles[type], result, seconds });
+        return outcome;
+      },
       mayRun: () => type === 'startup' || !container.startupProbe || known.results.get(`${record.id}/startup`) === true,
       onResult: result => {
         known.results.set(key, result);

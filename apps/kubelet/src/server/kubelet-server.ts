@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { StatusError, type Logger } from '@naru/foundation';
 import { refuseUpgrade } from '@naru/streaming';
+import type { KubeletMetrics } from '../metrics/kubelet-metrics';
 import { authorize } from './authorize';
 
 export interface Exchange {
@@ -31,6 +32,7 @@ export interface KubeletServerDeps {
   port: number;
   tls: { ca: string; certificate: string; key: string };
   logger: Logger;
+  metrics: Pick<KubeletMetrics, 'httpRequests' | 'httpSeconds'>;
 }
 
 function toStatusError(error: unknown): StatusError {
@@ -108,12 +110,23 @@ export class KubeletServer {
       const { url, first, parts } = parseTarget(request.url ?? '/');
       const { routes, upgrades } = this;
       const route = Object.hasOwn(routes, first) ? routes[first] : undefined;
+      if (route) this.measure(request, response, url, first);
       if (route) return await route({ request, response, url, parts });
       if (Object.hasOwn(upgrades, first)) throw new StatusError('BadRequest', 'Upgrade request required');
       throw new StatusError('NotFound', `404 page not found: ${url.pathname}`);
     } catch (error) {
       this.fail(response, toStatusError(error));
     }
+  }
+
+  private measure(request: IncomingMessage, response: ServerResponse, url: URL, first: string): void {
+    const { httpRequests, httpSeconds } = this.deps.metrics;
+    // The first part alone: names of pods would be labels without end.
+    const long = url.searchParams.get('follow') === 'true';
+    const labels = { method: request.method ?? '', path: first, server_type: 'readwrite', long_running: String(long) };
+    httpRequests.inc(labels);
+    const observe = httpSeconds.startTimer(labels);
+    response.once('close', () => observe());
   }
 
   private fail(response: ServerResponse, error: StatusError): void {

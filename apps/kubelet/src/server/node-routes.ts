@@ -3,6 +3,9 @@ import { runChecks, StatusError, type HealthCheck } from '@naru/foundation';
 import type { Registry } from 'prom-client';
 import type { CriClient } from '../cri/cri-client';
 import type { PodWorkers } from '../pods/pod-workers';
+import type { CadvisorMetrics } from '../metrics/cadvisor-metrics';
+import { expositionType } from '../metrics/exposition';
+import { resourceMetrics } from '../metrics/resource-metrics';
 import type { KubeletConfiguration } from '../config/kubelet-configuration';
 import type { SummaryProvider } from '../stats/summary';
 import type { ContainerStats, PodStats } from '../stats/summary-types';
@@ -12,6 +15,8 @@ export interface NodeRoutesDeps {
   workers: PodWorkers;
   runtime: CriClient;
   metrics: Registry;
+  probeMetrics: Registry;
+  cadvisor: CadvisorMetrics;
   checks: HealthCheck[];
   summary: SummaryProvider;
   /** Shown by /configz. */
@@ -23,16 +28,13 @@ export class NodeRoutes {
   readonly routes: Record<string, (exchange: Exchange) => Promise<void>>;
 
   constructor(private readonly deps: NodeRoutesDeps) {
-    const { metrics, checks, configuration } = deps;
+    const { checks, configuration } = deps;
     this.routes = {
       healthz: async ({ response }) => {
         const { healthy, report } = await runChecks(checks);
         response.writeHead(healthy ? 200 : 500, { 'content-type': 'text/plain' }).end(healthy ? 'ok' : report);
       },
-      metrics: async ({ response }) => {
-        response.setHeader('content-type', metrics.contentType);
-        response.end(await metrics.metrics());
-      },
+      metrics: exchange => this.metrics(exchange),
       pods: exchange =>
         this.json(
           exchange,
@@ -52,6 +54,24 @@ export class NodeRoutes {
 
   private async json({ response }: Exchange, body: unknown): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  }
+
+  /** /metrics, and below it what upstream serves apart: resource, cadvisor, probes. */
+  private async metrics({ parts, response, url }: Exchange): Promise<void> {
+    const { metrics, probeMetrics, cadvisor, summary } = this.deps;
+    const pages: Record<string, () => Promise<string> | string> = {
+      '': () => metrics.metrics(),
+      probes: () => probeMetrics.metrics(),
+      cadvisor: () => cadvisor.text(),
+      // As upstream: that it failed is a metric of its own.
+      resource: async () => resourceMetrics(await summary.get().catch(() => undefined)),
+    };
+    const name = parts.join('/');
+    const page = Object.hasOwn(pages, name) ? pages[name] : undefined;
+    if (!page) throw new StatusError('NotFound', `404 page not found: ${url.pathname}`);
+    const text = await page();
+    response.setHeader('content-type', expositionType);
+    response.end(text);
   }
 
   private podList(wanted: (uid: string) => boolean): unknown {

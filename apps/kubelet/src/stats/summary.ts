@@ -37,8 +37,13 @@ export class SummaryProvider {
 
   /** At most a second old. */
   get(): Promise<Summary> {
+    if (this.last && this.deps.clock.now() - this.last.atMs < maxAgeMs) return this.last.summary;
+    return this.fresh();
+  }
+
+  /** Of now: whoever acts on it must not act twice on the same want. */
+  fresh(): Promise<Summary> {
     const now = this.deps.clock.now();
-    if (this.last && now - this.last.atMs < maxAgeMs) return this.last.summary;
     const summary = this.measure();
     this.last = { atMs: now, summary };
     summary.catch(() => (this.last = undefined));

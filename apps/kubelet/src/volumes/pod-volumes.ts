@@ -22,6 +22,8 @@ export interface PodVolumesDeps {
   plugins: readonly VolumePlugin[];
   objects: VolumeContext['objects'];
   serviceAccountToken: VolumeContext['serviceAccountToken'];
+  /** Told how long each set-up took and whether it failed. */
+  onSetUp?: (plugin: string, seconds: number, failed: boolean) => void;
 }
 
 /** Sets up, refreshes and removes the volumes of pods. What there is is read from the disk, so it needs no memory. */
@@ -77,10 +79,16 @@ export class PodVolumes {
     const plugin = this.pluginFor(volume);
     if (!plugin) throw new VolumeError(volume.name, `no volume plugin matched volume "${volume.name}"`);
     const directory = paths.volume(pod.metadata?.uid ?? '', plugin.name, volume.name, plugin.inMemory);
+    const startedAt = performance.now();
+    const note = (failed: boolean): void =>
+      this.deps.onSetUp?.(plugin.name, (performance.now() - startedAt) / 1000, failed);
     try {
       await fs.mkdir(path.dirname(directory), { recursive: true, mode: 0o750 });
-      return await plugin.setUp({ pod, volume, directory, facts, objects, serviceAccountToken });
+      const mounted = await plugin.setUp({ pod, volume, directory, facts, objects, serviceAccountToken });
+      note(false);
+      return mounted;
     } catch (cause) {
+      note(true);
       const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${(cause as Error).message}`;
       throw new VolumeError(volume.name, message, { cause });
     }

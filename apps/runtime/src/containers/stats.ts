@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import type { cri } from '@naru/proto';
 import type { Clock } from '@naru/foundation';
-import { flatKey, processesIn, readCgroupFile, type Cgroups } from '../process/cgroups';
+import { flatKey, readCgroupFile, type Cgroups } from '../process/cgroups';
 
 /** Figures of one cgroup. */
 export interface CgroupUsage {
@@ -43,7 +43,8 @@ export class CgroupStats {
         psi: undefined,
       },
       ...this.#memory(cgroup, timestamp),
-      processes: BigInt(processesIn(this.deps.cgroups, cgroup).length),
+      // Of the whole tree: a pod's processes are in the cgroups of its containers.
+      processes: BigInt(readCgroupFile(this.deps.cgroups.directory('pids', cgroup), 'pids.current')?.trim() ?? 0),
     };
   }
 
