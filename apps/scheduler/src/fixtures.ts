@@ -2,6 +2,7 @@ import { pods, type Node, type Pod, type PodSpec, type Stored } from '@naru/api'
 import { silentLogger } from '@naru/foundation';
 import { MemoryObjects } from '@naru/testing';
 import { createPodInfo } from './cache/pod-info';
+import { defaultProfile } from './framework/profile';
 import { plugins } from './plugins/registry';
 import { Scheduler, type SchedulerDeps } from './scheduler';
 
@@ -81,11 +82,11 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
     client: api,
     listers: { services: none, replicaSets: none, statefulSets: none, budgets: none },
     namespaceLabels: namespace => ({ 'kubernetes.io/metadata.name': namespace }),
-    recorder: {
+    recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),
-    },
+    }),
     // What filters say is read more easily without what preemption adds; its tests ask for it.
-    plugins: plugins.filter(({ name }) => name !== 'DefaultPreemption'),
+    profiles: [defaultProfile(plugins.filter(({ name }) => name !== 'DefaultPreemption'))],
     logger: silentLogger,
     random: () => 0.999,
     ...deps,

@@ -4,19 +4,12 @@ import { connectionFlags } from '@naru/client';
 export const schedulerFlags = {
   ...connectionFlags,
   'health-address': { description: 'where to serve /healthz and /metrics', type: 'string', default: '127.0.0.1:10259' },
-  'leader-elect': {
-    description: 'place pods only while holding the Lease kube-scheduler',
-    type: 'boolean',
-    default: true,
-  },
-  'scheduler-name': {
-    description: 'place the pods that ask for this name',
+  config: {
+    description: 'file with a KubeSchedulerConfiguration: profiles, plugins and their arguments, extenders',
     type: 'string',
-    default: 'default-scheduler',
   },
-  'percentage-of-nodes-to-score': {
-    description: 'how many nodes are enough to choose from; 0 adapts to the size of the cluster',
-    type: 'number',
-    default: 0,
+  'leader-elect': {
+    description: 'place pods only while holding the Lease; wins over the configuration, whose default is true',
+    type: 'boolean',
   },
 } as const;

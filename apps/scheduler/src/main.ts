@@ -1,6 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { connect, EventRecorder, LeaderElector } from '@naru/client';
 import { createMetrics, runProcess, serveHealth } from '@naru/foundation';
+import { defaultConfiguration, loadConfiguration } from './config/scheduler-configuration';
+import { Extenders } from './extenders/extenders';
+import { HttpExtender } from './extenders/http-extender';
 import { schedulerFlags } from './flags';
 import { candidateIdentity } from './identity';
 import { createSchedulerMetrics, registerSchedulerGauges } from './metrics';
@@ -14,18 +17,26 @@ runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }
   const connection = connect('scheduler', flags, logger);
   onStop('connection', () => connection.close());
   const { client } = connection;
+  const { config } = flags;
+  const configuration = config ? loadConfiguration(config, plugins) : defaultConfiguration(plugins);
+  const extenders = new Extenders(
+    configuration.extenders.map(extender => new HttpExtender(extender)),
+    logger,
+  );
+  onStop('extenders', () => extenders.close());
   const metrics = createMetrics();
   const informers = createInformers(connection.informers);
   const scheduler = new Scheduler({
     client,
     listers: informers.listers,
     namespaceLabels: informers.namespaceLabels,
-    recorder: new EventRecorder({ client, logger, component: 'default-scheduler' }),
-    plugins,
+    recorder: component => new EventRecorder({ client, logger, component }),
+    profiles: configuration.profiles,
+    extenders,
     logger,
     metrics: createSchedulerMetrics(metrics),
-    schedulerName: flags['scheduler-name'],
-    percentageOfNodesToScore: flags['percentage-of-nodes-to-score'],
+    initialBackoffMs: configuration.initialBackoffMs,
+    maxBackoffMs: configuration.maxBackoffMs,
   });
   watchCluster(informers, scheduler);
   registerSchedulerGauges(metrics, scheduler);
@@ -41,9 +52,15 @@ runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }
   await connection.informers.start(signal);
   synced = true;
   logger.info({ nodes: scheduler.cache.nodeCount, pods: scheduler.cache.podCount }, 'ready to place pods');
-  if (!flags['leader-elect']) return scheduler.run(signal);
+  if (!(flags['leader-elect'] ?? configuration.leaderElect)) return scheduler.run(signal);
   const identity = candidateIdentity(health.port);
-  const elector = new LeaderElector({ client, logger, name: 'kube-scheduler', identity });
+  const elector = new LeaderElector({
+    client,
+    logger,
+    name: configuration.leaseName,
+    namespace: configuration.leaseNamespace,
+    identity,
+  });
   await elector.run(term => scheduler.run(term), signal);
   if (!signal.aborted) throw new Error('leadership was lost');
 });

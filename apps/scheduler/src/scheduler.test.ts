@@ -2,6 +2,7 @@ import { nodes, pods } from '@naru/api';
 import { StatusError, silentLogger } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { createLab, makeNode, makePod } from './fixtures';
+import { defaultProfile } from './framework/profile';
 import { feasibleNodesToFind } from './framework/select-node';
 import { plugins } from './plugins/registry';
 import { Scheduler } from './scheduler';
@@ -16,8 +17,8 @@ async function startScheduler(api: MemoryObjects) {
     client: api,
     listers: informers.listers,
     namespaceLabels: informers.namespaceLabels,
-    recorder: { record: (_about, { message }) => void events.push(message) },
-    plugins,
+    recorder: () => ({ record: (_about, { message }) => void events.push(message) }),
+    profiles: [defaultProfile(plugins)],
     logger: silentLogger,
   });
   watchCluster(informers, scheduler);

@@ -6,9 +6,11 @@ import { SchedulerCache } from './cache/scheduler-cache';
 import type { CycleState } from './framework/cycle-state';
 import { describeDiagnosis } from './framework/fit-error';
 import { Framework } from './framework/framework';
-import { NodeSelector } from './framework/select-node';
+import { NodeSelector, type Selection } from './framework/select-node';
 import { Nominator } from './framework/nominator';
-import type { ClusterEvent, Handle, PluginFactory } from './framework/types';
+import { defaultSchedulerName, type Profile } from './framework/profile';
+import type { ClusterChange, Diagnosis, Handle } from './framework/types';
+import { Extenders } from './extenders/extenders';
 import { patchScheduledCondition } from './pod-condition';
 import { evictVictim } from './preemption/evict-victim';
 import { SchedulingQueue, type QueuedPod } from './queue/scheduling-queue';
@@ -18,16 +20,25 @@ export interface SchedulerDeps {
   client: ObjectsClient;
   listers: Handle['listers'];
   namespaceLabels(namespace: string): Labels;
-  recorder: { record(about: KubeObject, input: EventInput): void };
-  plugins: readonly PluginFactory[];
+  /** Events carry the name of the profile that placed the pod. */
+  recorder(schedulerName: string): { record(about: KubeObject, input: EventInput): void };
+  /** Pods that ask for another scheduler name are someone else's. */
+  profiles: readonly Profile[];
+  extenders?: Extenders;
   logger: Logger;
   metrics?: SchedulerMetrics;
   clock?: Clock;
   random?: () => number;
-  /** Pods with another spec.schedulerName are someone else's. */
-  schedulerName?: string;
-  /** 0: adapts to the size of the cluster. */
-  percentageOfNodesToScore?: number;
+  initialBackoffMs?: number;
+  maxBackoffMs?: number;
+}
+
+/** A profile at work. */
+interface Placer {
+  name: string;
+  framework: Framework;
+  selector: NodeSelector;
+  recorder: ReturnType<SchedulerDeps['recorder']>;
 }
 
 /** Bindings in flight; when they are that many the scheduler waits for the api-server. */
@@ -41,41 +52,57 @@ const turnMs = 5;
  */
 export class Scheduler {
   readonly cache = new SchedulerCache();
-  readonly framework: Framework;
   readonly queue: SchedulingQueue;
   readonly nominator = new Nominator();
-  private readonly selector: NodeSelector;
+  private readonly placers: ReadonlyMap<string, Placer>;
   private readonly clock: Clock;
   private bindings = 0;
   private scheduled = false;
   private running = false;
+  /** An extender is being asked; until it has answered no other pod is looked at. */
+  private asking = false;
 
   constructor(private readonly deps: SchedulerDeps) {
     this.clock = deps.clock ?? systemClock;
-    const { client, listers, namespaceLabels, plugins } = deps;
-    const random = deps.random ?? Math.random;
-    this.framework = new Framework(plugins, {
+    this.placers = new Map(deps.profiles.map(profile => [profile.schedulerName, this.createPlacer(profile)]));
+    this.queue = new SchedulingQueue({
+      clock: this.clock,
+      isRelevant: (change, pod, refusedBy) =>
+        this.placerOf(pod.pod)?.framework.isRelevant(change, pod, refusedBy) ?? false,
+      onReady: () => this.wake(),
+      ...(deps.initialBackoffMs ? { initialBackoffMs: deps.initialBackoffMs } : {}),
+      ...(deps.maxBackoffMs ? { maxBackoffMs: deps.maxBackoffMs } : {}),
+    });
+  }
+
+  private createPlacer(profile: Profile): Placer {
+    const { client, listers, namespaceLabels } = this.deps;
+    const random = this.deps.random ?? Math.random;
+    const extenders = this.deps.extenders ?? new Extenders([], this.deps.logger);
+    const recorder = this.deps.recorder(profile.schedulerName);
+    const framework: Framework = new Framework(profile, {
       cache: this.cache,
       client,
       listers,
       namespaceLabels,
+      extenders,
       nominator: this.nominator,
-      trial: (pod, node) => this.framework.trial(pod, node),
+      trial: (pod, node) => framework.trial(pod, node),
       evict: (victim, preemptor, nodeName) => this.evict(victim, preemptor, nodeName),
       random,
     });
-    this.selector = new NodeSelector({
-      cache: this.cache,
-      framework: this.framework,
-      nominator: this.nominator,
-      percentageOfNodesToScore: deps.percentageOfNodesToScore ?? 0,
-      random,
-    });
-    this.queue = new SchedulingQueue({
-      clock: this.clock,
-      isRelevant: (event, refusedBy) => this.framework.isRelevant(event, refusedBy),
-      onReady: () => this.wake(),
-    });
+    const { cache, nominator } = this;
+    const { percentageOfNodesToScore, schedulerName: name } = profile;
+    const selector = new NodeSelector({ cache, framework, nominator, extenders, percentageOfNodesToScore, random });
+    return { name, framework, selector, recorder };
+  }
+
+  frameworkOf(schedulerName: string): Framework | undefined {
+    return this.placers.get(schedulerName)?.framework;
+  }
+
+  private placerOf(pod: Pod): Placer | undefined {
+    return this.placers.get(pod.spec?.schedulerName ?? defaultSchedulerName);
   }
 
   get bindingsInFlight(): number {
@@ -95,7 +122,7 @@ export class Scheduler {
   }
 
   isResponsible(pod: Pod): boolean {
-    return (pod.spec?.schedulerName ?? 'default-scheduler') === (this.deps.schedulerName ?? 'default-scheduler');
+    return this.placerOf(pod) !== undefined;
   }
 
   /** A pod without a node, new or changed. */
@@ -106,7 +133,7 @@ export class Scheduler {
     // Also after a restart: the room that was made is kept for the pod.
     const nominated = pod.status?.nominatedNodeName ?? this.nominator.nodeOf(info.uid);
     if (nominated) this.nominator.add(info, nominated);
-    const gate = this.framework.runPreEnqueue(info);
+    const gate = this.placerOf(pod)?.framework.runPreEnqueue(info);
     const isNew = !this.queue.get(info.uid);
     this.queue.add(info, { gated: gate !== undefined, changed });
     if (gate && isNew) this.report(info, gate.status.reasons.join(', '), 'SchedulingGated');
@@ -116,43 +143,76 @@ export class Scheduler {
   dequeue(uid: string): void {
     this.queue.remove(uid);
     // What was kept for it, others may have.
-    if (this.nominator.remove(uid)) this.moveOn('AssignedPodDelete');
+    if (this.nominator.remove(uid)) this.moveOn({ event: 'AssignedPodDelete' });
   }
 
-  moveOn(event: ClusterEvent): void {
-    this.queue.moveOn(event);
+  moveOn(change: ClusterChange): void {
+    this.queue.moveOn(change);
   }
 
   /** One cycle; for tests and benchmarks. False when no pod was ready. */
   scheduleOne(): boolean {
     const queued = this.queue.pop();
     if (!queued) return false;
+    const placer = this.placerOf(queued.info.pod);
+    // Its scheduler name cannot change; an unknown one was never queued.
+    if (!placer) return true;
     const startedAt = this.clock.now();
-    const { info } = queued;
-    const selection = this.selector.select(info);
-    if ('diagnosis' in selection) {
-      const message = describeDiagnosis(selection.diagnosis);
-      this.deps.metrics?.attempts.inc({ result: 'unschedulable', profile: 'default-scheduler' });
-      // An empty cluster has no plugin to blame: any node may help.
-      const refusedBy = selection.diagnosis.nodeCount === 0 ? new Set(['NodeName']) : selection.diagnosis.plugins;
-      const { nominatedNode } = selection.diagnosis;
-      if (nominatedNode) this.nominator.add(info, nominatedNode);
-      else if (nominatedNode === '') this.nominator.remove(info.uid);
-      this.queue.giveBack(queued, refusedBy);
-      this.fail(info, message, nominatedNode);
+    const selection = placer.selector.select(queued.info);
+    if (!(selection instanceof Promise)) {
+      this.conclude(queued, placer, selection, startedAt);
       return true;
     }
+    this.asking = true;
+    selection
+      .then(
+        found => this.conclude(queued, placer, found, startedAt),
+        (error: Error) => this.giveUp(queued, placer, error),
+      )
+      .finally(() => {
+        this.asking = false;
+        this.wake();
+      });
+    return true;
+  }
+
+  private conclude(queued: QueuedPod, placer: Placer, selection: Selection, startedAt: number): void {
+    const { info } = queued;
+    // Deleted while an extender was thinking.
+    if (queued.where !== 'taken') return;
+    if ('diagnosis' in selection) return this.refuse(queued, placer, selection.diagnosis);
     const { state, nodeName } = selection;
     this.cache.assume(info, nodeName);
-    const refused = this.framework.runReserve(state, info, nodeName);
+    const refused = placer.framework.runReserve(state, info, nodeName);
     if (refused) {
       this.cache.forget(info.uid);
       this.queue.giveBack(queued, new Set());
-      this.fail(info, refused.reasons.join(', '));
-      return true;
+      this.fail(info, placer, refused.reasons.join(', '));
+      return;
     }
-    void this.bind(queued, state, nodeName, startedAt);
-    return true;
+    void this.bind(queued, placer, state, nodeName, startedAt);
+  }
+
+  private refuse(queued: QueuedPod, placer: Placer, diagnosis: Diagnosis): void {
+    const { info } = queued;
+    this.deps.metrics?.attempts.inc({ result: 'unschedulable', profile: placer.name });
+    // An empty cluster has no plugin to blame: any node may help.
+    const refusedBy = diagnosis.nodeCount === 0 ? new Set(['NodeName']) : diagnosis.plugins;
+    const { nominatedNode } = diagnosis;
+    if (nominatedNode) this.nominator.add(info, nominatedNode);
+    else if (nominatedNode === '') this.nominator.remove(info.uid);
+    this.queue.giveBack(queued, refusedBy);
+    this.fail(info, placer, describeDiagnosis(diagnosis), nominatedNode);
+  }
+
+  /** Something has failed that is not the pod's fault: only trying again helps. */
+  private giveUp(queued: QueuedPod, placer: Placer, err: Error): void {
+    const { info } = queued;
+    this.deps.logger.warn({ err, pod: info.key }, 'scheduling failed');
+    this.deps.metrics?.attempts.inc({ result: 'error', profile: placer.name });
+    this.queue.giveBack(queued, new Set());
+    placer.recorder.record(asPod(info.pod), { type: 'Warning', reason: 'FailedScheduling', message: err.message });
+    this.report(info, err.message, 'SchedulerError');
   }
 
   private wake(): void {
@@ -164,7 +224,7 @@ export class Scheduler {
   private turn(): void {
     this.scheduled = false;
     const until = performance.now() + turnMs;
-    while (this.running && this.bindings < maxBindings) {
+    while (this.running && !this.asking && this.bindings < maxBindings) {
       if (performance.now() > until) {
         this.scheduled = true;
         setImmediate(() => this.turn());
@@ -174,15 +234,22 @@ export class Scheduler {
     }
   }
 
-  private async bind(queued: QueuedPod, state: CycleState, nodeName: string, startedAt: number): Promise<void> {
+  private async bind(
+    queued: QueuedPod,
+    placer: Placer,
+    state: CycleState,
+    nodeName: string,
+    startedAt: number,
+  ): Promise<void> {
     const { info } = queued;
-    const { metrics, logger, recorder } = this.deps;
+    const { metrics, logger } = this.deps;
+    const { framework, recorder, name: profile } = placer;
     this.bindings++;
     try {
-      const refused = await this.framework.runBindingCycle(state, info, nodeName);
-      if (refused) return this.unbind(queued, state, nodeName, refused.status.reasons.join(', '));
+      const refused = await framework.runBindingCycle(state, info, nodeName);
+      if (refused) return this.unbind(queued, placer, state, nodeName, refused.status.reasons.join(', '));
       this.dequeue(info.uid);
-      metrics?.attempts.inc({ result: 'scheduled', profile: 'default-scheduler' });
+      metrics?.attempts.inc({ result: 'scheduled', profile });
       metrics?.attemptDuration.observe((this.clock.now() - startedAt) / 1000);
       recorder.record(asPod(info.pod), {
         type: 'Normal',
@@ -191,42 +258,42 @@ export class Scheduler {
       });
       logger.debug({ pod: info.key, node: nodeName, attempts: queued.attempts }, 'pod bound');
     } catch (err) {
-      metrics?.attempts.inc({ result: 'error', profile: 'default-scheduler' });
+      metrics?.attempts.inc({ result: 'error', profile });
       if (isReason(err, 'NotFound')) {
         // The pod is gone; the informer will say so too.
-        this.framework.runUnreserve(state, info, nodeName);
+        framework.runUnreserve(state, info, nodeName);
         this.cache.forget(info.uid);
         this.dequeue(info.uid);
         return;
       }
       logger.warn({ err, pod: info.key, node: nodeName }, 'binding failed');
-      this.unbind(queued, state, nodeName, `binding rejected: ${(err as Error).message}`);
+      this.unbind(queued, placer, state, nodeName, `binding rejected: ${(err as Error).message}`);
     } finally {
       this.bindings--;
       this.wake();
     }
   }
 
-  private unbind(queued: QueuedPod, state: CycleState, nodeName: string, message: string): void {
+  private unbind(queued: QueuedPod, placer: Placer, state: CycleState, nodeName: string, message: string): void {
     const { info } = queued;
-    this.framework.runUnreserve(state, info, nodeName);
+    placer.framework.runUnreserve(state, info, nodeName);
     this.cache.forget(info.uid);
     // The informer has told meanwhile that the pod is bound after all: the answer got lost, not the request.
     if (this.cache.isPlaced(info.uid)) return this.queue.remove(info.uid);
     this.queue.giveBack(queued, new Set());
-    this.queue.moveOn('AssignedPodDelete');
-    this.fail(info, message);
+    this.queue.moveOn({ event: 'AssignedPodDelete' });
+    this.fail(info, placer, message);
   }
 
-  private fail(info: PodInfo, message: string, nominatedNode?: string): void {
-    this.deps.recorder.record(asPod(info.pod), { type: 'Warning', reason: 'FailedScheduling', message });
+  private fail(info: PodInfo, placer: Placer, message: string, nominatedNode?: string): void {
+    placer.recorder.record(asPod(info.pod), { type: 'Warning', reason: 'FailedScheduling', message });
     this.report(info, message, 'Unschedulable', nominatedNode);
   }
 
   private evict(victim: PodInfo, preemptor: PodInfo, nodeName: string): void {
-    const { client, recorder, logger } = this.deps;
+    const { client, logger } = this.deps;
     if (victim.pod.metadata.deletionTimestamp) return;
-    recorder.record(asPod(victim.pod), {
+    this.placerOf(preemptor.pod)?.recorder.record(asPod(victim.pod), {
       type: 'Normal',
       reason: 'Preempted',
       message: `Preempted by pod ${preemptor.uid} on node ${nodeName}`,

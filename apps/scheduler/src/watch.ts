@@ -44,11 +44,12 @@ export function watchCluster(informers: SchedulerInformers, scheduler: Scheduler
   informers.nodes.addHandler({
     onAdd(node) {
       scheduler.cache.setNode(node);
-      scheduler.moveOn('NodeAdd');
+      scheduler.moveOn({ event: 'NodeAdd', node: scheduler.cache.getNode(node.metadata.name) });
     },
     onUpdate(node, old) {
       scheduler.cache.setNode(node);
-      for (const event of nodeEvents(node, old)) scheduler.moveOn(event);
+      const info = scheduler.cache.getNode(node.metadata.name);
+      for (const event of nodeEvents(node, old)) scheduler.moveOn({ event, node: info });
     },
     onDelete: node => scheduler.cache.removeNode(node.metadata.name),
   });
@@ -66,7 +67,8 @@ function isFinished(pod: Pod): boolean {
 
 function dropPod(scheduler: Scheduler, pod: Stored<Pod>): void {
   scheduler.dequeue(pod.metadata.uid);
-  if (scheduler.cache.removePod(pod.metadata.uid)) scheduler.moveOn('AssignedPodDelete');
+  const node = scheduler.cache.getNode(pod.spec?.nodeName ?? '');
+  if (scheduler.cache.removePod(pod.metadata.uid)) scheduler.moveOn({ event: 'AssignedPodDelete', node });
 }
 
 function applyPod(scheduler: Scheduler, pod: Stored<Pod>, old?: Stored<Pod>): void {
@@ -78,9 +80,11 @@ function applyPod(scheduler: Scheduler, pod: Stored<Pod>, old?: Stored<Pod>): vo
     const known = old?.spec?.nodeName !== undefined && old.spec.nodeName !== '';
     const wasAssumed = scheduler.cache.isPlaced(uid);
     scheduler.dequeue(uid);
-    scheduler.cache.setPod(createPodInfo(pod), nodeName);
+    const info = createPodInfo(pod);
+    scheduler.cache.setPod(info, nodeName);
     // A confirmation of what was assumed tells nothing new, but for pods that wait to be near this one.
-    scheduler.moveOn(known && wasAssumed ? 'AssignedPodUpdate' : 'AssignedPodAdd');
+    const event = known && wasAssumed ? 'AssignedPodUpdate' : 'AssignedPodAdd';
+    scheduler.moveOn({ event, pod: info, node: scheduler.cache.getNode(nodeName) });
   } else if (deletionTimestamp || !scheduler.isResponsible(pod)) scheduler.dequeue(uid);
   else scheduler.enqueue(pod, old !== undefined && affectsScheduling(pod, old));
 }

@@ -1,8 +1,19 @@
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
+import { extenderName } from '../extenders/extenders';
 import { CycleState } from './cycle-state';
 import { unresolvable, type Status } from './status';
-import { maxNodeScore, type ClusterEvent, type Diagnosis, type Handle, type Plugin, type PluginFactory } from './types';
+import type { Profile } from './profile';
+import {
+  maxNodeScore,
+  type ClusterChange,
+  type Diagnosis,
+  type ExtensionPoint,
+  type Handle,
+  type Plugin,
+  type PluginFactory,
+  type PostFilterResult,
+} from './types';
 
 interface Named {
   readonly name: string;
@@ -19,30 +30,47 @@ export interface NodeScore {
 
 /** Runs the plugins of a profile, extension point by extension point. */
 export class Framework {
-  private readonly plugins: readonly Named[];
-  private readonly requeueOn: ReadonlyMap<string, ReadonlySet<ClusterEvent>>;
+  private readonly plugins: ReadonlyMap<string, Plugin>;
+  private readonly requeue: ReadonlyMap<string, Pick<PluginFactory, 'requeueOn' | 'isHelped'>>;
   private readonly preEnqueuePlugins: readonly With<'preEnqueue'>[];
   private readonly preFilterPlugins: readonly With<'preFilter'>[];
   private readonly filterPlugins: readonly With<'filter'>[];
+  private readonly postFilterPlugins: readonly With<'postFilter'>[];
   private readonly preScorePlugins: readonly With<'preScore'>[];
   private readonly scorePlugins: readonly With<'score'>[];
+  private readonly reservePlugins: readonly Named[];
+  private readonly bindingPlugins: { readonly [K in 'permit' | 'preBind' | 'bind' | 'postBind']: readonly With<K>[] };
 
   constructor(
-    factories: readonly PluginFactory[],
+    readonly profile: Profile,
     private readonly handle: Handle,
   ) {
-    this.plugins = factories.map(({ name, weight = 1, build }) => ({ name, weight, plugin: build(handle) }));
-    this.requeueOn = new Map(factories.map(({ name, requeueOn }) => [name, new Set(requeueOn)]));
+    this.plugins = new Map(profile.plugins.map(({ name, build }) => [name, build(handle)]));
+    this.requeue = new Map(profile.plugins.map(plugin => [plugin.name, plugin]));
     this.preEnqueuePlugins = this.having('preEnqueue');
     this.preFilterPlugins = this.having('preFilter');
     this.filterPlugins = this.having('filter');
+    this.postFilterPlugins = this.having('postFilter');
     this.preScorePlugins = this.having('preScore');
     this.scorePlugins = this.having('score');
+    // Those that only give back take part too.
+    this.reservePlugins = this.at('reserve').filter(({ plugin }) => plugin.reserve ?? plugin.unreserve);
+    this.bindingPlugins = {
+      permit: this.having('permit'),
+      preBind: this.having('preBind'),
+      bind: this.having('bind'),
+      postBind: this.having('postBind'),
+    };
   }
 
-  /** May the event make a pod schedulable that these plugins refused? */
-  isRelevant(event: ClusterEvent, refusedBy: ReadonlySet<string>): boolean {
-    for (const name of refusedBy) if (this.requeueOn.get(name)?.has(event)) return true;
+  /** May the change make a pod schedulable that these plugins refused? */
+  isRelevant(change: ClusterChange, pod: PodInfo, refusedBy: ReadonlySet<string>): boolean {
+    for (const name of refusedBy) {
+      // What an extender looks at, nobody knows.
+      if (name === extenderName) return true;
+      const plugin = this.requeue.get(name);
+      if (plugin?.requeueOn.includes(change.event) && (plugin.isHelped?.(pod, change) ?? true)) return true;
+    }
     return false;
   }
 
@@ -121,12 +149,20 @@ export class Framework {
     return undefined;
   }
 
-  runPostFilter(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): void {
-    for (const { plugin } of this.plugins) {
-      const result = plugin.postFilter?.(state, pod, diagnosis);
-      if (result?.message) diagnosis.postFilterMessage = result.message;
-      if (result?.nominatedNode !== undefined) diagnosis.nominatedNode = result.nominatedNode;
+  /** Answers a promise only when a plugin has to wait for somebody else. */
+  runPostFilter(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): void | Promise<void> {
+    const note = ({ message, nominatedNode }: PostFilterResult): void => {
+      if (message) diagnosis.postFilterMessage = message;
+      if (nominatedNode !== undefined) diagnosis.nominatedNode = nominatedNode;
+    };
+    let waiting: Promise<void> | undefined;
+    for (const { plugin } of this.postFilterPlugins) {
+      const run = (): PostFilterResult | Promise<PostFilterResult> => plugin.postFilter(state, pod, diagnosis);
+      const result = waiting ? waiting.then(run) : run();
+      if (result instanceof Promise) waiting = result.then(note);
+      else note(result);
     }
+    return waiting;
   }
 
   runScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): NodeScore[] {
@@ -150,7 +186,7 @@ export class Framework {
 
   /** Runs all or none: on a refusal what was reserved is given back. */
   runReserve(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined {
-    for (const { plugin } of this.plugins) {
+    for (const { plugin } of this.reservePlugins) {
       const status = plugin.reserve?.(state, pod, nodeName);
       if (!status) continue;
       this.runUnreserve(state, pod, nodeName);
@@ -160,7 +196,7 @@ export class Framework {
   }
 
   runUnreserve(state: CycleState, pod: PodInfo, nodeName: string): void {
-    for (const { plugin } of this.plugins.toReversed()) plugin.unreserve?.(state, pod, nodeName);
+    for (const { plugin } of this.reservePlugins.toReversed()) plugin.unreserve?.(state, pod, nodeName);
   }
 
   /** Permit, PreBind, Bind, PostBind. A refusal is answered, a failure of the api-server thrown. */
@@ -169,18 +205,30 @@ export class Framework {
     pod: PodInfo,
     nodeName: string,
   ): Promise<{ plugin: string; status: Status } | undefined> {
-    for (const point of ['permit', 'preBind'] as const) {
-      for (const { name, plugin } of this.plugins) {
-        const status = plugin[point] && (await plugin[point](state, pod, nodeName));
-        if (status) return { plugin: name, status };
-      }
+    const { permit, preBind, bind, postBind } = this.bindingPlugins;
+    for (const { name, plugin } of permit) {
+      const status = await plugin.permit(state, pod, nodeName);
+      if (status) return { plugin: name, status };
     }
-    for (const { plugin } of this.plugins) if (plugin.bind && (await plugin.bind(state, pod, nodeName))) break;
-    for (const { plugin } of this.plugins) plugin.postBind?.(state, pod, nodeName);
+    for (const { name, plugin } of preBind) {
+      const status = await plugin.preBind(state, pod, nodeName);
+      if (status) return { plugin: name, status };
+    }
+    let bound = await this.handle.extenders.bind(pod, nodeName);
+    for (const { plugin } of bind) bound ||= await plugin.bind(state, pod, nodeName);
+    for (const { plugin } of postBind) plugin.postBind(state, pod, nodeName);
     return undefined;
   }
 
-  private having<K extends keyof Plugin>(point: K): With<K>[] {
-    return this.plugins.filter((named): named is With<K> => named.plugin[point] !== undefined);
+  /** The plugins of an extension point in the profile's order. */
+  private at(point: ExtensionPoint): Named[] {
+    return this.profile.points[point].flatMap(({ name, weight }) => {
+      const plugin = this.plugins.get(name);
+      return plugin ? [{ name, weight, plugin }] : [];
+    });
+  }
+
+  private having<K extends ExtensionPoint>(point: K): With<K>[] {
+    return this.at(point).filter((named): named is With<K> => named.plugin[point] !== undefined);
   }
 }

@@ -2,6 +2,7 @@ import type { PodInfo } from '../cache/pod-info';
 import type { NodeInfo } from '../cache/node-info';
 import type { SchedulerCache } from '../cache/scheduler-cache';
 import { CycleState } from './cycle-state';
+import type { Extenders } from '../extenders/extenders';
 import type { Framework, NodeScore } from './framework';
 import type { Nominator } from './nominator';
 import type { Diagnosis } from './types';
@@ -22,6 +23,7 @@ export interface NodeSelectorDeps {
   cache: SchedulerCache;
   framework: Framework;
   nominator: Nominator;
+  extenders: Extenders;
   percentageOfNodesToScore: number;
   /** 0 ≤ x < 1; chooses among equals. */
   random: () => number;
@@ -33,8 +35,9 @@ export class NodeSelector {
 
   constructor(private readonly deps: NodeSelectorDeps) {}
 
-  select(pod: PodInfo): Selection {
-    const { cache, framework } = this.deps;
+  /** At once, unless an extender has to be asked. */
+  select(pod: PodInfo): Selection | Promise<Selection> {
+    const { cache, framework, extenders } = this.deps;
     const nodes = cache.nodeList();
     const state = new CycleState();
     const diagnosis: Diagnosis = { nodeCount: nodes.length, nodeStatuses: new Map(), plugins: new Set() };
@@ -42,13 +45,32 @@ export class NodeSelector {
     if (nominated) return { state, nodeName: nominated };
     const candidates = nodes.length === 0 ? undefined : framework.runPreFilter(state, pod, nodes, diagnosis);
     const feasible = candidates ? this.findFeasible(state, pod, candidates, diagnosis) : [];
-    const [only, second] = feasible;
-    if (!only) {
-      framework.runPostFilter(state, pod, diagnosis);
-      return { state, diagnosis };
-    }
-    if (!second) return { state, nodeName: only.name };
-    return { state, nodeName: this.best(framework.runScore(state, pod, feasible)) };
+    if (feasible.length > 0 && extenders.decideAbout(pod)) return this.selectWith(state, pod, feasible, diagnosis);
+    if (feasible.length === 0) return this.explain(state, pod, diagnosis);
+    return { state, nodeName: this.best(state, pod, feasible) };
+  }
+
+  private async selectWith(
+    state: CycleState,
+    pod: PodInfo,
+    feasible: readonly NodeInfo[],
+    diagnosis: Diagnosis,
+  ): Promise<Selection> {
+    const { extenders } = this.deps;
+    const accepted = await extenders.filter(pod, feasible, diagnosis);
+    if (accepted.length === 0) return this.explain(state, pod, diagnosis);
+    const scores = accepted.length > 1 ? await extenders.score(pod, accepted) : new Map<string, number>();
+    // A node may have gone meanwhile.
+    const left = accepted.filter(({ node }) => node !== undefined);
+    if (left.length === 0) return this.explain(state, pod, diagnosis);
+    return { state, nodeName: this.best(state, pod, left, scores) };
+  }
+
+  /** No node: the plugins may make room. */
+  private explain(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): Selection | Promise<Selection> {
+    const waiting = this.deps.framework.runPostFilter(state, pod, diagnosis);
+    const selection = { state, diagnosis };
+    return waiting ? waiting.then(() => selection) : selection;
   }
 
   /** The node that was cleared for the pod, if it fits there now: no other is looked at. */
@@ -89,10 +111,18 @@ export class NodeSelector {
     return feasible;
   }
 
-  private best(scores: readonly NodeScore[]): string {
+  private best(
+    state: CycleState,
+    pod: PodInfo,
+    nodes: readonly NodeInfo[],
+    more: ReadonlyMap<string, number> = noScores,
+  ): string {
+    const [only, second] = nodes;
+    if (only && !second) return only.name;
     let best: NodeScore | undefined;
     let equals = 0;
-    for (const candidate of scores) {
+    for (const candidate of this.deps.framework.runScore(state, pod, nodes)) {
+      if (more.size > 0) candidate.score += more.get(candidate.node.name) ?? 0;
       if (!best || candidate.score > best.score) {
         best = candidate;
         equals = 1;
@@ -101,3 +131,5 @@ export class NodeSelector {
     return (best as NodeScore).node.name;
   }
 }
+
+const noScores: ReadonlyMap<string, number> = new Map();

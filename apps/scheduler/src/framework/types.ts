@@ -3,6 +3,8 @@ import type { Lister, ObjectsClient } from '@naru/client';
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
 import type { SchedulerCache } from '../cache/scheduler-cache';
+import type { ConfigNode } from '../config/config-node';
+import type { Extenders } from '../extenders/extenders';
 import type { CycleState } from './cycle-state';
 import type { Nominator } from './nominator';
 import type { Status } from './status';
@@ -17,6 +19,13 @@ export type ClusterEvent =
   | 'AssignedPodUpdate'
   | 'AssignedPodDelete'
   | 'PodUpdate';
+
+/** What has happened: the node as it is now, and the pod that came, went or changed on it, where there is one. */
+export interface ClusterChange {
+  event: ClusterEvent;
+  node?: NodeInfo | undefined;
+  pod?: PodInfo | undefined;
+}
 
 /** Names of the only nodes worth looking at; absent: all. */
 export interface PreFilterResult {
@@ -38,6 +47,12 @@ export interface Diagnosis {
   nominatedNode?: string;
 }
 
+export interface PostFilterResult {
+  /** "": the pod has no nominated node any more. */
+  nominatedNode?: string;
+  message?: string;
+}
+
 /**
  * Upstream's extension points. Those up to `reserve` run in one synchronous cycle over the live cache, which therefore
  * is the snapshot; the later ones run beside the following cycles. A plugin has those that it needs.
@@ -48,7 +63,7 @@ export interface Plugin {
   preFilter?(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | PreFilterResult | undefined;
   filter?(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
   /** Called when no node passed; may name a node where the pod will fit soon (preemption). */
-  postFilter?(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): { nominatedNode?: string; message?: string };
+  postFilter?(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): PostFilterResult | Promise<PostFilterResult>;
   preScore?(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined;
   score?(state: CycleState, pod: PodInfo, node: NodeInfo): number;
   /** Brings `scores` into 0–100, in place; `nodes[i]` is the node of `scores[i]`. */
@@ -62,6 +77,23 @@ export interface Plugin {
   postBind?(state: CycleState, pod: PodInfo, nodeName: string): void;
 }
 
+/** Upstream's names, which are also those of its configuration. */
+export const extensionPoints = [
+  'preEnqueue',
+  'preFilter',
+  'filter',
+  'postFilter',
+  'preScore',
+  'score',
+  'reserve',
+  'permit',
+  'preBind',
+  'bind',
+  'postBind',
+] as const satisfies readonly (keyof Plugin)[];
+
+export type ExtensionPoint = (typeof extensionPoints)[number];
+
 /** What plugins may use of the scheduler. */
 export interface Handle {
   readonly cache: SchedulerCache;
@@ -73,6 +105,7 @@ export interface Handle {
     budgets: Lister<PodDisruptionBudget>;
   };
   namespaceLabels(namespace: string): Labels;
+  readonly extenders: Extenders;
   readonly nominator: Nominator;
   /** Would the pod fit on the node as the cache is now? Undefined: yes. */
   trial(pod: PodInfo, node: NodeInfo): Status | undefined;
@@ -89,7 +122,11 @@ export interface PluginFactory {
   readonly weight?: number;
   /** Events that may make a pod schedulable which this plugin refused. */
   readonly requeueOn: readonly ClusterEvent[];
+  /** Looks closer at one of these events: may it make a difference for this pod? Absent: it may. Cheap, and never no in doubt. */
+  isHelped?(pod: PodInfo, change: ClusterChange): boolean;
   build(handle: Handle): Plugin;
+  /** With the arguments of a profile in place of upstream's defaults. Absent: it takes none. @throws ConfigError */
+  configure?(args: ConfigNode): (handle: Handle) => Plugin;
 }
 
 export const maxNodeScore = 100;

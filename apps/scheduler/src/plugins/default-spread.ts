@@ -1,11 +1,45 @@
 import type { LabelSelector, Pod } from '@naru/api';
+import type { ConfigNode } from '../config/config-node';
+import { argumentFields } from '../config/plugin-args';
 import type { Handle } from '../framework/types';
 
+/** A constraint for pods that have none of their own; which pods it is about follows from what holds them together. */
+export interface DefaultConstraint {
+  topologyKey: string;
+  maxSkew: number;
+  whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway';
+}
+
 /** Upstream's system defaults: spread softly over nodes and zones what belongs together. */
-export const systemDefaultConstraints = [
-  { topologyKey: 'kubernetes.io/hostname', maxSkew: 3 },
-  { topologyKey: 'topology.kubernetes.io/zone', maxSkew: 5 },
-] as const;
+export const systemDefaultConstraints: readonly DefaultConstraint[] = [
+  { topologyKey: 'kubernetes.io/hostname', maxSkew: 3, whenUnsatisfiable: 'ScheduleAnyway' },
+  { topologyKey: 'topology.kubernetes.io/zone', maxSkew: 5, whenUnsatisfiable: 'ScheduleAnyway' },
+];
+
+/** PodTopologySpreadArgs. @throws ConfigError */
+export function readDefaultConstraints(args: ConfigNode): readonly DefaultConstraint[] {
+  const fields = argumentFields(args, 'defaultConstraints', 'defaultingType');
+  const type = fields.defaultingType.choice(['System', 'List'], 'System');
+  const constraints = fields.defaultConstraints.items().map(item => {
+    const { topologyKey, maxSkew, whenUnsatisfiable, labelSelector } = item.fields(
+      'topologyKey',
+      'maxSkew',
+      'whenUnsatisfiable',
+      'labelSelector',
+    );
+    if (!labelSelector.isAbsent)
+      labelSelector.fail('Forbidden: constraint must not define a selector, as they deduced for each pod');
+    return {
+      topologyKey: topologyKey.text(),
+      maxSkew: maxSkew.integer({ min: 1, max: 2 ** 31 - 1 }),
+      whenUnsatisfiable: whenUnsatisfiable.choice(['DoNotSchedule', 'ScheduleAnyway']),
+    };
+  });
+  if (type === 'List') return constraints;
+  if (constraints.length > 0)
+    fields.defaultingType.fail('when .defaultConstraints are specified, defaultingType must be "List"');
+  return systemDefaultConstraints;
+}
 
 /**
  * Which pods belong together with this one: those that the Services selecting it and its ReplicaSet or StatefulSet have

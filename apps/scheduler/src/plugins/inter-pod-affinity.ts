@@ -1,6 +1,7 @@
 import type { NodeInfo } from '../cache/node-info';
 import { termSelects, type AffinityTerm } from '../cache/pod-affinity';
 import type { PodInfo } from '../cache/pod-info';
+import { argumentFields } from '../config/plugin-args';
 import { stateKey } from '../framework/cycle-state';
 import { skip, unresolvable, unschedulable } from '../framework/status';
 import { maxNodeScore, type Handle, type Plugin, type PluginFactory } from '../framework/types';
@@ -22,8 +23,15 @@ const scoresKey = stateKey<ByDomain>('InterPodAffinity/scores');
 const affinityRefused = unresolvable("node(s) didn't match pod affinity rules");
 const antiRefused = unschedulable("node(s) didn't match pod anti-affinity rules");
 const existingAntiRefused = unschedulable("node(s) didn't satisfy existing pods anti-affinity rules");
-/** Upstream's hardPodAffinityWeight. */
-const hardAffinityWeight = 1;
+
+interface AffinityArguments {
+  /** How much it counts that a pod which is there requires this one beside it. */
+  hardPodAffinityWeight: number;
+  /** What pods that are there merely prefer counts only for pods with affinities of their own. */
+  ignorePreferredTermsOfExistingPods: boolean;
+}
+
+const defaults: AffinityArguments = { hardPodAffinityWeight: 1, ignorePreferredTermsOfExistingPods: false };
 
 function bump(by: ByDomain, key: string, domain: string | undefined, amount: number): void {
   if (domain === undefined) return;
@@ -32,7 +40,10 @@ function bump(by: ByDomain, key: string, domain: string | undefined, amount: num
   domains.set(domain, (domains.get(domain) ?? 0) + amount);
 }
 
-function build(handle: Handle): Plugin {
+function build(
+  { hardPodAffinityWeight, ignorePreferredTermsOfExistingPods }: AffinityArguments,
+  handle: Handle,
+): Plugin {
   const { cache, namespaceLabels } = handle;
 
   /** How many pods each node has that all of the terms select. */
@@ -74,6 +85,8 @@ function build(handle: Handle): Plugin {
     };
     addOwn(pod.affinity?.preferred ?? [], 1);
     addOwn(pod.affinity?.preferredAnti ?? [], -1);
+    const ownPreferences = (pod.affinity?.preferred.length ?? 0) + (pod.affinity?.preferredAnti.length ?? 0) > 0;
+    const requiredOnly = ignorePreferredTermsOfExistingPods && !ownPreferences;
     // What the pods that are there think of this one.
     for (const node of cache.nodeList()) {
       if (node.podsWithAffinity.size === 0) continue;
@@ -84,7 +97,8 @@ function build(handle: Handle): Plugin {
             bump(by, term.topologyKey, node.labels[term.topologyKey], factor * term.weight);
           }
         };
-        weigh(affinity?.required, hardAffinityWeight);
+        weigh(affinity?.required, hardPodAffinityWeight);
+        if (requiredOnly) continue;
         weigh(affinity?.preferred, 1);
         weigh(affinity?.preferredAnti, -1);
       }
@@ -156,5 +170,13 @@ export const interPodAffinity: PluginFactory = {
   name: 'InterPodAffinity',
   weight: 2,
   requeueOn: ['NodeAdd', 'NodeLabels', 'AssignedPodAdd', 'AssignedPodUpdate', 'AssignedPodDelete', 'PodUpdate'],
-  build,
+  build: handle => build(defaults, handle),
+  configure(args) {
+    const fields = argumentFields(args, 'hardPodAffinityWeight', 'ignorePreferredTermsOfExistingPods');
+    const given: AffinityArguments = {
+      hardPodAffinityWeight: fields.hardPodAffinityWeight.integer({ min: 0, max: 100, fallback: 1 }),
+      ignorePreferredTermsOfExistingPods: fields.ignorePreferredTermsOfExistingPods.truth(false),
+    };
+    return handle => build(given, handle);
+  },
 };

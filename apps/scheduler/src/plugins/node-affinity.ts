@@ -1,8 +1,10 @@
 import { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher, type PodSpec } from '@naru/api';
+import type { ConfigNode } from '../config/config-node';
+import { argumentFields } from '../config/plugin-args';
 import { stateKey } from '../framework/cycle-state';
 import { normalizeByMax } from '../framework/normalize';
 import { skip, unresolvable } from '../framework/status';
-import type { PluginFactory } from '../framework/types';
+import type { Plugin, PluginFactory } from '../framework/types';
 
 const demandKey = stateKey<NodeMatcher>('NodeAffinity/demand');
 const preferencesKey = stateKey<{ weight: number; matches: NodeMatcher }[]>('NodeAffinity/preferences');
@@ -20,26 +22,46 @@ function pinnedNames(spec: PodSpec | undefined): Set<string> | undefined {
   return terms.length > 0 ? names : undefined;
 }
 
-/** nodeSelector and required node affinity forbid, preferred node affinity scores. */
-export const nodeAffinity: PluginFactory = {
-  name: 'NodeAffinity',
-  weight: 2,
-  requeueOn: ['NodeAdd', 'NodeLabels', 'PodUpdate'],
-  build: () => ({
+type NodeAffinity = NonNullable<NonNullable<PodSpec['affinity']>['nodeAffinity']>;
+
+/** What the profile asks of every pod's node. */
+interface Added {
+  required: NodeMatcher | undefined;
+  preferred: NonNullable<NodeAffinity['preferredDuringSchedulingIgnoredDuringExecution']>;
+}
+
+const nothingAdded: Added = { required: undefined, preferred: [] };
+const refusedByProfile = unresolvable("node(s) didn't match scheduler-enforced node affinity");
+
+function readAdded(args: ConfigNode): Added {
+  const affinity = argumentFields(args, 'addedAffinity').addedAffinity.value as NodeAffinity | undefined;
+  return {
+    required: compileNodeDemand({ containers: [], affinity: { nodeAffinity: affinity ?? {} } }),
+    preferred: affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [],
+  };
+}
+
+function build({ required, preferred }: Added): Plugin {
+  return {
     preFilter(state, { pod }) {
       const demand = compileNodeDemand(pod.spec);
-      if (!demand) return skip;
+      if (!demand) return required ? undefined : skip;
       state.write(demandKey, demand);
       const nodeNames = pinnedNames(pod.spec);
       return nodeNames && { nodeNames };
     },
-    filter: (state, _pod, { node }) => (node && state.read(demandKey)?.(node) === false ? refused : undefined),
+    filter(state, _pod, { node }) {
+      if (!node) return undefined;
+      if (required?.(node) === false) return refusedByProfile;
+      return state.read(demandKey)?.(node) === false ? refused : undefined;
+    },
     preScore(state, { pod }) {
-      const preferred = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution;
-      if (!preferred?.length) return skip;
+      const own = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+      const all = [...preferred, ...own];
+      if (all.length === 0) return skip;
       state.write(
         preferencesKey,
-        preferred.map(({ weight, preference }) => ({ weight, matches: compileNodeSelectorTerm(preference) })),
+        all.map(({ weight, preference }) => ({ weight, matches: compileNodeSelectorTerm(preference) })),
       );
       return undefined;
     },
@@ -49,5 +71,18 @@ export const nodeAffinity: PluginFactory = {
       return sum;
     },
     normalizeScore: (_state, _pod, scores) => normalizeByMax(scores, false),
-  }),
+  };
+}
+
+/** nodeSelector and required node affinity forbid, preferred node affinity scores. */
+export const nodeAffinity: PluginFactory = {
+  name: 'NodeAffinity',
+  weight: 2,
+  requeueOn: ['NodeAdd', 'NodeLabels', 'PodUpdate'],
+  isHelped: ({ pod }, { node }) => !node?.node || (compileNodeDemand(pod.spec)?.(node.node) ?? true),
+  build: () => build(nothingAdded),
+  configure(args) {
+    const added = readAdded(args);
+    return () => build(added);
+  },
 };

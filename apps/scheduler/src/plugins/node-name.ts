@@ -7,6 +7,7 @@ const refused = unresolvable("node(s) didn't match the requested node name");
 export const nodeName: PluginFactory = {
   name: 'NodeName',
   requeueOn: ['NodeAdd'],
+  isHelped: ({ pod }, { node }) => pod.spec?.nodeName === undefined || pod.spec.nodeName === node?.name,
   build: () => ({
     preFilter: (_state, { pod }) => (pod.spec?.nodeName ? undefined : skip),
     filter: (_state, { pod }, node) => (pod.spec?.nodeName === node.name ? undefined : refused),

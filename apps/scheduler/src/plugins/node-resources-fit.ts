@@ -1,7 +1,10 @@
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
+import type { ConfigNode } from '../config/config-node';
+import { argumentFields } from '../config/plugin-args';
 import { unschedulable, type Status } from '../framework/status';
-import { maxNodeScore, type PluginFactory } from '../framework/types';
+import type { Handle, Plugin, PluginFactory } from '../framework/types';
+import { defaultStrategy, readStrategy, scoreResources, type ScoringStrategy } from './resource-scoring';
 
 const combinations = new Map<string, Status>();
 const maxCombinations = 256;
@@ -21,8 +24,8 @@ function lacks(requested: number, used: number, allocatable: number): boolean {
   return requested > 0 && requested > allocatable - used;
 }
 
-/** What the node lacks for the pod, in upstream's words; empty when it fits. */
-function shortages({ requests }: PodInfo, node: NodeInfo): string[] | undefined {
+/** What the node lacks for the pod, in upstream's words; undefined when it fits. */
+function shortages({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): string[] | undefined {
   const { requested, allocatable } = node;
   let reasons: string[] | undefined;
   const note = (reason: string): void => void (reasons ??= []).push(reason);
@@ -33,6 +36,7 @@ function shortages({ requests }: PodInfo, node: NodeInfo): string[] | undefined 
     note('Insufficient ephemeral-storage');
   if (requests.scalars) {
     for (const [name, amount] of requests.scalars) {
+      if (isIgnored?.(name)) continue;
       if (lacks(amount, requested.scalars?.get(name) ?? 0, allocatable.scalars?.get(name) ?? 0))
         note(`Insufficient ${name}`);
     }
@@ -40,32 +44,52 @@ function shortages({ requests }: PodInfo, node: NodeInfo): string[] | undefined 
   return reasons;
 }
 
-function leastAllocated(requested: number, allocatable: number): number {
-  return requested > allocatable ? 0 : ((allocatable - requested) * maxNodeScore) / allocatable;
+interface FitArguments {
+  strategy: ScoringStrategy;
+  ignoredResources: ReadonlySet<string>;
+  /** All resources of these domains are ignored. */
+  ignoredGroups: ReadonlySet<string>;
 }
 
-/** Requests must fit into what is allocatable; the emptier node scores higher (LeastAllocated, cpu and memory alike). */
+const defaults: FitArguments = { strategy: defaultStrategy, ignoredResources: new Set(), ignoredGroups: new Set() };
+
+function readArguments(args: ConfigNode): FitArguments {
+  const fields = argumentFields(args, 'ignoredResources', 'ignoredResourceGroups', 'scoringStrategy');
+  return {
+    strategy: readStrategy(fields.scoringStrategy),
+    ignoredResources: new Set(fields.ignoredResources.items().map(item => item.text())),
+    ignoredGroups: new Set(
+      fields.ignoredResourceGroups.items().map(item => {
+        const group = item.text();
+        return group.includes('/') ? item.fail("resource group name can't contain '/'") : group;
+      }),
+    ),
+  };
+}
+
+function build({ strategy, ignoredResources, ignoredGroups }: FitArguments, handle: Handle): Plugin {
+  const ignored = new Set([...ignoredResources, ...handle.extenders.ignoredResources]);
+  const isIgnored =
+    ignored.size + ignoredGroups.size > 0
+      ? (name: string) => ignored.has(name) || ignoredGroups.has(name.split('/', 1)[0] ?? '')
+      : undefined;
+  return {
+    filter(_state, pod, node) {
+      const reasons = shortages(pod, node, isIgnored);
+      return reasons && refusal(reasons);
+    },
+    score: (_state, pod, node) => scoreResources(strategy, pod, node),
+  };
+}
+
+/** Requests must fit into what is allocatable; how full the node gets decides its score (LeastAllocated by default). */
 export const nodeResourcesFit: PluginFactory = {
   name: 'NodeResourcesFit',
   requeueOn: ['NodeAdd', 'NodeAllocatable', 'AssignedPodDelete', 'AssignedPodUpdate', 'PodUpdate'],
-  build: () => ({
-    filter(_state, pod, node) {
-      const reasons = shortages(pod, node);
-      return reasons && refusal(reasons);
-    },
-    score(_state, pod, node) {
-      const { cpu, memory } = node.allocatable;
-      let sum = 0;
-      let count = 0;
-      if (cpu > 0) {
-        sum += leastAllocated(node.nonZeroCpu + pod.nonZeroCpu, cpu);
-        count++;
-      }
-      if (memory > 0) {
-        sum += leastAllocated(node.nonZeroMemory + pod.nonZeroMemory, memory);
-        count++;
-      }
-      return count === 0 ? 0 : Math.floor(sum / count);
-    },
-  }),
+  isHelped: (pod, { node }) => !node || shortages(pod, node) === undefined,
+  build: handle => build(defaults, handle),
+  configure(args) {
+    const given = readArguments(args);
+    return handle => build(given, handle);
+  },
 };

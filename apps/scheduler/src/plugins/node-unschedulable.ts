@@ -9,6 +9,7 @@ const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 export const nodeUnschedulable: PluginFactory = {
   name: 'NodeUnschedulable',
   requeueOn: ['NodeAdd', 'NodeTaints', 'PodUpdate'],
+  isHelped: (_pod, { event, node }) => event === 'PodUpdate' || !node?.node?.spec?.unschedulable,
   build: () => ({
     filter(_state, { pod }, { node }) {
       if (!node?.spec?.unschedulable) return undefined;

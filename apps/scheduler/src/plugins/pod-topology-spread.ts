@@ -1,7 +1,9 @@
+import type { Pod } from '@naru/api';
 import type { NodeInfo } from '../cache/node-info';
 import { stateKey } from '../framework/cycle-state';
 import { skip, unresolvable, unschedulable } from '../framework/status';
 import { maxNodeScore, type Handle, type Plugin, type PluginFactory } from '../framework/types';
+import { readDefaultConstraints, systemDefaultConstraints, type DefaultConstraint } from './default-spread';
 import { defaultConstraints, explicitConstraints, type SpreadConstraint } from './spread-constraints';
 
 const hostnameLabel = 'kubernetes.io/hostname';
@@ -29,6 +31,10 @@ interface SoftState {
 const hardKey = stateKey<HardState[]>('PodTopologySpread/hard');
 const softKey = stateKey<SoftState>('PodTopologySpread/soft');
 
+function hasOwn(pod: Pod): boolean {
+  return !!pod.spec?.topologySpreadConstraints?.length;
+}
+
 function hasAllKeys(node: NodeInfo, constraints: readonly SpreadConstraint[]): boolean {
   return constraints.every(({ topologyKey }) => node.labels[topologyKey] !== undefined);
 }
@@ -49,10 +55,14 @@ function countHard(constraints: SpreadConstraint[], nodes: readonly NodeInfo[], 
   });
 }
 
-function build(handle: Handle): Plugin {
+function build(defaults: readonly DefaultConstraint[], handle: Handle): Plugin {
+  const constraintsOf = (pod: Pod, whenUnsatisfiable: DefaultConstraint['whenUnsatisfiable']): SpreadConstraint[] =>
+    hasOwn(pod)
+      ? explicitConstraints(pod, whenUnsatisfiable)
+      : defaultConstraints(pod, defaults, whenUnsatisfiable, handle);
   return {
     preFilter(state, { pod }, nodes) {
-      const constraints = explicitConstraints(pod, 'DoNotSchedule');
+      const constraints = constraintsOf(pod, 'DoNotSchedule');
       if (constraints.length === 0) return skip;
       const hard = countHard(constraints, nodes, handle);
       for (const entry of hard) entry.self = entry.constraint.selection.matches(pod) ? 1 : 0;
@@ -68,10 +78,9 @@ function build(handle: Handle): Plugin {
       return undefined;
     },
     preScore(state, { pod }, nodes) {
-      const explicit = !!pod.spec?.topologySpreadConstraints?.length;
-      const constraints = explicit ? explicitConstraints(pod, 'ScheduleAnyway') : defaultConstraints(pod, handle);
+      const constraints = constraintsOf(pod, 'ScheduleAnyway');
       if (constraints.length === 0) return skip;
-      state.write(softKey, countSoft(constraints, nodes, explicit, handle));
+      state.write(softKey, countSoft(constraints, nodes, hasOwn(pod), handle));
       return undefined;
     },
     score(state, _pod, node) {
@@ -153,5 +162,9 @@ export const podTopologySpread: PluginFactory = {
     'AssignedPodUpdate',
     'PodUpdate',
   ],
-  build,
+  build: handle => build(systemDefaultConstraints, handle),
+  configure(args) {
+    const defaults = readDefaultConstraints(args);
+    return handle => build(defaults, handle);
+  },
 };

@@ -9,7 +9,7 @@ import {
 import { withLabelKeys } from '../cache/pod-affinity';
 import type { PodSelection } from '../cache/pod-counters';
 import type { Handle } from '../framework/types';
-import { defaultSelector, systemDefaultConstraints } from './default-spread';
+import { defaultSelector, type DefaultConstraint } from './default-spread';
 
 /** A topology spread constraint of one pod, compiled. */
 export interface SpreadConstraint {
@@ -54,17 +54,17 @@ export function explicitConstraints(pod: Pod, whenUnsatisfiable: string): Spread
     }));
 }
 
-/** The system's defaults, for pods without constraints of their own that a controller or Service holds together. */
-export function defaultConstraints(pod: Pod, handle: Handle): SpreadConstraint[] {
-  const selector = defaultSelector(pod, handle);
+/** The profile's defaults, for pods without constraints of their own that a controller or Service holds together. */
+export function defaultConstraints(
+  pod: Pod,
+  defaults: readonly DefaultConstraint[],
+  whenUnsatisfiable: DefaultConstraint['whenUnsatisfiable'],
+  handle: Handle,
+): SpreadConstraint[] {
+  const wanted = defaults.filter(constraint => constraint.whenUnsatisfiable === whenUnsatisfiable);
+  const selector = wanted.length > 0 ? defaultSelector(pod, handle) : undefined;
   if (!selector) return [];
   const selection = selectionOf(pod, selector);
   const includes = inclusion(pod, undefined, undefined);
-  return systemDefaultConstraints.map(({ topologyKey, maxSkew }) => ({
-    topologyKey,
-    maxSkew,
-    minDomains: 1,
-    selection,
-    includes,
-  }));
+  return wanted.map(({ topologyKey, maxSkew }) => ({ topologyKey, maxSkew, minDomains: 1, selection, includes }));
 }

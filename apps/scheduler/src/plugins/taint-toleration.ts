@@ -25,6 +25,8 @@ export const taintToleration: PluginFactory = {
   name: 'TaintToleration',
   weight: 3,
   requeueOn: ['NodeAdd', 'NodeTaints', 'PodUpdate'],
+  isHelped: ({ pod }, { node }) =>
+    !findUntoleratedTaint(node?.node?.spec?.taints ?? [], pod.spec?.tolerations, hardEffects),
   build: () => ({
     filter(_state, { pod }, { node }) {
       const taints = node?.spec?.taints;

@@ -3,6 +3,7 @@ import { silentLogger } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { createPodInfo, type PodInfo } from '../cache/pod-info';
 import { createLab, makeNode, makePod, type PodInput } from '../fixtures';
+import { defaultProfile } from '../framework/profile';
 import { plugins } from '../plugins/registry';
 import { Scheduler } from '../scheduler';
 import { createInformers, watchCluster } from '../watch';
@@ -19,7 +20,8 @@ const noBudgets = new Budgets(() => []);
 function victimsOn(present: PodInput[], wanted: PodInput, budgets = noBudgets) {
   const lab = createLab([makeNode('a', { cpu: '4' })]);
   for (const input of present) lab.place('a', input);
-  const { cache, framework } = lab.scheduler;
+  const { cache } = lab.scheduler;
+  const framework = lab.scheduler.frameworkOf('default-scheduler')!;
   const handle = { cache, trial: framework.trial.bind(framework) };
   const node = cache.getNode('a')!;
   const before = node.requested.cpu;
@@ -92,14 +94,14 @@ test.each<[string, Partial<Candidate>[], number]>([
 });
 
 test('a pod that never preempts says so', () => {
-  const lab = createLab([makeNode('a', { cpu: '1' })], { plugins });
+  const lab = createLab([makeNode('a', { cpu: '1' })], { profiles: [defaultProfile(plugins)] });
   lab.place('a', { cpu: '1', priority: 0 });
   const { message } = lab.schedule({ cpu: '1', priority: 10, preemptionPolicy: 'Never' });
   expect(message).toMatch(/preemption: not eligible due to preemptionPolicy=Never\.$/);
 });
 
 test('the room that is made is kept for the pod it was made for', () => {
-  const lab = createLab([makeNode('a', { cpu: '2' })], { plugins });
+  const lab = createLab([makeNode('a', { cpu: '2' })], { profiles: [defaultProfile(plugins)] });
   const { scheduler } = lab;
   const waiting = createPodInfo(makePod({ cpu: '2', priority: 10 }));
   scheduler.nominator.add(waiting, 'a');
@@ -116,8 +118,8 @@ async function start(api: MemoryObjects) {
     client: api,
     listers: informers.listers,
     namespaceLabels: informers.namespaceLabels,
-    recorder: { record: (_about, { reason }) => void events.push(reason) },
-    plugins,
+    recorder: () => ({ record: (_about, { reason }) => void events.push(reason) }),
+    profiles: [defaultProfile(plugins)],
     logger: silentLogger,
   });
   watchCluster(informers, scheduler);

@@ -1,6 +1,6 @@
 import type { Clock } from '@naru/foundation';
 import type { PodInfo } from '../cache/pod-info';
-import type { ClusterEvent } from '../framework/types';
+import type { ClusterChange } from '../framework/types';
 import { Heap } from './heap';
 
 /** A pod that waits for its node. */
@@ -23,7 +23,7 @@ export interface QueueOptions {
   maxBackoffMs?: number;
   /** After this long an unschedulable pod is tried again whatever happened. Upstream: 5 minutes. */
   maxUnschedulableMs?: number;
-  isRelevant(event: ClusterEvent, refusedBy: ReadonlySet<string>): boolean;
+  isRelevant(change: ClusterChange, pod: PodInfo, refusedBy: ReadonlySet<string>): boolean;
   /** Called when a pod may be taken. */
   onReady(): void;
 }
@@ -79,7 +79,7 @@ export class SchedulingQueue {
     else if (
       options.changed &&
       known.where === 'unschedulable' &&
-      this.options.isRelevant('PodUpdate', known.refusedBy)
+      this.options.isRelevant({ event: 'PodUpdate', pod: info }, info, known.refusedBy)
     )
       this.release(known);
   }
@@ -116,9 +116,9 @@ export class SchedulingQueue {
     else this.put(pod, 'unschedulable');
   }
 
-  /** Brings back the pods for which the event may make a difference. */
-  moveOn(event: ClusterEvent): void {
-    for (const pod of this.waiting) if (this.options.isRelevant(event, pod.refusedBy)) this.release(pod);
+  /** Brings back the pods for which the change may make a difference. */
+  moveOn(change: ClusterChange): void {
+    for (const pod of this.waiting) if (this.options.isRelevant(change, pod.info, pod.refusedBy)) this.release(pod);
   }
 
   stop(): void {
