@@ -9,7 +9,7 @@ export type Start = (environment: ProcessEnvironment) => void;
 export interface Scenario {
   /** What there is when the controllers start: `api.seed`. */
   objects?(api: MemoryObjects): void;
-  /** What users do, one after the other, at times that the seed decides. */
+  /** What users do, one after the other, at times that the seed decides; what fails is tried again. */
   steps?: ((client: ProcessEnvironment['client']) => Promise<unknown>)[];
   /** Other programs that take part without faults: kubelets, schedulers. */
   others?: Start[];
@@ -118,8 +118,15 @@ export class SimulatedWorld {
   private async takeSteps(): Promise<void> {
     const user = this.process({});
     for (const step of this.scenario.steps ?? []) {
-      await this.clock.sleep(this.random.below(stepPauseMs));
-      await step(user.client);
+      let done = false;
+      // What is to be changed may not be there yet.
+      while (!done) {
+        await this.clock.sleep(this.random.below(stepPauseMs));
+        done = await step(user.client).then(
+          () => true,
+          () => false,
+        );
+      }
       this.stepsLeft--;
     }
   }
