@@ -45,6 +45,11 @@ export const managerFlags = {
     type: 'number',
     default: defaultConfig.terminatedPodGcThreshold,
   },
+  'local-path': {
+    description: 'directory of the nodes for the volumes of the class local-path; empty: no such class',
+    type: 'string',
+    default: defaultConfig.localPath,
+  },
   'root-ca-file': { description: 'file with the CA to publish in every namespace (default: --ca)', type: 'string' },
 } as const;
 
@@ -64,6 +69,7 @@ export function toConfig(flags: Flags<typeof managerFlags>): ControllerConfig {
     nodeEvictionRate: flags['node-eviction-rate'],
     secondaryNodeEvictionRate: flags['secondary-node-eviction-rate'],
     terminatedPodGcThreshold: flags['terminated-pod-gc-threshold'],
+    localPath: flags['local-path'].replace(/\/+$/, ''),
     rootCa: readFileSync(flags['root-ca-file'] ?? flags.ca, 'utf8'),
   };
 }

@@ -4,6 +4,13 @@ import { cronJobController } from './controllers/cronjob/cronjob-controller';
 import { daemonSetController } from './controllers/daemonset/daemonset-controller';
 import { deploymentController } from './controllers/deployment/deployment-controller';
 import { disruptionController } from './controllers/disruption/disruption-controller';
+import { ephemeralVolumeController } from './controllers/ephemeral-volume/ephemeral-volume-controller';
+import { localPathProvisionerController } from './controllers/local-path-provisioner/local-path-provisioner-controller';
+import { persistentVolumeBinderController } from './controllers/persistent-volume-binder/persistent-volume-binder-controller';
+import {
+  pvProtectionController,
+  pvcProtectionController,
+} from './controllers/volume-protection/volume-protection-controllers';
 import { endpointSliceMirroringController } from './controllers/endpointslice-mirroring/endpointslice-mirroring-controller';
 import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
 import { endpointsController } from './controllers/endpoints/endpoints-controller';
@@ -38,6 +45,11 @@ export const controllers: readonly Controller[] = [
   endpointSliceController,
   endpointsController,
   endpointSliceMirroringController,
+  persistentVolumeBinderController,
+  localPathProvisionerController,
+  pvcProtectionController,
+  pvProtectionController,
+  ephemeralVolumeController,
   disruptionController,
   clusterRoleAggregationController,
   serviceAccountController,

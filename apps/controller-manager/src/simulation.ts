@@ -1,4 +1,4 @@
-import { pods, type Pod, type ResourceType, type Stored } from '@naru/api';
+import { pods, type KubeObject, type Pod, type ResourceType, type Stored } from '@naru/api';
 import { InformerFactory } from '@naru/client';
 import { formatTime, silentLogger } from '@naru/foundation';
 import { controllerSuite, type ProcessEnvironment, type Scenario } from '@naru/testing';
@@ -55,7 +55,7 @@ export function simulatedKubelet(options: KubeletOptions = {}): (environment: Pr
 }
 
 /** Calls `act` with each object that comes or changes; what fails is left, as its next event brings it back. */
-export function follow<T extends Pod>(
+export function follow<T extends KubeObject>(
   environment: ProcessEnvironment,
   type: ResourceType<T>,
   act: (object: Stored<T>) => Promise<void>,

@@ -43,6 +43,7 @@ import { NodeRoutes } from './server/node-routes';
 import { StatusWriter } from './status/status-writer';
 import { mountsBelow, mountTmpfs } from './volumes/mount';
 import { ObjectCache } from './volumes/object-cache';
+import { removeLocalVolumes } from './volumes/local-path-removal';
 import { PodVolumes } from './volumes/pod-volumes';
 import { volumePlugins } from './volumes/registry';
 import { ServiceAccountTokens } from './volumes/service-account-tokens';
@@ -314,6 +315,10 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       void runtime
         .updateRuntimeConfig(cidr)
         .catch((err: unknown) => logger.info({ err }, 'pod CIDR not taken by the runtime')),
+    onReported: node =>
+      void removeLocalVolumes(node, { client, logger }).catch((err: unknown) =>
+        logger.info({ err }, 'local volumes: no answer given, asked again'),
+      ),
   });
   const workers: PodWorkers = new PodWorkers({
     logger,

@@ -91,6 +91,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         ...connectionOf(cluster, 'controller-manager'),
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
+        'local-path': path.join(cluster.data, 'local-path'),
       }),
     ),
     ...cluster.dns.map(({ name, port, metricsPort }) => ({

@@ -65,6 +65,17 @@ export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels }
 export { findUntoleratedTaint, parseTaint, tolerates } from './taints';
 export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
 export { podLimits, podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
+export {
+  claimNameOf,
+  claimNamesOf,
+  defaultClassAnnotation,
+  isEphemeralClaimOf,
+  isFullyBound,
+  isReservedFor,
+  storageClassOf,
+  volumeAnnotations,
+} from './storage/claim';
+export { findMatchingVolume, isReachableFrom, type MatchOptions } from './storage/match-volume';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
 export { groupPriority, versionPriority } from './discovery/group-priority';

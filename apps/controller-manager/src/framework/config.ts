@@ -15,6 +15,8 @@ export interface ControllerConfig {
   terminatedPodGcThreshold: number;
   /** How long a pod of a node that does not exist is left alone. */
   orphanedPodGraceMs: number;
+  /** Where nodes keep the directories of local volumes; empty: there are none, nor the class for them. */
+  localPath: string;
   /** PEM for kube-root-ca.crt; empty: not published. */
   rootCa: string;
 }
@@ -30,5 +32,6 @@ export const defaultConfig: ControllerConfig = {
   unhealthyZoneThreshold: 0.55,
   terminatedPodGcThreshold: 12_500,
   orphanedPodGraceMs: 5_000,
+  localPath: '/var/lib/naru/local-path',
   rootCa: '',
 };

@@ -1,7 +1,11 @@
 import {
+  claimNamesOf,
   customResourceDefinitions,
+  persistentVolumes,
+  pods,
   type CustomResourceDefinition,
   type KubeObject,
+  type PersistentVolume,
   type ResourceType,
   type Stored,
 } from '@naru/api';
@@ -41,7 +45,8 @@ export function orphansOf(namespace: string | undefined): string {
 
 /**
  * One informer per resource for all controllers of the process. Every one has the index `owner` (uid of the controlling
- * owner, or `orphansOf(namespace)`), those of pods also `node`.
+ * owner, or `orphansOf(namespace)`), those of pods also `node`, those of pods
+ * and volumes also `claim` (namespace/name of the claims that a pod uses, or of the one that a volume is reserved for).
  */
 export class ClusterInformers {
   private readonly informers = new Map<string, { informer: Informer<never>; full: boolean }>();
@@ -78,7 +83,7 @@ export class ClusterInformers {
       type,
       indexers: {
         ...(full ? { owner: object => [controllerOf(object)?.uid ?? orphansOf(object.metadata.namespace)] } : {}),
-        ...(type.resource === 'pods' ? { node: object => nodeNameOf(object) } : {}),
+        ...extraIndexers[keyOf(type)],
       },
       transform: !full ? metadataOnly : keyOf(type) === definitionsKey ? withoutSchemas : withoutManagedFields,
     });
@@ -91,3 +96,17 @@ function nodeNameOf(pod: KubeObject): string[] {
   const { nodeName } = (pod as { spec?: { nodeName?: string } }).spec ?? {};
   return nodeName ? [nodeName] : [];
 }
+
+function claimKeysOf(pod: KubeObject): string[] {
+  return claimNamesOf(pod).map(name => `${pod.metadata?.namespace ?? ''}/${name}`);
+}
+
+function claimKeyOf(volume: KubeObject): string[] {
+  const { namespace, name } = (volume as PersistentVolume).spec?.claimRef ?? {};
+  return name ? [`${namespace ?? ''}/${name}`] : [];
+}
+
+const extraIndexers: Record<string, Record<string, (object: KubeObject) => string[]>> = {
+  [keyOf(pods)]: { node: nodeNameOf, claim: claimKeysOf },
+  [keyOf(persistentVolumes)]: { claim: claimKeyOf },
+};

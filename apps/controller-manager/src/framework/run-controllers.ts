@@ -1,4 +1,4 @@
-import { createWorkqueue, readYourWrites, type ReconcileResult, type Workqueue } from '@naru/client';
+import { createWorkqueue, readYourWrites, type Reconcile, type ReconcileResult, type Workqueue } from '@naru/client';
 import { isReason } from '@naru/foundation';
 import type { Controller, ControllerDeps } from './controller';
 
@@ -36,20 +36,13 @@ export function runControllers(
 
 function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>, begun: Promise<void>): Workqueue {
   const logger = shared.logger.child({ controller: controller.name });
-  // The queue needs the reconciler, and the reconciler may want to enqueue: tied together last.
-  const late: { queue?: Workqueue } = {};
-  const deps: ControllerDeps = {
-    ...shared,
-    logger,
-    enqueue: (key, delayMs = 0) => late.queue?.addAfter(key, Math.min(delayMs, longestDelayMs)),
-  };
-  const watches = controller.watches(deps);
-  const { reconcile } = controller.build(deps);
-  const created = createWorkqueue({
+  // The queue needs the reconciler, and the reconciler may enqueue as soon as it is built: tied together last.
+  let reconcile: Reconcile = async () => undefined;
+  const queue = createWorkqueue({
     name: controller.name,
     concurrency: controller.concurrency ?? 5,
     logger,
-    clock: deps.clock,
+    clock: shared.clock,
     async reconcile(key, signal): Promise<ReconcileResult> {
       await begun;
       if (signal.aborted) return undefined;
@@ -63,7 +56,13 @@ function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>, 
       }
     },
   });
-  late.queue = created;
-  for (const watch of watches) watch.attach(deps.informers, key => created.add(key));
-  return created;
+  const deps: ControllerDeps = {
+    ...shared,
+    logger,
+    enqueue: (key, delayMs = 0) => queue.addAfter(key, Math.min(delayMs, longestDelayMs)),
+  };
+  const watches = controller.watches(deps);
+  reconcile = controller.build(deps).reconcile;
+  for (const watch of watches) watch.attach(deps.informers, key => queue.add(key));
+  return queue;
 }

@@ -44,6 +44,8 @@ export interface NodeReporterDeps {
   kubeletVersion: string;
   /** Called with the pod CIDR that the cluster gave to this node, when it is known or changes. */
   onPodCidr?: (cidr: string) => void;
+  /** Called with this node's Node each time it has been reported. */
+  onReported?: (node: Stored<Node>) => void;
 }
 
 /** While not ready: people wait for the node. */
@@ -148,6 +150,7 @@ export class NodeReporter {
     this.noteTransition(ready);
     this.notePressures();
     this.reportedAt = clock.now();
+    if (this.node) this.deps.onReported?.(this.node);
     const cidr = this.node?.spec?.podCIDR ?? '';
     if (cidr && cidr !== this.podCidr) {
       this.podCidr = cidr;

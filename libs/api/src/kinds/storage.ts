@@ -77,6 +77,8 @@ export const persistentVolumeClaimKind = defineKind(persistentVolumeClaims, {
   validateUpdate: (next, old, errors) => {
     const allowed = { ...next.spec, resources: old.spec?.resources, volumeAttributesClassName: undefined };
     if (!old.spec?.volumeName) allowed.volumeName = undefined as never;
+    // A claim that did not name a class gets the default one when there is one.
+    if (old.spec?.storageClassName === undefined) allowed.storageClassName = undefined as never;
     if (!deepEqual(allowed, { ...old.spec, volumeAttributesClassName: undefined }))
       errors.push(
         forbidden(

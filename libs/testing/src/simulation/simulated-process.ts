@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Feed, FeedListener, FeedMessage, ObjectsClient } from '@naru/client';
 import { StatusError, type Clock } from '@naru/foundation';
 import type { MemoryObjects } from '../memory-objects';
@@ -51,10 +52,13 @@ export class SimulatedProcess implements ProcessEnvironment {
   faults: Faults;
   writes = 0;
   private readonly abort = new AbortController();
+  readonly signal = this.abort.signal;
 
   constructor(private readonly options: ProcessOptions) {
     const { api, clock } = options;
     this.faults = options.faults ?? {};
+    // Every informer and every wait listens.
+    setMaxListeners(0, this.signal);
     this.clock = {
       now: () => clock.now(),
       sleep: (ms, signal) =>
@@ -77,10 +81,6 @@ export class SimulatedProcess implements ProcessEnvironment {
       subscribe: (filter, listener, signal) => api.subscribe(filter, this.listen(listener, signal), signal),
       close: async () => undefined,
     };
-  }
-
-  get signal(): AbortSignal {
-    return this.abort.signal;
   }
 
   crash(): void {

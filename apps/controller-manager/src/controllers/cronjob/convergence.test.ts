@@ -2,6 +2,7 @@ import { cronJobs, jobs, type CronJob, type Job } from '@naru/api';
 import { StatusError, systemClock, type Clock } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { cronJobController } from './cronjob-controller';
 
 const key = { namespace: 'default', name: 'tick' };
@@ -133,4 +134,15 @@ test('one job is started for one time, though the status is not written at first
   });
   expect(await list(api)).toEqual([`tick-${first}`]);
   await cluster.stop();
+});
+
+// Once within the simulated time: at three minutes past, and not again that day.
+convergenceSuite([cronJobController], {
+  objects: api => void api.seed(cronJobs, makeCronJob({ schedule: '3 0 * * *' })),
+  async expectEnd(api) {
+    const { status } = await api.get(cronJobs, key);
+    expect(status?.lastScheduleTime).toBe('2026-01-01T00:03:00Z');
+    expect(await list(api)).toHaveLength(1);
+    expect(status?.active).toHaveLength(1);
+  },
 });

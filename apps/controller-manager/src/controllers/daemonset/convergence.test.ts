@@ -1,7 +1,7 @@
 import { controllerRevisions, daemonSets, nodes, pods, type DaemonSet } from '@naru/api';
-import { StatusError } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeNode, startControllers } from '../../fixtures';
+import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { simulateKubelet } from '../../simulated-kubelet';
 import { daemonSetController } from './daemonset-controller';
 import { targetNode } from './node-fit';
@@ -21,11 +21,10 @@ function makeSet(image = 'web:1'): DaemonSet {
   };
 }
 
-async function start(faults?: (api: MemoryObjects) => void) {
+async function start() {
   const api = new MemoryObjects();
   for (const name of ['a', 'b', 'c']) api.seed(nodes, makeNode(name));
   const kubelet = await simulateKubelet(api);
-  faults?.(api);
   const cluster = await startControllers([daemonSetController], { api });
   const stop = async (): Promise<void> => {
     await cluster.stop();
@@ -77,21 +76,23 @@ test('a daemon set follows the nodes, rolls over, goes back and forgets old hist
   await stop();
 });
 
-test('the same state is reached through conflicts, failures and lost events', async () => {
-  const { api, stop } = await start(faulty => {
-    for (const reason of ['Conflict', 'ServiceUnavailable', 'Timeout'] as const)
-      for (const resource of ['pods', 'daemonsets', 'controllerrevisions'])
-        faulty.failNext(new StatusError(reason, 'made up'), write => write.resource === resource);
-  });
-  api.seed(daemonSets, makeSet());
-  await expectOn(api, ['a', 'b', 'c'], 'web:1');
-  api.dropEvents = true;
-  await setImage(api, 'web:2');
-  api.dropEvents = false;
-  await api.patch(daemonSets, key, { type: 'merge', body: { metadata: { labels: { seen: 'yes' } } } });
-  await expectOn(api, ['a', 'b', 'c'], 'web:2');
-  const writes = api.writes.length;
-  await api.patch(daemonSets, key, { type: 'merge', body: { metadata: { labels: { seen: 'again' } } } });
-  await eventually(() => expect(api.writes.length).toBe(writes + 1));
-  await stop();
+convergenceSuite([daemonSetController], {
+  objects(api) {
+    for (const name of ['a', 'b', 'c']) api.seed(nodes, makeNode(name));
+    api.seed(daemonSets, makeSet());
+  },
+  others: [simulatedKubelet()],
+  steps: [
+    client => client.create(nodes, makeNode('d')),
+    client =>
+      client.patch(daemonSets, key, { type: 'merge', body: { spec: { template: makeSet('web:2').spec?.template } } }),
+    client => client.delete(nodes, { name: 'a' }),
+  ],
+  async expectEnd(api) {
+    // The pod of the node that is gone is the pod collector's.
+    const found = (await api.list(pods)).items.map(pod => [targetNode(pod), pod.spec?.containers[0]?.image]);
+    expect(found.filter(([node]) => node !== 'a').sort()).toEqual(['b', 'c', 'd'].map(node => [node, 'web:2']));
+    const { status } = await api.get(daemonSets, key);
+    expect(status).toMatchObject({ desiredNumberScheduled: 3, updatedNumberScheduled: 3, numberAvailable: 3 });
+  },
 });

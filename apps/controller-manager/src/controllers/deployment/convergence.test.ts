@@ -1,7 +1,7 @@
 import { deployments, pods, replicaSets, type Deployment } from '@naru/api';
-import { StatusError } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeDeployment, startControllers, type Cluster } from '../../fixtures';
+import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { simulateKubelet } from '../../simulated-kubelet';
 import { replicaSetController } from '../replicaset/replicaset-controller';
 import { deploymentController } from './deployment-controller';
@@ -128,22 +128,26 @@ test('history beyond the limit is pruned', async () => {
   kubelet.stop();
 });
 
-test('the same state is reached through lost events, conflicts and failures', async () => {
-  const api = new MemoryObjects();
-  const kubelet = await simulateKubelet(api);
-  const cluster = await startControllers(both, { api });
-  for (const reason of ['Conflict', 'ServiceUnavailable', 'Timeout'] as const) {
-    api.failNext(new StatusError(reason, 'made up'), write => write.verb === 'create' && write.resource === 'pods');
-    api.failNext(new StatusError(reason, 'made up'), write => write.resource === 'replicasets');
-    api.failNext(new StatusError(reason, 'made up'), write => write.resource === 'deployments');
-  }
-  api.seed(deployments, makeDeployment('web', { replicas: 5 }));
-  await expectRolledOut(cluster, 5, 'web:1');
-  api.dropEvents = true;
-  await change(api, withImage('web:2'));
-  api.dropEvents = false;
-  await change(api, { spec: { replicas: 3 } });
-  await expectRolledOut(cluster, 3, 'web:2');
-  await cluster.stop();
-  kubelet.stop();
+convergenceSuite(both, {
+  objects: api => void api.seed(deployments, makeDeployment('web', { replicas: 4 })),
+  others: [simulatedKubelet()],
+  steps: [
+    client => client.patch(deployments, key, { type: 'merge', body: withImage('web:2') }),
+    client => client.patch(deployments, key, { type: 'merge', body: { spec: { replicas: 5 } } }),
+    client => client.patch(deployments, key, { type: 'merge', body: withImage('web:3') }),
+  ],
+  async expectEnd(api) {
+    const { status, metadata } = await api.get(deployments, key);
+    expect(status).toMatchObject({ replicas: 5, updatedReplicas: 5, availableReplicas: 5 });
+    expect(status?.observedGeneration).toBe(metadata.generation);
+    const images = (await api.list(pods)).items.map(pod => pod.spec?.containers[0]?.image);
+    expect(images).toEqual(Array(5).fill('web:3'));
+    const sizes = (await api.list(replicaSets)).items.map(set => set.status?.replicas ?? 0);
+    expect(sizes.sort()).toEqual([0, 0, 5].slice(-sizes.length));
+  },
+  // 25 % more than wanted, rounded up.
+  async always(api) {
+    const alive = (await api.list(pods)).items.filter(pod => !pod.metadata.deletionTimestamp);
+    expect(alive.length).toBeLessThanOrEqual(7);
+  },
 });

@@ -1,6 +1,7 @@
 import { podDisruptionBudgets, pods, replicaSets, type PodDisruptionBudget } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makePod, makeReplicaSet, startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { demandOf, pendingDisruptions } from './budget';
 import { disruptionController } from './disruption-controller';
 
@@ -55,4 +56,30 @@ test('a budget follows its pods, and tells when it cannot count them', async () 
   await api.create(pods, makePod('d', owner('Elephant', 'elephant')));
   await expectStatus({ disruptionsAllowed: 0 }, 'SyncFailed');
   await cluster.stop();
+});
+
+convergenceSuite([disruptionController], {
+  objects(api) {
+    api.seed(replicaSets, makeReplicaSet('web', 3));
+    for (const name of ['a', 'b', 'c'])
+      api.seed(
+        pods,
+        makePod(name, {
+          labels: { app: 'web' },
+          ready: true,
+          metadata: {
+            ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'web', controller: true }],
+          },
+        }),
+      );
+    api.seed(podDisruptionBudgets, {
+      metadata: { ...key },
+      spec: { maxUnavailable: 2, selector: { matchLabels: { app: 'web' } } },
+    });
+  },
+  steps: [client => client.delete(pods, { namespace: 'default', name: 'a' })],
+  async expectEnd(api) {
+    const { status } = await api.get(podDisruptionBudgets, key);
+    expect(status).toMatchObject({ disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1, expectedPods: 3 });
+  },
 });

@@ -1,6 +1,7 @@
 import { endpoints, endpointSlices, services } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { endpointSliceMirroringController } from './endpointslice-mirroring-controller';
 
 const key = { namespace: 'default', name: 'outside' };
@@ -42,4 +43,24 @@ test('Endpoints of a Service without selector are copied into slices by family, 
   });
   await expectAddresses();
   await cluster.stop();
+});
+
+const subset = (ip: string) => ({
+  subsets: [{ addresses: [{ ip }], ports: [{ port: 80, protocol: 'TCP' as const }] }],
+});
+
+convergenceSuite([endpointSliceMirroringController], {
+  objects(api) {
+    api.seed(services, { metadata: { ...key }, spec: { ports: [{ port: 80 }] } });
+    api.seed(endpoints, { metadata: { ...key }, ...subset('192.0.2.1') });
+  },
+  steps: [
+    client => client.patch(endpoints, key, { type: 'merge', body: subset('192.0.2.2') }),
+    client => client.patch(endpoints, key, { type: 'merge', body: subset('2001:db8::1') }),
+  ],
+  async expectEnd(api) {
+    const slices = (await api.list(endpointSlices)).items;
+    const found = slices.flatMap(slice => (slice.endpoints ?? []).map(({ addresses }) => addresses[0]));
+    expect(found).toEqual(['2001:db8::1']);
+  },
 });

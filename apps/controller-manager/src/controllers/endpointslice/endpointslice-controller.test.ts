@@ -1,6 +1,7 @@
 import { endpointSlices, endpoints, nodes, pods, services, type Service } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeNode, makePod, startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { endpointsController } from '../endpoints/endpoints-controller';
 import { endpointSliceController } from './endpointslice-controller';
 
@@ -98,4 +99,32 @@ test('publishNotReadyAddresses makes every address ready', async () => {
     expect((await slicesOf(api))[0]?.endpoints?.[0]?.[1]).toMatchObject({ ready: true, serving: false }),
   );
   await cluster.stop();
+});
+
+convergenceSuite([endpointSliceController, endpointsController], {
+  objects(api) {
+    api.seed(nodes, makeNode('n1'));
+    api.seed(services, service());
+    for (const at of [1, 2, 3]) api.seed(pods, pod(`p${at}`, `10.0.0.${at}`, true));
+  },
+  steps: [
+    client => client.delete(pods, { namespace: 'default', name: 'p1' }, { gracePeriodSeconds: 0 }),
+    client => client.create(pods, pod('p4', '10.0.0.4', true)),
+    client =>
+      client.patch(
+        services,
+        { namespace: 'default', name: 'web' },
+        { type: 'merge', body: { metadata: { labels: { a: 'b' } } } },
+      ),
+  ],
+  async expectEnd(api) {
+    const wanted = ['10.0.0.2', '10.0.0.3', '10.0.0.4'];
+    const slices = (await api.list(endpointSlices)).items;
+    expect(slices.flatMap(slice => (slice.endpoints ?? []).flatMap(({ addresses }) => addresses)).sort()).toEqual(
+      wanted,
+    );
+    for (const { metadata } of slices) expect(metadata.labels).toMatchObject({ a: 'b' });
+    const legacy = await api.get(endpoints, { namespace: 'default', name: 'web' });
+    expect(legacy.subsets?.flatMap(({ addresses = [] }) => addresses.map(({ ip }) => ip)).sort()).toEqual(wanted);
+  },
 });

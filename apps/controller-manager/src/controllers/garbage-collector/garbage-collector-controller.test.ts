@@ -1,6 +1,7 @@
 import { configMaps, pods, replicaSets, type KubeObject, type ResourceType, type Stored } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makePod, makeReplicaSet, startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { garbageCollectorController } from './garbage-collector-controller';
 
 const reference = (name: string, extra = {}) => ({
@@ -90,4 +91,23 @@ test('orphaned dependents stay, without the reference', async () => {
   await eventually(async () => expect(await exists(api, replicaSets, 'rs')).toBe(false));
   expect((await api.get(pods, key('p'))).metadata.ownerReferences).toEqual([]);
   await cluster.stop();
+});
+
+convergenceSuite([garbageCollectorController], {
+  objects(api) {
+    for (const name of ['rs', 'other']) api.seed(replicaSets, makeReplicaSet(name, 1));
+    for (const name of ['p1', 'p2']) {
+      api.seed(pods, owned(name, reference('rs')));
+      const owner = { apiVersion: 'v1', kind: 'Pod', name, uid: `uid-${name}` };
+      api.seed(configMaps, { metadata: { namespace: 'default', name, ownerReferences: [owner] } });
+    }
+    api.seed(pods, owned('both', reference('rs'), reference('other')));
+  },
+  steps: [client => client.delete(replicaSets, key('rs'))],
+  async expectEnd(api) {
+    expect((await api.list(configMaps)).items).toEqual([]);
+    const left = (await api.list(pods)).items;
+    expect(left.map(({ metadata }) => metadata.name)).toEqual(['both']);
+    expect(left[0]?.metadata.ownerReferences).toEqual([reference('other')]);
+  },
 });

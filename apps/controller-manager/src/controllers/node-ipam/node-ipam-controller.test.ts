@@ -2,6 +2,7 @@ import { nodes } from '@naru/api';
 import { StatusError } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeNode, startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { nodeIpamController } from './node-ipam-controller';
 
 const cidrs = async (api: MemoryObjects) => (await api.list(nodes)).items.map(({ spec }) => spec?.podCIDR);
@@ -30,4 +31,21 @@ test('a released subnet goes to the next node when no other is left', async () =
   api.seed(nodes, makeNode('b'));
   await eventually(async () => expect(await cidrs(api)).toEqual(['10.1.0.0/24']));
   await cluster.stop();
+});
+
+convergenceSuite([nodeIpamController], {
+  objects(api) {
+    for (const name of ['a', 'b']) api.seed(nodes, makeNode(name));
+    api.seed(nodes, makeNode('held', { metadata: { name: 'held' }, spec: { podCIDR: '10.244.0.0/24' } }));
+  },
+  steps: [
+    client => client.create(nodes, makeNode('c')),
+    client => client.delete(nodes, { name: 'a' }),
+    client => client.create(nodes, makeNode('d')),
+  ],
+  async expectEnd(api) {
+    const given = (await api.list(nodes)).items.map(({ spec }) => spec?.podCIDR);
+    expect(given.every(cidr => /^10\.244\.\d+\.0\/24$/.test(cidr ?? ''))).toBe(true);
+    expect(new Set(given).size).toBe(4);
+  },
 });

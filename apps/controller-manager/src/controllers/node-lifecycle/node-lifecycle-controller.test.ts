@@ -1,6 +1,7 @@
 import { leases, nodes, pods, type Lease } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeNode, makePod, startControllers } from '../../fixtures';
+import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { taintEvictionController } from '../taint-eviction/taint-eviction-controller';
 import { nodeLifecycleController } from './node-lifecycle-controller';
 import { readyStatus } from './taints';
@@ -94,4 +95,37 @@ test('a node with a longer lease is given that long', async () => {
   await eventually(async () => expect(readyStatus(await api.get(nodes, { name: 'quick' }))).toBe('Unknown'));
   expect(readyStatus(await api.get(nodes, { name: 'slow' }))).toBe('True');
   await cluster.stop();
+});
+
+convergenceSuite(both, {
+  objects(api) {
+    for (const name of ['a', 'b', 'c']) {
+      api.seed(nodes, makeNode(name));
+      api.seed(leases, lease(name));
+    }
+    api.seed(pods, makePod('stays', { nodeName: 'a', ready: true, spec: { tolerations: [{ operator: 'Exists' }] } }));
+    for (const name of ['goes', 'goes-too']) api.seed(pods, makePod(name, { nodeName: 'a', ready: true }));
+  },
+  others: [
+    // a is silent from the start; the others renew their leases.
+    ({ client, clock, signal }) => {
+      const renew = async (name: string): Promise<void> => {
+        for (let beat = 0; !signal.aborted; beat++) {
+          const body = { spec: { renewTime: `beat ${beat}` } };
+          await client.patch(leases, { namespace: 'kube-node-lease', name }, { type: 'merge', body });
+          await clock.sleep(2_000);
+        }
+      };
+      for (const name of ['b', 'c']) void renew(name);
+    },
+    // The machine of the lost node does not come back, so its pods are removed by force.
+    simulatedKubelet(),
+  ],
+  async expectEnd(api) {
+    expect((await taintsOf(api, 'a')).map(taint => taint.split(':')[1])).toEqual(['NoExecute', 'NoSchedule']);
+    expect(await taintsOf(api, 'b')).toEqual([]);
+    const left = (await api.list(pods)).items;
+    expect(left.map(({ metadata }) => metadata.name)).toEqual(['stays']);
+    expect(left[0]?.status?.conditions?.[0]?.status).toBe('False');
+  },
 });

@@ -1,6 +1,7 @@
 import { nodes, pods } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeNode, makePod, startControllers } from '../../fixtures';
+import { convergenceSuite } from '../../simulation';
 import { findGarbage, podGcController } from './pod-gc-controller';
 
 const terminating = { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } };
@@ -39,4 +40,16 @@ test('the pods of a removed node go by force, also while they terminate', async 
   await api.delete(nodes, { name: 'n' });
   await eventually(async () => expect((await api.list(pods)).items).toEqual([]));
   await cluster.stop();
+});
+
+convergenceSuite([podGcController], {
+  objects(api) {
+    for (const name of ['stays', 'goes']) api.seed(nodes, makeNode(name));
+    api.seed(pods, makePod('a', { nodeName: 'stays' }));
+    for (const name of ['b', 'c']) api.seed(pods, makePod(name, { nodeName: 'goes' }));
+  },
+  steps: [client => client.delete(nodes, { name: 'goes' })],
+  async expectEnd(api) {
+    expect((await api.list(pods)).items.map(({ metadata }) => metadata.name)).toEqual(['a']);
+  },
 });

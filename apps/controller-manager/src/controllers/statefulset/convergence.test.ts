@@ -1,7 +1,7 @@
 import { controllerRevisions, persistentVolumeClaims, pods, statefulSets, type StatefulSet } from '@naru/api';
-import { StatusError } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { startControllers } from '../../fixtures';
+import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { simulateKubelet } from '../../simulated-kubelet';
 import { statefulSetController } from './statefulset-controller';
 
@@ -28,7 +28,7 @@ function makeSet(spec: Partial<Spec> = {}): StatefulSet {
   };
 }
 
-async function start(spec: Partial<Spec> = {}, faults?: (api: MemoryObjects) => void) {
+async function start(spec: Partial<Spec> = {}) {
   const api = new MemoryObjects();
   const order: string[] = [];
   const watcher = api.informers().informer({ type: pods });
@@ -39,7 +39,6 @@ async function start(spec: Partial<Spec> = {}, faults?: (api: MemoryObjects) => 
   const abort = new AbortController();
   await watcher.start(abort.signal);
   const kubelet = await simulateKubelet(api);
-  faults?.(api);
   const cluster = await startControllers([statefulSetController], { api });
   api.seed(statefulSets, makeSet(spec));
   const stop = async (): Promise<void> => {
@@ -118,18 +117,26 @@ test('each pod gets its claims, which stay or go by the retention policy', async
   await stop();
 });
 
-test('the same state is reached through conflicts, failures and lost events', async () => {
-  const { api, stop } = await start({ podManagementPolicy: 'Parallel' }, faulty => {
-    for (const reason of ['Conflict', 'ServiceUnavailable', 'Timeout'] as const)
-      for (const resource of ['pods', 'statefulsets', 'controllerrevisions'])
-        faulty.failNext(new StatusError(reason, 'made up'), write => write.resource === resource);
-  });
-  await expectPods(api, { 'db-0': 'web:1', 'db-1': 'web:1', 'db-2': 'web:1' });
-  api.dropEvents = true;
-  await change(api, { template: templateOf('web:2') });
-  api.dropEvents = false;
-  await change(api, { replicas: 4 });
-  await expectPods(api, { 'db-0': 'web:2', 'db-1': 'web:2', 'db-2': 'web:2', 'db-3': 'web:2' });
-  expect((await api.list(controllerRevisions)).items).toHaveLength(2);
-  await stop();
+convergenceSuite([statefulSetController], {
+  objects: api =>
+    void api.seed(
+      statefulSets,
+      makeSet({ volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }] }),
+    ),
+  others: [simulatedKubelet()],
+  steps: [
+    client => client.patch(statefulSets, key, { type: 'merge', body: { spec: { template: templateOf('web:2') } } }),
+    client => client.patch(statefulSets, key, { type: 'merge', body: { spec: { replicas: 4 } } }),
+    client => client.delete(pods, { namespace: 'default', name: 'db-0' }),
+  ],
+  async expectEnd(api) {
+    const found = (await api.list(pods)).items.map(pod => [pod.metadata.name, pod.spec?.containers[0]?.image]);
+    expect(found.sort()).toEqual(['db-0', 'db-1', 'db-2', 'db-3'].map(name => [name, 'web:2']));
+    const { status } = await api.get(statefulSets, key);
+    expect(status).toMatchObject({ replicas: 4, readyReplicas: 4, updatedReplicas: 4 });
+    expect(status?.currentRevision).toBe(status?.updateRevision);
+    const claims = (await api.list(persistentVolumeClaims)).items.map(({ metadata }) => metadata.name);
+    expect(claims.sort()).toEqual([0, 1, 2, 3].map(at => `data-db-${at}`));
+    expect((await api.list(controllerRevisions)).items).toHaveLength(2);
+  },
 });
