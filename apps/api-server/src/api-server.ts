@@ -138,7 +138,7 @@ export class ApiServer {
         validatingWebhooks: cache(webhookGroup, 'validatingwebhookconfigurations'),
       },
     };
-    const admission = new Admission(admissionPlugins(deps.admission, pluginDeps), { storage, scheme, logger });
+    const admission = new Admission(admissionPlugins(deps.admission, pluginDeps), { storage, scheme, logger, clock });
     const pipeline = new Pipeline({
       storage,
       scheme,

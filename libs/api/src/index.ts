@@ -76,6 +76,8 @@ export {
   volumeAnnotations,
 } from './storage/claim';
 export { findMatchingVolume, isReachableFrom, type MatchOptions } from './storage/match-volume';
+export { addQuantities, formatQuantities, parseQuantities, podQuantities, type Quantities } from './quota/quantities';
+export { countName, coveredNames, missingAmounts, quotaMatches, quotaUsage } from './quota/usage';
 export { generateName, randomSuffix, safeEncode } from './names/generate-name';
 export { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery/discovery';
 export { groupPriority, versionPriority } from './discovery/group-priority';

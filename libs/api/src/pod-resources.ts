@@ -14,58 +14,71 @@ export function resourceAmounts(list: Record<string, string | undefined> | undef
   return amounts;
 }
 
-function add(into: ResourceAmounts, from: ResourceAmounts): void {
-  for (const [name, amount] of from) into.set(name, (into.get(name) ?? 0) + amount);
+/** How amounts are added and compared, whatever they are counted in. */
+interface Arithmetic<T> {
+  add(a: T, b: T): T;
+  max(a: T, b: T): T;
 }
 
-function raise(into: ResourceAmounts, from: ResourceAmounts): void {
-  for (const [name, amount] of from) into.set(name, Math.max(into.get(name) ?? 0, amount));
+const numbers: Arithmetic<number> = { add: (a, b) => a + b, max: Math.max };
+
+function merge<T>(into: Map<string, T>, from: ReadonlyMap<string, T>, together: (a: T, b: T) => T): void {
+  for (const [name, amount] of from) {
+    const before = into.get(name);
+    into.set(name, before === undefined ? amount : together(before, amount));
+  }
 }
 
 type ContainerResources = NonNullable<PodSpec['containers'][number]['resources']>;
 
-function sum(pod: Pod, read: (resources: ContainerResources | undefined) => ResourceAmounts): ResourceAmounts {
-  const total: ResourceAmounts = new Map();
-  for (const container of pod.spec?.containers ?? []) add(total, read(container.resources));
+/** What the containers of a pod take together at the most, each as `read` counts it; without overhead. */
+export function sumOfContainers<T>(
+  { spec }: Pod,
+  read: (resources: ContainerResources | undefined) => Map<string, T>,
+  { add, max }: Arithmetic<T>,
+): Map<string, T> {
+  const total = new Map<string, T>();
+  for (const container of spec?.containers ?? []) merge(total, read(container.resources), add);
   // Sidecars stay for the pod's life; an ordinary init container runs alone beside the sidecars started before it.
-  const sidecars: ResourceAmounts = new Map();
-  const peak: ResourceAmounts = new Map();
-  for (const container of pod.spec?.initContainers ?? []) {
+  const sidecars = new Map<string, T>();
+  const peak = new Map<string, T>();
+  for (const container of spec?.initContainers ?? []) {
     const own = read(container.resources);
     if (container.restartPolicy === 'Always') {
-      add(total, own);
-      add(sidecars, own);
-      raise(peak, sidecars);
+      merge(total, own, add);
+      merge(sidecars, own, add);
+      merge(peak, sidecars, max);
     } else {
-      const together: ResourceAmounts = new Map(own);
-      add(together, sidecars);
-      raise(peak, together);
+      const together = new Map(own);
+      merge(together, sidecars, add);
+      merge(peak, together, max);
     }
   }
-  raise(total, peak);
+  merge(total, peak, max);
   return total;
 }
 
 /** What the scheduler counts for a pod, with overhead. Source: component-helpers resource.PodRequests. */
 export function podRequests(pod: Pod): ResourceAmounts {
-  const total = sum(pod, resources => resourceAmounts(resources?.requests));
-  add(total, resourceAmounts(pod.spec?.overhead));
+  const total = sumOfContainers(pod, resources => resourceAmounts(resources?.requests), numbers);
+  merge(total, resourceAmounts(pod.spec?.overhead), numbers.add);
   return total;
 }
 
 /** Requests with upstream's stand-ins for containers that ask for nothing: 100 millicores and 200 MiB each. */
 export function podRequestsNonZero(pod: Pod): ResourceAmounts {
-  const total = sum(pod, resources => {
+  const read = (resources: ContainerResources | undefined): ResourceAmounts => {
     const amounts = resourceAmounts(resources?.requests);
     if (!amounts.has('cpu')) amounts.set('cpu', 100);
     if (!amounts.has('memory')) amounts.set('memory', 200 * 1024 * 1024);
     return amounts;
-  });
-  add(total, resourceAmounts(pod.spec?.overhead));
+  };
+  const total = sumOfContainers(pod, read, numbers);
+  merge(total, resourceAmounts(pod.spec?.overhead), numbers.add);
   return total;
 }
 
 /** What the containers that have limits may use together. Source: component-helpers resource.PodLimits. */
 export function podLimits(pod: Pod): ResourceAmounts {
-  return sum(pod, resources => resourceAmounts(resources?.limits));
+  return sumOfContainers(pod, resources => resourceAmounts(resources?.limits), numbers);
 }

@@ -1,4 +1,4 @@
-import type { Logger } from '@naru/foundation';
+import type { Clock, Logger } from '@naru/foundation';
 import type { AnyDefinition, KubeObject, Scheme } from '@naru/api';
 import type { UserInfo } from '../objects/request';
 import type { Storage } from '../storage/storage';
@@ -38,6 +38,7 @@ export interface AdmissionDeps {
   storage: Storage;
   scheme: Scheme;
   logger: Logger;
+  clock: Clock;
 }
 
 /** One rule about what may be written. Refuses by throwing a StatusError. */

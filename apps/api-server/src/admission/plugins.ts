@@ -1,5 +1,6 @@
 import { definitionAdmission } from './custom-resource-definition';
 import { defaultTolerationSeconds, type DefaultTolerations } from './default-toleration-seconds';
+import { limitRanger } from './limit-ranger';
 import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
@@ -7,6 +8,7 @@ import { priority } from './priority';
 import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
 import { serviceAccount } from './service-account';
 import type { WatchCache } from '../storage/watch-cache';
+import { resourceQuota } from './resource-quota';
 import { taintNodesByCondition } from './taint-nodes-by-condition';
 import type { WebhookDeps } from './webhooks/dispatcher';
 import { mutatingWebhooks } from './webhooks/mutating-webhooks';
@@ -26,6 +28,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
   return [
     namespaceLifecycle,
     definitionAdmission,
+    limitRanger,
     serviceAccount,
     nodeRestriction,
     taintNodesByCondition,
@@ -35,5 +38,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     // What the cluster's users configured comes last, and sees what the others made.
     mutatingWebhooks(deps.caches.mutatingWebhooks, deps),
     validatingWebhooks(deps.caches.validatingWebhooks, deps),
+    // Last: only what nobody else refuses is charged.
+    resourceQuota(),
   ];
 }

@@ -1,6 +1,5 @@
 import { StatusError, type Status } from '@naru/foundation';
 import type { AnyDefinition, KubeObject } from '@naru/api';
-import { badRequest } from '../../objects/failures';
 import { warn } from '../../objects/request';
 import { postToWebhook, type ResolveService } from '../../webhooks/webhook-client';
 import { describeRequest } from '../matching/cel-values';
@@ -73,8 +72,6 @@ export async function callWebhook(
   { resolve, mutating }: { resolve: ResolveService; mutating: boolean },
 ): Promise<Buffer | undefined> {
   const { name, clientConfig, timeoutMs, reviewVersions } = webhook;
-  if (request.dryRun && !webhook.safeForDryRun)
-    throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
   const version = reviewVersions.find(each => supportedVersions.has(each));
   if (!version)
     throw new WebhookCallError(name, `webhook does not accept known AdmissionReview versions (v1, v1beta1)`);

@@ -26,8 +26,6 @@ export interface Webhook {
   matchConditions: MatchConditions;
   failsClosed: boolean;
   timeoutMs: number;
-  /** A dry run may ask it. */
-  safeForDryRun: boolean;
   reviewVersions: readonly string[];
   reinvocable: boolean;
 }
@@ -58,7 +56,7 @@ export class Webhooks {
 }
 
 function compile(webhook: Configured, uid: string): Webhook {
-  const { name, sideEffects, matchPolicy, failurePolicy, timeoutSeconds, reinvocationPolicy } = webhook;
+  const { name, matchPolicy, failurePolicy, timeoutSeconds, reinvocationPolicy } = webhook;
   return {
     uid,
     name,
@@ -70,7 +68,6 @@ function compile(webhook: Configured, uid: string): Webhook {
     matchConditions: new MatchConditions(webhook.matchConditions ?? [], { params: false }),
     failsClosed: failurePolicy !== 'Ignore',
     timeoutMs: (timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
-    safeForDryRun: sideEffects === 'None' || sideEffects === 'NoneOnDryRun',
     reviewVersions: webhook.admissionReviewVersions ?? ['v1'],
     reinvocable: reinvocationPolicy === 'IfNeeded',
   };
