@@ -1,6 +1,7 @@
 import { apiServices } from '../resource';
 import { text } from '../table/columns';
 import type { APIService } from '../types';
+import { validateApiService } from '../validation/api-service';
 import { defineKind } from './define-kind';
 
 function serviceOf({ spec }: APIService): string {
@@ -17,6 +18,10 @@ function availabilityOf({ status }: APIService): string {
 export const apiServiceKind = defineKind(apiServices, {
   categories: ['api-extensions'],
   subresources: { status: true },
+  applyDefaults: ({ spec }) => {
+    if (spec?.service) spec.service.port ??= 443;
+  },
+  validate: validateApiService,
   columns: [
     text('Service', 'Who serves the version.', serviceOf),
     text('Available', 'Whether it can be asked.', availabilityOf),

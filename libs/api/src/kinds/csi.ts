@@ -2,6 +2,14 @@ import { csiDrivers, csiNodes, csiStorageCapacities } from '../resource';
 import { ageColumn, integer, nameColumn, text } from '../table/columns';
 import type { TableColumn } from '../table/column';
 import type { CSIDriver } from '../types';
+import { deepEqual } from '../deep-equal';
+import { validateDriver, validateNodeDrivers } from '../validation/csi';
+import { invalid } from '../validation/field-error';
+import { validateRequiredName } from '../validation/fields';
+import { validateLabelSelector } from '../validation/label-selector';
+import { dnsSubdomainProblem } from '../validation/names';
+import { validateAmount } from '../validation/quantities';
+import { immutableMessage } from '../validation/workload';
 import { defineKind } from './define-kind';
 
 function flag(name: string, description: string, read: (o: CSIDriver) => boolean): TableColumn<CSIDriver> {
@@ -15,6 +23,22 @@ function tokenRequestsOf({ spec }: CSIDriver): string {
 
 export const csiDriverKind = defineKind(csiDrivers, {
   hasGeneration: true,
+  applyDefaults: o => {
+    const spec = (o.spec ??= {});
+    spec.attachRequired ??= true;
+    spec.podInfoOnMount ??= false;
+    spec.storageCapacity ??= false;
+    spec.fsGroupPolicy ??= 'ReadWriteOnceWithFSType';
+    spec.requiresRepublish ??= false;
+    spec.seLinuxMount ??= false;
+    if (!spec.volumeLifecycleModes?.length) spec.volumeLifecycleModes = ['Persistent'];
+  },
+  validate: validateDriver,
+  validateUpdate: (next, old, errors) => {
+    for (const field of ['attachRequired', 'volumeLifecycleModes'] as const)
+      if (!deepEqual(next.spec?.[field], old.spec?.[field]))
+        errors.push(invalid(`spec.${field}`, next.spec?.[field] ?? null, immutableMessage));
+  },
   columns: [
     nameColumn,
     flag(
@@ -32,10 +56,30 @@ export const csiDriverKind = defineKind(csiDrivers, {
 });
 
 export const csiNodeKind = defineKind(csiNodes, {
+  validate: validateNodeDrivers,
+  validateUpdate: (next, old, errors) => {
+    for (const before of old.spec?.drivers ?? []) {
+      const after = next.spec?.drivers?.find(({ name }) => name === before.name);
+      // How many volumes fit may change; what a driver called the node may not.
+      const fixed = (driver: typeof before) => ({ ...driver, allocatable: undefined });
+      if (after && !deepEqual(fixed(after), fixed(before)))
+        errors.push(invalid('spec.drivers', after, immutableMessage));
+    }
+  },
   columns: [integer('Drivers', 'How many drivers the node has.', o => o.spec?.drivers?.length ?? 0)],
 });
 
 export const csiStorageCapacityKind = defineKind(csiStorageCapacities, {
+  validate: (o, errors) => {
+    validateRequiredName(o.storageClassName, dnsSubdomainProblem, 'storageClassName', errors);
+    validateLabelSelector(o.nodeTopology, 'nodeTopology', errors);
+    validateAmount(o.capacity, 'capacity', errors);
+    validateAmount(o.maximumVolumeSize, 'maximumVolumeSize', errors);
+  },
+  validateUpdate: (next, old, errors) => {
+    for (const field of ['nodeTopology', 'storageClassName'] as const)
+      if (!deepEqual(next[field], old[field])) errors.push(invalid(field, next[field] ?? null, immutableMessage));
+  },
   columns: [
     nameColumn,
     text('StorageClassName', 'The class that the capacity is of.', o => o.storageClassName ?? ''),

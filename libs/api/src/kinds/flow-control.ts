@@ -1,13 +1,21 @@
 import { flowSchemas, priorityLevelConfigurations } from '../resource';
 import { ageColumn, integer, nameColumn, text } from '../table/columns';
 import type { FlowSchema, PriorityLevelConfiguration } from '../types';
+import { validateFlowSchema, validatePriorityLevel } from '../validation/flow-control';
 import { defineKind } from './define-kind';
+
+/** Where a schema is asked that does not say. */
+const defaultPrecedence = 1000;
 
 function missingLevel({ status }: FlowSchema): string {
   return status?.conditions?.find(condition => condition.type === 'Dangling')?.status ?? '?';
 }
 
 export const flowSchemaKind = defineKind(flowSchemas, {
+  applyDefaults: ({ spec }) => {
+    if (spec) spec.matchingPrecedence ||= defaultPrecedence;
+  },
+  validate: validateFlowSchema,
   subresources: { status: true },
   hasGeneration: true,
   columns: [
@@ -26,6 +34,22 @@ function limitedOf(o: PriorityLevelConfiguration, read: (limited: Limited) => nu
 type Limited = NonNullable<NonNullable<PriorityLevelConfiguration['spec']>['limited']>;
 
 export const priorityLevelConfigurationKind = defineKind(priorityLevelConfigurations, {
+  applyDefaults: ({ spec }) => {
+    if (spec?.type === 'Exempt') {
+      spec.exempt ??= {};
+      spec.exempt.nominalConcurrencyShares ??= 0;
+      spec.exempt.lendablePercent ??= 0;
+    }
+    if (!spec?.limited) return;
+    spec.limited.nominalConcurrencyShares ??= 30;
+    spec.limited.lendablePercent ??= 0;
+    const queuing = spec.limited.limitResponse?.queuing;
+    if (!queuing) return;
+    queuing.handSize ||= 8;
+    queuing.queues ||= 64;
+    queuing.queueLengthLimit ||= 50;
+  },
+  validate: validatePriorityLevel,
   subresources: { status: true },
   hasGeneration: true,
   columns: [

@@ -1,6 +1,15 @@
 import { ingressClasses, ingresses } from '../resource';
 import { firstFew, text } from '../table/columns';
 import type { Ingress, IngressClass } from '../types';
+import { invalid } from '../validation/field-error';
+import {
+  ingressClassAnnotation,
+  validateIngress,
+  validateIngressClass,
+  validateIngressStatus,
+  validateNewIngress,
+} from '../validation/ingress';
+import { immutableMessage } from '../validation/workload';
 import { defineKind } from './define-kind';
 
 const maxHosts = 3;
@@ -21,6 +30,13 @@ export const ingressKind = defineKind(ingresses, {
   shortNames: ['ing'],
   subresources: { status: true },
   hasGeneration: true,
+  validate: validateIngress,
+  validateCreate: validateNewIngress,
+  validateStatusUpdate: (next, _old, errors) => validateIngressStatus(next, errors),
+  warnings: o =>
+    o.metadata?.annotations?.[ingressClassAnnotation] === undefined
+      ? []
+      : [`annotation "${ingressClassAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`],
   columns: [
     text('Class', 'The name of the IngressClass.', o => o.spec?.ingressClassName ?? '<none>'),
     text('Hosts', 'Hosts that requests are matched against.', hostsOf),
@@ -38,6 +54,14 @@ function parametersOf({ spec }: IngressClass): string {
 
 export const ingressClassKind = defineKind(ingressClasses, {
   hasGeneration: true,
+  applyDefaults: ({ spec }) => {
+    if (spec?.parameters) spec.parameters.scope ??= 'Cluster';
+  },
+  validate: validateIngressClass,
+  validateUpdate: (next, old, errors) => {
+    if (next.spec?.controller !== old.spec?.controller)
+      errors.push(invalid('spec.controller', next.spec?.controller, immutableMessage));
+  },
   columns: [
     text('Controller', 'Who implements the class.', o => o.spec?.controller ?? ''),
     text('Parameters', 'An object with more configuration.', parametersOf),

@@ -1,6 +1,10 @@
 import { resourceQuotas } from '../resource';
 import { ageColumn, nameColumn, text } from '../table/columns';
 import type { ResourceQuota } from '../types';
+import { deepEqual } from '../deep-equal';
+import { invalid } from '../validation/field-error';
+import { validateResourceQuota, validateResourceQuotaStatus } from '../validation/resource-quota';
+import { immutableMessage } from '../validation/workload';
 import { defineKind } from './define-kind';
 
 /** "cpu: 1/2, pods: 3/10" of the limits, or of all else. */
@@ -15,6 +19,13 @@ function usageOf({ status }: ResourceQuota, limits: boolean): string {
 export const resourceQuotaKind = defineKind(resourceQuotas, {
   shortNames: ['quota'],
   subresources: { status: true },
+  validate: validateResourceQuota,
+  validateUpdate: (next, old, errors) => {
+    const sorted = (o: ResourceQuota): string[] => [...(o.spec?.scopes ?? [])].sort();
+    if (!deepEqual(sorted(next), sorted(old)))
+      errors.push(invalid('spec.scopes', next.spec?.scopes ?? [], immutableMessage));
+  },
+  validateStatusUpdate: (next, _old, errors) => validateResourceQuotaStatus(next, errors),
   columns: [
     nameColumn,
     text('Request', 'What is used of requests and of objects.', o => usageOf(o, false)),

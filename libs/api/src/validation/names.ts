@@ -16,7 +16,7 @@ const tooLong = (max: number): string => `must be no more than ${max} bytes`;
 
 function regexProblem(text: string, pattern: string, ...examples: string[]): string {
   const shown = examples.map(e => `'${e}'`).join(',  or ');
-  return `${text} (e.g. ${shown}, regex used for validation is '${pattern}')`;
+  return `${text} (${shown === '' ? '' : `e.g. ${shown}, `}regex used for validation is '${pattern}')`;
 }
 
 const dns1123LabelProblem = regexProblem(
@@ -125,3 +125,27 @@ export function isPort(port: number): boolean {
 }
 
 export const portRangeMessage = 'must be between 1 and 65535, inclusive';
+
+const wildcardText = regexProblem(
+  "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+  '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*',
+  '*.example.com',
+);
+
+/** "*.example.com" */
+export const wildcardSubdomainProblem: NameRule = name =>
+  name.startsWith('*.') && dns1123Subdomain.test(name.slice(2)) ? undefined : wildcardText;
+
+const pathCharacters = /^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/;
+
+/** "acme.io/foo" */
+export const domainPrefixedPathProblem: NameRule = path => {
+  const slash = path.indexOf('/');
+  if (slash <= 0 || slash === path.length - 1) return 'must be a domain-prefixed path (such as "acme.io/foo")';
+  return (
+    dnsSubdomainProblem(path.slice(0, slash)) ??
+    (pathCharacters.test(path.slice(slash + 1))
+      ? undefined
+      : regexProblem('Invalid path', "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"))
+  );
+};
