@@ -110,7 +110,12 @@ export class ApiServer {
       roleBindings: cache(rbacGroup, 'rolebindings'),
       clusterRoleBindings: cache(rbacGroup, 'clusterrolebindings'),
     });
-    const authorizer = new Authorizer([privileged, publicHealth, new NodeAuthorizer(cache('', 'pods')), rbac]);
+    const nodeAuthorizer = new NodeAuthorizer({
+      pods: cache('', 'pods'),
+      claims: cache('', 'persistentvolumeclaims'),
+      volumes: cache('', 'persistentvolumes'),
+    });
+    const authorizer = new Authorizer([privileged, publicHealth, nodeAuthorizer, rbac]);
     const services = cache('', 'services');
     const claims = new AddressClaims({
       storage,

@@ -15,6 +15,10 @@ import { parseResolvConf } from './containers/dns';
 import type { PodFacts } from './containers/field-ref';
 import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
+import { Attachments } from './csi/attachments';
+import { CsiDrivers } from './csi/csi-drivers';
+import { CsiNodeObject } from './csi/csi-node';
+import { PluginWatcher } from './csi/plugin-watcher';
 import { ImagePuller } from './images/image-puller';
 import { LogRotator } from './logs/log-rotator';
 import { readMachine } from './node/machine';
@@ -41,7 +45,8 @@ import { DialRoute } from './server/dial-route';
 import { KubeletServer } from './server/kubelet-server';
 import { NodeRoutes } from './server/node-routes';
 import { StatusWriter } from './status/status-writer';
-import { mountsBelow, mountTmpfs } from './volumes/mount';
+import { Claims } from './volumes/claims';
+import { makeShared, mountsBelow, mountTmpfs } from './volumes/mount';
 import { ObjectCache } from './volumes/object-cache';
 import { removeLocalVolumes } from './volumes/local-path-removal';
 import { PodVolumes } from './volumes/pod-volumes';
@@ -106,6 +111,8 @@ export class Kubelet {
     );
     await fs.mkdir(paths.pods, { recursive: true, mode: 0o750 });
     await fs.mkdir(paths.logsDir, { recursive: true, mode: 0o755 });
+    // Mounts that a pod makes below it (a CSI driver's, say) are to be seen by us and by other pods.
+    await makeShared(flags['root-dir']).catch((err: unknown) => logger.warn({ err }, 'mounts of pods are not shared'));
     await memoryDirectory(paths.memoryDir, logger);
     const [machine, resolvConf] = await Promise.all([
       readMachine(flags['root-dir']),
@@ -141,10 +148,12 @@ export class Kubelet {
   async start(): Promise<void> {
     const { logger } = this.deps;
     const { signal } = this.controller;
-    const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods } = this.built;
+    const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods, csi } = this.built;
     const { cgroups, pressure } = this.built;
     cgroups.createRoot();
+    await csi.attachments.recover(this.built.paths.pods);
     await this.server.listen();
+    this.tasks.push(csi.watcher.run(signal));
     this.tasks.push(this.reporter.run(signal), lease.run(signal), events.run(signal), rotator.run(signal));
     this.tasks.push(pressure.eviction.run(signal), pressure.imageGc.run(signal));
     const known = await reader.listPods();
@@ -172,6 +181,7 @@ export class Kubelet {
     await this.workers.close();
     await this.status.flushAll();
     await Promise.allSettled(this.tasks);
+    this.built.csi.drivers.close();
     this.runtime.close();
   }
 
@@ -229,8 +239,11 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const metrics = new KubeletMetrics(deps.metrics);
   const probeMetrics = new ProbeMetrics();
   runtime.onCall = call => metrics.noteCall(call);
+  const csi = assembleCsi(deps, paths, clock, () => reporter.poke());
   const volumes = new PodVolumes({
-    ...{ paths, plugins: volumePlugins, objects, serviceAccountToken: tokens.get },
+    ...{ paths, objects, serviceAccountToken: tokens.get, clock },
+    plugins: volumePlugins({ client, paths, ...csi }),
+    claims: new Claims({ client, node: () => reporter.current }),
     onSetUp: (plugin, seconds, failed) =>
       metrics.storageSeconds.observe(
         {
@@ -288,7 +301,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     memoryCapacityBytes: machine.memoryBytes,
     metrics,
   });
-  const reporter = new NodeReporter({
+  const reporter: NodeReporter = new NodeReporter({
     api: client,
     runtime,
     events,
@@ -311,6 +324,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     updateMs: parseDuration(configuration.nodeStatusUpdateFrequency),
     reportMs: parseDuration(configuration.nodeStatusReportFrequency),
     kubeletVersion,
+    volumesInUse: () => csi.attachments.inUse(),
     onPodCidr: cidr =>
       void runtime
         .updateRuntimeConfig(cidr)
@@ -409,6 +423,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     staticPods,
     pressure,
     cgroups,
+    csi,
+    paths,
     lease: new NodeLease({
       client,
       clock,
@@ -445,6 +461,21 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     }),
     orphans: new OrphanCleaner({ workers, paths, volumes, cgroups, logger, isKnown: uid => staticPods.has(uid) }),
   };
+}
+
+/** All that CSI volumes need: the drivers of this node, their registration, and the volumes attached to it. */
+function assembleCsi(deps: KubeletDeps, paths: PodPaths, clock: Clock, onChange: () => void) {
+  const { client, logger, flags } = deps;
+  const nodeName = flags['node-name'];
+  const drivers = new CsiDrivers({ node: new CsiNodeObject({ client, nodeName }), logger });
+  const attachments = new Attachments({ client, clock, nodeName, onChange });
+  const watcher = new PluginWatcher({
+    directory: paths.pluginsRegistry,
+    handlers: { CSIPlugin: drivers },
+    clock,
+    logger,
+  });
+  return { drivers, attachments, watcher };
 }
 
 /** A container's environment names the services of its namespace, so they have to be known first. */

@@ -13,3 +13,4 @@ export { parseFlags, describeFlags, UsageError, type Flags, type FlagSpec } from
 export { runProcess, type Lifecycle } from './lifecycle';
 export { serveHealth, createMetrics, runChecks, type HealthCheck, type HealthServerOptions } from './health';
 export { DiskUsages, type DiskUsage } from './disk-usages';
+export { KeyedLock } from './keyed-lock';

@@ -1,4 +1,4 @@
-import type { Pod } from '@naru/api';
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from '@naru/api';
 import type { UserInfo } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { Entry } from '../storage/entry';
@@ -37,12 +37,18 @@ export function nodeOf(user: UserInfo): string | undefined {
   return user.username.slice(nodePrefix.length);
 }
 
+export interface NodeAuthorizerCaches {
+  pods: WatchCache;
+  claims: WatchCache;
+  volumes: WatchCache;
+}
+
 /** A node may write itself, its lease and its pods, and read what its pods refer to. */
 export class NodeAuthorizer implements AuthorizationRule {
   readonly name = 'Node';
   private readonly references = new WeakMap<Entry, ReadonlySet<string>>();
 
-  constructor(private readonly pods: WatchCache) {}
+  constructor(private readonly caches: NodeAuthorizerCaches) {}
 
   allows(attributes: Attributes): boolean | undefined {
     const node = nodeOf(attributes.user);
@@ -74,6 +80,16 @@ export class NodeAuthorizer implements AuthorizationRule {
         break;
       case '/persistentvolumes':
         return verb === 'get' && subresource === '';
+      case '/persistentvolumeclaims':
+        // The kubelet says that it has grown a volume.
+        if (subresource === 'status')
+          return (verb === 'update' || verb === 'patch') && this.refersTo(node, resource, namespace, name);
+        break;
+      case '/secrets':
+        if (verb === 'get' && subresource === '' && this.volumesNeed(node, namespace, name)) return true;
+        break;
+      case 'storage.k8s.io/csinodes':
+        return subresource === '' && (verb === 'create' || (name === node && write.has(verb)));
     }
     if (group !== '' || subresource !== '' || verb !== 'get' || !referenced.has(resource)) return false;
     return this.refersTo(node, resource, namespace, name);
@@ -81,7 +97,7 @@ export class NodeAuthorizer implements AuthorizationRule {
 
   private mayWritePod(node: string, { verb, subresource, namespace, name }: Attributes): boolean {
     if (verb === 'create' && subresource === '') return true; // mirror pods; NodeRestriction looks at the object
-    const own = this.pods.get(namespace, name)?.fields['spec.nodeName'] === node;
+    const own = this.caches.pods.get(namespace, name)?.fields['spec.nodeName'] === node;
     if (subresource === 'status') return own && (verb === 'update' || verb === 'patch' || verb === 'get');
     if (subresource === 'eviction') return own && verb === 'create';
     return own && subresource === '' && verb === 'delete';
@@ -89,9 +105,25 @@ export class NodeAuthorizer implements AuthorizationRule {
 
   private refersTo(node: string, resource: string, namespace: string, name: string): boolean {
     const wanted = `${resource}/${name}`;
-    return this.pods
+    return this.caches.pods
       .podsOfNode(node)
       .some(entry => entry.namespace === namespace && this.referencesOf(entry).has(wanted));
+  }
+
+  /** A secret with which the driver of a pod's persistent volume mounts it. */
+  private volumesNeed(node: string, namespace: string, name: string): boolean {
+    const { pods, claims, volumes } = this.caches;
+    for (const pod of pods.podsOfNode(node)) {
+      for (const reference of this.referencesOf(pod)) {
+        const [resource = '', claimName = ''] = reference.split('/');
+        if (resource !== 'persistentvolumeclaims') continue;
+        const claim = claims.get(pod.namespace, claimName);
+        const volumeName = claim && decodeBytes<PersistentVolumeClaim>(claim.bytes).spec?.volumeName;
+        const volume = volumeName === undefined ? undefined : volumes.get('', volumeName);
+        if (volume && secretsOf(decodeBytes<PersistentVolume>(volume.bytes)).has(`${namespace}/${name}`)) return true;
+      }
+    }
+    return false;
   }
 
   private referencesOf(entry: Entry): ReadonlySet<string> {
@@ -99,6 +131,13 @@ export class NodeAuthorizer implements AuthorizationRule {
     if (!found) this.references.set(entry, (found = podReferences(decodeBytes<Pod>(entry.bytes))));
     return found;
   }
+}
+
+/** NAMESPACE/NAME of the secrets that a node needs to mount a volume. */
+function secretsOf({ spec }: PersistentVolume): ReadonlySet<string> {
+  const { nodeStageSecretRef, nodePublishSecretRef, nodeExpandSecretRef } = spec?.csi ?? {};
+  const all = [nodeStageSecretRef, nodePublishSecretRef, nodeExpandSecretRef];
+  return new Set(all.flatMap(secret => (secret ? [`${secret.namespace ?? ''}/${secret.name ?? ''}`] : [])));
 }
 
 /** `secrets/NAME`, `configmaps/NAME`, ... that a pod's spec names, in the pod's namespace. */
@@ -128,6 +167,8 @@ export function podReferences(pod: Pod): ReadonlySet<string> {
     add('configmaps', volume.configMap?.name);
     add('secrets', volume.secret?.secretName);
     add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName);
+    if (volume.ephemeral) add('persistentvolumeclaims', `${pod.metadata?.name ?? ''}-${volume.name}`);
+    add('secrets', volume.csi?.nodePublishSecretRef?.name);
     for (const source of volume.projected?.sources ?? []) {
       add('configmaps', source.configMap?.name);
       add('secrets', source.secret?.name);

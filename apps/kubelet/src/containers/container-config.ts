@@ -15,6 +15,7 @@ export interface ContainerConfigInput {
   imageUser: ImageUser;
   env: Map<string, string>;
   mounts: cri.Mount[];
+  devices: cri.Device[];
   /** Relative to the sandbox's log directory. */
   logPath: string;
   memoryCapacityBytes: number;
@@ -39,6 +40,7 @@ export function containerConfig(input: ContainerConfigInput): cri.ContainerConfi
     workingDir: container.workingDir ?? '',
     envs: [...env].map(([key, value]) => ({ key, value })),
     mounts: input.mounts,
+    devices: input.devices,
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, attempt, containerHash(container)),
     logPath: input.logPath,

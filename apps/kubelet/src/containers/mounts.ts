@@ -15,6 +15,8 @@ export interface MountsInput {
   attempt: number;
   /** Volume name → path on the node. */
   volumes: ReadonlyMap<string, string>;
+  /** Volume name → what the runtime calls the image that it consists of. */
+  images: ReadonlyMap<string, string>;
   env: ReadonlyMap<string, string>;
   paths: PodPaths;
 }
@@ -24,12 +26,17 @@ const propagations: Record<string, cri.MountPropagation> = {
   Bidirectional: cri.MountPropagation.PROPAGATION_BIDIRECTIONAL,
 };
 
-async function hostPathOf(mount: VolumeMount, index: number, volume: string, input: MountsInput): Promise<string> {
-  const { env, paths, pod, container } = input;
+function subPathOf(mount: VolumeMount, env: MountsInput['env']): string {
   const subPath = mount.subPathExpr ? expand(mount.subPathExpr, name => env.get(name)) : mount.subPath;
   if (mount.subPathExpr && subPath?.includes('$(')) {
     throw new ContainerConfigError(`missing value for ${mount.subPathExpr}`);
   }
+  return subPath ?? '';
+}
+
+async function hostPathOf(mount: VolumeMount, index: number, volume: string, input: MountsInput): Promise<string> {
+  const { env, paths, pod, container } = input;
+  const subPath = subPathOf(mount, env);
   if (!subPath) return volume;
   const target = paths.subPath(pod.metadata?.uid ?? '', mount.name, container.name, index);
   try {
@@ -55,6 +62,16 @@ export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> 
   const { container, pod, paths } = input;
   const mounts: Partial<cri.Mount>[] = [];
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const image = input.images.get(mount.name);
+    if (image !== undefined) {
+      mounts.push({
+        containerPath: path.posix.resolve('/', mount.mountPath),
+        image: cri.ImageSpec.fromPartial({ image }),
+        imageSubPath: subPathOf(mount, input.env),
+        readonly: true,
+      });
+      continue;
+    }
     const volume = input.volumes.get(mount.name);
     if (volume === undefined) throw new ContainerConfigError(`cannot find volume "${mount.name}" to mount`);
     mounts.push({
@@ -73,4 +90,13 @@ export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> 
     hostPath: await terminationMessageFile(input),
   });
   return mounts.map(mount => cri.Mount.fromPartial(mount));
+}
+
+/** The devices of a container: its block volumes. */
+export function containerDevices({ container, volumes }: Pick<MountsInput, 'container' | 'volumes'>): cri.Device[] {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const hostPath = volumes.get(name);
+    if (hostPath === undefined) throw new ContainerConfigError(`cannot find volume "${name}" to pass into container`);
+    return { containerPath: devicePath, hostPath, permissions: 'mrw' };
+  });
 }

@@ -1,5 +1,6 @@
-import { credentials, Metadata, status, type CallOptions, type ServiceError } from '@grpc/grpc-js';
+import { credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { cri } from '@naru/proto';
+import { unary } from './unary';
 
 /** An error that the container runtime answered with; `notFound` tells that its object is not there. */
 export class CriError extends Error {
@@ -21,14 +22,10 @@ export class CriError extends Error {
   }
 }
 
-type Callback<A> = (error: ServiceError | null, answer: A) => void;
-type Call<Q, A> = (request: Q, metadata: Metadata, options: Partial<CallOptions>, callback: Callback<A>) => unknown;
-
 /** Deadlines: upstream's runtimeRequestTimeout is 2 minutes; pulls may take longer. */
 const defaultTimeoutMs = 120_000;
 const pullTimeoutMs = 30 * 60_000;
 const maxMessageBytes = 64 << 20;
-const noMetadata = new Metadata();
 
 /** A call to the runtime that has ended, by the name of its method: `runPodSandbox`. */
 export interface CriCall {
@@ -68,7 +65,7 @@ export class CriClient {
     this.image.close();
   }
 
-  private call<Q, A>(
+  private async call<Q, A>(
     service: unknown,
     method: string,
     call: unknown,
@@ -76,13 +73,16 @@ export class CriClient {
     timeoutMs = defaultTimeoutMs,
   ): Promise<A> {
     const startedAt = performance.now();
-    return new Promise((resolve, reject) => {
-      (call as Call<Q, A>).call(service, request, noMetadata, { deadline: Date.now() + timeoutMs }, (error, answer) => {
-        this.onCall({ method, seconds: (performance.now() - startedAt) / 1000, failed: error !== null });
-        if (error) reject(new CriError(method, error));
-        else resolve(answer);
-      });
-    });
+    let failed = true;
+    try {
+      const answer = await unary<Q, A>(service, call, request, timeoutMs);
+      failed = false;
+      return answer;
+    } catch (error) {
+      throw new CriError(method, error as ServiceError);
+    } finally {
+      this.onCall({ method, seconds: (performance.now() - startedAt) / 1000, failed });
+    }
   }
 
   private onRuntime<Q, A>(method: keyof cri.RuntimeServiceClient, request: Q, timeoutMs?: number): Promise<A> {

@@ -5,7 +5,7 @@ import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
 import type { Container, Pod, Stored } from '@naru/api';
-import { pods, services } from '@naru/api';
+import { coreEvents, pods, services } from '@naru/api';
 import { createLogger, createMetrics, parseFlags, silentLogger } from '@naru/foundation';
 import { Authority, createAuthority, type CertificateAndKey } from '@naru/pki';
 import { MemoryObjects, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
@@ -267,6 +267,26 @@ export class TestNode {
     });
   }
 
+  async events(name: string): Promise<{ reason: string; message: string }[]> {
+    const { items } = await this.api.list(coreEvents, { namespace: 'default' });
+    return items
+      .filter(({ involvedObject }) => involvedObject.name === name)
+      .map(({ reason = '', message = '' }) => ({ reason, message }));
+  }
+
+  /** Runs a command in a pod's container and answers with what it printed. */
+  async exec(name: string, ...command: string[]): Promise<string> {
+    const { status } = await this.get(name);
+    const [first] = status?.containerStatuses ?? [];
+    const id = first?.containerID?.split('://')[1] ?? '';
+    const client = new CriClient(this.endpoint);
+    try {
+      return (await client.execSync(id, command, 10)).output.trimEnd();
+    } finally {
+      client.close();
+    }
+  }
+
   get(name: string): Promise<Stored<Pod>> {
     return this.api.get(pods, { namespace: 'default', name });
   }
@@ -298,7 +318,11 @@ export class TestNode {
     }
     client.close();
     await this.stopRuntime();
-    run('sh', '-c', `grep -o ' ${this.directory}[^ ]*' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l`);
+    run(
+      'sh',
+      '-c',
+      `grep -o ' ${this.directory}[^ ]*' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l 2>/dev/null; true`,
+    );
     run('sh', '-c', `ip link delete kth${this.id} 2>/dev/null; ip netns delete ${this.namespace} 2>/dev/null; true`);
     run('sh', '-c', `find /sys/fs/cgroup -depth -type d -path '*${this.cgroup}*' -exec rmdir {} + 2>/dev/null; true`);
     fs.rmSync(this.directory, { recursive: true, force: true });

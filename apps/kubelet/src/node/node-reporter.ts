@@ -42,6 +42,7 @@ export interface NodeReporterDeps {
   updateMs: number;
   reportMs: number;
   kubeletVersion: string;
+  volumesInUse: () => string[];
   /** Called with the pod CIDR that the cluster gave to this node, when it is known or changes. */
   onPodCidr?: (cidr: string) => void;
   /** Called with this node's Node each time it has been reported. */
@@ -132,6 +133,7 @@ export class NodeReporter {
         : (old.nodeInfo?.containerRuntimeVersion ?? ''),
       kubeletVersion: deps.kubeletVersion,
       images,
+      volumesInUse: deps.volumesInUse(),
       nowMs: deps.clock.now(),
     });
   }

@@ -25,6 +25,8 @@ export interface NodeStatusInput extends NodeResourcesInput {
   runtimeVersion: string;
   kubeletVersion: string;
   images: readonly cri.Image[];
+  /** Attachable volumes that pods here use, or are about to. */
+  volumesInUse: string[];
   nowMs: number;
   /** How many images are reported, the largest first; -1 for all. */
   maxImages: number;
@@ -151,6 +153,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
       kubeProxyVersion: '',
     },
     images: images(input),
+    volumesInUse: input.volumesInUse,
   };
 }
 

@@ -14,6 +14,16 @@ export class PodPaths {
     return path.join(this.rootDir, 'pods');
   }
 
+  /** Where plugins announce themselves by a socket. */
+  get pluginsRegistry(): string {
+    return path.join(this.rootDir, 'plugins_registry');
+  }
+
+  /** What CSI volumes need beside the directories of their pods. */
+  csi(...parts: string[]): string {
+    return path.join(this.rootDir, 'plugins', 'kubernetes.io', 'csi', ...parts);
+  }
+
   pod(uid: string): string {
     return path.join(this.pods, uid);
   }

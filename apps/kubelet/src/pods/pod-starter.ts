@@ -10,7 +10,7 @@ import { containerEnv, type ConfigSource } from '../containers/env';
 import type { PodFacts } from '../containers/field-ref';
 import { hostNetworkHostsFile, hostsFile } from '../containers/hosts-file';
 import { runHook } from '../containers/lifecycle-hook';
-import { containerMounts } from '../containers/mounts';
+import { containerDevices, containerMounts } from '../containers/mounts';
 import { sandboxConfig } from '../containers/sandbox-config';
 import { serviceEnv } from '../containers/service-env';
 import { CriError, type CriClient } from '../cri/cri-client';
@@ -55,7 +55,13 @@ export interface StartReport {
   started: number;
 }
 
-type PreparedImage = { image: PresentImage } | { error: unknown };
+/** A container's own image, and by the names of its volumes those that consist of an image. */
+interface Images {
+  image: PresentImage;
+  volumes: ReadonlyMap<string, string>;
+}
+
+type PreparedImages = Images | { error: unknown };
 
 /** Waits for `work` only as long as the pod is wanted: a pull or a hook may take very long. */
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -89,8 +95,8 @@ export class PodStarter {
       resources: cgroups.resources(pod),
     });
     // None of these needs another: the slowest alone counts.
-    const images = plan.start.map(({ container }) => this.prepareImage(pod, container, config));
-    const mounted = volumes.setUp(pod, facts([])).then(
+    const images = plan.start.map(({ container }) => this.prepareImages(pod, container, config));
+    const mounted = volumes.setUp(pod, facts([]), signal).then(
       paths_ => ({ paths: paths_ }),
       (error: unknown) => ({ error }),
     );
@@ -99,15 +105,24 @@ export class PodStarter {
     if ('error' in result) throw result.error;
     await this.writeHosts(pod, sandbox.ips);
     for (const [index, start] of plan.start.entries()) {
-      const image = await unlessAborted(images[index] as Promise<PreparedImage>, signal);
-      const context = { config, sandbox, image, volumes: result.paths, runtime, signal };
+      const prepared = await unlessAborted(images[index] as Promise<PreparedImages>, signal);
+      const context = { config, sandbox, images: prepared, volumes: result.paths, runtime, signal };
       await this.startContainer(pod, start, context, report);
     }
   }
 
-  private async prepareImage(pod: Pod, container: Container, config: cri.PodSandboxConfig): Promise<PreparedImage> {
+  private async prepareImages(pod: Pod, container: Container, config: cri.PodSandboxConfig): Promise<PreparedImages> {
+    const { puller } = this.deps;
     try {
-      return { image: await this.deps.puller.ensure(pod, container, config) };
+      const image = await puller.ensure(pod, container, config);
+      const volumes = new Map<string, string>();
+      for (const { name } of container.volumeMounts ?? []) {
+        const source = pod.spec?.volumes?.find(volume => volume.name === name)?.image;
+        if (!source) continue;
+        const wanted = { name: container.name, image: source.reference, imagePullPolicy: source.pullPolicy };
+        volumes.set(name, (await puller.ensure(pod, wanted, config)).ref);
+      }
+      return { image, volumes };
     } catch (error) {
       return { error };
     }
@@ -159,7 +174,7 @@ export class PodStarter {
     context: {
       config: cri.PodSandboxConfig;
       sandbox: { id: string; ips: readonly string[] };
-      image: PreparedImage;
+      images: PreparedImages;
       volumes: ReadonlyMap<string, string>;
       runtime: PodRuntime;
       signal: AbortSignal;
@@ -175,14 +190,14 @@ export class PodStarter {
       report.waiting.set(container.name, { reason, message });
       report.retryAfterMs = Math.min(report.retryAfterMs ?? Infinity, retryAfterMs);
     };
-    if ('error' in context.image) {
-      const { error } = context.image;
+    if ('error' in context.images) {
+      const { error } = context.images;
       if (error instanceof ImageError) return fail(error.reason, error.message, error.retryAfterMs);
       return fail('ImageInspectError', (error as Error).message, 2_000);
     }
     let id: string;
     try {
-      id = await this.create(pod, start, context, context.image.image);
+      id = await this.create(pod, start, context, context.images);
     } catch (error) {
       const config = error instanceof ContainerConfigError;
       const reason = config ? 'CreateContainerConfigError' : 'CreateContainerError';
@@ -213,7 +228,7 @@ export class PodStarter {
       volumes: ReadonlyMap<string, string>;
       runtime: PodRuntime;
     },
-    image: PresentImage,
+    images: Images,
   ): Promise<string> {
     const { client, paths, objects, events } = this.deps;
     const { container, attempt } = start;
@@ -230,7 +245,7 @@ export class PodStarter {
       serviceEnv: links,
       objects,
     });
-    const mounts = await containerMounts({ pod, container, attempt, volumes, env, paths });
+    const mounts = await containerMounts({ pod, container, attempt, volumes, images: images.volumes, env, paths });
     const target = (container as { targetContainerName?: string }).targetContainerName;
     await fs.mkdir(`${paths.logs(pod)}/${container.name}`, { recursive: true, mode: 0o755 });
     const id = await client.createContainer(
@@ -239,10 +254,11 @@ export class PodStarter {
         pod,
         container,
         attempt,
-        imageRef: image.ref,
-        imageUser: image.user,
+        imageRef: images.image.ref,
+        imageUser: images.image.user,
         env,
         mounts,
+        devices: containerDevices({ container, volumes }),
         logPath: paths.containerLog(container.name, attempt),
         memoryCapacityBytes: this.deps.memoryCapacityBytes,
         targetContainerId: target ? runtime.containers.find(({ name }) => name === target)?.id : undefined,

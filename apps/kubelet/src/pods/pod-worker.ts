@@ -333,9 +333,13 @@ export class PodWorker {
 
   private reportFailure(error: unknown): void {
     const { events } = this.deps;
-    if (error instanceof VolumeError) events.pod(this.pod, 'Warning', 'FailedMount', error.message);
+    if (error instanceof VolumeError) this.reportVolumes(error);
     else if (error instanceof SandboxError) events.pod(this.pod, 'Warning', 'FailedCreatePodSandBox', error.message);
     else events.pod(this.pod, 'Warning', 'FailedSync', `error syncing pod: ${(error as Error).message}`);
+  }
+
+  private reportVolumes({ messages }: VolumeError): void {
+    for (const message of messages) this.deps.events.pod(this.pod, 'Warning', 'FailedMount', message);
   }
 
   private async refreshVolumes(volumes: PodVolumes): Promise<number | undefined> {
@@ -349,7 +353,7 @@ export class PodWorker {
     } catch (err) {
       // The files stay as they are; a running pod is not hurt by a ConfigMap that is away.
       logger.info({ err, uid: this.uid }, 'volume refresh failed');
-      if (err instanceof VolumeError) this.deps.events.pod(this.pod, 'Warning', 'FailedMount', err.message);
+      if (err instanceof VolumeError) this.reportVolumes(err);
     }
     return refreshMs;
   }

@@ -5,7 +5,7 @@ import { fsGroupOf, type VolumePlugin } from './plugin';
 
 export const configMap: VolumePlugin = {
   name: 'configmap',
-  supports: volume => volume.configMap !== undefined,
+  supports: ({ volume }) => volume.configMap !== undefined,
   inMemory: false,
   refreshes: true,
   async setUp(context) {

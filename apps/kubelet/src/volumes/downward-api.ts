@@ -5,7 +5,7 @@ import { fsGroupOf, type VolumePlugin } from './plugin';
 
 export const downwardApi: VolumePlugin = {
   name: 'downward-api',
-  supports: volume => volume.downwardAPI !== undefined,
+  supports: ({ volume }) => volume.downwardAPI !== undefined,
   inMemory: true,
   refreshes: true,
   async setUp(context) {

@@ -26,13 +26,19 @@ const checks: Record<string, { what: string; check: Check; create?: (target: str
 /** A path of the node as it is; nothing is done to it when the pod ends. */
 export const hostPath: VolumePlugin = {
   name: 'host-path',
-  supports: volume => volume.hostPath !== undefined,
+  supports: ({ volume }) => volume.hostPath !== undefined,
   inMemory: false,
   refreshes: false,
   async setUp({ volume }) {
     const { path: target = '', type = '' } = volume.hostPath ?? {};
     if (!path.isAbsolute(target)) throw new Error(`hostPath "${target}" must be absolute`);
-    if (type === '') return target;
+    if (type === '') {
+      // Nothing is checked; as container engines do, a missing directory is made.
+      await fs.mkdir(target, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      });
+      return target;
+    }
     const rule = checks[type];
     if (!rule) throw new Error(`unknown hostPath type "${type}"`);
     let stats = await fs.stat(target).catch(() => undefined);

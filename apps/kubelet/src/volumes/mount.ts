@@ -9,20 +9,38 @@ async function command(name: string, args: string[]): Promise<void> {
   try {
     await run(name, args, { timeout: timeoutMs });
   } catch (cause) {
-    const said = (cause as { stderr?: string }).stderr?.trim();
-    throw new Error(`${name} ${args.join(' ')}: ${said || (cause as Error).message}`, { cause });
+    const { code, stderr, message } = cause as Error & { code?: number | string; stderr?: string };
+    const why = typeof code === 'number' ? `exit status ${code}` : message;
+    const word = name === 'mount' ? 'Mounting' : 'Unmounting';
+    throw new Error(
+      `${name} failed: ${why}\n${word} command: ${name}\n${word} arguments: ${args.join(' ')}\nOutput: ${stderr?.trim()}`,
+      {
+        cause,
+      },
+    );
   }
+}
+
+/** Mounts a filesystem of the given type. Throws, in upstream's words, what `mount` said. */
+export async function mountFilesystem(
+  type: string,
+  source: string,
+  target: string,
+  options: readonly string[],
+): Promise<void> {
+  await command('mount', ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), source, target]);
 }
 
 /** Mounts a tmpfs. `sizeBytes` 0 leaves the kernel's default, half of the memory. */
 export async function mountTmpfs(target: string, sizeBytes: number, mode: string): Promise<void> {
-  const options = [`mode=${mode}`, ...(sizeBytes > 0 ? [`size=${sizeBytes}`] : [])].join(',');
-  await command('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', target]);
+  await mountFilesystem('tmpfs', 'tmpfs', target, [`mode=${mode}`, ...(sizeBytes > 0 ? [`size=${sizeBytes}`] : [])]);
 }
 
-export async function bindMount(source: string, target: string): Promise<void> {
+export async function bindMount(source: string, target: string, options: readonly string[] = []): Promise<void> {
   // Without canonicalisation: a source below /proc/PID/fd is a link whose text is not what it leads to.
   await command('mount', ['--no-canonicalize', '--bind', source, target]);
+  // A bind mount takes its options only when it is there.
+  if (options.length > 0) await command('mount', ['-o', ['remount', 'bind', ...options].join(','), target]);
 }
 
 export async function unmount(target: string): Promise<void> {
@@ -45,6 +63,28 @@ export async function mountsBelow(directory: string): Promise<string[]> {
     if (target === directory || target.startsWith(`${directory}/`)) found.push(target);
   }
   return found.reverse();
+}
+
+/** Sees to it that mounts below a directory reach everybody who shares it: where it is not so it becomes a mount itself. */
+export async function makeShared(directory: string): Promise<void> {
+  const text = await fs.readFile('/proc/self/mountinfo', 'utf8');
+  const real = await fs.realpath(directory);
+  let best = { point: '', shared: false };
+  for (const line of text.split('\n')) {
+    const [, , , , point = '', , ...optional] = line.split(' ');
+    const target = unescape(point);
+    const holds = target === '/' || target === real || real.startsWith(`${target}/`);
+    // The last of several mounts on one place is the one that is seen.
+    if (!point || !holds || target.length < best.point.length) continue;
+    best = { point: target, shared: optional.slice(0, optional.indexOf('-')).some(tag => tag.startsWith('shared:')) };
+  }
+  if (best.shared) return;
+  if (best.point !== real) await bindMount(real, real);
+  await command('mount', ['--make-rshared', real]);
+}
+
+export async function isMountPoint(directory: string): Promise<boolean> {
+  return (await mountsBelow(directory)).includes(directory);
 }
 
 /** Unmounts all there is at and below a directory, so that it can be removed without touching what was mounted. */

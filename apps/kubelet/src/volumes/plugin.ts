@@ -1,4 +1,4 @@
-import type { Pod, Volume } from '@naru/api';
+import type { PersistentVolume, Pod, Volume } from '@naru/api';
 import type { ConfigSource } from '../containers/env';
 import type { PodFacts } from '../containers/field-ref';
 
@@ -11,21 +11,35 @@ export interface TokenRequestInput {
   pod: { name: string; uid: string };
 }
 
-export interface VolumeContext {
-  pod: Pod;
+/** What a claim of a pod led to. */
+export interface ClaimedVolume {
+  persistentVolume: PersistentVolume;
+  /** The pod wants it read-only. */
+  readOnly: boolean;
+}
+
+/** A volume as plugins see it: one of the pod's own or the persistent volume behind a claim, whose name it then bears. */
+export interface VolumeSource {
   volume: Volume;
+  claimed?: ClaimedVolume;
+}
+
+export interface VolumeContext extends VolumeSource {
+  pod: Pod;
   /** The volume's own directory on the node; its parents exist, it may exist from an earlier time. */
   directory: string;
   facts: PodFacts;
   objects: ConfigSource;
   serviceAccountToken: (input: TokenRequestInput) => Promise<string>;
+  /** Ends a wait when the pod is not to start any more. */
+  signal?: AbortSignal | undefined;
 }
 
 /** One kind of volume. */
 export interface VolumePlugin {
   /** The last part of upstream's plugin name: "configmap" of kubernetes.io/configmap. */
   readonly name: string;
-  supports(volume: Volume): boolean;
+  supports(source: VolumeSource): boolean;
   /** Its files must not reach a disk. */
   readonly inMemory: boolean;
   /** Its content follows objects that change: setUp is called again from time to time. */
@@ -37,3 +51,6 @@ export interface VolumePlugin {
 }
 
 export const fsGroupOf = (pod: Pod): number | undefined => pod.spec?.securityContext?.fsGroup;
+
+/** The volume is a device that a container sees as such, not a directory. */
+export const isBlock = ({ claimed }: VolumeSource): boolean => claimed?.persistentVolume.spec?.volumeMode === 'Block';

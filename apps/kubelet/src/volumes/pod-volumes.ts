@@ -1,60 +1,87 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { Pod, Volume } from '@naru/api';
+import type { Container, Pod, Volume } from '@naru/api';
+import type { Clock } from '@naru/foundation';
 import type { PodPaths } from '../pods/pod-paths';
 import type { PodFacts } from '../containers/field-ref';
+import type { Claims } from './claims';
 import { unmountBelow } from './mount';
-import type { VolumeContext, VolumePlugin } from './plugin';
+import { isBlock, type VolumeContext, type VolumePlugin, type VolumeSource } from './plugin';
 
-/** A volume could not be brought about: event FailedMount. */
+/** Volumes could not be brought about: one FailedMount event for each message. */
 export class VolumeError extends Error {
   constructor(
-    readonly volume: string,
-    message: string,
+    readonly messages: readonly string[],
     options: { cause?: unknown } = {},
   ) {
-    super(message, options);
+    super(messages.join('; '), options);
   }
 }
 
 export interface PodVolumesDeps {
   paths: PodPaths;
   plugins: readonly VolumePlugin[];
+  claims: Pick<Claims, 'resolve' | 'checkAffinity'>;
   objects: VolumeContext['objects'];
   serviceAccountToken: VolumeContext['serviceAccountToken'];
   /** Told how long each set-up took and whether it failed. */
   onSetUp?: (plugin: string, seconds: number, failed: boolean) => void;
+  clock: Clock;
+}
+
+/** Upstream says that a pod waits for its volumes after so long, and again each time as much has passed. */
+const patienceMs = 123_000;
+
+/** What becomes of one volume of a pod. */
+type Outcome =
+  { name: string; path: string } | { name: string; problem: string; step: 'claim' | 'mount'; cause: unknown };
+
+function usesOf(pod: Pod, volume: string): { mounted: boolean; asDevice: boolean } {
+  const { containers = [], initContainers = [] } = pod.spec ?? {};
+  const all: Container[] = [...containers, ...initContainers];
+  return {
+    mounted: all.some(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === volume)),
+    asDevice: all.some(({ volumeDevices }) => volumeDevices?.some(({ name }) => name === volume)),
+  };
 }
 
 /** Sets up, refreshes and removes the volumes of pods. What there is is read from the disk, so it needs no memory. */
 export class PodVolumes {
+  /** Since when a pod waits for its volumes. */
+  private readonly waiting = new Map<string, number>();
+
   constructor(private readonly deps: PodVolumesDeps) {}
 
-  /** Volume name → path on the node. Throws VolumeError for the first that fails; the others are done all the same. */
-  async setUp(pod: Pod, facts: PodFacts): Promise<Map<string, string>> {
-    const volumes = pod.spec?.volumes ?? [];
-    const results = await Promise.allSettled(volumes.map(volume => this.setUpOne(pod, volume, facts)));
-    const paths = new Map<string, string>();
-    for (const [index, result] of results.entries()) {
-      if (result.status === 'rejected') throw result.reason;
-      paths.set((volumes[index] as Volume).name, result.value);
-    }
-    return paths;
+  /**
+   * Volume name → path on the node; volumes out of images are the runtime's and not among them. Throws VolumeError with
+   * all that failed; the others are done all the same.
+   */
+  async setUp(pod: Pod, facts: PodFacts, signal?: AbortSignal): Promise<Map<string, string>> {
+    const volumes = (pod.spec?.volumes ?? []).filter(({ image }) => image === undefined);
+    const outcomes = await Promise.all(volumes.map(volume => this.attempt(pod, volume, facts, signal)));
+    const uid = pod.metadata?.uid ?? '';
+    const failed = outcomes.filter(outcome => 'problem' in outcome);
+    if (failed.length > 0) throw new VolumeError(this.messages(uid, failed), { cause: failed[0]?.cause });
+    this.waiting.delete(uid);
+    return new Map(outcomes.flatMap(outcome => ('path' in outcome ? [[outcome.name, outcome.path] as const] : [])));
   }
 
   /** Brings volumes up to date whose content follows other objects. */
   async refresh(pod: Pod, facts: PodFacts): Promise<void> {
-    const volumes = (pod.spec?.volumes ?? []).filter(volume => this.pluginFor(volume)?.refreshes);
-    await Promise.all(volumes.map(volume => this.setUpOne(pod, volume, facts)));
+    const volumes = (pod.spec?.volumes ?? []).filter(volume => this.pluginFor({ volume })?.refreshes);
+    const outcomes = await Promise.all(volumes.map(volume => this.attempt(pod, volume, facts)));
+    const problems = outcomes.flatMap(outcome => ('problem' in outcome ? [outcome.problem] : []));
+    if (problems.length > 0) throw new VolumeError(problems);
   }
 
   needsRefresh(pod: Pod): boolean {
-    return (pod.spec?.volumes ?? []).some(volume => this.pluginFor(volume)?.refreshes);
+    return (pod.spec?.volumes ?? []).some(volume => this.pluginFor({ volume })?.refreshes);
   }
 
   /** Removes all files of a pod but its logs. */
   async tearDown(uid: string): Promise<void> {
     const { paths, plugins } = this.deps;
+    this.waiting.delete(uid);
     for (const directory of [paths.pod(uid), paths.memoryPod(uid)]) {
       await unmountBelow(path.join(directory, 'volume-subpaths'));
       const volumes = path.join(directory, 'volumes');
@@ -70,27 +97,69 @@ export class PodVolumes {
     }
   }
 
-  private pluginFor(volume: Volume): VolumePlugin | undefined {
-    return this.deps.plugins.find(plugin => plugin.supports(volume));
+  private pluginFor(source: VolumeSource): VolumePlugin | undefined {
+    return this.deps.plugins.find(plugin => plugin.supports(source));
   }
 
-  private async setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<string> {
-    const { paths, objects, serviceAccountToken } = this.deps;
-    const plugin = this.pluginFor(volume);
-    if (!plugin) throw new VolumeError(volume.name, `no volume plugin matched volume "${volume.name}"`);
-    const directory = paths.volume(pod.metadata?.uid ?? '', plugin.name, volume.name, plugin.inMemory);
-    const startedAt = performance.now();
-    const note = (failed: boolean): void =>
-      this.deps.onSetUp?.(plugin.name, (performance.now() - startedAt) / 1000, failed);
+  /** What to tell of a pod that waits for its volumes. Source: volume_manager WaitForAttachAndMount. */
+  private messages(uid: string, failed: readonly Extract<Outcome, { problem: string }>[]): string[] {
+    const now = this.deps.clock.now();
+    const since = this.waiting.get(uid) ?? now;
+    const patient = now - since < patienceMs;
+    this.waiting.set(uid, patient ? since : now);
+    const messages = failed.filter(({ step }) => step === 'mount').map(({ problem }) => problem);
+    const unprocessed = failed.filter(({ step }) => step === 'claim');
+    if (unprocessed.length === 0 && patient) return messages;
+    const names = failed.map(({ name }) => name).join(' ');
+    const claims = unprocessed.map(({ name }) => name).join(' ');
+    const why = unprocessed.map(({ problem }) => problem).join(', ') || 'timed out waiting for the condition';
+    const lists = `unmounted volumes=[${names}], unattached volumes=[${claims}], failed to process volumes=[${claims}]`;
+    return [...messages, `Unable to attach or mount volumes: ${lists}: ${why}`];
+  }
+
+  private async attempt(pod: Pod, volume: Volume, facts: PodFacts, signal?: AbortSignal): Promise<Outcome> {
+    const { name } = volume;
+    let source: VolumeSource;
     try {
-      await fs.mkdir(path.dirname(directory), { recursive: true, mode: 0o750 });
-      const mounted = await plugin.setUp({ pod, volume, directory, facts, objects, serviceAccountToken });
-      note(false);
-      return mounted;
+      source = await this.deps.claims.resolve(pod, volume);
+      checkUse(pod, name, source);
     } catch (cause) {
-      note(true);
-      const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${(cause as Error).message}`;
-      throw new VolumeError(volume.name, message, { cause });
+      return { name, problem: (cause as Error).message, step: 'claim', cause };
+    }
+    // Persistent volumes are told of under their own name.
+    const about = source.volume.name;
+    let action = 'MountVolume.NodeAffinity check';
+    try {
+      this.deps.claims.checkAffinity(source);
+      action = 'MountVolume.SetUp';
+      return { name, path: await this.setUpOne(pod, source, facts, signal) };
+    } catch (cause) {
+      const problem = `${action} failed for volume "${about}" : ${(cause as Error).message}`;
+      return { name, problem, step: 'mount', cause };
     }
   }
+
+  private async setUpOne(pod: Pod, source: VolumeSource, facts: PodFacts, signal?: AbortSignal): Promise<string> {
+    const { paths, objects, serviceAccountToken } = this.deps;
+    const plugin = this.pluginFor(source);
+    if (!plugin) throw new Error('no volume plugin matched');
+    const directory = paths.volume(pod.metadata?.uid ?? '', plugin.name, source.volume.name, plugin.inMemory);
+    const startedAt = performance.now();
+    let failed = true;
+    try {
+      await fs.mkdir(path.dirname(directory), { recursive: true, mode: 0o750 });
+      const mounted = await plugin.setUp({ ...source, pod, directory, facts, objects, serviceAccountToken, signal });
+      failed = false;
+      return mounted;
+    } finally {
+      this.deps.onSetUp?.(plugin.name, (performance.now() - startedAt) / 1000, failed);
+    }
+  }
+}
+
+function checkUse(pod: Pod, name: string, source: VolumeSource): void {
+  const { mounted, asDevice } = usesOf(pod, name);
+  const mode = source.claimed?.persistentVolume.spec?.volumeMode ?? 'Filesystem';
+  const wrong = isBlock(source) ? mounted && 'volumeMounts' : asDevice && 'volumeDevices';
+  if (wrong) throw new Error(`volume ${name} has volumeMode ${mode}, but is specified in ${wrong}`);
 }

@@ -14,7 +14,7 @@ async function collect(source: ProjectedSource, mode: number, context: VolumeCon
 /** Several sources in one directory; a later source wins over an earlier one. */
 export const projected: VolumePlugin = {
   name: 'projected',
-  supports: volume => volume.projected !== undefined,
+  supports: ({ volume }) => volume.projected !== undefined,
   inMemory: true,
   refreshes: true,
   async setUp(context) {

@@ -5,7 +5,7 @@ import { fsGroupOf, type VolumePlugin } from './plugin';
 
 export const secret: VolumePlugin = {
   name: 'secret',
-  supports: volume => volume.secret !== undefined,
+  supports: ({ volume }) => volume.secret !== undefined,
   inMemory: true,
   refreshes: true,
   async setUp(context) {

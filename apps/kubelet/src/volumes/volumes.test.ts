@@ -5,6 +5,14 @@ import type { ConfigMap, Pod, Volume } from '@naru/api';
 import { PodPaths } from '../pods/pod-paths';
 import { writeAtomically, type Payload } from './atomic-writer';
 import { PodVolumes } from './pod-volumes';
+import { persistentVolumeClaims, persistentVolumes } from '@naru/api';
+import { MemoryObjects } from '@naru/testing';
+import { silentLogger, systemClock } from '@naru/foundation';
+import { Attachments } from '../csi/attachments';
+import { CsiDrivers } from '../csi/csi-drivers';
+import { CsiNodeObject } from '../csi/csi-node';
+import { Claims } from './claims';
+import { applyFsGroup } from './fs-group';
 import { volumePlugins } from './registry';
 import { mountSubPath } from './sub-path';
 
@@ -45,16 +53,24 @@ describe('writeAtomically', () => {
 
 describe('PodVolumes', () => {
   let configMap: ConfigMap | undefined = { data: { color: 'blue', size: 'l' } };
-  const volumes = (): PodVolumes =>
-    new PodVolumes({
-      paths: new PodPaths(root, path.join(root, 'logs'), path.join(root, 'memory')),
-      plugins: volumePlugins,
+  const client = new MemoryObjects();
+  const nodeName = 'n1';
+  const volumes = (): PodVolumes => {
+    const paths = new PodPaths(root, path.join(root, 'logs'), path.join(root, 'memory'));
+    const drivers = new CsiDrivers({ node: new CsiNodeObject({ client, nodeName }), logger: silentLogger });
+    const attachments = new Attachments({ client, clock: systemClock, nodeName, onChange: () => undefined });
+    return new PodVolumes({
+      paths,
+      plugins: volumePlugins({ client, drivers, attachments, paths }),
+      claims: new Claims({ client, node: () => ({ metadata: { name: nodeName } }) }),
+      clock: systemClock,
       objects: {
         configMap: async () => configMap,
         secret: async () => ({ data: { key: Buffer.from('secret').toString('base64') } }),
       },
       serviceAccountToken: async input => `token for ${input.serviceAccount} ${input.pod.uid}`,
     });
+  };
   const pod = (...all: Volume[]): Pod => ({
     metadata: { name: 'p', namespace: 'ns', uid: 'u1', labels: { app: 'x' } },
     spec: { containers: [], volumes: all },
@@ -108,6 +124,102 @@ describe('PodVolumes', () => {
     const input = (type: string): Pod => pod({ name: 'h', hostPath: { path: root, type } });
     expect((await volumes().setUp(input('Directory'), facts)).get('h')).toBe(root);
     await expect(volumes().setUp(input('File'), facts)).rejects.toThrow('is not a file');
+  });
+});
+
+describe('claims', () => {
+  const client = new MemoryObjects();
+  const claims = new Claims({ client, node: () => ({ metadata: { name: 'n1', labels: { disk: 'ssd' } } }) });
+  const pod: Pod = { metadata: { name: 'p', namespace: 'ns', uid: 'u1' }, spec: { containers: [] } };
+  const volume: Volume = { name: 'data', persistentVolumeClaim: { claimName: 'c', readOnly: true } };
+
+  it('lead to the volume that they are bound to, and say what is in the way', async () => {
+    await expect(claims.resolve(pod, volume)).rejects.toThrow(
+      /^error processing PVC ns\/c: failed to fetch PVC from API server: .*"c" not found$/,
+    );
+    const claim = await client.create(persistentVolumeClaims, {
+      metadata: { name: 'c', namespace: 'ns' },
+      spec: { volumeName: 'pv1' },
+    });
+    await expect(claims.resolve(pod, volume)).rejects.toThrow('error processing PVC ns/c: PVC is not bound');
+    const key = { namespace: 'ns', name: 'c' };
+    await client.patch(
+      persistentVolumeClaims,
+      key,
+      { type: 'merge', body: { status: { phase: 'Bound' } } },
+      { subresource: 'status' },
+    );
+    const claimRef = { namespace: 'ns', name: 'c', uid: 'other' };
+    await client.create(persistentVolumes, {
+      metadata: { name: 'pv1' },
+      spec: { claimRef, hostPath: { path: '/data' } },
+    });
+    await expect(claims.resolve(pod, volume)).rejects.toThrow('does not point to claim.UID');
+    const body = { spec: { claimRef: { uid: claim.metadata.uid } } };
+    await client.patch(persistentVolumes, { name: 'pv1' }, { type: 'merge', body });
+    expect(await claims.resolve(pod, volume)).toMatchObject({
+      volume: { name: 'pv1', hostPath: { path: '/data' } },
+      claimed: { readOnly: true },
+    });
+  });
+
+  it('of generic ephemeral volumes belong to their pod', async () => {
+    const ephemeral: Volume = { name: 'scratch', ephemeral: {} };
+    await client.create(persistentVolumeClaims, { metadata: { name: 'p-scratch', namespace: 'ns' }, spec: {} });
+    await expect(claims.resolve(pod, ephemeral)).rejects.toThrow(
+      'PVC ns/p-scratch was not created for pod ns/p (pod is not owner)',
+    );
+  });
+
+  it('refuse a volume that only other nodes reach', () => {
+    const source = (value: string) => ({
+      volume,
+      claimed: {
+        readOnly: false,
+        persistentVolume: {
+          spec: {
+            nodeAffinity: {
+              required: {
+                nodeSelectorTerms: [{ matchExpressions: [{ key: 'disk', operator: 'In', values: [value] }] }],
+              },
+            },
+          },
+        },
+      },
+    });
+    expect(() => claims.checkAffinity(source('ssd'))).not.toThrow();
+    expect(() => claims.checkAffinity(source('tape'))).toThrow('no matching NodeSelectorTerms');
+  });
+});
+
+(process.getuid?.() === 0 || process.env['CI'] === 'true' ? describe : describe.skip)('fsGroup', () => {
+  const pod = (fsGroupChangePolicy: 'Always' | 'OnRootMismatch'): Pod => ({
+    spec: { containers: [], securityContext: { fsGroup: 4321, fsGroupChangePolicy } },
+  });
+
+  it('owns all files of a volume, and never what a link leads to', async () => {
+    const outside = path.join(root, 'outside');
+    const volume = path.join(root, 'volume');
+    await fs.writeFile(outside, '', { mode: 0o600 });
+    await fs.mkdir(path.join(volume, 'deep'), { recursive: true });
+    await fs.writeFile(path.join(volume, 'deep/file'), '', { mode: 0o600 });
+    await fs.symlink(outside, path.join(volume, 'link'));
+    await applyFsGroup(volume, pod('Always'));
+    const file = await fs.stat(path.join(volume, 'deep/file'));
+    expect({ gid: file.gid, mode: file.mode & 0o777 }).toEqual({ gid: 4321, mode: 0o660 });
+    expect((await fs.stat(volume)).mode & 0o2770).toBe(0o2770);
+    expect(await fs.stat(outside)).toMatchObject({ gid: 0 });
+    expect((await fs.stat(outside)).mode & 0o777).toBe(0o600);
+  });
+
+  it('leaves a volume as it is when its root is right and the policy is OnRootMismatch', async () => {
+    await applyFsGroup(root, pod('Always'));
+    await fs.writeFile(path.join(root, 'new'), '');
+    await fs.chown(path.join(root, 'new'), 0, 0);
+    await applyFsGroup(root, pod('OnRootMismatch'));
+    expect((await fs.stat(path.join(root, 'new'))).gid).toBe(0);
+    await applyFsGroup(root, pod('Always'));
+    expect((await fs.stat(path.join(root, 'new'))).gid).toBe(4321);
   });
 });
 

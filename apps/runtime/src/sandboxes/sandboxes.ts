@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { StatusError, type Clock, type Logger } from '@naru/foundation';
+import { type Clock, KeyedLock, type Logger, StatusError } from '@naru/foundation';
 import { cri } from '@naru/proto';
 import type { Attachment, Cni, NetworkResult } from '../cni/cni';
 import type { NetworkConfigDirectory } from '../cni/cni-config';
 import { removeCgroup, type Cgroups } from '../process/cgroups';
 import type { Gate } from '../process/gate';
 import { isRunning } from '../process/process-identity';
-import { KeyedLock } from '../process/keyed-lock';
 import { listDirectory } from '../process/files';
 import type { SandboxParts } from '../spec/container-spec';
 import type { OciSpec } from '../spec/oci-types';

@@ -1,0 +1,306 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import {
+  csiDrivers,
+  csiNodes,
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  volumeAttachments,
+  type PersistentVolume,
+  type Pod,
+} from '@naru/api';
+import { eventually } from '@naru/testing';
+import { attachmentName } from '../csi/attachments';
+import type { Kubelet } from '../kubelet';
+import { TestNode, forever, image, nodeName, shell, whyNot } from './test-node';
+
+const skipped = whyNot();
+const withRoot = skipped ? describe.skip : describe;
+if (skipped) process.stdout.write(`volume tests are skipped: ${skipped}\n`);
+
+const repository = path.resolve(__dirname, '../../../..');
+const driverName = 'hostpath.csi.naru.dev';
+
+withRoot('volumes on a real runtime', () => {
+  jest.setTimeout(60_000);
+  let node: TestNode;
+  let kubelet: Kubelet;
+
+  beforeAll(async () => {
+    node = await TestNode.create();
+    kubelet = await node.startKubelet();
+    await eventually(() => node.api.get(nodes, { name: nodeName }));
+  }, 120_000);
+
+  afterAll(() => node?.close(), 60_000);
+
+  /** A claim that is bound to a volume of its own, as a controller would leave both. */
+  async function bound(
+    name: string,
+    source: Partial<NonNullable<PersistentVolume['spec']>>,
+    owner?: Pod,
+  ): Promise<void> {
+    const { name: podName = '', uid: podUid = '' } = owner?.metadata ?? {};
+    const ownerReferences = owner ? [{ apiVersion: 'v1', kind: 'Pod', name: podName, uid: podUid }] : [];
+    const accessModes = ['ReadWriteOnce'];
+    const claim = await node.api.create(persistentVolumeClaims, {
+      metadata: { name, namespace: 'default', ownerReferences },
+      spec: { volumeName: `pv-${name}`, accessModes },
+    });
+    const { uid } = claim.metadata;
+    const claimRef = { name, namespace: 'default', uid };
+    await node.api.create(persistentVolumes, {
+      metadata: { name: `pv-${name}` },
+      spec: { capacity: { storage: '1Gi' }, accessModes, claimRef, ...source },
+    });
+    const body = { status: { phase: 'Bound' } };
+    await node.api.patch(
+      persistentVolumeClaims,
+      { name, namespace: 'default' },
+      { type: 'merge', body },
+      { subresource: 'status' },
+    );
+  }
+
+  const mounting = (...mounts: NonNullable<ReturnType<typeof shell>['volumeMounts']>) =>
+    shell(forever, { volumeMounts: mounts });
+
+  const directory = async (name: string): Promise<string> => {
+    const made = node.file(name);
+    await fs.mkdir(made, { recursive: true });
+    return made;
+  };
+
+  it('mounts hostPath and local persistent volumes by their claims, and generic ephemeral ones', async () => {
+    const [host, local, scratch] = await Promise.all(['host', 'local', 'scratch'].map(directory));
+    await fs.writeFile(path.join(local as string, 'file'), 'here', { mode: 0o600 });
+    await bound('host', { hostPath: { path: host as string } });
+    await bound('local', { local: { path: local as string } });
+    const pod = await node.create('claims', {
+      securityContext: { fsGroup: 4321, runAsUser: 1000 },
+      containers: [
+        mounting(
+          { name: 'host', mountPath: '/host' },
+          { name: 'local', mountPath: '/local', subPathExpr: '.' },
+          { name: 'scratch', mountPath: '/scratch', readOnly: true },
+        ),
+      ],
+      volumes: [
+        { name: 'host', persistentVolumeClaim: { claimName: 'host' } },
+        { name: 'local', persistentVolumeClaim: { claimName: 'local' } },
+        { name: 'scratch', ephemeral: { volumeClaimTemplate: { spec: {} } } },
+      ],
+    });
+    const unprocessed =
+      'Unable to attach or mount volumes: unmounted volumes=[scratch], unattached volumes=[scratch], failed to process volumes=[scratch]: error processing PVC default/claims-scratch: failed to fetch PVC from API server: ';
+    await eventually(async () =>
+      expect(await node.events('claims')).toContainEqual({
+        reason: 'FailedMount',
+        message: expect.stringContaining(unprocessed),
+      }),
+    );
+    await bound('claims-scratch', { local: { path: scratch as string } }, pod);
+    await node.untilReady('claims');
+    // The group of the volume is the pod's, so its user may write where only root could.
+    expect(await node.exec('claims', 'sh', '-c', 'cat /local/file; echo more > /local/new; ls /local')).toBe(
+      'herefile\nnew',
+    );
+    expect(await node.exec('claims', 'touch', '/scratch/x')).toContain('Read-only file system');
+    await node.delete('claims');
+    expect(await fs.readdir(local as string)).toEqual(['file', 'new']);
+    expect(await fs.readFile('/proc/self/mountinfo', 'utf8')).not.toContain(pod.metadata.uid);
+  });
+
+  it('makes memory volumes as large as asked, and shows images, sub paths and later mounts', async () => {
+    // Below the root directory mounts are shared, whatever the machine does elsewhere.
+    const shared = await directory('kubelet/shared');
+    await fs.mkdir(path.join(shared, 'inner'));
+    await node.create('kinds', {
+      containers: [
+        shell(forever, {
+          env: [{ name: 'WHO', value: 'me' }],
+          volumeMounts: [
+            { name: 'memory', mountPath: '/memory' },
+            { name: 'image', mountPath: '/image' },
+            { name: 'image', mountPath: '/tools', subPath: 'bin' },
+            { name: 'disk', mountPath: '/mine', subPathExpr: 'users/$(WHO)' },
+            { name: 'shared', mountPath: '/shared', mountPropagation: 'HostToContainer' },
+          ],
+        }),
+      ],
+      volumes: [
+        { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '3Mi' } },
+        { name: 'image', image: { reference: image, pullPolicy: 'IfNotPresent' } },
+        { name: 'disk', emptyDir: {} },
+        { name: 'shared', hostPath: { path: shared, type: 'Directory' } },
+      ],
+    });
+    await node.untilReady('kinds');
+    expect(await node.exec('kinds', 'sh', '-c', 'df -k /memory | tail -1')).toMatch(/^tmpfs +3072 /);
+    expect(await node.exec('kinds', 'ls', '/image/bin/busybox', '/tools/busybox')).toBe(
+      '/image/bin/busybox\n/tools/busybox',
+    );
+    expect(await node.exec('kinds', 'touch', '/image/x')).toContain('Read-only file system');
+    expect(await node.exec('kinds', 'sh', '-c', 'echo 1 > /mine/file && cat /mine/file')).toBe('1');
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path.join(shared, 'inner')]);
+    try {
+      await fs.writeFile(path.join(shared, 'inner/late'), '');
+      await eventually(async () => expect(await node.exec('kinds', 'ls', '/shared/inner')).toBe('late'));
+    } finally {
+      execFileSync('umount', [path.join(shared, 'inner')]);
+    }
+    await node.delete('kinds');
+  });
+
+  it('says what mount said of an NFS volume that cannot be mounted, and lets the pod go', async () => {
+    await node.create('nfs', {
+      containers: [mounting({ name: 'nfs', mountPath: '/nfs' })],
+      volumes: [{ name: 'nfs', nfs: { server: '127.0.0.1', path: '/none' } }],
+    });
+    await eventually(
+      async () =>
+        expect((await node.events('nfs')).find(({ reason }) => reason === 'FailedMount')?.message).toMatch(
+          /^MountVolume.SetUp failed for volume "nfs" : mount failed: exit status \d+\nMounting command: mount\nMounting arguments: -t nfs 127.0.0.1:\/none /,
+        ),
+      20_000,
+    );
+    await node.delete('nfs');
+  });
+
+  describe('of a CSI driver', () => {
+    let driver: ChildProcess | undefined;
+    let log = '';
+
+    async function startDriver(): Promise<void> {
+      const env = { ...process.env, NODE_NAME: nodeName, KUBELET_DIR: node.rootDir, DATA_DIR: await directory('csi') };
+      const child = spawn('node', [path.join(repository, 'dist/examples/csi-driver/driver.js')], { env });
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (log += String(chunk)));
+      driver = child;
+      await eventually(() => expect(log).toMatch(/^registered$/m), 15_000);
+    }
+
+    async function stopDriver(): Promise<void> {
+      const ending = new Promise(resolve => driver?.once('exit', resolve));
+      driver?.kill('SIGTERM');
+      await ending;
+      log = '';
+    }
+
+    beforeAll(async () => {
+      execFileSync('node', [path.join(repository, 'examples/csi-driver/build.mjs')]);
+      await startDriver();
+    }, 60_000);
+
+    afterAll(async () => {
+      if (driver?.exitCode === null) await stopDriver();
+    });
+
+    const csi = { driver: driverName, volumeHandle: 'data' };
+
+    it('is known by its CSINode as long as its socket is there', async () => {
+      const drivers = async () => (await node.api.get(csiNodes, { name: nodeName })).spec.drivers;
+      const topologyKey = `topology.${driverName}/node`;
+      expect(await drivers()).toEqual([{ name: driverName, nodeID: nodeName, topologyKeys: [topologyKey] }]);
+      const { metadata } = await node.api.get(nodes, { name: nodeName });
+      expect(metadata.labels?.[topologyKey]).toBe(nodeName);
+      expect(metadata.annotations?.['csi.volume.kubernetes.io/nodeid']).toBe(`{"${driverName}":"${nodeName}"}`);
+      await stopDriver();
+      await eventually(async () => expect(await drivers()).toEqual([]), 15_000);
+      await startDriver();
+      await eventually(async () => expect(await drivers()).toHaveLength(1), 15_000);
+    });
+
+    it('are attached, staged once, published for each pod, and undone in reverse, over a restart too', async () => {
+      await directory('csi/data');
+      await bound('data', { csi: { ...csi, volumeAttributes: { color: 'blue' } } });
+      const claimed = {
+        containers: [mounting({ name: 'data', mountPath: '/data' })],
+        volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+      };
+      await node.create('first', claimed);
+      const unique = `kubernetes.io/csi/${driverName}^data`;
+      const inUse = async () => (await node.api.get(nodes, { name: nodeName })).status?.volumesInUse;
+      await eventually(async () => expect(await inUse()).toEqual([unique]), 15_000);
+      expect(log).not.toContain('staged');
+
+      // What the attach-detach controller and the attacher of the driver do.
+      const name = attachmentName({ name: 'pv-data', driver: driverName, handle: 'data' }, nodeName);
+      await node.api.create(volumeAttachments, {
+        metadata: { name },
+        spec: { attacher: driverName, nodeName, source: { persistentVolumeName: 'pv-data' } },
+        status: { attached: true, attachmentMetadata: { where: 'slot-7' } },
+      });
+      const body = { status: { volumesAttached: [{ name: unique, devicePath: '' }] } };
+      await node.api.patch(nodes, { name: nodeName }, { type: 'merge', body }, { subresource: 'status' });
+      await node.untilReady('first');
+      expect(log).toContain('staged data {"where":"slot-7"}');
+      expect(log).toContain('published data {"color":"blue"}');
+      await node.create('second', claimed);
+      await node.untilReady('second');
+      expect(await node.exec('first', 'sh', '-c', 'echo shared > /data/file')).toBe('');
+      expect(await node.exec('second', 'cat', '/data/file')).toBe('shared');
+
+      await node.stopKubelet(kubelet);
+      kubelet = await node.startKubelet();
+      expect(await inUse()).toEqual([unique]);
+      await node.delete('first');
+      expect(log).toContain('unpublished data');
+      expect(log).not.toContain('unstaged data');
+      expect(await node.exec('second', 'cat', '/data/file')).toBe('shared');
+      await node.delete('second');
+      expect(log).toContain('unstaged data');
+      await eventually(async () => expect(await inUse()).toEqual([]), 15_000);
+      expect(await fs.readFile('/proc/self/mountinfo', 'utf8')).not.toContain('globalmount');
+      expect(await fs.readFile(node.file('csi/data/file'), 'utf8')).toBe('shared\n');
+    });
+
+    it('may be written in the pod when the driver allows it, and know the pod', async () => {
+      await node.create('inline', {
+        containers: [mounting({ name: 'scratch', mountPath: '/scratch' })],
+        volumes: [{ name: 'scratch', csi: { driver: driverName, volumeAttributes: { size: 'small' } } }],
+      });
+      await eventually(async () =>
+        expect(await node.events('inline')).toContainEqual({
+          reason: 'FailedMount',
+          message: `MountVolume.SetUp failed for volume "scratch" : volume mode "Ephemeral" not supported by driver ${driverName} (no CSIDriver object)`,
+        }),
+      );
+      await node.api.create(csiDrivers, {
+        metadata: { name: driverName },
+        spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Persistent', 'Ephemeral'] },
+      });
+      const { metadata } = await node.untilReady('inline');
+      expect(log).toMatch(
+        new RegExp(
+          `published csi-[0-9a-f]{64} .*"csi.storage.k8s.io/pod.uid":"${metadata.uid}".*"csi.storage.k8s.io/ephemeral":"true"`,
+        ),
+      );
+      await node.delete('inline');
+      expect((await fs.readdir(node.file('csi'))).filter(name => name.startsWith('csi-'))).toEqual([]);
+    });
+
+    it('of a driver that is not there wait for it', async () => {
+      await directory('csi/late');
+      await bound('late', { csi: { ...csi, volumeHandle: 'late' } });
+      await stopDriver();
+      await node.create('late', {
+        containers: [mounting({ name: 'data', mountPath: '/data' })],
+        volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'late', readOnly: true } }],
+      });
+      await eventually(
+        async () =>
+          expect(await node.events('late')).toContainEqual({
+            reason: 'FailedMount',
+            message: `MountVolume.SetUp failed for volume "pv-late" : kubernetes.io/csi: driver name ${driverName} not found in the list of registered CSI drivers`,
+          }),
+        15_000,
+      );
+      await startDriver();
+      await node.untilReady('late');
+      expect(await node.exec('late', 'touch', '/data/x')).toContain('Read-only file system');
+      await node.delete('late');
+    });
+  });
+});
