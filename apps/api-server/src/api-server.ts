@@ -31,13 +31,13 @@ import { RequestMetrics } from './rest/metrics';
 import { ResourceHandler } from './rest/resource-handler';
 import { sendJson, sendText } from './rest/respond';
 import { RestServer, type Connector, type Route } from './rest/rest-server';
-import { ReviewRoutes } from './rest/review-routes';
 import { AddressClaims } from './services/address-claims';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
 import { Storage, type CommittedEvent } from './storage/storage';
 import { subresources } from './subresources/registry';
 import { versionInfo } from './version';
 import { virtualKinds } from './virtual/registry';
+import { reviewKinds } from './virtual/reviews';
 
 export interface PemPair {
   certificate: string;
@@ -153,7 +153,9 @@ export class ApiServer {
       clock,
       logger,
       authorizer,
-      virtual: new Map(virtualKinds.map(kind => [kind.resource, kind])),
+      virtual: new Map(
+        [...virtualKinds, ...reviewKinds({ authenticator, authorizer, rbac })].map(kind => [kind.resource, kind]),
+      ),
       subresources: new Map(subresources(tokens).map(subresource => [subresource.name, subresource])),
     });
     if (deps.publish) storage.onCommit(deps.publish);
@@ -192,9 +194,8 @@ export class ApiServer {
         nodes: cache('', 'nodes'),
       },
     });
-    const reviews = new ReviewRoutes({ authenticator, authorizer, rbac });
     const connector: Connector = {
-      handle: call => kubelets.handle(call) ?? proxies.handle(call) ?? reviews.handle(call),
+      handle: call => kubelets.handle(call) ?? proxies.handle(call),
       upgrade: call => kubelets.upgrade(call) ?? proxies.upgrade(call),
     };
     let ready = false;

@@ -1,14 +1,23 @@
 import type { Authenticator } from '../auth/authenticator';
 import type { Authorizer, Attributes } from '../auth/authorizer';
 import type { PolicyRule, Rbac } from '../auth/rbac';
-import { decodeValue, invalid, invalidObject, required, type FieldError } from '@naru/api';
+import {
+  decodeValue,
+  invalid,
+  invalidObject,
+  localSubjectAccessReviews,
+  required,
+  selfSubjectAccessReviews,
+  selfSubjectReviews,
+  selfSubjectRulesReviews,
+  subjectAccessReviews,
+  tokenReviews,
+  type FieldError,
+} from '@naru/api';
 import { decodeAny } from '../objects/body';
 import { badRequest } from '../objects/failures';
-import type { UserInfo } from '../objects/request';
-import type { HttpRequest, HttpResponse } from './http';
-import { readBody } from './read-body';
-import type { ResourcePath } from './request-info';
-import { sendJson } from './respond';
+import { jsonReply, type Body, type ObjectReply, type ObjectRequest, type UserInfo } from '../objects/request';
+import type { VirtualKind } from '../objects/virtual-kind';
 
 interface ReviewSpec {
   token?: string;
@@ -36,49 +45,33 @@ export interface ReviewDeps {
   rbac: Rbac;
 }
 
-interface ReviewCall {
-  request: HttpRequest;
-  response: HttpResponse;
-  user: UserInfo;
-  path: ResourcePath;
-}
-
-const reviews: Record<string, string> = {
-  'authorization.k8s.io/selfsubjectaccessreviews': 'SelfSubjectAccessReview',
-  'authorization.k8s.io/subjectaccessreviews': 'SubjectAccessReview',
-  'authorization.k8s.io/localsubjectaccessreviews': 'LocalSubjectAccessReview',
-  'authorization.k8s.io/selfsubjectrulesreviews': 'SelfSubjectRulesReview',
-  'authentication.k8s.io/tokenreviews': 'TokenReview',
-  'authentication.k8s.io/selfsubjectreviews': 'SelfSubjectReview',
-};
+const kinds = [
+  selfSubjectAccessReviews,
+  subjectAccessReviews,
+  localSubjectAccessReviews,
+  selfSubjectRulesReviews,
+  tokenReviews,
+  selfSubjectReviews,
+];
 
 /** Questions that are posted like objects and answered without being stored. */
-export class ReviewRoutes {
+export function reviewKinds(deps: ReviewDeps): VirtualKind[] {
+  const reviews = new Reviews(deps);
+  return kinds.map(({ group, resource }) => ({
+    resource: `${group}/${resource}`,
+    create: (_deps, request, body) => reviews.answer(request, body),
+  }));
+}
+
+class Reviews {
   constructor(private readonly deps: ReviewDeps) {}
 
-  handle(call: ReviewCall): Promise<void> | undefined {
-    const { path, request } = call;
-    const kind = reviews[`${path.group}/${path.resource}`];
-    if (!kind || request.method !== 'POST' || path.name !== '' || path.version !== 'v1') return undefined;
-    return this.answer(call, kind);
-  }
-
-  private async answer({ request, response, user, path }: ReviewCall, kind: string): Promise<void> {
-    const { group, version, resource, namespace } = path;
-    this.deps.authorizer.require({
-      user,
-      verb: 'create',
-      group,
-      version,
-      resource,
-      subresource: '',
-      namespace,
-      name: '',
-    });
+  async answer({ definition, user, namespace }: ObjectRequest, body: Body): Promise<ObjectReply> {
+    const { group, version, kind } = definition.type;
     const type = { group, version, kind };
-    const { object } = decodeValue((await decodeAny(await readBody(request))) ?? {}, { type });
+    const { object } = decodeValue((await decodeAny(body)) ?? {}, { type });
     const { metadata = {}, spec = {} } = object as { metadata?: { namespace?: string }; spec?: ReviewSpec };
-    if (kind === 'LocalSubjectAccessReview') {
+    if (kind === localSubjectAccessReviews.kind) {
       if (metadata.namespace && metadata.namespace !== namespace)
         throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
       metadata.namespace = namespace;
@@ -86,8 +79,7 @@ export class ReviewRoutes {
     const errors = problems(kind, spec, namespace);
     if (errors.length > 0) throw invalidObject(type, '', errors);
     const status = await this.statusOf(kind, spec, user);
-    const answer = { kind, apiVersion: `${group}/${version}`, metadata, spec, status };
-    await sendJson(request, response, 201, Buffer.from(JSON.stringify(answer)));
+    return jsonReply({ kind, apiVersion: `${group}/${version}`, metadata, spec, status }, 201);
   }
 
   private async statusOf(kind: string, spec: ReviewSpec, user: UserInfo): Promise<unknown> {
