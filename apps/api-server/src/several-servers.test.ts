@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import https from 'node:https';
-import net from 'node:net';
 import { EtcdDriver } from '@naru/store';
 import { EtcdTestServer, seeded } from '@naru/store/testing';
+import { Link } from './testing/link';
 import { eventually, startTestServer, tokens, type Reply, type TestServer } from './testing/test-server';
 
 const seed = Number(process.env['NARU_SEED'] ?? 7);
@@ -13,27 +13,13 @@ const services = '/api/v1/namespaces/default/services';
 const lagMs = 10;
 
 let etcd: EtcdTestServer;
-let link: net.Server;
+let link: Link;
 let servers: TestServer[];
-
-/** A long way to etcd. */
-async function slowLink(url: string): Promise<string> {
-  const { port } = new URL(url);
-  link = net.createServer(client => {
-    const upstream = net.connect(Number(port), '127.0.0.1');
-    client.pipe(upstream);
-    upstream.on('data', part => setTimeout(() => client.write(part), lagMs));
-    upstream.on('error', () => client.destroy());
-    client.on('error', () => upstream.destroy());
-    client.on('close', () => upstream.destroy());
-  });
-  await new Promise<void>(resolve => link.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(link.address() as net.AddressInfo).port}`;
-}
 
 beforeAll(async () => {
   etcd = await EtcdTestServer.start();
-  const far = await slowLink(etcd.url);
+  link = await Link.to(Number(new URL(etcd.url).port), lagMs);
+  const far = `http://127.0.0.1:${link.port}`;
   servers = [];
   for (let i = 0; i < 3; i++) {
     const store = await EtcdDriver.open({ servers: [i === 0 ? etcd.url : far], prefix: '/naru' });

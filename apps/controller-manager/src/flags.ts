@@ -50,11 +50,14 @@ export const managerFlags = {
     type: 'string',
     default: defaultConfig.localPath,
   },
-  'root-ca-file': { description: 'file with the CA to publish in every namespace (default: --ca)', type: 'string' },
+  'root-ca-file': {
+    description: 'file with the CA to publish in every namespace (default: that of the connection)',
+    type: 'string',
+  },
 } as const;
 
-/** Throws UsageError for values that cannot work. */
-export function toConfig(flags: Flags<typeof managerFlags>): ControllerConfig {
+/** `ca`: PEM of the authority that the connection trusts. Throws UsageError for values that cannot work. */
+export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefined): ControllerConfig {
   try {
     parseCidr(flags['cluster-cidr']);
   } catch (cause) {
@@ -70,6 +73,6 @@ export function toConfig(flags: Flags<typeof managerFlags>): ControllerConfig {
     secondaryNodeEvictionRate: flags['secondary-node-eviction-rate'],
     terminatedPodGcThreshold: flags['terminated-pod-gc-threshold'],
     localPath: flags['local-path'].replace(/\/+$/, ''),
-    rootCa: readFileSync(flags['root-ca-file'] ?? flags.ca, 'utf8'),
+    rootCa: flags['root-ca-file'] ? readFileSync(flags['root-ca-file'], 'utf8') : (ca ?? ''),
   };
 }

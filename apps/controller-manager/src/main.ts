@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { connect, EventRecorder, InformerFactory, LeaderElector, registerWorkqueueMetrics } from '@naru/client';
+import { connect, EventRecorder, LeaderElector, registerWorkqueueMetrics } from '@naru/client';
 import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
 import { managerFlags, toConfig } from './flags';
 import { ClusterInformers } from './framework/informers';
@@ -9,11 +9,11 @@ import { selectControllers } from './framework/selection';
 import { controllers } from './registry';
 
 runProcess('controller-manager', managerFlags, async (flags, logger, { signal, onStop }) => {
-  const config = toConfig(flags);
   const selected = selectControllers(controllers, flags.controllers);
-  const connection = connect('controller-manager', flags, logger);
+  const connection = await connect('controller-manager', flags, logger);
   onStop('connection', () => connection.close());
-  const { client, feed } = connection;
+  const { client } = connection;
+  const config = toConfig(flags, connection.ca);
   const metrics = createMetrics();
   registerWorkqueueMetrics(metrics);
   const health = await serveHealth({ address: flags['health-address'], metrics });
@@ -22,7 +22,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
   const lead = async (term: AbortSignal): Promise<void> => {
     // Every informer and every wait listens.
     setMaxListeners(0, term);
-    const factory = new InformerFactory({ client, feed, logger });
+    const factory = connection.newInformers();
     const running = runControllers(selected, {
       client,
       informers: new ClusterInformers(factory),

@@ -14,7 +14,7 @@ const startAnywayMs = 5_000;
 runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
   // Every informer and every wait listens.
   setMaxListeners(0, signal);
-  const connection = connect('dns', flags, logger);
+  const connection = await connect('dns', flags, logger);
   onStop('connection', () => connection.close());
   const { client, informers } = connection;
   const data = followCluster(informers, { withPods: podRecordsOf(flags.pods) === 'verified' });

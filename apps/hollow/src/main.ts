@@ -11,7 +11,7 @@ runProcess('hollow', hollowFlags, async (flags, logger, { signal, onStop }) => {
   if (!Number.isInteger(count) || count < 0 || count > maxNodes)
     throw new UsageError(`flag --nodes: expected a number from 0 to ${maxNodes}`);
   if (!Number.isInteger(zones) || zones < 1) throw new UsageError('flag --zones: expected a number from 1');
-  const connection = connect('hollow', flags, logger);
+  const connection = await connect('hollow', flags, logger);
   onStop('connection', () => connection.close());
   const deps = { client: connection.client, informers: connection.informers, clock: systemClock, logger };
   const pods = new HollowPods({

@@ -3,12 +3,6 @@ import { UsageError, type FlagSpec } from '@naru/foundation';
 
 export const flags = {
   ...connectionFlags,
-  // Not required with --cleanup, which talks to the kernel alone.
-  'api-server': { ...connectionFlags['api-server'], required: false, default: '' },
-  nats: { ...connectionFlags.nats, required: false, default: '' },
-  ca: { ...connectionFlags.ca, required: false, default: '' },
-  certificate: { ...connectionFlags.certificate, required: false, default: '' },
-  key: { ...connectionFlags.key, required: false, default: '' },
   'node-name': { description: 'the name of this Node', type: 'string', default: '' },
   'node-ip': { description: 'the address of this node that other nodes reach it by', type: 'string', default: '' },
   'proxy-mode': { description: 'which kind of rules: iptables or nftables', type: 'string', default: 'iptables' },

@@ -23,7 +23,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   }
   const mode = await requireMode(options.mode, run);
   await cleanupOtherModes(mode, run, logger);
-  const connection = connect('kube-proxy', given, logger);
+  const connection = await connect('kube-proxy', given, logger);
   onStop('connection', () => connection.close());
   const { informers } = connection;
   const { nodeName, fullSyncPeriodMs } = options;

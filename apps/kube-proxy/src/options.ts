@@ -39,9 +39,7 @@ export function readOptions(given: Flags<typeof flags>): Options {
   )[]);
   const clusterCidr = checkCidr('cluster-cidr', given['cluster-cidr']);
   if (!given.cleanup) {
-    for (const flag of ['node-name', 'api-server', 'nats', 'ca', 'certificate', 'key'] as const) {
-      if (given[flag] === '') throw new UsageError(`flag --${flag} is required`);
-    }
+    if (given['node-name'] === '') throw new UsageError('flag --node-name is required');
     if (backend !== 'none' && !isIpv4(given['node-ip'])) {
       throw new UsageError(`flag --node-ip: "${given['node-ip']}" is not an IPv4 address`);
     }

@@ -23,7 +23,7 @@ runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
     ],
   });
   lifecycle.onStop('health', () => health.close());
-  const connection = connect('kubelet', flags, logger);
+  const connection = await connect('kubelet', flags, logger);
   lifecycle.onStop('connection', () => connection.close());
   const { client, informers } = connection;
   const kubelet = await Kubelet.create({

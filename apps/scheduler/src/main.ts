@@ -14,7 +14,7 @@ import { createInformers, watchCluster } from './watch';
 runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }) => {
   // Every informer and every wait listens.
   setMaxListeners(0, signal);
-  const connection = connect('scheduler', flags, logger);
+  const connection = await connect('scheduler', flags, logger);
   onStop('connection', () => connection.close());
   const { client } = connection;
   const { config } = flags;

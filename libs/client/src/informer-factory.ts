@@ -1,16 +1,19 @@
 import type { KubeObject } from '@naru/api';
 import type { Informer, InformerOptions } from './informer-types';
 import { ReflectingInformer, type InformerDeps } from './reflecting-informer';
+import { WatchingInformer, type WatchingInformerDeps } from './watching-informer';
 
 /** Makes informers and starts them together. Ask for an informer once and hand it to all who need it. */
 export class InformerFactory {
   private readonly informers: Informer<never>[] = [];
   private started = false;
 
-  constructor(private readonly deps: InformerDeps) {}
+  /** With a feed they are told of changes; with a watcher they ask. */
+  constructor(private readonly deps: InformerDeps | WatchingInformerDeps) {}
 
   informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
-    const informer = new ReflectingInformer(options, this.deps);
+    const { deps } = this;
+    const informer = 'feed' in deps ? new ReflectingInformer(options, deps) : new WatchingInformer(options, deps);
     // A later one is its maker's to start, and to forget.
     if (!this.started) this.informers.push(informer as unknown as Informer<never>);
     return informer;

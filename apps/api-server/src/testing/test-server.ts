@@ -27,7 +27,13 @@ export interface TestServer {
   /** PEM; a kubelet of a test may show it too. */
   serving: { certificate: string; key: string };
   /** PEM files: ca, and NAME.crt and NAME.key of each identity. */
-  files: { ca: string; certificate(name: string): string; key(name: string): string; kubeconfig: string };
+  files: {
+    ca: string;
+    certificate(name: string): string;
+    key(name: string): string;
+    kubeconfig: string;
+    kubeconfigOf(name: string): string;
+  };
   /** A request as `token`'s user; the default is an administrator, "" nobody. */
   call(method: string, url: string, body?: unknown, options?: CallOptions): Promise<Reply>;
   close(): Promise<void>;
@@ -95,8 +101,11 @@ export async function startTestServer(overrides: Partial<ApiServerDeps> = {}): P
   });
   const { rest, grpcPort } = await server.listen('127.0.0.1:0', '127.0.0.1:0');
   const agent = new https.Agent({ keepAlive: true, ca });
-  const kubeconfig = path.join(folder, 'kubeconfig');
-  writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(rest.port, folder)));
+  const kubeconfigOf = (name: string): string => {
+    const file = path.join(folder, `${name}.kubeconfig`);
+    writeFileSync(file, JSON.stringify(kubeconfigFor(rest.port, folder, name)));
+    return file;
+  };
   return {
     server,
     folder,
@@ -107,7 +116,8 @@ export async function startTestServer(overrides: Partial<ApiServerDeps> = {}): P
       ca: path.join(folder, 'ca.crt'),
       certificate: name => path.join(folder, `${name}.crt`),
       key: name => path.join(folder, `${name}.key`),
-      kubeconfig,
+      kubeconfig: kubeconfigOf('admin'),
+      kubeconfigOf,
     },
     call: (method, url, body, options = {}) => {
       const { identity, token = tokens.admin, headers = {} } = options;
@@ -156,7 +166,7 @@ function request(options: https.RequestOptions & { body: unknown; headers: Recor
   });
 }
 
-function kubeconfigFor(port: number, folder: string): unknown {
+function kubeconfigFor(port: number, folder: string, name: string): unknown {
   return {
     apiVersion: 'v1',
     kind: 'Config',
@@ -169,14 +179,14 @@ function kubeconfigFor(port: number, folder: string): unknown {
     ],
     users: [
       {
-        name: 'admin',
+        name,
         user: {
-          'client-certificate': path.join(folder, 'admin.crt'),
-          'client-key': path.join(folder, 'admin.key'),
+          'client-certificate': path.join(folder, `${name}.crt`),
+          'client-key': path.join(folder, `${name}.key`),
         },
       },
     ],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin', namespace: 'default' } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: name, namespace: 'default' } }],
   };
 }
 

@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { eventually, startTestServer, type TestServer } from './testing/test-server';
+
+const root = path.resolve(__dirname, '../../..');
+const folder = path.join(root, 'dist/tests', `kubeconfig-${process.pid}`);
+const programs = ['scheduler', 'controller-manager'];
+
+let server: TestServer;
+const children: ChildProcess[] = [];
+let log = '';
+
+beforeAll(async () => {
+  mkdirSync(folder, { recursive: true });
+  server = await startTestServer();
+  // The processes as they are shipped: whole programs that know nothing but a kubeconfig.
+  await build({
+    entryPoints: programs.map(name => ({ in: path.join(root, 'apps', name, 'src/main.ts'), out: name })),
+    outdir: folder,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    external: ['lmdb', '@lydell/node-pty', 'pino-pretty'],
+    define: { NARU_VERSION: '"test"' },
+    logLevel: 'silent',
+  });
+  for (const name of programs) {
+    const flags = ['--kubeconfig', server.files.kubeconfigOf(name), '--health-address', '127.0.0.1:0'];
+    const child = spawn(process.execPath, [path.join(folder, `${name}.js`), ...flags]);
+    child.stdout.on('data', (part: Buffer) => (log += part.toString()));
+    child.stderr.on('data', (part: Buffer) => (log += part.toString()));
+    children.push(child);
+  }
+});
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('the scheduler and the controllers work against a REST door alone, with a kubeconfig and without a bus', async () => {
+  const node = {
+    metadata: { name: 'n1' },
+    status: {
+      capacity: { cpu: '4', memory: '8Gi', pods: '110' },
+      allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
+      conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString() }],
+    },
+  };
+  expect((await server.call('POST', '/api/v1/nodes', node)).code).toBe(201);
+  const labels = { app: 'web' };
+  const deployment = {
+    metadata: { name: 'web' },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        // A node that no kubelet renews is tainted.
+        spec: { containers: [{ name: 'c', image: 'i' }], tolerations: [{ operator: 'Exists' }] },
+      },
+    },
+  };
+  const base = '/apis/apps/v1/namespaces/default/deployments';
+  expect((await server.call('POST', base, deployment)).code).toBe(201);
+  interface Pod {
+    metadata: { name: string; deletionTimestamp?: string };
+    spec: { nodeName?: string };
+  }
+  const placed = async (): Promise<Pod[]> => {
+    const { json } = await server.call('GET', '/api/v1/namespaces/default/pods?labelSelector=app=web');
+    return (json['items'] as Pod[]).filter(
+      ({ spec, metadata }) => spec.nodeName === 'n1' && !metadata.deletionTimestamp,
+    );
+  };
+  await eventually(async () => (await placed()).length === 3 || undefined, 30_000).catch((cause: unknown) => {
+    throw new Error(`the pods were not placed; the processes said:\n${log}`, { cause });
+  });
+  // And what changes later is heard of.
+  const headers = { 'content-type': 'application/merge-patch+json' };
+  await server.call('PATCH', `${base}/web`, { spec: { replicas: 5 } }, { headers });
+  await eventually(async () => (await placed()).length === 5 || undefined, 30_000);
+  await server.call('DELETE', `${base}/web?propagationPolicy=Background`);
+  await eventually(async () => (await placed()).length === 0 || undefined, 30_000);
+  const leases = await server.call('GET', '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases');
+  const names = (leases.json['items'] as Pod[]).map(({ metadata }) => metadata.name);
+  expect(names).toEqual(expect.arrayContaining(['kube-controller-manager', 'kube-scheduler']));
+}, 90_000);
+
+test.each([
+  [['--kubeconfig', '/does/not/exist'], /ENOENT|no such file/],
+  [[], /flag --api-server is required without --kubeconfig/],
+])('a process says what is wrong with %j', async (flags, message) => {
+  const child = spawn(process.execPath, [path.join(folder, 'scheduler.js'), ...flags]);
+  children.push(child);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (said += part.toString()));
+  const code = await new Promise(resolve => child.once('close', resolve));
+  expect(code).not.toBe(0);
+  expect(said).toMatch(message);
+});
