@@ -42,6 +42,7 @@ import { StaticPods } from './pods/static-pods';
 import { ProbeManager } from './probes/probe-manager';
 import { ContainerRoutes } from './server/container-routes';
 import { DialRoute } from './server/dial-route';
+import { Gatekeeper } from './server/gatekeeper';
 import { KubeletServer } from './server/kubelet-server';
 import { NodeRoutes } from './server/node-routes';
 import { StatusWriter } from './status/status-writer';
@@ -392,6 +393,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       certificate: configuration.tlsCertFile,
       key: configuration.tlsPrivateKeyFile,
     },
+    gatekeeper: new Gatekeeper({ client, clock, nodeName }),
     logger,
     metrics,
   });

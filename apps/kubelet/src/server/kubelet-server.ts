@@ -3,11 +3,10 @@ import https from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import { StatusError, type Logger } from '@naru/foundation';
 import { refuseUpgrade } from '@naru/streaming';
 import type { KubeletMetrics } from '../metrics/kubelet-metrics';
-import { authorize } from './authorize';
+import type { Gatekeeper } from './gatekeeper';
 
 export interface Exchange {
   request: IncomingMessage;
@@ -31,6 +30,7 @@ export interface KubeletServerDeps {
   host: string;
   port: number;
   tls: { ca: string; certificate: string; key: string };
+  gatekeeper: Gatekeeper;
   logger: Logger;
   metrics: Pick<KubeletMetrics, 'httpRequests' | 'httpSeconds'>;
 }
@@ -106,8 +106,8 @@ export class KubeletServer {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      authorize(request.socket as TLSSocket);
       const { url, first, parts } = parseTarget(request.url ?? '/');
+      await this.deps.gatekeeper.check(request, first);
       const { routes, upgrades } = this;
       const route = Object.hasOwn(routes, first) ? routes[first] : undefined;
       if (route) this.measure(request, response, url, first);
@@ -142,8 +142,8 @@ export class KubeletServer {
   private async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => undefined);
     try {
-      authorize(request.socket as TLSSocket);
       const { url, first, parts } = parseTarget(request.url ?? '/');
+      await this.deps.gatekeeper.check(request, first);
       const { upgrades } = this;
       const route = Object.hasOwn(upgrades, first) ? upgrades[first] : undefined;
       if (!route) throw new StatusError('NotFound', `404 page not found: ${url.pathname}`);
