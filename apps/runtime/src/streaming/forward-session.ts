@@ -38,6 +38,10 @@ export function forwardInto(networkNamespace: string | undefined): Forward {
     let received = 0;
     child.stdout.on('data', (chunk: Buffer) => (received += chunk.length));
     child.stdout.pipe(data, { end: false });
+    // Many servers say by closing that their answer is complete. Without an answer the reason is told first.
+    child.stdout.once('end', () => {
+      if (received > 0) data.end();
+    });
     const code = await ended;
     data.off('close', stop);
     if (code === 0 || received > 0 || data.destroyed) return;

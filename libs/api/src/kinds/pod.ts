@@ -4,6 +4,7 @@ import { pods } from '../resource';
 import { ageColumn, nameColumn, text, wide } from '../table/columns';
 import { formatRestarts, summarizePod, type PodSummary } from '../table/pod-summary';
 import type { Pod } from '../types';
+import { forbidden } from '../validation/field-error';
 import { validatePodSpec } from '../validation/pod/pod-spec';
 import { validatePodUpdate } from '../validation/pod/pod-update';
 import { defineKind } from './define-kind';
@@ -57,6 +58,10 @@ export const podKind = defineKind(pods, {
     else delete next.metadata.ownerReferences;
   },
   validate: (o, errors) => validatePodSpec(o.spec, 'spec', errors),
+  validateCreate: (o, errors) => {
+    if (o.spec?.ephemeralContainers?.length)
+      errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
+  },
   validateUpdate: validatePodUpdate,
   selectable: {
     'spec.nodeName': o => o.spec?.nodeName,
