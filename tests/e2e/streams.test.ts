@@ -39,7 +39,8 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'naru-streams-'));
   await kubectl(['create', 'namespace', namespace]);
-  await apply(manifest, '-n', namespace);
+  // Pods are refused until the namespace has its service account.
+  await eventually(() => apply(manifest, '-n', namespace), 20_000);
   await kubectl(inNamespace('wait', '--for=condition=Ready', 'pod/web', 'pod/reader', '--timeout=60s'), {
     timeoutMs: 70_000,
   });
@@ -55,7 +56,11 @@ describe.each([
 ])('over %s', (name, env: Record<string, string>) => {
   test('kubectl exec has both outputs, input to its end, and the exit code', async () => {
     const command = ['--', 'sh', '-c', 'cat; echo err >&2; exit 7'];
-    const outcome = await kubectl(inNamespace('exec', '-i', 'web', ...command), { env, input: 'in', anyCode: true });
+    const outcome = await kubectl(inNamespace('exec', '-i', 'web', '-c', 'main', ...command), {
+      env,
+      input: 'in',
+      anyCode: true,
+    });
     expect(outcome).toMatchObject({ code: 7, stdout: 'in' });
     expect(outcome.stderr).toMatch(/^err\n/);
   });

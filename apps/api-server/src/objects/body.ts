@@ -6,8 +6,6 @@ import type { Body } from './request';
 
 /** Upstream's limit of a request's body. */
 export const maxBodyBytes = 3 * 1024 * 1024;
-/** How often one anchor may be used: "billion laughs" need more. */
-const maxAliases = 100;
 const maxDepth = 200;
 const openingBrace = 0x7b;
 const jsonTypes = new Set(['', 'application/json', '*/*']);
@@ -49,7 +47,7 @@ export async function decodeAny(body: Body): Promise<unknown> {
 }
 
 async function parseYaml(bytes: Uint8Array): Promise<unknown> {
-  const { parse } = await import('yaml');
+  const { parseYamlText } = await import('./yaml-text');
   try {
     // JSON is YAML too, and much faster to read as what it is.
     if (bytes[0] === openingBrace) return limitDepth(JSON.parse(Buffer.from(bytes).toString()));
@@ -57,12 +55,7 @@ async function parseYaml(bytes: Uint8Array): Promise<unknown> {
     if (error instanceof StatusError) throw error;
     // Flow style, perhaps.
   }
-  try {
-    return limitDepth(parse(Buffer.from(bytes).toString(), { maxAliasCount: maxAliases, version: '1.1' }));
-  } catch (error) {
-    if (error instanceof StatusError) throw error;
-    throw badRequest(`error converting YAML to JSON: ${(error as Error).message}`, error);
-  }
+  return parseYamlText(Buffer.from(bytes).toString());
 }
 
 function limitDepth(value: unknown): unknown {

@@ -87,7 +87,7 @@ class LinkRewriter extends Transform {
   }
 
   private rewritten(text: string): string {
-    return text.replace(/<[a-z][^>]{0,65535}>/gi, tag => rewriteTag(tag, this.rewrite));
+    return text.replace(/<[a-z][^>]*>/gi, tag => rewriteTag(tag, this.rewrite));
   }
 }
 

@@ -6,7 +6,7 @@ import type { Forward } from '@naru/streaming';
 const halfOpenSeconds = 60;
 
 /** IPv4 first; nothing of the input is read before a connection stands, so the second try gets all of it. */
-const script = `socat -t ${halfOpenSeconds} -b 65536 - "TCP4:127.0.0.1:$1" || exec socat -t ${halfOpenSeconds} -b 65536 - "TCP6:[::1]:$1"`;
+const script = `socat -t ${halfOpenSeconds} -b 65536 -,shut-down "TCP4:127.0.0.1:$1" || exec socat -t ${halfOpenSeconds} -b 65536 -,shut-down "TCP6:[::1]:$1"`;
 
 /**
  * Carries connections to ports on the loopback of a pod's network namespace, or of the node's own. Node cannot enter a

@@ -103,15 +103,24 @@ function cannotBeHandled({ kind, version }: ExpectedKind['type']): string {
   return `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}`;
 }
 
+function goKindOf(value: unknown): string {
+  return Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+}
+
+function unrecognized({ kind }: ExpectedKind['type'], why: string): StatusError {
+  return new StatusError(
+    'BadRequest',
+    `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: json: ${why}`,
+  );
+}
+
 function checkKind(value: unknown, type: ExpectedKind['type']): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    const what = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
-    throw new StatusError(
-      'BadRequest',
-      `the object provided is unrecognized (must be of type ${type.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${what} into Go value of type struct`,
-    );
-  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unrecognized(type, `cannot unmarshal ${goKindOf(value)} into Go value of type struct`);
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
+  for (const [field, word] of Object.entries({ apiVersion, kind }))
+    if (word !== undefined && word !== null && typeof word !== 'string')
+      throw unrecognized(type, `cannot unmarshal ${goKindOf(word)} into Go struct field .${field} of type string`);
   const wanted = apiVersionOf(type);
   if (apiVersion !== undefined && apiVersion !== null && apiVersion !== '' && apiVersion !== wanted) {
     throw new StatusError(

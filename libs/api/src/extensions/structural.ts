@@ -69,6 +69,9 @@ export function compileStructural(schema: JsonSchema): Structural {
 /** Counted repetitions inside of repetitions, which V8's linear engine does not take over. */
 const countedTwice = /\{\d+(?:,\d*)?\}[^)]*\)[*+{]|[*+][^)]*\)\{\d/;
 
+const maxPatternLength = 10_000;
+const maxPatternDepth = 250;
+
 /** What Go's RE2 refuses, and what would also keep V8 from falling back to its linear engine. */
 const unsupported = /\(\?(?:[=!]|<[=!])|\\[1-9]|\\k</;
 
@@ -77,6 +80,9 @@ const unsupported = /\(\?(?:[=!]|<[=!])|\\[1-9]|\\k</;
  * @throws Error where Go would not compile it
  */
 export function compilePattern(pattern: string): RegExp {
+  // V8 ends the process over patterns that are too much for its stack: it must not get to see them.
+  if (pattern.length > maxPatternLength) throw new Error('error parsing regexp: expression too large');
+  if (nesting(pattern) > maxPatternDepth) throw new Error('error parsing regexp: expression nests too deeply');
   const found = unsupported.exec(pattern.replace(/\\\\/g, ''));
   if (found) throw new Error(`error parsing regexp: invalid or unsupported Perl syntax: \`${found[0]}\``);
   const { flags, rest } = leadingFlags(pattern);
@@ -87,10 +93,24 @@ export function compilePattern(pattern: string): RegExp {
     .replace(/\[\[:(\w+):\]\]/g, (_, name: string) => `[${posix[name] ?? ''}]`)
     .replace(/\[:(\w+):\]/g, (_, name: string) => posix[name] ?? '');
   try {
-    return new RegExp(translated, /\\[pP]/.test(translated) ? `${flags}u` : flags);
+    const compiled = new RegExp(translated, /\\[pP]/.test(translated) ? `${flags}u` : flags);
+    // Only its first use tells whether it is small enough.
+    compiled.test('');
+    return compiled;
   } catch (cause) {
     throw new Error(`error parsing regexp: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** How deep the groups of a pattern are, or more. */
+function nesting(pattern: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const character of pattern) {
+    if (character === '(') deepest = Math.max(deepest, ++depth);
+    else if (character === ')') depth--;
+  }
+  return deepest;
 }
 
 function leadingFlags(pattern: string): { flags: string; rest: string } {

@@ -1,0 +1,53 @@
+import { StatusError } from '@naru/foundation';
+import { Composer, Parser, type CST } from 'yaml';
+import { badRequest } from './failures';
+
+/** How often one anchor may be used: "billion laughs" need more. */
+const maxAliases = 100;
+const maxDepth = 200;
+/** Reading YAML takes milliseconds a kilobyte, in which nobody else is served. JSON is a hundred times faster. */
+const maxBytes = 256 * 1024;
+
+/**
+ * The one document of a YAML text. Lazily loaded: few clients send YAML that is not JSON.
+ * @throws StatusError BadRequest, RequestEntityTooLarge
+ */
+export function parseYamlText(text: string): unknown {
+  if (text.length > maxBytes)
+    throw new StatusError(
+      'RequestEntityTooLarge',
+      `Request entity too large: limit is ${maxBytes} for YAML; send it as JSON`,
+    );
+  const tokens = [...new Parser().parse(text)];
+  // Composing goes down by recursion: what is too deep for the stack would end the process.
+  if (isDeeper(tokens, maxDepth)) throw badRequest('the object is nested too deeply');
+  const [document, ...more] = new Composer({ version: '1.1' }).compose(tokens, true, text.length);
+  const [error] = document?.errors ?? [];
+  if (error) throw notYaml(error);
+  if (more.length > 0) throw notYaml(new Error('more than one document'));
+  try {
+    return document?.toJS({ maxAliasCount: maxAliases }) as unknown;
+  } catch (cause) {
+    throw notYaml(cause as Error);
+  }
+}
+
+function notYaml(cause: Error): StatusError {
+  return badRequest(`error converting YAML to JSON: ${cause.message}`, cause);
+}
+
+type Node = CST.Token | CST.CollectionItem | undefined | null;
+
+/** Whether collections are nested more than `limit` times; found without recursion. */
+function isDeeper(tokens: readonly CST.Token[], limit: number): boolean {
+  const waiting: [node: Node, depth: number][] = tokens.map(token => [token, 0]);
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const [node, depth] = next;
+    if (!node) continue;
+    if (depth > limit) return true;
+    if ('items' in node) for (const item of node.items) waiting.push([item, depth + 1]);
+    if ('key' in node && node.key) waiting.push([node.key, depth]);
+    if ('value' in node && typeof node.value === 'object') waiting.push([node.value, depth]);
+  }
+  return false;
+}
