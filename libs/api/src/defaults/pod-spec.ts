@@ -96,7 +96,7 @@ function defaultDownwardItems(
 export function defaultPod(spec: PodSpec): void {
   defaultPodSpec(spec);
   spec.enableServiceLinks ??= true;
-  for (const list of [spec.containers, spec.initContainers ?? []]) {
+  for (const list of [spec.containers ?? [], spec.initContainers ?? []]) {
     for (const container of list) {
       requestLimits(container);
       if (spec.hostNetwork) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;

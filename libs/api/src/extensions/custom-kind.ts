@@ -5,7 +5,7 @@ import { mergeTypeOfStructuralSchema } from '../managed-fields/schema-merge-type
 import type { ObjectType } from '../managed-fields/merge-type';
 import type { KubeObject } from '../types';
 import { invalid, type FieldError } from '../validation/field-error';
-import { keepSystemMetadata, validateMetadata, validateMetadataUpdate } from '../validation/metadata';
+import { keepSystemMetadata, validateMetadata, validateMetadataUpdate, validateVersion } from '../validation/metadata';
 import { dnsSubdomainProblem } from '../validation/names';
 import { ruleValidator } from './cel/load';
 import type { RuleValidator } from './cel/rule-validator';
@@ -172,8 +172,7 @@ function strategyOf(type: ResourceType, schema: Structural, hasStatus: boolean):
     validateCreate: o => check(o, undefined),
     validateUpdate: (next, old) => {
       const errors = check(next, old);
-      if (!next.metadata?.resourceVersion)
-        errors.unshift(invalid('metadata.resourceVersion', 0, 'must be specified for an update'));
+      validateVersion(next, errors);
       return errors;
     },
     validateStatusUpdate: check,

@@ -77,8 +77,6 @@ export function validateDefinitionUpdate(
     if (!deepEqual(value, before)) errors.push(invalid(path, value, 'field is immutable'));
   };
   if (!next.spec || !old.spec) return;
-  if (!next.metadata?.resourceVersion)
-    errors.push(invalid('metadata.resourceVersion', 0, 'must be specified for an update'));
   if (isDefinitionConditionTrue(old, 'Established')) {
     immutable('spec.scope', next.spec.scope, old.spec.scope);
     immutable('spec.names.kind', next.spec.names.kind, old.spec.names.kind);

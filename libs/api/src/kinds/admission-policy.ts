@@ -42,6 +42,7 @@ function defaultPolicy({ spec }: AnyPolicy): void {
 const paramKindColumn = text<AnyPolicy>('ParamKind', 'The kind that parametrizes the policy.', paramKindOf);
 const binding = {
   categories: ['api-extensions'],
+  needsVersion: true as const,
   hasGeneration: true,
   applyDefaults: (o: AnyBinding) => defaultMatchResources(o.spec?.matchResources),
   columns: [
@@ -53,6 +54,7 @@ const binding = {
 export const validatingAdmissionPolicyKind = defineKind(validatingAdmissionPolicies, {
   categories: ['api-extensions'],
   subresources: { status: true },
+  needsVersion: true,
   hasGeneration: true,
   applyDefaults: defaultPolicy,
   validate: validateValidatingPolicy,
@@ -64,6 +66,7 @@ export const validatingAdmissionPolicyKind = defineKind(validatingAdmissionPolic
 
 export const mutatingAdmissionPolicyKind = defineKind(mutatingAdmissionPolicies, {
   categories: ['api-extensions'],
+  needsVersion: true,
   hasGeneration: true,
   applyDefaults: defaultPolicy,
   validate: validateMutatingPolicy,

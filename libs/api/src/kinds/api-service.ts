@@ -16,6 +16,7 @@ function availabilityOf({ status }: APIService): string {
 }
 
 export const apiServiceKind = defineKind(apiServices, {
+  needsVersion: true,
   categories: ['api-extensions'],
   subresources: { status: true },
   applyDefaults: ({ spec }) => {

@@ -22,6 +22,7 @@ function tokenRequestsOf({ spec }: CSIDriver): string {
 }
 
 export const csiDriverKind = defineKind(csiDrivers, {
+  needsVersion: true,
   hasGeneration: true,
   applyDefaults: o => {
     const spec = (o.spec ??= {});
@@ -56,6 +57,7 @@ export const csiDriverKind = defineKind(csiDrivers, {
 });
 
 export const csiNodeKind = defineKind(csiNodes, {
+  needsVersion: true,
   validate: validateNodeDrivers,
   validateUpdate: (next, old, errors) => {
     for (const before of old.spec?.drivers ?? []) {
@@ -70,6 +72,7 @@ export const csiNodeKind = defineKind(csiNodes, {
 });
 
 export const csiStorageCapacityKind = defineKind(csiStorageCapacities, {
+  needsVersion: true,
   validate: (o, errors) => {
     validateRequiredName(o.storageClassName, dnsSubdomainProblem, 'storageClassName', errors);
     validateLabelSelector(o.nodeTopology, 'nodeTopology', errors);

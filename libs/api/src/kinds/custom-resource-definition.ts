@@ -43,6 +43,7 @@ function unknownFormats(schema: JsonSchema | undefined, found: Set<string>): voi
 }
 
 export const customResourceDefinitionKind = defineKind(customResourceDefinitions, {
+  needsVersion: true,
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   subresources: { status: true },

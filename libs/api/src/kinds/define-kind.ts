@@ -5,7 +5,7 @@ import type { TableColumn } from '../table/column';
 import { ageColumn, nameColumn } from '../table/columns';
 import type { KubeObject } from '../types';
 import type { FieldError } from '../validation/field-error';
-import { keepSystemMetadata, validateMetadata, validateMetadataUpdate } from '../validation/metadata';
+import { keepSystemMetadata, validateMetadata, validateMetadataUpdate, validateVersion } from '../validation/metadata';
 import { dnsSubdomainProblem, type NameRule } from '../validation/names';
 
 /** What a kind's file says; everything left out is what most kinds do. */
@@ -20,6 +20,8 @@ export interface KindSpec<T extends KubeObject> {
   nameRule?: NameRule;
   /** metadata.generation counts the changes of the spec, or of what the function gives. */
   hasGeneration?: boolean | ((o: T) => unknown);
+  /** An update must name the version that it replaces. */
+  needsVersion?: true;
   /** The status may come with the create (Node: the kubelet registers with it). */
   keepsStatusOnCreate?: boolean;
   applyDefaults?(o: T): void;
@@ -121,6 +123,7 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
     },
     validateUpdate: (next, old) => {
       const errors = validateCommon(next);
+      if (spec.needsVersion) validateVersion(next, errors);
       validateMetadataUpdate(next, old, errors);
       spec.validateUpdate?.(next, old, errors);
       return errors;
@@ -128,6 +131,7 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
     validateStatusUpdate: (next, old) => {
       const errors: FieldError[] = [];
       validateMetadata(next, type.namespaced, nameRule, errors);
+      if (spec.needsVersion) validateVersion(next, errors);
       validateMetadataUpdate(next, old, errors);
       spec.validateStatusUpdate?.(next, old, errors);
       return errors;

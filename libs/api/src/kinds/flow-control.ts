@@ -17,6 +17,7 @@ export const flowSchemaKind = defineKind(flowSchemas, {
   },
   validate: validateFlowSchema,
   subresources: { status: true },
+  needsVersion: true,
   hasGeneration: true,
   columns: [
     nameColumn,
@@ -51,6 +52,7 @@ export const priorityLevelConfigurationKind = defineKind(priorityLevelConfigurat
   },
   validate: validatePriorityLevel,
   subresources: { status: true },
+  needsVersion: true,
   hasGeneration: true,
   columns: [
     text('Type', 'Exempt or Limited.', o => o.spec?.type ?? ''),

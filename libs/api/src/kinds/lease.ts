@@ -4,6 +4,7 @@ import { invalid } from '../validation/field-error';
 import { defineKind } from './define-kind';
 
 export const leaseKind = defineKind(leases, {
+  needsVersion: true,
   validate: ({ spec }, errors) => {
     if (spec?.leaseDurationSeconds !== undefined && spec.leaseDurationSeconds <= 0)
       errors.push(invalid('spec.leaseDurationSeconds', spec.leaseDurationSeconds, 'must be greater than 0'));

@@ -6,6 +6,7 @@ import { validateLabelSelector } from '../validation/label-selector';
 import { defineKind } from './define-kind';
 
 export const podDisruptionBudgetKind = defineKind(podDisruptionBudgets, {
+  needsVersion: true,
   shortNames: ['pdb'],
   subresources: { status: true },
   hasGeneration: true,

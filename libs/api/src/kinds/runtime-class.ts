@@ -10,6 +10,7 @@ import { immutableMessage } from '../validation/workload';
 import { defineKind } from './define-kind';
 
 export const runtimeClassKind = defineKind(runtimeClasses, {
+  needsVersion: true,
   validate: ({ handler, overhead, scheduling }, errors) => {
     validateRequiredName(handler, dnsLabelProblem, 'handler', errors);
     for (const name in overhead?.podFixed)

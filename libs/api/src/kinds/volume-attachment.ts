@@ -10,6 +10,7 @@ import { immutableMessage } from '../validation/workload';
 import { defineKind } from './define-kind';
 
 export const volumeAttachmentKind = defineKind(volumeAttachments, {
+  needsVersion: true,
   subresources: { status: true },
   validate: ({ spec }, errors) => {
     validateDriverName(spec?.attacher, 'spec.attacher', errors);

@@ -98,6 +98,7 @@ function validateReviewVersions(versions: readonly string[] | undefined, path: s
 }
 
 const shared = {
+  needsVersion: true as const,
   categories: ['api-extensions'],
   hasGeneration: (o: AnyConfiguration) => o.webhooks,
   validate,

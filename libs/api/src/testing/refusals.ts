@@ -27,6 +27,7 @@ export function updateRefusals<T extends KubeObject>(
   change: (o: T) => void,
 ): string[] {
   const old = create(definition, body);
+  old.metadata = { ...old.metadata, resourceVersion: '1' };
   const next = structuredClone(old);
   change(next);
   definition.strategy.applyDefaults(next);

@@ -102,6 +102,12 @@ const immutable = [
   'deletionGracePeriodSeconds',
 ] as const satisfies readonly (keyof ObjectMeta)[];
 
+/** Some kinds are not overwritten by those who have not seen what they overwrite. */
+export function validateVersion({ metadata }: KubeObject, errors: FieldError[]): void {
+  if (!metadata?.resourceVersion || metadata.resourceVersion === '0')
+    errors.unshift(invalid('metadata.resourceVersion', 0, 'must be specified for an update'));
+}
+
 /** What an update may not change. Runs after `keepSystemMetadata`. */
 export function validateMetadataUpdate(next: KubeObject, old: KubeObject, errors: FieldError[]): void {
   for (const field of immutable) {

@@ -1,0 +1,172 @@
+import { request as httpsRequest } from 'node:https';
+import { readFileSync } from 'node:fs';
+import { apiVersionOf, definitions, type AnyDefinition, type KubeObject } from '@naru/api';
+import { kindSamples } from './testing/kind-samples';
+import { eventually, startTestServer, tokens, type Reply, type TestServer } from './testing/test-server';
+
+// Each kind that is stored against each verb that it has, by the REST API alone.
+let api: TestServer;
+const namespace = 'samples';
+beforeAll(async () => {
+  api = await startTestServer();
+  await api.call('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
+  await api.call('POST', `/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: 'default' } });
+});
+afterAll(() => api.close());
+
+const stored = definitions.filter(({ verbs }) => verbs.includes('watch'));
+const rows = stored.map(definition => {
+  const apiVersion = apiVersionOf(definition.type);
+  const { kind } = definition.type;
+  return { name: `${apiVersion} ${kind}`, apiVersion, kind, definition };
+});
+
+function sampleOf({ type }: AnyDefinition): KubeObject {
+  const found = kindSamples.find(({ apiVersion, kind }) => apiVersion === apiVersionOf(type) && kind === type.kind);
+  if (!found) throw new Error(`there is no sample of ${apiVersionOf(type)} ${type.kind}`);
+  return structuredClone(found);
+}
+
+function collectionOf({ type }: AnyDefinition): string {
+  const root = type.group === '' ? '/api' : `/apis/${type.group}`;
+  return `${root}/${type.version}/${type.namespaced ? `namespaces/${namespace}/` : ''}${type.resource}`;
+}
+
+/** These are only overwritten by who has seen them. */
+const needVersion = new Set(
+  `APIService CSIDriver CSINode CSIStorageCapacity CustomResourceDefinition FlowSchema Lease MutatingAdmissionPolicy
+  MutatingAdmissionPolicyBinding MutatingWebhookConfiguration PodDisruptionBudget PriorityLevelConfiguration RuntimeClass
+  ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration VolumeAttachment`.split(
+    /\s+/,
+  ),
+);
+
+const labels = (reply: Reply): unknown => reply.json.metadata?.labels;
+
+async function ok(reply: Promise<Reply>, code = 200): Promise<Reply> {
+  const answer = await reply;
+  expect(`${answer.code} ${answer.code === code ? '' : answer.text}`).toBe(`${code} `);
+  return answer;
+}
+
+/** The types of the events of a watch, until `count` of them have come. */
+function watchEvents(url: string, count: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port: api.port,
+        path: url,
+        ca: readFileSync(api.files.ca),
+        headers: { authorization: `Bearer ${tokens.admin}` },
+      },
+      response => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('error', () => undefined);
+        response.on('data', (chunk: string) => {
+          text += chunk;
+          const lines = text.split('\n').slice(0, -1);
+          if (lines.length < count) return;
+          resolve(lines.map(line => (JSON.parse(line) as { type: string }).type));
+          request.destroy();
+        });
+        response.on('end', () => reject(new Error(`the watch ended after ${text}`)));
+      },
+    );
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+test.each(rows)('$name answers every verb that it has', async ({ definition, apiVersion, kind }) => {
+  const collection = collectionOf(definition);
+  const sample = sampleOf(definition);
+  const url = `${collection}/${sample.metadata?.name}`;
+  const patch = (type: string, body: object, query = '') =>
+    api.call('PATCH', `${url}${query}`, body, { headers: { 'content-type': `application/${type}` } });
+
+  await ok(api.call('POST', `${collection}?dryRun=All`, sample), 201);
+  await ok(api.call('GET', url), 404);
+  const created = await ok(api.call('POST', collection, sample), 201);
+  expect(created.json).toMatchObject({ apiVersion, kind, metadata: { name: sample.metadata?.name } });
+  await ok(api.call('POST', collection, sample), 409);
+  // Status controllers of the server itself may write too.
+  expect((await ok(api.call('GET', url))).json.metadata.uid).toBe(created.json.metadata.uid);
+
+  const list = await ok(api.call('GET', `${collection}?fieldSelector=metadata.name=${sample.metadata?.name}`));
+  expect(list.json).toMatchObject({ apiVersion, kind: `${kind}List`, items: [{ metadata: sample.metadata }] });
+  const revision = list.json.metadata.resourceVersion as string;
+  const watching = watchEvents(`${collection}?watch=1&resourceVersion=${revision}&labelSelector=step`, 1);
+
+  const json = await ok(patch('json-patch+json', [{ op: 'add', path: '/metadata/labels', value: { step: 'json' } }]));
+  expect(labels(json)).toMatchObject({ step: 'json' });
+  expect(await watching).toEqual(['ADDED']);
+  expect(labels(await ok(patch('merge-patch+json', { metadata: { labels: { step: 'merge' } } })))).toMatchObject({
+    step: 'merge',
+  });
+  const strategic = { metadata: { labels: { step: 'strategic' } } };
+  expect(labels(await ok(patch('strategic-merge-patch+json', strategic)))).toMatchObject({ step: 'strategic' });
+  const applied = { apiVersion, kind, metadata: { labels: { applied: 'yes' } } };
+  const apply = await ok(patch('apply-patch+yaml', applied, '?fieldManager=tester&fieldValidation=Strict'));
+  expect(labels(apply)).toMatchObject({ applied: 'yes' });
+  expect(apply.json.metadata.managedFields).toContainEqual(
+    expect.objectContaining({ manager: 'tester', operation: 'Apply', apiVersion }),
+  );
+
+  const current = (await ok(api.call('GET', url))).json;
+  current.metadata.labels.step = 'update';
+  const { resourceVersion, ...unversioned } = current.metadata as Record<string, unknown>;
+  const blind = api.call('PUT', url, { ...current, metadata: unversioned });
+  expect((await blind).code).toBe(needVersion.has(kind) ? 422 : 200);
+  const versioned = { ...unversioned, ...(needVersion.has(kind) ? { resourceVersion } : {}) };
+  const updated = await ok(api.call('PUT', url, { ...current, metadata: versioned }));
+  expect(labels(updated)).toMatchObject({ step: 'update' });
+  current.metadata.resourceVersion = '1';
+  await ok(api.call('PUT', url, current), 409);
+  if (definition.subresources.status) await ok(api.call('GET', `${url}/status`));
+
+  await ok(api.call('DELETE', `${url}?gracePeriodSeconds=0`));
+  if (kind === 'Namespace') return;
+  await eventually(async () => (await api.call('GET', url)).code === 404);
+  await ok(api.call('POST', collection, { ...sample, metadata: { ...sample.metadata, labels: { last: 'one' } } }), 201);
+  await ok(api.call('DELETE', `${collection}?labelSelector=last&gracePeriodSeconds=0`));
+  await eventually(async () => (await api.call('GET', url)).code === 404);
+});
+
+test.each(rows)('$name has a table with the name first, and its own metadata alone', async ({ definition }) => {
+  const accept = (as: string) => ({ headers: { accept: `application/json;as=${as};v=v1;g=meta.k8s.io` } });
+  const collection = collectionOf(definition);
+  const table = (await ok(api.call('GET', collection, undefined, accept('Table')))).json;
+  expect(table.kind).toBe('Table');
+  expect(table.columnDefinitions.map((c: { name: string }) => c.name)).toEqual(definition.columns.map(c => c.name));
+  const partial = await ok(api.call('GET', collection, undefined, accept('PartialObjectMetadataList')));
+  expect(partial.json.kind).toBe('PartialObjectMetadataList');
+});
+
+test.each(rows)('nulls do not hurt a new $name', async ({ definition }) => {
+  const sample = sampleOf(definition) as unknown as Record<string, unknown>;
+  const holes = holed(sample);
+  expect(holes.length).toBeGreaterThan(0);
+  for (const body of holes) {
+    const { code, text } = await api.call('POST', `${collectionOf(definition)}?dryRun=All`, body);
+    expect(code >= 500 ? text : '').toBe('');
+  }
+});
+
+/** The object with each of its values replaced by null, one at a time; its metadata is like any other's. */
+function holed(value: unknown): unknown[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const variants: unknown[] = [];
+  for (const [key, child] of Object.entries(value)) {
+    if (key === 'metadata' || key === 'apiVersion' || key === 'kind') continue;
+    const wrap = (replacement: unknown): unknown =>
+      Array.isArray(value)
+        ? value.map((item: unknown, index) => (String(index) === key ? replacement : item))
+        : { ...value, [key]: replacement };
+    variants.push(wrap(null), ...holed(child).map(wrap));
+    if (Array.isArray(child)) variants.push(wrap([null]));
+  }
+  if (variants.length === 0) variants.push({ ...value, spec: null });
+  return variants;
+}
