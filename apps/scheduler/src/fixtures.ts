@@ -75,12 +75,13 @@ export interface Lab {
 
 /** A scheduler over the given nodes, with all the plugins, and always the first of equals. */
 export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = {}): Lab {
-  const api = new MemoryObjects();
+  const api = deps.client instanceof MemoryObjects ? deps.client : new MemoryObjects();
   const events: Lab['events'] = [];
   const none = { get: () => undefined, list: () => [], byIndex: () => [], size: 0 };
   const scheduler = new Scheduler({
     client: api,
     listers: { services: none, replicaSets: none, statefulSets: none, budgets: none },
+    storage: { claims: none, volumes: none, classes: none, csiNodes: none, onClaim: () => () => undefined },
     namespaceLabels: namespace => ({ 'kubernetes.io/metadata.name': namespace }),
     recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),

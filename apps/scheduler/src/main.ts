@@ -29,6 +29,7 @@ runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }
   const scheduler = new Scheduler({
     client,
     listers: informers.listers,
+    storage: informers.storage,
     namespaceLabels: informers.namespaceLabels,
     recorder: component => new EventRecorder({ client, logger, component }),
     profiles: configuration.profiles,

@@ -16,6 +16,7 @@ async function startScheduler(api: MemoryObjects) {
   const scheduler = new Scheduler({
     client: api,
     listers: informers.listers,
+    storage: informers.storage,
     namespaceLabels: informers.namespaceLabels,
     recorder: () => ({ record: (_about, { message }) => void events.push(message) }),
     profiles: [defaultProfile(plugins)],

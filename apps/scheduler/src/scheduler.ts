@@ -19,6 +19,7 @@ import type { SchedulerMetrics } from './metrics';
 export interface SchedulerDeps {
   client: ObjectsClient;
   listers: Handle['listers'];
+  storage: Handle['storage'];
   namespaceLabels(namespace: string): Labels;
   /** Events carry the name of the profile that placed the pod. */
   recorder(schedulerName: string): { record(about: KubeObject, input: EventInput): void };
@@ -76,7 +77,7 @@ export class Scheduler {
   }
 
   private createPlacer(profile: Profile): Placer {
-    const { client, listers, namespaceLabels } = this.deps;
+    const { client, listers, namespaceLabels, storage } = this.deps;
     const random = this.deps.random ?? Math.random;
     const extenders = this.deps.extenders ?? new Extenders([], this.deps.logger);
     const recorder = this.deps.recorder(profile.schedulerName);
@@ -84,7 +85,10 @@ export class Scheduler {
       cache: this.cache,
       client,
       listers,
+      storage,
+      clock: this.clock,
       namespaceLabels,
+      whileWaiting: work => this.whileWaiting(work),
       extenders,
       nominator: this.nominator,
       trial: (pod, node) => framework.trial(pod, node),
@@ -213,6 +217,16 @@ export class Scheduler {
     this.queue.giveBack(queued, new Set());
     placer.recorder.record(asPod(info.pod), { type: 'Warning', reason: 'FailedScheduling', message: err.message });
     this.report(info, err.message, 'SchedulerError');
+  }
+
+  private async whileWaiting<T>(work: Promise<T>): Promise<T> {
+    this.bindings--;
+    this.wake();
+    try {
+      return await work;
+    } finally {
+      this.bindings++;
+    }
   }
 
   private wake(): void {

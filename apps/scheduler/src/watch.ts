@@ -4,6 +4,7 @@ import type { Informer, InformerOptions } from '@naru/client';
 import { createPodInfo } from './cache/pod-info';
 import type { ClusterEvent } from './framework/types';
 import type { Scheduler, SchedulerDeps } from './scheduler';
+import { followStorage, type StorageEvent, type StorageView } from './storage/storage-view';
 
 export interface InformerSource {
   informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T>;
@@ -13,6 +14,8 @@ export interface SchedulerInformers {
   nodes: Informer<Node>;
   pods: Informer<Pod>;
   listers: SchedulerDeps['listers'];
+  storage: StorageView;
+  onStorage(callback: (event: StorageEvent) => void): void;
   namespaceLabels(namespace: string): Labels;
   onNamespaceLabels(callback: () => void): void;
 }
@@ -20,6 +23,7 @@ export interface SchedulerInformers {
 /** Asks for what the scheduler follows; nothing starts yet. */
 export function createInformers(source: InformerSource): SchedulerInformers {
   const namespaceInformer = source.informer({ type: namespaces });
+  let tellStorage: (event: StorageEvent) => void = () => undefined;
   return {
     nodes: source.informer({ type: nodes }),
     pods: source.informer({ type: pods }),
@@ -29,6 +33,8 @@ export function createInformers(source: InformerSource): SchedulerInformers {
       statefulSets: source.informer({ type: statefulSets }).lister,
       budgets: source.informer({ type: podDisruptionBudgets }).lister,
     },
+    storage: followStorage(source, event => tellStorage(event)),
+    onStorage: callback => void (tellStorage = callback),
     namespaceLabels: namespace => namespaceInformer.lister.get({ name: namespace })?.metadata.labels,
     onNamespaceLabels: callback =>
       namespaceInformer.addHandler({
@@ -58,6 +64,7 @@ export function watchCluster(informers: SchedulerInformers, scheduler: Scheduler
     onUpdate: (pod, old) => applyPod(scheduler, pod, old),
     onDelete: pod => dropPod(scheduler, pod),
   });
+  informers.onStorage(event => scheduler.moveOn({ event }));
   informers.onNamespaceLabels(() => scheduler.cache.counters.clear());
 }
 

@@ -1,10 +1,12 @@
 import type { Labels, PodDisruptionBudget, ReplicaSet, Service, StatefulSet } from '@naru/api';
 import type { Lister, ObjectsClient } from '@naru/client';
+import type { Clock } from '@naru/foundation';
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
 import type { SchedulerCache } from '../cache/scheduler-cache';
 import type { ConfigNode } from '../config/config-node';
 import type { Extenders } from '../extenders/extenders';
+import type { StorageView, StorageEvent } from '../storage/storage-view';
 import type { CycleState } from './cycle-state';
 import type { Nominator } from './nominator';
 import type { Status } from './status';
@@ -18,7 +20,8 @@ export type ClusterEvent =
   | 'AssignedPodAdd'
   | 'AssignedPodUpdate'
   | 'AssignedPodDelete'
-  | 'PodUpdate';
+  | 'PodUpdate'
+  | StorageEvent;
 
 /** What has happened: the node as it is now, and the pod that came, went or changed on it, where there is one. */
 export interface ClusterChange {
@@ -104,7 +107,11 @@ export interface Handle {
     statefulSets: Lister<StatefulSet>;
     budgets: Lister<PodDisruptionBudget>;
   };
+  readonly storage: StorageView;
+  readonly clock: Clock;
   namespaceLabels(namespace: string): Labels;
+  /** What takes long on its way to a node does not count as a binding in flight meanwhile. */
+  whileWaiting<T>(work: Promise<T>): Promise<T>;
   readonly extenders: Extenders;
   readonly nominator: Nominator;
   /** Would the pod fit on the node as the cache is now? Undefined: yes. */

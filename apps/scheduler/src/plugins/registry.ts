@@ -8,10 +8,14 @@ import { nodeAffinity } from './node-affinity';
 import { nodeName } from './node-name';
 import { nodePorts } from './node-ports';
 import { nodeResourcesFit } from './node-resources-fit';
+import { nodeVolumeLimits } from './node-volume-limits';
 import { nodeUnschedulable } from './node-unschedulable';
 import { podTopologySpread } from './pod-topology-spread';
 import { schedulingGates } from './scheduling-gates';
 import { taintToleration } from './taint-toleration';
+import { volumeBinding } from './volume-binding';
+import { volumeRestrictions } from './volume-restrictions';
+import { volumeZone } from './volume-zone';
 
 /** The default profile. The order is that of each extension point: cheap filters that refuse often come first. */
 export const plugins: readonly PluginFactory[] = [
@@ -22,6 +26,10 @@ export const plugins: readonly PluginFactory[] = [
   nodeAffinity,
   nodePorts,
   nodeResourcesFit,
+  volumeRestrictions,
+  nodeVolumeLimits,
+  volumeBinding,
+  volumeZone,
   podTopologySpread,
   interPodAffinity,
   balancedAllocation,

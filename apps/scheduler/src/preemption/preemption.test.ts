@@ -117,6 +117,7 @@ async function start(api: MemoryObjects) {
   const scheduler = new Scheduler({
     client: api,
     listers: informers.listers,
+    storage: informers.storage,
     namespaceLabels: informers.namespaceLabels,
     recorder: () => ({ record: (_about, { reason }) => void events.push(reason) }),
     profiles: [defaultProfile(plugins)],
