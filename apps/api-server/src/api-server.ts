@@ -141,6 +141,8 @@ export class ApiServer {
       caches: {
         mutatingWebhooks: cache(webhookGroup, 'mutatingwebhookconfigurations'),
         validatingWebhooks: cache(webhookGroup, 'validatingwebhookconfigurations'),
+        validatingPolicies: cache(webhookGroup, 'validatingadmissionpolicies'),
+        validatingPolicyBindings: cache(webhookGroup, 'validatingadmissionpolicybindings'),
       },
     };
     const admission = new Admission(admissionPlugins(deps.admission, pluginDeps), { storage, scheme, logger, clock });

@@ -4,6 +4,8 @@ import { limitRanger } from './limit-ranger';
 import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
+import { expressionSyntax } from './policies/expression-syntax';
+import { validatingPolicies } from './policies/validating-policies';
 import { priority } from './priority';
 import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
 import { serviceAccount } from './service-account';
@@ -20,7 +22,12 @@ export interface AdmissionConfig {
 
 /** What single plugins need beyond `AdmissionDeps`. */
 export interface PluginDeps extends EscalationDeps, WebhookDeps {
-  caches: { mutatingWebhooks: WatchCache; validatingWebhooks: WatchCache };
+  caches: {
+    mutatingWebhooks: WatchCache;
+    validatingWebhooks: WatchCache;
+    validatingPolicies: WatchCache;
+    validatingPolicyBindings: WatchCache;
+  };
 }
 
 /** The admission plugins in their order of execution. */
@@ -35,8 +42,13 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     priority,
     defaultTolerationSeconds(config.defaultTolerations),
     rbacEscalation(deps),
+    expressionSyntax,
     // What the cluster's users configured comes last, and sees what the others made.
     mutatingWebhooks(deps.caches.mutatingWebhooks, deps),
+    validatingPolicies(
+      { policies: deps.caches.validatingPolicies, bindings: deps.caches.validatingPolicyBindings },
+      deps,
+    ),
     validatingWebhooks(deps.caches.validatingWebhooks, deps),
     // Last: only what nobody else refuses is charged.
     resourceQuota(),

@@ -5,17 +5,13 @@ export interface MatchCondition {
   expression: string;
 }
 
-export interface MatchConditionScope {
-  params: boolean;
-}
-
 /** Conditions of a webhook or policy, compiled at their first use. */
 export class MatchConditions {
   private programs: (Program | Error)[] | undefined;
 
   constructor(
     private readonly conditions: readonly MatchCondition[],
-    private readonly scope: MatchConditionScope,
+    private readonly scope: { params: boolean },
   ) {}
 
   get empty(): boolean {
@@ -35,7 +31,7 @@ export class MatchConditions {
         if (cel.runWithinBudget(program, context, budget) === false) return false;
       } catch (error) {
         failure ??= new Error(
-          `expression '${this.conditions[index]!.expression}' resulted in error: ${messageOf(error)}`,
+          `expression '${this.conditions[index]!.expression}' resulted in error: ${cel.messageOf(error)}`,
         );
       }
     }
@@ -43,20 +39,14 @@ export class MatchConditions {
   }
 }
 
-function compileCondition(cel: AdmissionCel, expression: string, { params }: MatchConditionScope): Program | Error {
+function compileCondition(cel: AdmissionCel, expression: string, { params }: { params: boolean }): Program | Error {
   try {
     return cel.compileAdmission(
       expression,
-      { params, variables: [] },
+      { params, variables: new Map() },
       { types: ['bool'], problem: 'must evaluate to bool' },
     );
   } catch (error) {
     return error as Error;
   }
-}
-
-/** cel-js adds an excerpt of the source to its messages, which ours name already. */
-export function messageOf(error: unknown): string {
-  const { summary, message } = error as { summary?: string; message: string };
-  return (summary ?? message.split('\n', 1)[0]!).replace(/^No such key/, 'no such key');
 }

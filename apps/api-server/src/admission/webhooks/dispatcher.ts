@@ -5,9 +5,7 @@ import { forbidden } from '../../objects/failures';
 import type { ResolveService } from '../../webhooks/webhook-client';
 import { isOwnKind } from '../matching/attributes';
 import { celValues } from '../matching/cel-values';
-import { convertObject, equivalentsOf } from '../matching/equivalents';
-import { ruleMatches } from '../matching/rules';
-import { namespaceMatches, objectMatches } from '../matching/selectors';
+import { convertObject } from '../matching/equivalents';
 import type { AdmissionDeps, AdmissionRequest } from '../plugin';
 import { WebhookCallError, type ReviewedObjects } from './call-webhook';
 import type { Webhook } from './webhook';
@@ -15,20 +13,6 @@ import type { Webhook } from './webhook';
 export interface WebhookDeps {
   authorizer: Authorizer;
   resolve: ResolveService;
-}
-
-/** The version of the request's resource that a webhook asks to see; undefined when the request is not its business. */
-export function matchedVersion(
-  webhook: Webhook,
-  request: AdmissionRequest,
-  deps: AdmissionDeps,
-): AnyDefinition | undefined {
-  const { definition } = request;
-  const wants = ({ type }: AnyDefinition): boolean => webhook.rules.some(rule => ruleMatches(rule, request, type));
-  let found = wants(definition) ? definition : undefined;
-  if (!found && webhook.equivalent) found = equivalentsOf(definition, deps.scheme).find(wants);
-  if (!found || !namespaceMatches(webhook.namespaceSelector, request, deps)) return undefined;
-  return objectMatches(webhook.objectSelector, request) ? found : undefined;
 }
 
 /** The objects as `shownAs` has them; those of subresources are the same in every version. */

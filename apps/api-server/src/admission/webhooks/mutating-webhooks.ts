@@ -3,10 +3,11 @@ import { applyPatch, decodeValue, deepEqual, patchMediaTypes, type AnyDefinition
 import type { WatchCache } from '../../storage/watch-cache';
 import { isExempt, isOwnKind } from '../matching/attributes';
 import { convertObject } from '../matching/equivalents';
+import { matchedVersion } from '../matching/criteria';
 import type { AdmissionDeps, AdmissionPlugin, AdmissionRequest } from '../plugin';
 import { ReinvocationPass } from '../reinvocation';
 import { callWebhook } from './call-webhook';
-import { conditionsHold, judgeFailure, matchedVersion, reviewedObjects, type WebhookDeps } from './dispatcher';
+import { conditionsHold, judgeFailure, reviewedObjects, type WebhookDeps } from './dispatcher';
 import { Webhooks, type Webhook } from './webhook';
 
 const name = 'MutatingAdmissionWebhook';
@@ -36,7 +37,7 @@ async function ask(
   deps: AdmissionDeps,
   own: WebhookDeps,
 ): Promise<boolean | undefined> {
-  const shownAs = matchedVersion(webhook, request, deps);
+  const shownAs = matchedVersion(webhook.criteria, request, deps);
   if (!shownAs) return undefined;
   const objects = await reviewedObjects(request, shownAs);
   if (!(await conditionsHold(webhook, request, objects, { ...deps, ...own }))) return undefined;

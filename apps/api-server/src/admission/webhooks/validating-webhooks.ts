@@ -1,8 +1,9 @@
 import type { WatchCache } from '../../storage/watch-cache';
 import { isExempt } from '../matching/attributes';
+import { matchedVersion } from '../matching/criteria';
 import type { AdmissionDeps, AdmissionPlugin, AdmissionRequest } from '../plugin';
 import { callWebhook } from './call-webhook';
-import { conditionsHold, judgeFailure, matchedVersion, reviewedObjects, type WebhookDeps } from './dispatcher';
+import { conditionsHold, judgeFailure, reviewedObjects, type WebhookDeps } from './dispatcher';
 import { Webhooks, type Webhook } from './webhook';
 
 /** Asks all validating webhooks that a request concerns, at the same time; one no is enough. */
@@ -20,7 +21,7 @@ export function validatingWebhooks(cache: WatchCache, own: WebhookDeps): Admissi
 }
 
 async function ask(webhook: Webhook, request: AdmissionRequest, deps: AdmissionDeps, own: WebhookDeps): Promise<void> {
-  const shownAs = matchedVersion(webhook, request, deps);
+  const shownAs = matchedVersion(webhook.criteria, request, deps);
   if (!shownAs) return;
   const objects = await reviewedObjects(request, shownAs);
   if (!(await conditionsHold(webhook, request, objects, { ...deps, ...own }))) return;

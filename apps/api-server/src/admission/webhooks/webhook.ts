@@ -1,14 +1,9 @@
-import {
-  labelSelectorOf,
-  type MutatingWebhookConfiguration,
-  type Selector,
-  type ValidatingWebhookConfiguration,
-} from '@naru/api';
+import type { MutatingWebhookConfiguration, ValidatingWebhookConfiguration } from '@naru/api';
 import { decodeBytes } from '../../storage/codec';
 import type { WatchCache } from '../../storage/watch-cache';
 import type { WebhookClientConfig } from '../../webhooks/webhook-client';
+import { matchCriteria, type MatchCriteria } from '../matching/criteria';
 import { MatchConditions } from '../matching/match-conditions';
-import type { OperationRule } from '../matching/rules';
 
 type Configured = NonNullable<MutatingWebhookConfiguration['webhooks']>[number] &
   NonNullable<ValidatingWebhookConfiguration['webhooks']>[number];
@@ -19,10 +14,7 @@ export interface Webhook {
   uid: string;
   name: string;
   clientConfig: WebhookClientConfig;
-  rules: readonly OperationRule[];
-  equivalent: boolean;
-  namespaceSelector: Selector;
-  objectSelector: Selector;
+  criteria: MatchCriteria;
   matchConditions: MatchConditions;
   failsClosed: boolean;
   timeoutMs: number;
@@ -56,15 +48,13 @@ export class Webhooks {
 }
 
 function compile(webhook: Configured, uid: string): Webhook {
-  const { name, matchPolicy, failurePolicy, timeoutSeconds, reinvocationPolicy } = webhook;
+  const { name, failurePolicy, timeoutSeconds, reinvocationPolicy } = webhook;
   return {
     uid,
     name,
     clientConfig: webhook.clientConfig,
-    rules: webhook.rules ?? [],
-    equivalent: matchPolicy !== 'Exact',
-    namespaceSelector: labelSelectorOf(webhook.namespaceSelector ?? {}),
-    objectSelector: labelSelectorOf(webhook.objectSelector ?? {}),
+    // Without rules it is about nothing.
+    criteria: { ...matchCriteria(webhook), rules: webhook.rules ?? [] },
     matchConditions: new MatchConditions(webhook.matchConditions ?? [], { params: false }),
     failsClosed: failurePolicy !== 'Ignore',
     timeoutMs: (timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
