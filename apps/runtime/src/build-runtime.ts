@@ -16,6 +16,7 @@ import { detectOciRuntime } from './oci/oci-runtime';
 import { detectCgroups } from './process/cgroups';
 import { Gate } from './process/gate';
 import { hideUnifiedCgroup } from './process/hide-unified-cgroup';
+import { useCommandShell } from './process/run-command';
 import { PauseProcesses } from './sandboxes/pause';
 import { SandboxRecords } from './sandboxes/sandbox-record';
 import { Sandboxes } from './sandboxes/sandboxes';
@@ -47,6 +48,7 @@ export async function buildRuntime(
   const clock = systemClock;
   const { root, state } = flags;
   for (const directory of [root, state]) fs.mkdirSync(directory, { recursive: true, mode: 0o711 });
+  const endCommandShell = useCommandShell(path.join(state, 'commands'));
   if (flags['hide-unified-cgroup']) await hideUnifiedCgroup();
   const cgroups = detectCgroups();
   const cgroupParent = path.posix.resolve('/', flags['cgroup-parent']);
@@ -146,6 +148,7 @@ export async function buildRuntime(
       server.forceShutdown();
       containers.close();
       await streaming.close();
+      endCommandShell();
     },
   };
 }

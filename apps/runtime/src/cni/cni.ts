@@ -82,7 +82,6 @@ export class Cni {
       input: JSON.stringify(input),
       timeoutMs,
       env: {
-        PATH: process.env['PATH'],
         CNI_COMMAND: command,
         CNI_CONTAINERID: attachment.containerId,
         CNI_NETNS: attachment.netns,

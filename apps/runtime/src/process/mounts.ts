@@ -56,7 +56,7 @@ export async function mountOverlay(target: string, options: string, cwd: string)
   const result = await tryCommand('mount', ['-t', 'overlay', '-o', options, 'overlay', target], {
     cwd,
     // Newer libmount hands options over one by one and then limits each to 256 bytes.
-    env: { ...process.env, LIBMOUNT_FORCE_MOUNT2: 'always' },
+    env: { LIBMOUNT_FORCE_MOUNT2: 'always' },
   });
   if (result.code !== 0) throw new CommandError('mount', result);
 }

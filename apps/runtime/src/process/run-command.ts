@@ -1,13 +1,15 @@
 import { spawn, type SpawnOptions } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
+import { CommandShell } from './command-shell';
 
 export interface CommandOptions {
   /** Milliseconds until SIGKILL. */
   timeoutMs?: number;
   /** Written to standard input, which is empty otherwise. */
   input?: string;
-  env?: NodeJS.ProcessEnv;
+  /** In addition to our own. */
+  env?: Readonly<Record<string, string>>;
   cwd?: string;
   /** Outputs go nowhere: for a command that leaves a process behind. */
   discardOutput?: boolean;
@@ -47,12 +49,25 @@ async function bounded(stream: Readable | null): Promise<string> {
   return text(limited());
 }
 
+let shell: CommandShell | undefined;
+
+/** From here on commands are started by a small process in place of this one. The function returned ends it. */
+export function useCommandShell(directory: string): () => void {
+  const own = new CommandShell(directory);
+  shell = own;
+  return () => {
+    if (shell === own) shell = undefined;
+    own.close();
+  };
+}
+
 /** Runs a command to its end; resolves whatever its exit code. Rejects when it cannot start or is too slow. */
 export async function tryCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
+  if (shell) return shell.run(file, args, { timeoutMs: defaultTimeoutMs, ...options });
   const output = options.discardOutput ? 'ignore' : 'pipe';
   const spawnOptions: SpawnOptions = {
     stdio: [options.input === undefined ? 'ignore' : 'pipe', output, output],
-    ...(options.env ? { env: options.env } : {}),
+    ...(options.env ? { env: { ...process.env, ...options.env } } : {}),
     ...(options.cwd ? { cwd: options.cwd } : {}),
   };
   const child = spawn(file, args, spawnOptions);
