@@ -37,7 +37,9 @@ import { PodPaths } from './pods/pod-paths';
 import { PodStarter } from './pods/pod-starter';
 import { PodWorkers } from './pods/pod-workers';
 import { OrphanCleaner } from './pods/orphans';
+import { runtimeHandler } from './pods/runtime-handler';
 import { RuntimeReader } from './pods/runtime-state';
+import { admitSecurity, hostHasAppArmor } from './pods/security-admission';
 import { StaticPods } from './pods/static-pods';
 import { ProbeManager } from './probes/probe-manager';
 import { ContainerRoutes } from './server/container-routes';
@@ -300,6 +302,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     facts,
     services: () => knownServices(serviceInformer, clock),
     memoryCapacityBytes: machine.memoryBytes,
+    seccompDefault: configuration.seccompDefault,
+    runtimeHandler: name => runtimeHandler(client, name),
     metrics,
   });
   const reporter: NodeReporter = new NodeReporter({
@@ -335,6 +339,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
         logger.info({ err }, 'local volumes: no answer given, asked again'),
       ),
   });
+  const security = { allowedUnsafeSysctls: configuration.allowedUnsafeSysctls, appArmor: hostHasAppArmor() };
   const workers: PodWorkers = new PodWorkers({
     logger,
     worker: {
@@ -356,8 +361,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       facts,
       admit: pod => {
         const node = reporter.current;
-        const pressed = pressure.eviction.admit(pod);
-        if (pressed || !node) return pressed;
+        const refused = pressure.eviction.admit(pod) ?? admitSecurity(pod, security);
+        if (refused || !node) return refused;
         const others = workers.list().filter(worker => worker.usesResources && worker.uid !== pod.metadata.uid);
         return admit(
           pod,

@@ -43,6 +43,8 @@ export const kubeletConfigurationFields = {
   // Pods
   staticPodPath: text('', 'pod-manifest-path'),
   podLogsDir: text('', 'pod-logs-dir'),
+  allowedUnsafeSysctls: { kind: 'strings', default: [], flag: 'allowed-unsafe-sysctls' },
+  seccompDefault: truth(false),
   // Upstream has 1 m; a mounted ConfigMap follows its object sooner here.
   syncFrequency: duration('30s'),
   maxPods: whole(110, 'max-pods'),
@@ -126,7 +128,7 @@ export const kubeletConfigurationFields = {
         ['boolean', 'enableServer rotateCertificates serverTLSBootstrap enableContentionProfiling cgroupsPerQOS'],
         ['boolean', 'singleProcessOOMKill runOnce enableControllerAttachDetach protectKernelDefaults'],
         ['boolean', 'makeIPTablesUtilChains failSwapOn kernelMemcgNotification enableSystemLogHandler'],
-        ['boolean', 'enableSystemLogQuery enableProfilingHandler enableDebugFlagsHandler seccompDefault failCgroupV1'],
+        ['boolean', 'enableSystemLogQuery enableProfilingHandler enableDebugFlagsHandler failCgroupV1'],
         ['integer', 'readOnlyPort registryPullQPS registryBurst eventRecordQPS eventBurst oomScoreAdj maxOpenFiles'],
         ['integer', 'kubeAPIQPS kubeAPIBurst iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers'],
         ['number', 'memoryThrottlingFactor'],
@@ -137,7 +139,7 @@ export const kubeletConfigurationFields = {
         ['string', 'showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir'],
         ['string', 'imageServiceEndpoint memoryReservationPolicy topologyManagerScope'],
         ['string', 'cpuManagerPolicy memoryManagerPolicy topologyManagerPolicy'],
-        ['strings', 'tlsCipherSuites preloadedImagesVerificationAllowlist allowedUnsafeSysctls'],
+        ['strings', 'tlsCipherSuites preloadedImagesVerificationAllowlist'],
         ['map', 'cpuManagerPolicyOptions topologyManagerPolicyOptions qosReserved defaultPodSysctls'],
         ['any', 'staticPodURLHeader authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
         ['any', 'crashLoopBackOff reservedMemory tracing userNamespaces tlsCurvePreferences'],

@@ -27,6 +27,7 @@ export const kubeletFlags = {
   'cluster-domain': { description: 'domain of the cluster', type: 'string' },
   'resolv-conf': { description: 'resolver of the node', type: 'string' },
   'pod-manifest-path': { description: 'directory with manifests of static pods', type: 'string' },
+  'allowed-unsafe-sysctls': { description: 'sysctls that pods may set besides the safe ones', type: 'list' },
   'max-pods': { description: 'most pods on this node', type: 'number' },
   'node-lease-duration-seconds': { description: 'silence after which this node counts as gone', type: 'number' },
   'pod-max-pids': { description: 'most processes of a pod, -1 for no limit', type: 'number' },

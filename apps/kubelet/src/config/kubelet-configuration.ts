@@ -10,6 +10,8 @@ import { validateConfiguration } from './validate';
 export interface KubeletConfiguration {
   staticPodPath: string;
   podLogsDir: string;
+  allowedUnsafeSysctls: string[];
+  seccompDefault: boolean;
   syncFrequency: string;
   maxPods: number;
   podsPerCore: number;

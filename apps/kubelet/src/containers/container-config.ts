@@ -4,7 +4,7 @@ import { containerAnnotations, containerLabels } from '../cri/labels';
 import { containerHash } from '../pods/container-hash';
 import { expand } from './expand';
 import { containerResources } from './resources';
-import { containerSecurityContext, type ImageUser } from './security-context';
+import { containerSecurityContext, type ImageUser, type SeccompSettings } from './security-context';
 
 export interface ContainerConfigInput {
   pod: Pod;
@@ -19,6 +19,7 @@ export interface ContainerConfigInput {
   /** Relative to the sandbox's log directory. */
   logPath: string;
   memoryCapacityBytes: number;
+  seccomp: SeccompSettings;
   /** The process whose PID namespace an ephemeral container joins. */
   targetContainerId?: string | undefined;
 }
@@ -27,7 +28,7 @@ export interface ContainerConfigInput {
 export function containerConfig(input: ContainerConfigInput): cri.ContainerConfig {
   const { pod, container, attempt, env } = input;
   const lookUp = (name: string): string | undefined => env.get(name);
-  const securityContext = containerSecurityContext(pod, container, input.imageUser);
+  const securityContext = containerSecurityContext(pod, container, input.imageUser, input.seccomp);
   if (input.targetContainerId !== undefined && securityContext.namespaceOptions) {
     securityContext.namespaceOptions.pid = cri.NamespaceMode.TARGET;
     securityContext.namespaceOptions.targetId = input.targetContainerId;

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Container, Pod } from '@naru/api';
 import { cri } from '@naru/proto';
 import { ContainerConfigError } from './config-error';
@@ -38,13 +39,24 @@ export function namespaceOptions(pod: Pod): cri.NamespaceOption {
   });
 }
 
-function seccomp(profile: SeccompProfile | undefined, privileged: boolean): Profile | undefined {
+/** How this node treats seccomp. */
+export interface SeccompSettings {
+  /** Where Localhost profiles are. */
+  directory: string;
+  /** A container that says nothing gets the runtime's default profile instead of none. */
+  defaultProfile: boolean;
+}
+
+function seccomp(profile: SeccompProfile | undefined, privileged: boolean, settings: SeccompSettings): Profile {
   const { RuntimeDefault, Unconfined, Localhost } = cri.SecurityProfile_ProfileType;
-  if (privileged || !profile || profile.type === 'Unconfined') {
+  if (privileged || profile?.type === 'Unconfined' || (!profile && !settings.defaultProfile)) {
     return cri.SecurityProfile.fromPartial({ profileType: Unconfined });
   }
-  if (profile.type === 'RuntimeDefault') return cri.SecurityProfile.fromPartial({ profileType: RuntimeDefault });
-  return cri.SecurityProfile.fromPartial({ profileType: Localhost, localhostRef: profile.localhostProfile ?? '' });
+  if (!profile || profile.type === 'RuntimeDefault') {
+    return cri.SecurityProfile.fromPartial({ profileType: RuntimeDefault });
+  }
+  const localhostRef = path.join(settings.directory, profile.localhostProfile ?? '');
+  return cri.SecurityProfile.fromPartial({ profileType: Localhost, localhostRef });
 }
 
 function appArmor(profile: { type: string; localhostProfile?: string | undefined } | undefined): Profile | undefined {
@@ -121,6 +133,7 @@ export function containerSecurityContext(
   pod: Pod,
   container: Container,
   image: ImageUser,
+  settings: SeccompSettings,
 ): cri.LinuxContainerSecurityContext {
   const ofPod = pod.spec?.securityContext;
   const own: ContainerSecurity = container.securityContext ?? {};
@@ -145,7 +158,7 @@ export function containerSecurityContext(
     noNewPrivs: own.allowPrivilegeEscalation === false && !privileged && !own.capabilities?.add?.includes('SYS_ADMIN'),
     maskedPaths: unmasked ? [] : maskedPaths,
     readonlyPaths: unmasked ? [] : readonlyPaths,
-    seccomp: seccomp(own.seccompProfile ?? ofPod?.seccompProfile, privileged),
+    seccomp: seccomp(own.seccompProfile ?? ofPod?.seccompProfile, privileged, settings),
     apparmor: appArmor(own.appArmorProfile ?? ofPod?.appArmorProfile),
   });
 }

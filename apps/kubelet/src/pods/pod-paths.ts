@@ -14,6 +14,11 @@ export class PodPaths {
     return path.join(this.rootDir, 'pods');
   }
 
+  /** Where Localhost seccomp profiles are. */
+  get seccomp(): string {
+    return path.join(this.rootDir, 'seccomp');
+  }
+
   /** Where plugins announce themselves by a socket. */
   get pluginsRegistry(): string {
     return path.join(this.rootDir, 'plugins_registry');

@@ -40,6 +40,9 @@ export interface PodStarterDeps {
   /** Waits until the services are known: a container's environment names them. */
   services: () => Promise<readonly Service[]>;
   memoryCapacityBytes: number;
+  seccompDefault: boolean;
+  /** The handler of the pod's RuntimeClass. Throws when there is no such class. */
+  runtimeHandler: (runtimeClass: string | undefined) => Promise<string>;
   metrics: KubeletMetrics;
 }
 
@@ -83,6 +86,10 @@ export class PodStarter {
    */
   async start(pod: Pod, runtime: PodRuntime, plan: PodPlan, report: StartReport, signal: AbortSignal): Promise<void> {
     const { paths, cgroups, volumes, facts } = this.deps;
+    if (pod.spec?.hostUsers === false) {
+      // To run it as root of the node would be worse than not to run it.
+      throw new SandboxError('Failed to create pod sandbox: runtime does not support user namespaces');
+    }
     cgroups.create(pod);
     await fs.mkdir(paths.logs(pod), { recursive: true, mode: 0o755 });
     const attempt = plan.createSandbox ? plan.sandboxAttempt : (plan.sandbox?.attempt ?? 0);
@@ -143,7 +150,7 @@ export class PodStarter {
       if (runtime.sandboxes.length > 0) {
         events.pod(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
       }
-      const id = await client.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+      const id = await client.runPodSandbox(config, await this.deps.runtimeHandler(pod.spec?.runtimeClassName));
       observe();
       const { status } = await client.podSandboxStatus(id);
       const ips = [status?.network?.ip ?? '', ...(status?.network?.additionalIps ?? []).map(({ ip }) => ip)];
@@ -261,6 +268,7 @@ export class PodStarter {
         devices: containerDevices({ container, volumes }),
         logPath: paths.containerLog(container.name, attempt),
         memoryCapacityBytes: this.deps.memoryCapacityBytes,
+        seccomp: { directory: paths.seccomp, defaultProfile: this.deps.seccompDefault },
         targetContainerId: target ? runtime.containers.find(({ name }) => name === target)?.id : undefined,
       }),
       config,
