@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 import { readFileSync } from 'node:fs';
-import { UsageError, systemClock, type Logger } from '@naru/foundation';
+import { UsageError, addressesOf, parseListen, systemClock, type Endpoint, type Logger } from '@naru/foundation';
 import { AnswerCache } from './forward/answer-cache';
 import { Forwarder } from './forward/forwarder';
 import { parseServer, parseStubDomains, serversOf, type ServerAddress } from './forward/server-address';
@@ -11,7 +11,6 @@ import { Handler } from './server/handler';
 import { Resolver } from './server/resolver';
 import { serveTcp } from './server/tcp-server';
 import { serveUdp } from './server/udp-server';
-import { addressesOf, parseListen, type Endpoint } from './own-address';
 import type { ClusterData } from './zone/cluster-data';
 import { Zone, type PodRecords } from './zone/zone';
 import type { DnsFlags } from './flags';

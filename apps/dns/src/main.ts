@@ -1,10 +1,9 @@
 import { hostname } from 'node:os';
 import { setMaxListeners } from 'node:events';
 import { connect } from '@naru/client';
-import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
+import { createMetrics, ownAddress, runProcess, serveHealth, systemClock, type Endpoint } from '@naru/foundation';
 import { podRecordsOf, startDnsServer } from './dns-server';
 import { dnsFlags } from './flags';
-import { ownAddress, type Endpoint } from './own-address';
 import { DnsService } from './presence/dns-service';
 import { Replica } from './presence/replica';
 import { followCluster } from './zone/cluster-data';

@@ -19,7 +19,7 @@ test('each process gets a folder with its own keys, readable by nobody else', as
   const { made } = await prepareCertificates(folder, names);
   expect(made.length).toBeGreaterThan(10);
   expect(readdirSync(folder).sort()).toEqual(
-    ['admin', 'api-server', 'authority', 'controller-manager', 'dns', 'nats', 'scheduler'].sort(),
+    ['admin', 'api-server', 'authority', 'controller-manager', 'dns', 'metrics-server', 'nats', 'scheduler'].sort(),
   );
   for (const file of made) expect(statSync(path.join(folder, file)).mode & 0o777).toBe(0o600);
 });

@@ -56,6 +56,14 @@ function wantedCertificates(names: ControlPlaneNames): Wanted[] {
     client('scheduler/client', 'system:kube-scheduler', [], [reader]),
     client('controller-manager/client', 'system:kube-controller-manager', [], [reader]),
     client('dns/client', 'system:dns', [], [reader]),
+    client('metrics-server/client', 'system:metrics-server', [], [reader]),
+    {
+      file: 'metrics-server/serving',
+      subject: { commonName: 'metrics-server' },
+      usages: ['server'],
+      // The aggregation layer asks for the name of the Service, whatever the address.
+      dnsNames: ['metrics-server.kube-system.svc', 'metrics-server.kube-system.svc.cluster.local'],
+    },
     client('admin/client', 'kubernetes-admin', ['system:masters'], [reader]),
     { file: 'nats/serving', subject: { commonName: 'nats' }, usages: ['server'], ...names.nats },
   ];

@@ -15,6 +15,8 @@ export interface ClusterSettings {
   podNetwork: string;
   /** Processes of the cluster DNS. One by default: each takes some 60 MB, and is back within a second when it is killed. */
   dnsReplicas: number;
+  /** For `kubectl top` and autoscaling. */
+  metricsServer: boolean;
 }
 
 /** A process of the cluster DNS: the first is `dns`, then `dns-2` and so on. */
@@ -37,6 +39,7 @@ export const defaultSettings: Omit<ClusterSettings, 'name'> = {
   proxyMode: 'nftables',
   podNetwork: 'vxlan',
   dnsReplicas: 1,
+  metricsServer: true,
 };
 
 /** Where everything of a cluster is, derived from its settings and nothing else. */
@@ -47,7 +50,10 @@ export class Cluster {
   /** State that survives: database, certificates, nodes, logs. */
   readonly data: string;
   readonly hostAddress: string;
-  readonly ports: Record<'api' | 'grpc' | 'nats' | 'scheduler' | 'controllerManager' | 'hollow', number>;
+  readonly ports: Record<
+    'api' | 'grpc' | 'nats' | 'scheduler' | 'controllerManager' | 'hollow' | 'metrics' | 'metricsHealth',
+    number
+  >;
 
   constructor(readonly settings: ClusterSettings) {
     const { name, portOffset, nodeCidr } = settings;
@@ -62,6 +68,8 @@ export class Cluster {
       scheduler: 10259 + portOffset,
       controllerManager: 10257 + portOffset,
       hollow: 10262 + portOffset,
+      metrics: 4443 + portOffset,
+      metricsHealth: 10263 + portOffset,
     };
   }
 

@@ -111,8 +111,27 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
       ),
       environment: { MALLOC_ARENA_MAX: '1' },
     })),
+    ...(settings.metricsServer ? [metricsServer(cluster)] : []),
     { name: 'watch', argv: [script('watch'), cluster.run] },
   ];
+}
+
+function metricsServer(cluster: Cluster): ServiceSpec {
+  const { ports, hostAddress } = cluster;
+  const name = 'metrics-server';
+  const flags = {
+    ...connectionOf(cluster, name),
+    'serving-certificate': cluster.pki(name, 'serving.crt'),
+    'serving-key': cluster.pki(name, 'serving.key'),
+    listen: `${hostAddress}:${ports.metrics}`,
+    'health-address': `127.0.0.1:${ports.metricsHealth}`,
+  };
+  return {
+    name,
+    argv: nodeCommand(name, flags, frugal),
+    log: path.join(cluster.logs, `${name}.log`),
+    environment: { MALLOC_ARENA_MAX: '1' },
+  };
 }
 
 function natsConfigFile(cluster: Cluster): string {

@@ -51,13 +51,15 @@ export async function controlPlaneHealth(cluster: Cluster, api: KubeApi): Promis
     askReadyz('127.0.0.1', ports.controllerManager),
     ...cluster.dns.map(({ metricsPort }) => askReadyz(hostAddress, metricsPort)),
   ]);
-  const hasHollow = existsSync(path.join(cluster.services, 'hollow'));
+  const optional: Record<string, number> = { hollow: ports.hollow, 'metrics-server': ports.metricsHealth };
+  const present = Object.entries(optional).filter(([name]) => existsSync(path.join(cluster.services, name)));
+  const asked = present.map(async ([name, port]) => [name, await askReadyz('127.0.0.1', port)] as const);
   return {
     nats,
     'api-server': apiServer,
     scheduler,
     'controller-manager': controllerManager,
-    ...(hasHollow ? { hollow: await askReadyz('127.0.0.1', ports.hollow) } : {}),
+    ...Object.fromEntries(await Promise.all(asked)),
     ...Object.fromEntries(cluster.dns.map(({ name }, i) => [name, dns[i] as Health])),
   };
 }

@@ -14,3 +14,4 @@ export { runProcess, type Lifecycle } from './lifecycle';
 export { serveHealth, createMetrics, runChecks, type HealthCheck, type HealthServerOptions } from './health';
 export { DiskUsages, type DiskUsage } from './disk-usages';
 export { KeyedLock } from './keyed-lock';
+export { addressesOf, ownAddress, parseListen, type Endpoint } from './own-address';

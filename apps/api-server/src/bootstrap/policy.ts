@@ -133,6 +133,17 @@ const dns = clusterRole(
   leases,
 );
 
+/** The metrics server: asks the kubelets, and keeps the Service, endpoint and APIService by which it is found. */
+const metricsServer = clusterRole(
+  'system:metrics-server',
+  rule('get', 'core', 'nodes/metrics'),
+  rule(read, 'core', 'nodes,pods'),
+  rule('get', 'core', 'configmaps'),
+  rule('get,create', 'core', 'services'),
+  rule('get,create,delete', 'discovery.k8s.io', 'endpointslices'),
+  rule('get,create,patch', 'apiregistration.k8s.io', 'apiservices'),
+);
+
 /** The roles and bindings that a cluster begins with; changed ones are set right at each start. */
 export const bootstrapClusterRoles: readonly ClusterRole[] = [
   clusterRole('cluster-admin', rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }),
@@ -176,6 +187,7 @@ export const bootstrapClusterRoles: readonly ClusterRole[] = [
   scheduler,
   proxy,
   dns,
+  metricsServer,
 ];
 
 export const bootstrapClusterRoleBindings: readonly ClusterRoleBinding[] = [
@@ -189,4 +201,5 @@ export const bootstrapClusterRoleBindings: readonly ClusterRoleBinding[] = [
   binding('system:kube-scheduler', 'User', 'system:kube-scheduler'),
   binding('system:kube-proxy', 'User', 'system:kube-proxy'),
   binding('system:dns', 'User', 'system:dns'),
+  binding('system:metrics-server', 'User', 'system:metrics-server'),
 ];

@@ -21,6 +21,7 @@ const expected = (cluster: Cluster): string[] => [
   'scheduler',
   'controller-manager',
   ...cluster.dns.map(({ name }) => name),
+  ...(cluster.settings.metricsServer ? ['metrics-server'] : []),
 ];
 
 async function nodeStates(api: KubeApi): Promise<Map<string, string>> {

@@ -27,6 +27,7 @@ const flags = {
   'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
   'cluster-cidr': { description: 'network of the pods, default 10.244.0.0/16', type: 'string' },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
+  'metrics-server': { description: 'true or false: for kubectl top and autoscaling (default true)', type: 'boolean' },
   'service-cidr': { description: 'network of the Services, default 10.96.0.0/16', type: 'string' },
 } as const;
 
@@ -50,7 +51,11 @@ function chooseCluster(given: UpFlags): Cluster {
   const decided = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   // How many there are may change at any time.
   const replicas = given['dns-replicas'];
-  const changeable = replicas === undefined ? {} : { dnsReplicas: replicas };
+  const metricsServer = given['metrics-server'];
+  const changeable = {
+    ...(replicas === undefined ? {} : { dnsReplicas: replicas }),
+    ...(metricsServer === undefined ? {} : { metricsServer }),
+  };
   if (!existing) return new Cluster({ ...defaultSettings, ...decided, ...changeable, name });
   for (const [key, value] of Object.entries(decided)) {
     const is = existing.settings[key as keyof typeof wanted];
@@ -65,8 +70,8 @@ async function startControlPlane(cluster: Cluster): Promise<string> {
   const started: string[] = [];
   const specs = controlPlaneServices(cluster);
   for (const name of listServices(cluster.services)) {
-    // Replicas that are too many now.
-    if (!/^dns(-\d+)?$/.test(name) || specs.some(spec => spec.name === name)) continue;
+    // Replicas that are too many now, and what is not wanted any more.
+    if (!/^(dns(-\d+)?|metrics-server)$/.test(name) || specs.some(spec => spec.name === name)) continue;
     await stopService(cluster.services, name);
     rmSync(path.join(cluster.services, name), { recursive: true });
   }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { UsageError } from '@naru/foundation';
+import { UsageError } from './flags';
 
 export interface Endpoint {
   host: string;
