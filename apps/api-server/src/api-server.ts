@@ -21,6 +21,7 @@ import { ObjectsDoor } from './grpc/objects-door';
 import { namesOf } from './join/join-names';
 import { JoinRoutes } from './join/join-routes';
 import { KubeletConnector } from './kubelet/kubelet-connector';
+import { certificateRequestHooks } from './objects/certificate-request-hooks';
 import { KeyLocks } from './objects/key-locks';
 import { Pipeline } from './objects/pipeline';
 import type { UserInfo } from './objects/request';
@@ -151,7 +152,9 @@ export class ApiServer {
       scheme,
       admission,
       locks: new KeyLocks(),
-      hooks: new Map([addresses, definitionHooks(clock)].map(hooks => [hooks.resource, hooks])),
+      hooks: new Map(
+        [addresses, definitionHooks(clock), certificateRequestHooks].map(hooks => [hooks.resource, hooks]),
+      ),
       clock,
       logger,
       authorizer,

@@ -1,4 +1,4 @@
-import { StatusError } from '@naru/foundation';
+import { formatTime, StatusError } from '@naru/foundation';
 import { apiVersionOf, invalidObject, sameButTimes, storedEntries, trackUpdate, type KubeObject } from '@naru/api';
 import { decodeBytes, encodeObject, withRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
@@ -10,11 +10,12 @@ import { presentBytes, presentObject, readyToPresent } from './present';
 import { warn, type ObjectReply, type ObjectRequest } from './request';
 
 /** How an update becomes what is stored. */
-export type Mode = 'object' | 'status' | 'raw';
+export type Mode = 'object' | 'status' | 'part' | 'raw';
 
 export interface Modification {
   /**
-   * Object: everything but the status, by the kind's strategy. Status: the status alone. Raw: what the transform gives
+   * Object: everything but the status, by the kind's strategy. Status: the status alone. Part: what
+   * the subresource is about, by the kind's strategy for it. Raw: what the transform gives
    * is stored as it is: for the server's own changes (binding, deletion marks), which need no validation.
    */
   mode: Mode;
@@ -142,9 +143,12 @@ async function prepare(
   if (!admitted) await deps.admission.admit(admission);
   const next = admission.object!;
   if (next !== wanted) keepSystemMetadata(request, next, old, mode);
-  if (mode === 'status') strategy.prepareForStatusUpdate(next, old);
+  const part = mode === 'part' ? strategy.parts?.[request.subresource] : undefined;
+  if (part) part.prepareForUpdate(next, old, formatTime(deps.clock.now()));
+  else if (mode === 'status') strategy.prepareForStatusUpdate(next, old);
   else strategy.prepareForUpdate(next, old);
-  const errors = mode === 'status' ? strategy.validateStatusUpdate(next, old) : strategy.validateUpdate(next, old);
+  const validate = mode === 'status' ? strategy.validateStatusUpdate : strategy.validateUpdate;
+  const errors = (part?.validateUpdate ?? validate)(next, old);
   if (errors.length > 0) throw invalidObject(type, request.name, errors);
   if (!admitted) await deps.admission.validate(admission);
   if (mode === 'object') warn(request, strategy.warnings?.(next));

@@ -8,7 +8,7 @@ import { checkDeleteOptions, deleteObject } from './delete';
 import type { ObjectDeps } from './deps';
 import { methodNotAllowed, notFound, pageNotFound } from './failures';
 import { listObjects, type ListQuery, type ListReply } from './list';
-import { modifyObject } from './modify';
+import { modifyObject, type Mode } from './modify';
 import { presentBytes, readyToPresent } from './present';
 import { jsonReply, warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
 import { selectVirtual } from './select-virtual';
@@ -41,12 +41,11 @@ export class Pipeline {
     this.authorize(request);
     const behind = this.deps.storage.fresh(resourceVersion);
     if (behind) await behind;
-    if (request.subresource !== '' && request.subresource !== 'status') {
+    if (!this.isView(request)) {
       const handler = this.subresource(request).get;
       if (!handler) throw methodNotAllowed();
       return handler(this.deps, request);
     }
-    if (request.subresource === 'status') this.subresource(request);
     const virtual = this.virtual(request);
     if (virtual?.list) {
       const found = (await virtual.list(this.deps, request.signal)).find(o => o.metadata?.name === request.name);
@@ -125,7 +124,7 @@ export class Pipeline {
 
   private async updateNow(request: ObjectRequest, body: Body): Promise<ObjectReply> {
     this.authorize(request);
-    if (request.subresource !== '' && request.subresource !== 'status') {
+    if (!this.isView(request)) {
       const handler = this.subresource(request).update;
       if (!handler) throw methodNotAllowed();
       return handler(this.deps, request, body);
@@ -146,7 +145,7 @@ export class Pipeline {
       );
     const isApply = body.mediaType === patchMediaTypes.apply;
     checkPatchOptions(request, isApply);
-    if (request.subresource !== '' && request.subresource !== 'status') {
+    if (!this.isView(request)) {
       const handler = this.subresource(request).patch;
       if (!handler) throw methodNotAllowed();
       return handler(this.deps, request, body);
@@ -213,21 +212,29 @@ export class Pipeline {
   subresource({ definition, subresource }: ObjectRequest): Subresource {
     const { subresources, type } = definition;
     const known =
-      (subresource === 'status' && subresources.status) ||
-      (subresource === 'scale' && subresources.scale) ||
-      subresources.special?.includes(subresource);
+      subresource === 'scale'
+        ? subresources.scale
+        : subresource === 'status'
+          ? subresources.status
+          : subresources.special?.includes(subresource);
+    if (!known) throw pageNotFound();
     const handler =
-      known &&
-      (this.deps.subresources.get(`${type.group}/${type.resource}/${subresource}`) ??
-        this.deps.subresources.get(subresource));
-    if (!handler) throw pageNotFound();
+      this.deps.subresources.get(`${type.group}/${type.resource}/${subresource}`) ??
+      this.deps.subresources.get(subresource);
+    if (!handler) throw methodNotAllowed();
     return handler;
   }
 
-  private mode(request: ObjectRequest): 'object' | 'status' {
-    if (request.subresource === '') return 'object';
-    this.subresource(request);
-    return 'status';
+  /** The object itself, or a subresource that shows and changes it as a whole or in a part. */
+  private isView({ definition, subresource }: ObjectRequest): boolean {
+    if (subresource === '') return true;
+    if (subresource === 'status' && definition.subresources.status) return true;
+    return Object.hasOwn(definition.strategy.parts ?? {}, subresource);
+  }
+
+  private mode({ subresource }: ObjectRequest): Mode {
+    if (subresource === '') return 'object';
+    return subresource === 'status' ? 'status' : 'part';
   }
 
   private requireVerb(

@@ -99,8 +99,19 @@ export function defaultPod(spec: PodSpec): void {
   for (const list of [spec.containers ?? [], spec.initContainers ?? []]) {
     for (const container of list) {
       requestLimits(container);
+      if (list === spec.containers || container.restartPolicy === 'Always') defaultResizePolicy(container);
       if (spec.hostNetwork) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
     }
+  }
+}
+
+/** What a container has an amount of may change while it runs. */
+function defaultResizePolicy(container: Container): void {
+  for (const resourceName of ['cpu', 'memory']) {
+    const { requests, limits } = container.resources ?? {};
+    if (requests?.[resourceName] === undefined && limits?.[resourceName] === undefined) continue;
+    if (container.resizePolicy?.some(policy => policy.resourceName === resourceName)) continue;
+    container.resizePolicy = [...(container.resizePolicy ?? []), { resourceName, restartPolicy: 'NotRequired' }];
   }
 }
 

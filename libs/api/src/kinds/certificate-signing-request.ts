@@ -1,9 +1,16 @@
+import { deepEqual } from '../deep-equal';
 import { certificateSigningRequests } from '../resource';
 import { ageColumn, nameColumn, text } from '../table/columns';
 import { humanDuration } from '../table/duration';
 import type { CertificateSigningRequest } from '../types';
-import { forbidden, invalid, required } from '../validation/field-error';
-import { deepEqual } from '../deep-equal';
+import {
+  validateCertificate,
+  validateConditions,
+  validateDecisions,
+  validateRequest,
+  withTimes,
+} from '../validation/certificate-signing-request';
+import { forbidden } from '../validation/field-error';
 import { defineKind } from './define-kind';
 
 function statusOf(o: CertificateSigningRequest): string {
@@ -14,33 +21,33 @@ function statusOf(o: CertificateSigningRequest): string {
   return status;
 }
 
-const minExpirationSeconds = 600;
-
 export const certificateSigningRequestKind = defineKind(certificateSigningRequests, {
   shortNames: ['csr'],
-  subresources: { status: true, special: ['approval'] },
+  subresources: { status: true },
   applyDefaults: o => {
     if (o.spec && !o.spec.usages?.length) o.spec.usages = ['digital signature', 'key encipherment'];
   },
-  validate: (o, errors) => {
-    if (!o.spec?.request) errors.push(required('spec.request'));
-    if (!o.spec?.signerName) errors.push(required('spec.signerName'));
-    else if (!/^[^/]+\.[^/]+\/[^/].*$/.test(o.spec.signerName))
-      errors.push(
-        invalid(
-          'spec.signerName',
-          o.spec.signerName,
-          'must be a fully qualified domain and path of the form "example.com/signer-name"',
-        ),
-      );
-    const seconds = o.spec?.expirationSeconds;
-    if (seconds !== undefined && seconds < minExpirationSeconds)
-      errors.push(
-        invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'),
-      );
-  },
+  validate: validateRequest,
   validateUpdate: (next, old, errors) => {
     if (!deepEqual(next.spec, old.spec)) errors.push(forbidden('spec', 'field is immutable'));
+  },
+  validateStatusUpdate: (next, old, errors) => {
+    validateConditions(next.status?.conditions, errors);
+    validateDecisions(next, old, false, errors);
+    validateCertificate(next, old, errors);
+  },
+  parts: {
+    // Approving or denying changes the conditions and nothing else.
+    approval: {
+      takesMetadata: true,
+      take: ({ status }, old, now) => ({
+        status: { ...old.status, conditions: withTimes(status?.conditions, old.status?.conditions, now) },
+      }),
+      validate: (next, old, errors) => {
+        validateConditions(next.status?.conditions, errors);
+        validateDecisions(next, old, true, errors);
+      },
+    },
   },
   selectable: { 'spec.signerName': o => o.spec?.signerName },
   columns: [

@@ -1,12 +1,21 @@
 import { deepEqual } from '../deep-equal';
 import type { ResourceType } from '../resource';
-import type { ResourceDefinition, StoredAs, Subresources, Verb } from '../scheme/definition';
+import type { PartStrategy, ResourceDefinition, StoredAs, Subresources, Verb } from '../scheme/definition';
 import type { TableColumn } from '../table/column';
 import { ageColumn, nameColumn } from '../table/columns';
 import type { KubeObject } from '../types';
 import type { FieldError } from '../validation/field-error';
 import { keepSystemMetadata, validateMetadata, validateMetadataUpdate, validateVersion } from '../validation/metadata';
 import { dnsSubdomainProblem, type NameRule } from '../validation/names';
+
+/** A subresource that changes a part of the object. */
+export interface PartSpec<T extends KubeObject> {
+  /** The fields that it may change, as they will be: what was wanted in the old surroundings. Changes neither. */
+  take(wanted: T, old: T, now: string): Partial<T>;
+  /** Labels and annotations may change on the way. */
+  takesMetadata?: true;
+  validate?(next: T, old: T, errors: FieldError[]): void;
+}
 
 /** What a kind's file says; everything left out is what most kinds do. */
 export interface KindSpec<T extends KubeObject> {
@@ -34,6 +43,8 @@ export interface KindSpec<T extends KubeObject> {
   /** What is wrong with the change. */
   validateUpdate?(next: T, old: T, errors: FieldError[]): void;
   validateStatusUpdate?(next: T, old: T, errors: FieldError[]): void;
+  /** By name; discovery lists them too. */
+  parts?: Record<string, PartSpec<T>>;
   warnings?(o: T): string[];
   /** Between name and age, or all of them when the first is a name column. Absent: name and age. */
   columns?: readonly TableColumn<T>[];
@@ -62,7 +73,7 @@ export function defineKind<T extends KubeObject>(
     shortNames: spec.shortNames ?? [],
     categories: spec.categories ?? [],
     verbs: spec.verbs ?? allVerbs,
-    subresources: spec.subresources ?? {},
+    subresources: withParts(spec),
     strategy: strategyOf(type, spec),
     columns: columnsOf(spec.columns),
     selectableFieldNames: [...nameFields, ...selectable.map(([field]) => field)],
@@ -75,6 +86,11 @@ export function defineKind<T extends KubeObject>(
     ...(spec.storedAs ? { storedAs: spec.storedAs } : {}),
     strategicMerge: true,
   };
+}
+
+function withParts<T extends KubeObject>({ subresources = {}, parts = {} }: KindSpec<T>): Subresources {
+  const names = Object.keys(parts);
+  return names.length === 0 ? subresources : { ...subresources, special: [...(subresources.special ?? []), ...names] };
 }
 
 function columnsOf<T extends KubeObject>(columns: readonly TableColumn<T>[] | undefined): readonly TableColumn<T>[] {
@@ -136,12 +152,45 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
       spec.validateStatusUpdate?.(next, old, errors);
       return errors;
     },
+    ...(spec.parts ? { parts: partsOf(type, nameRule, spec, counted) } : {}),
     ...(spec.warnings ? { warnings: (o: T) => spec.warnings?.(o) ?? [] } : {}),
   };
 }
 
+function partsOf<T extends KubeObject>(
+  type: ResourceType<T>,
+  nameRule: NameRule,
+  spec: KindSpec<T>,
+  counted: (o: T) => unknown,
+): Record<string, PartStrategy<T>> {
+  const strategies = Object.entries(spec.parts ?? {}).map(([name, part]): [string, PartStrategy<T>] => [
+    name,
+    {
+      prepareForUpdate: (next, old, now) => {
+        keepSystemMetadata(next, old);
+        if (!part.takesMetadata)
+          for (const field of ['labels', 'annotations', 'ownerReferences', 'finalizers'])
+            copyField(next.metadata as object, old.metadata ?? {}, field);
+        const taken = part.take(next, old, now);
+        for (const key of new Set([...Object.keys(next), ...Object.keys(old)]))
+          if (key !== 'metadata') copyField(next, old, key);
+        Object.assign(next, taken);
+        if (spec.hasGeneration) raiseGeneration(next, old, counted);
+      },
+      validateUpdate: (next, old) => {
+        const errors: FieldError[] = [];
+        validateMetadata(next, type.namespaced, nameRule, errors);
+        validateMetadataUpdate(next, old, errors);
+        part.validate?.(next, old, errors);
+        return errors;
+      },
+    },
+  ]);
+  return Object.fromEntries(strategies);
+}
+
 /** Shares the old value: it is not changed after this point. */
-function copyField(next: KubeObject, old: KubeObject, key: string): void {
+function copyField(next: object, old: object, key: string): void {
   const to = next as Record<string, unknown>;
   const value = (old as Record<string, unknown>)[key];
   if (value === undefined) delete to[key];

@@ -1,19 +1,27 @@
 import { namespaces } from '../resource';
 import { text } from '../table/columns';
+import type { Namespace } from '../types';
 import { qualifiedNameProblem, dnsLabelProblem } from '../validation/names';
-import { invalid } from '../validation/field-error';
+import { invalid, type FieldError } from '../validation/field-error';
 import { defineKind } from './define-kind';
 
 /** Keeps a namespace until its content is gone. */
 const kubernetesFinalizer = 'kubernetes';
 const nameLabel = 'kubernetes.io/metadata.name';
 
+function validateFinalizers(o: Namespace, errors: FieldError[]): void {
+  for (const [index, finalizer] of (o.spec?.finalizers ?? []).entries()) {
+    const problem = qualifiedNameProblem(finalizer);
+    if (problem) errors.push(invalid(`spec.finalizers[${index}]`, finalizer, problem));
+  }
+}
+
 export const namespaceKind = defineKind(namespaces, {
   shortNames: ['ns'],
   // Upstream has no deletecollection for namespaces.
   verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   nameRule: dnsLabelProblem,
-  subresources: { status: true, special: ['finalize'] },
+  subresources: { status: true },
   applyDefaults: o => {
     const name = o.metadata?.name;
     if (!name) return;
@@ -28,11 +36,14 @@ export const namespaceKind = defineKind(namespaces, {
   prepareForUpdate: (next, old) => {
     if (old.spec) next.spec = old.spec;
   },
-  validate: (o, errors) => {
-    for (const [index, finalizer] of (o.spec?.finalizers ?? []).entries()) {
-      const problem = qualifiedNameProblem(finalizer);
-      if (problem) errors.push(invalid(`spec.finalizers[${index}]`, finalizer, problem));
-    }
+  validate: validateFinalizers,
+  parts: {
+    // The namespace controller's last word: without finalizers a namespace that is being deleted goes away.
+    finalize: {
+      takesMetadata: true,
+      take: ({ spec }, old) => ({ spec: { ...old.spec, finalizers: spec?.finalizers ?? [] } }),
+      validate: (next, _old, errors) => validateFinalizers(next, errors),
+    },
   },
   validateStatusUpdate: (next, _old, errors) => {
     const phase = next.status?.phase;

@@ -5,7 +5,9 @@ import { ageColumn, nameColumn, text, wide } from '../table/columns';
 import { formatRestarts, summarizePod, type PodSummary } from '../table/pod-summary';
 import type { Pod } from '../types';
 import { forbidden } from '../validation/field-error';
+import { validateEphemeralContainers } from '../validation/pod/ephemeral-containers';
 import { validatePodSpec } from '../validation/pod/pod-spec';
+import { takeResize, validateResize } from '../validation/pod/pod-resize';
 import { validatePodUpdate } from '../validation/pod/pod-update';
 import { defineKind } from './define-kind';
 
@@ -30,7 +32,7 @@ export const podKind = defineKind(pods, {
   categories: ['all'],
   subresources: {
     status: true,
-    special: ['attach', 'binding', 'ephemeralcontainers', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'resize'],
+    special: ['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy'],
   },
   hasGeneration: true,
   applyDefaults: o => {
@@ -63,6 +65,13 @@ export const podKind = defineKind(pods, {
       errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
   },
   validateUpdate: validatePodUpdate,
+  parts: {
+    ephemeralcontainers: {
+      take: ({ spec }, old) => ({ spec: { ...old.spec!, ephemeralContainers: spec?.ephemeralContainers ?? [] } }),
+      validate: validateEphemeralContainers,
+    },
+    resize: { take: takeResize, validate: validateResize },
+  },
   selectable: {
     'spec.nodeName': o => o.spec?.nodeName,
     'spec.restartPolicy': o => o.spec?.restartPolicy,

@@ -41,8 +41,16 @@ export interface Strategy<T extends KubeObject> {
   validateCreate(o: T): FieldError[];
   validateUpdate(next: T, old: T): FieldError[];
   validateStatusUpdate(next: T, old: T): FieldError[];
+  /** The subresources besides "status" that change a part of the object. */
+  parts?: Readonly<Record<string, PartStrategy<T>>>;
   /** Warnings for the client (deprecated fields and the like); shown after a successful write. */
   warnings?(o: T): string[];
+}
+
+export interface PartStrategy<T extends KubeObject> {
+  /** Keeps everything but the part. `now` is the time as RFC 3339. */
+  prepareForUpdate(next: T, old: T, now: string): void;
+  validateUpdate(next: T, old: T): FieldError[];
 }
 
 /**
