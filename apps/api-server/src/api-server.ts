@@ -1,10 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createMetrics, type Clock, type HealthCheck, type Logger } from '@naru/foundation';
-import { Scheme, definitions } from '@naru/api';
+import { Scheme, apiServices, definitions } from '@naru/api';
 import type { Authority } from '@naru/pki';
 import type { StoreDriver } from '@naru/store';
 import { Admission } from './admission/plugin';
+import { AggregatedRoutes } from './aggregation/aggregated-routes';
+import { Aggregator } from './aggregation/aggregator';
+import { authenticationConfigMap, createFrontProxy, type FrontProxy } from './aggregation/front-proxy';
 import { admissionPlugins, type AdmissionConfig } from './admission/plugins';
 import { Authenticator } from './auth/authenticator';
 import { Authorizer } from './auth/authorizer';
@@ -70,6 +73,8 @@ export interface ApiServerDeps {
   publish?(events: readonly CommittedEvent[]): void;
   /** Further checks of /readyz. */
   ready?: readonly HealthCheck[];
+  /** How extension servers know this one; absent: a pair that lasts as long as this process. */
+  frontProxy?: FrontProxy;
 }
 
 /** An api-server, built and not listening yet. */
@@ -84,6 +89,7 @@ export class ApiServer {
     private readonly bootstrap: Bootstrap,
     private readonly customResources: CustomResources,
     private readonly localApiServices: LocalApiServices,
+    private readonly aggregator: Aggregator,
   ) {}
 
   static async build(deps: ApiServerDeps): Promise<ApiServer> {
@@ -199,9 +205,22 @@ export class ApiServer {
         nodes: cache('', 'nodes'),
       },
     });
+    const frontProxy = deps.frontProxy ?? (await createFrontProxy());
+    const apiServiceCache = cache(apiServices.group, apiServices.resource);
+    const aggregator = new Aggregator({
+      storage,
+      definition: apiServiceCache.definition,
+      caches: { services: cache('', 'services'), endpointSlices: cache('discovery.k8s.io', 'endpointslices') },
+      resolve: resolveService,
+      frontProxy,
+      clock,
+      logger,
+    });
+    aggregator.start();
+    const aggregated = new AggregatedRoutes({ aggregator, authorizer, egress });
     const connector: Connector = {
-      handle: call => kubelets.handle(call) ?? proxies.handle(call),
-      upgrade: call => kubelets.upgrade(call) ?? proxies.upgrade(call),
+      handle: call => aggregated.connect(call) ?? kubelets.handle(call) ?? proxies.handle(call),
+      upgrade: call => aggregated.upgrade(call) ?? kubelets.upgrade(call) ?? proxies.upgrade(call),
     };
     let ready = false;
     const health = new HealthRoutes({
@@ -220,7 +239,7 @@ export class ApiServer {
       ],
     });
     const { address, port } = deps.advertise;
-    const discovery = new DiscoveryRoutes({ scheme, serverAddress: `${address}:${port}` });
+    const discovery = new DiscoveryRoutes({ scheme, remotes: aggregator, serverAddress: `${address}:${port}` });
     const own = namesOf(deps.serving.certificate);
     const join = new JoinRoutes({
       reserved: {
@@ -246,7 +265,7 @@ export class ApiServer {
       authenticator,
       authorizer,
       resources,
-      routes: [join, ...plainRoutes(health, discovery, registry, tokens)],
+      routes: [join, aggregated, ...plainRoutes(health, discovery, registry, tokens)],
       connector,
       metrics,
     });
@@ -260,6 +279,7 @@ export class ApiServer {
       claims,
       serviceRange: deps.services.clusterIPRange,
       advertise: deps.advertise,
+      authentication: authenticationConfigMap(ca, frontProxy),
     });
     const server = new ApiServer(
       storage,
@@ -271,6 +291,7 @@ export class ApiServer {
       bootstrap,
       customResources,
       localApiServices,
+      aggregator,
     );
     server.onReady = () => (ready = true);
     return server;
@@ -293,6 +314,7 @@ export class ApiServer {
     this.customResources.close();
     await this.customResources.idle();
     this.localApiServices.close();
+    this.aggregator.close();
     await this.localApiServices.idle();
     await this.storage.close();
   }

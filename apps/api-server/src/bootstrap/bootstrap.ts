@@ -15,6 +15,7 @@ import type { AddressClaims } from '../services/address-claims';
 import type { ServiceAddresses } from '../services/service-addresses';
 import { decodeBytes } from '../storage/codec';
 import type { Storage } from '../storage/storage';
+import { authenticationReader, authenticationReaders } from './extension-policy';
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles } from './policy';
 
 export interface BootstrapDeps {
@@ -28,6 +29,8 @@ export interface BootstrapDeps {
   serviceRange: string;
   /** Where the api-server is reached: IP and port. */
   advertise: { address: string; port: number };
+  /** The config map from which extension servers learn whom to trust. */
+  authentication: KubeObject;
 }
 
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -68,6 +71,14 @@ export class Bootstrap {
       await this.ensure('rbac.authorization.k8s.io', 'clusterrolebindings', binding, (current, wanted) =>
         keepsRules(current, wanted, 'subjects'),
       );
+    for (const [resource, object] of [
+      ['roles', authenticationReader],
+      ['rolebindings', authenticationReaders],
+    ] as const)
+      await this.ensure('rbac.authorization.k8s.io', resource, object);
+    await this.ensure('', 'configmaps', this.deps.authentication, (current, wanted) =>
+      replaceFields(current, wanted, ['data']),
+    );
     for (const priority of priorityClasses) await this.ensure('scheduling.k8s.io', 'priorityclasses', priority);
     await this.ensure('networking.k8s.io', 'servicecidrs', this.serviceCIDR());
     await this.kubernetesService();

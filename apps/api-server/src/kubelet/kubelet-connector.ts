@@ -203,7 +203,7 @@ export class KubeletConnector implements Connector {
     const entry = this.deps.storage.cache(this.deps.scheme.byResource('', 'v1', 'nodes')!).get('', name);
     if (!entry) throw notFound(nodes, name);
     const place = kubeletPlace(decodeBytes<Node>(entry.bytes));
-    if (!place) throw new StatusError('InternalError', `no preferred addresses found; known addresses: []`);
+    if (!place) throw new StatusError('ServiceUnavailable', 'no preferred addresses found; known addresses: []');
     return place;
   }
 

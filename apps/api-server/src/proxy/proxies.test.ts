@@ -1,21 +1,17 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import net, { type AddressInfo, type Server } from 'node:net';
+import { type AddressInfo, type Server } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { promisify } from 'node:util';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Authority, createAuthority } from '@naru/pki';
+import { podIP, startFakeKubelet, type FakeKubelet } from '../testing/fake-kubelet';
 import { startTestServer, tokens, type TestServer } from '../testing/test-server';
 import { isProxyable } from './proxy-targets';
 
 const core = '/api/v1/namespaces/default';
-// Nothing is sent there: the kubelet of the test connects to loopback instead.
-const podRange = '10.99.7.0/24';
-const podIP = '10.99.7.9';
-
 async function listen(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -49,7 +45,7 @@ describe('the proxies', () => {
   let plainPort: number;
   let tlsPort: number;
   let kubeletPort: number;
-  const dialled: string[] = [];
+  let kubelet: FakeKubelet;
 
   beforeAll(async () => {
     api = await startTestServer();
@@ -59,23 +55,10 @@ describe('the proxies', () => {
     const sockets = new WebSocketServer({ server: plain });
     sockets.on('connection', socket => socket.on('message', data => socket.send(`got ${String(data)}`)));
     const secure = https.createServer({ cert: pem.certificate, key: pem.key }, echo);
-    const { certificate: cert, key } = api.serving;
-    const kubelet = https.createServer({ cert, key, ca: readFileSync(api.files.ca), requestCert: true }, echo);
-    kubelet.on('upgrade', (request: http.IncomingMessage, socket: net.Socket) => {
-      const [, , address = '', port = ''] = (request.url ?? '').split('/');
-      dialled.push(`${address}:${port}`);
-      if (port === '9')
-        return void socket.end(
-          'HTTP/1.1 503 No\r\nconnection: close\r\n\r\n{"message":"dial tcp 10.99.7.9:9: connect: connection refused"}',
-        );
-      const pod = net.connect(Number(port), '127.0.0.1', () => {
-        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
-        socket.pipe(pod).pipe(socket);
-      });
-      for (const side of [pod, socket]) side.on('error', () => undefined);
-    });
-    servers.push(plain, secure, kubelet);
-    [plainPort, tlsPort, kubeletPort] = [await listen(plain), await listen(secure), await listen(kubelet)];
+    kubelet = await startFakeKubelet(api, echo);
+    kubeletPort = kubelet.port;
+    servers.push(plain, secure);
+    [plainPort, tlsPort] = [await listen(plain), await listen(secure)];
     const make = async (path: string, object: unknown, status?: unknown): Promise<void> => {
       const created = await api.call('POST', path, object);
       expect(created.code).toBe(201);
@@ -93,14 +76,6 @@ describe('the proxies', () => {
       },
       { podIP, podIPs: [{ ip: podIP }] },
     );
-    await make(
-      '/api/v1/nodes',
-      { metadata: { name: 'n' }, spec: { podCIDR: podRange, podCIDRs: [podRange] } },
-      {
-        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-        daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
-      },
-    );
     const slice = (name: string, port: number, portName: string, targetRef?: object) => ({
       metadata: { name: `${name}-1`, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
@@ -117,6 +92,7 @@ describe('the proxies', () => {
     await make(slices, slice('trick', plainPort, ''));
   });
   afterAll(async () => {
+    kubelet.close();
     for (const server of servers) server.close();
     for (const server of servers) if (server instanceof http.Server) server.closeAllConnections();
     await api.close();
@@ -180,7 +156,7 @@ describe('the proxies', () => {
 
   test("reach a pod through its node's kubelet, and tell why when they cannot", async () => {
     expect((await get(`${core}/pods/web/proxy/a`)).json).toMatchObject({ url: '/a' });
-    expect(dialled).toContain(`${podIP}:${plainPort}`);
+    expect(kubelet.dialled).toContain(`${podIP}:${plainPort}`);
     const refused = await get(`${core}/pods/web:9/proxy/`);
     expect(refused.json).toMatchObject({
       code: 503,

@@ -75,7 +75,6 @@ export class ProxyTargets {
     const secure = scheme === 'https';
     const declared = spec?.containers?.find(container => container.ports?.length)?.ports?.[0]?.containerPort;
     const host = status?.podIP ?? status?.podIPs?.[0]?.ip ?? '';
-    if (host === '') throw new StatusError('InternalError', `pod "${name}" has no address yet`);
     check(host);
     return { secure, host, port: portNumber(port) ?? declared ?? (secure ? 443 : 80) };
   }
@@ -85,7 +84,7 @@ export class ProxyTargets {
     const entry = this.deps.caches.nodes.get('', name);
     if (!entry) throw notFound(nodes, name);
     const place = kubeletPlace(decodeBytes<Node>(entry.bytes));
-    if (!place) throw new StatusError('InternalError', 'no preferred addresses found; known addresses: []');
+    if (!place) throw new StatusError('ServiceUnavailable', 'no preferred addresses found; known addresses: []');
     const wanted = portNumber(port);
     if (wanted === undefined || wanted === place.port) return { ...place, secure: true, isKubelet: true };
     check(place.host);

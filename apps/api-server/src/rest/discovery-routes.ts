@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   aggregatedDiscovery,
   apiGroup,
@@ -15,8 +16,26 @@ import { pageNotFound } from '../objects/failures';
 import type { HttpRequest, HttpResponse } from './http';
 import { sendJson } from './respond';
 
+/** What other servers serve under this one's address. */
+export interface RemoteVersions {
+  generation: number;
+  list(): readonly {
+    group: string;
+    version: string;
+    isAvailable: boolean;
+    resources: unknown[];
+    openApi: string | undefined;
+  }[];
+}
+
+interface GroupOfDiscovery {
+  metadata: { name?: string };
+  versions: { version: string; resources: unknown[]; freshness: 'Current' | 'Stale' }[];
+}
+
 export interface DiscoveryDeps {
   scheme: Scheme;
+  remotes: RemoteVersions;
   /** HOST:PORT, as /api tells it. */
   serverAddress: string;
 }
@@ -30,7 +49,7 @@ const aggregatedContentType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=AP
 /** Serves what clients learn the API from: groups, resources and schemas. */
 export class DiscoveryRoutes {
   private readonly cache = new Map<string, Buffer>();
-  private generation = -1;
+  private generation = '';
 
   constructor(private readonly deps: DiscoveryDeps) {}
 
@@ -48,9 +67,10 @@ export class DiscoveryRoutes {
     }
     const [door, first, second] = parts;
     let answer: unknown;
-    if (parts.length === 1) answer = door === 'api' ? apiVersions(scheme, serverAddress) : apiGroupList(scheme);
+    const names = this.remoteNames();
+    if (parts.length === 1) answer = door === 'api' ? apiVersions(scheme, serverAddress) : apiGroupList(scheme, names);
     else if (parts.length === 2)
-      answer = door === 'api' ? apiResourceList(scheme, '', first!) : apiGroup(scheme, first!);
+      answer = door === 'api' ? apiResourceList(scheme, '', first!) : apiGroup(scheme, first!, names);
     else if (parts.length === 3 && door === 'apis') answer = apiResourceList(scheme, first!, second!);
     else return false;
     if (answer === undefined) throw pageNotFound();
@@ -59,14 +79,18 @@ export class DiscoveryRoutes {
   }
 
   private async sendAggregated(request: HttpRequest, response: HttpResponse, door: 'api' | 'apis'): Promise<void> {
-    const { scheme } = this.deps;
-    if (this.generation !== scheme.generation) {
+    const { scheme, remotes } = this.deps;
+    const generation = `${scheme.generation}/${remotes.generation}`;
+    if (this.generation !== generation) {
       this.cache.clear();
-      this.generation = scheme.generation;
+      this.generation = generation;
     }
     let bytes = this.cache.get(door);
-    if (!bytes) this.cache.set(door, (bytes = Buffer.from(JSON.stringify(aggregatedDiscovery(scheme, door)))));
-    const { createHash } = await import('node:crypto');
+    if (!bytes) {
+      const answer = aggregatedDiscovery(scheme, door) as { items: GroupOfDiscovery[] };
+      if (door === 'apis') this.addRemotes(answer.items);
+      this.cache.set(door, (bytes = Buffer.from(JSON.stringify(answer))));
+    }
     const etag = `"${createHash('sha512').update(bytes).digest('hex').toUpperCase()}"`;
     if (request.headers['if-none-match'] === etag) {
       response.writeHead(304, { etag }).end();
@@ -81,14 +105,39 @@ export class DiscoveryRoutes {
     response.end(bytes);
   }
 
+  private remoteNames(): { group: string; version: string }[] {
+    return this.deps.remotes.list().map(({ group, version }) => ({ group, version }));
+  }
+
+  /** One that cannot be asked is shown as it was, and as stale: clients go on with the others. */
+  private addRemotes(items: GroupOfDiscovery[]): void {
+    for (const { group, version, resources, isAvailable } of this.deps.remotes.list()) {
+      let item = items.find(({ metadata }) => metadata.name === group);
+      if (!item) items.push((item = { metadata: { name: group }, versions: [] }));
+      const freshness = isAvailable ? 'Current' : 'Stale';
+      item.versions = [...item.versions.filter(v => v.version !== version), { version, resources, freshness }];
+    }
+  }
+
+  /** The index of schemas with those of other servers. */
+  private openApiIndex(): OpenApiDocument {
+    const own = openApiV3Index(this.deps.scheme);
+    const remotes = this.deps.remotes.list().filter(({ openApi, isAvailable }) => openApi && isAvailable);
+    if (remotes.length === 0) return own;
+    const index = JSON.parse(Buffer.from(own.bytes).toString()) as { paths: Record<string, unknown> };
+    for (const { group, version, openApi } of remotes)
+      index.paths[`apis/${group}/${version}`] = { serverRelativeURL: openApi };
+    const bytes = Buffer.from(JSON.stringify(index));
+    return { bytes, hash: createHash('sha512').update(bytes).digest('hex').toUpperCase() };
+  }
+
   private async openApi(parts: string[], request: HttpRequest, response: HttpResponse): Promise<boolean> {
     const { scheme } = this.deps;
     const [version, ...rest] = parts;
     let document: OpenApiDocument | undefined;
     const protobuf = version === 'v2' && wantsProtobuf(request);
     if (version === 'v2' && rest.length === 0) document = protobuf ? openApiV2Protobuf(scheme) : openApiV2(scheme);
-    else if (version === 'v3')
-      document = rest.length === 0 ? openApiV3Index(scheme) : openApiV3(scheme, rest.join('/'));
+    else if (version === 'v3') document = rest.length === 0 ? this.openApiIndex() : openApiV3(scheme, rest.join('/'));
     if (!document) throw pageNotFound();
     const etag = `"${document.hash}"`;
     response.setHeader('etag', etag);

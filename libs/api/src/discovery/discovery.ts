@@ -31,15 +31,31 @@ export function apiVersions(_scheme: Scheme, serverAddress: string): unknown {
   };
 }
 
+/** A version that another server serves. */
+interface Remote {
+  group: string;
+  version: string;
+}
+
+function groupsWith(scheme: Scheme, remotes: readonly Remote[]): Map<string, string[]> {
+  const groups = new Map([...scheme.groups()].map(([name, versions]) => [name, [...versions]]));
+  for (const { group: name, version } of remotes) {
+    const versions = groups.get(name);
+    if (!versions) groups.set(name, [version]);
+    else if (!versions.includes(version)) versions.push(version);
+  }
+  return groups;
+}
+
 /** GET /apis. */
-export function apiGroupList(scheme: Scheme): unknown {
-  const groups = [...scheme.groups()].map(([name, versions]) => group(name, versions));
+export function apiGroupList(scheme: Scheme, remotes: readonly Remote[] = []): unknown {
+  const groups = [...groupsWith(scheme, remotes)].map(([name, versions]) => group(name, versions));
   return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
 /** GET /apis/GROUP; undefined for an unknown group. */
-export function apiGroup(scheme: Scheme, name: string): unknown {
-  const versions = scheme.groups().get(name);
+export function apiGroup(scheme: Scheme, name: string, remotes: readonly Remote[] = []): unknown {
+  const versions = groupsWith(scheme, remotes).get(name);
   return versions ? { kind: 'APIGroup', apiVersion: 'v1', ...group(name, versions) } : undefined;
 }
 

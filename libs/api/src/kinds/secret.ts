@@ -9,12 +9,14 @@ import { defineKind } from './define-kind';
 const maxBytes = 1024 * 1024;
 
 /** The keys that upstream demands of the types it knows. */
-const requiredKeys: Record<string, readonly string[]> = {
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-};
+const requiredKeys = new Map<string, readonly string[]>(
+  Object.entries({
+    'kubernetes.io/dockercfg': ['.dockercfg'],
+    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  }),
+);
 const serviceAccountToken = 'kubernetes.io/service-account-token';
 const serviceAccountName = 'kubernetes.io/service-account.name';
 
@@ -34,7 +36,7 @@ function validate(o: Secret, errors: FieldError[]): void {
     size += Buffer.byteLength(o.data[key] ?? '', 'base64');
   }
   if (size > maxBytes) errors.push(tooLong('data', maxBytes));
-  for (const key of requiredKeys[o.type ?? ''] ?? []) {
+  for (const key of requiredKeys.get(o.type ?? '') ?? []) {
     const value = o.data?.[key];
     if (value === undefined) errors.push(required(`data[${key}]`));
     else if (key.startsWith('.docker') && !isJson(value))
