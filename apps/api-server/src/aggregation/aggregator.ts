@@ -158,7 +158,7 @@ export class Aggregator {
     }
     state.running = true;
     const current = state;
-    this.judge(name)
+    void this.judge(name)
       .then(condition => this.report(name, condition).then(() => condition.status === 'True'))
       .catch((err: unknown) => {
         this.deps.logger.warn({ err, name }, 'availability of an APIService not reported');
