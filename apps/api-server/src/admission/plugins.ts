@@ -1,4 +1,11 @@
+import {
+  certificateApproval,
+  certificateRequester,
+  certificateSigning,
+  certificateSubjectRestriction,
+} from './certificates';
 import { definitionAdmission } from './custom-resource-definition';
+import { defaultIngressClass, defaultStorageClass } from './default-classes';
 import { defaultTolerationSeconds, type DefaultTolerations } from './default-toleration-seconds';
 import { limitRanger } from './limit-ranger';
 import { namespaceLifecycle } from './namespace-lifecycle';
@@ -8,9 +15,11 @@ import { expressionSyntax } from './policies/expression-syntax';
 import { validatingPolicies } from './policies/validating-policies';
 import { priority } from './priority';
 import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
+import { runtimeClass } from './runtime-class';
 import { serviceAccount } from './service-account';
 import type { WatchCache } from '../storage/watch-cache';
 import { resourceQuota } from './resource-quota';
+import { claimResize, storageObjectInUseProtection } from './storage-objects';
 import { taintNodesByCondition } from './taint-nodes-by-condition';
 import type { WebhookDeps } from './webhooks/dispatcher';
 import { mutatingWebhooks } from './webhooks/mutating-webhooks';
@@ -41,6 +50,15 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     taintNodesByCondition,
     priority,
     defaultTolerationSeconds(config.defaultTolerations),
+    defaultStorageClass,
+    storageObjectInUseProtection,
+    claimResize,
+    runtimeClass,
+    certificateRequester,
+    certificateApproval(deps),
+    certificateSigning(deps),
+    certificateSubjectRestriction,
+    defaultIngressClass,
     rbacEscalation(deps),
     expressionSyntax,
     // What the cluster's users configured comes last, and sees what the others made.

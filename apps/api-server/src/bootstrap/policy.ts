@@ -95,6 +95,7 @@ const controllerManager = clusterRole(
   rule('delete,deletecollection,patch,update', '*', '*'),
   // Aggregation writes rules into cluster roles.
   rule('escalate', 'rbac.authorization.k8s.io', 'clusterroles'),
+  rule('approve,sign', 'certificates.k8s.io', 'signers'),
   events,
   leases,
 );
