@@ -1,20 +1,25 @@
 import { StatusError } from '@naru/foundation';
 import {
+  apiVersionOf,
   applyPatch,
   invalidObject,
   invalid,
   labelSelectorOf,
+  patchMediaTypes,
   selectorFromMap,
+  serverSideApply,
   type KubeObject,
   type LabelSelector,
 } from '@naru/api';
 import type { AnyDefinition } from '@naru/api';
 import { admitBody } from '../objects/admission-request';
 import { decodeAny } from '../objects/body';
+import type { ObjectDeps } from '../objects/deps';
 import { badRequest, methodNotAllowed, notFound } from '../objects/failures';
+import { writerOf } from '../objects/field-tracking';
 import { modifyObject } from '../objects/modify';
 import { presentObject, readyToPresent } from '../objects/present';
-import { jsonReply, type ObjectReply, type ObjectRequest } from '../objects/request';
+import { jsonReply, type Body, type ObjectReply, type ObjectRequest } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { Subresource } from './subresource';
 
@@ -33,44 +38,83 @@ export const scale: Subresource = {
     return jsonReply(toScale(request.definition, presentObject(request.definition, entry.bytes)));
   },
   update: (deps, request, body) =>
-    change(deps, request, async () => {
-      const value = await decodeAny(body);
-      if (typeof value !== 'object' || value === null) throw badRequest('the body of the request is not a Scale');
-      return value as Scale;
-    }),
+    change(deps, request, async current => ({ wanted: await scaleIn(body), owner: current })),
   patch: (deps, request, body) =>
-    change(deps, request, current => {
-      // A Scale has no lists: a strategic merge is a merge.
-      const type = body.mediaType.replace('strategic-merge', 'merge');
-      return applyPatch(type, toScale(request.definition, current), body.bytes, request.definition) as Scale;
-    }),
+    body.mediaType === patchMediaTypes.apply ? apply(deps, request, body) : patch(deps, request, body),
 };
 
+async function scaleIn(body: Body): Promise<Scale> {
+  const value = await decodeAny(body);
+  if (typeof value !== 'object' || value === null) throw badRequest('the body of the request is not a Scale');
+  return value as Scale;
+}
+
+function patch(deps: ObjectDeps, request: ObjectRequest, body: Body): Promise<ObjectReply> {
+  const { definition } = request;
+  // A Scale has no lists: a strategic merge is a merge.
+  const type = body.mediaType.replace('strategic-merge', 'merge');
+  return change(deps, request, current => ({
+    wanted: applyPatch(type, toScale(definition, current), body.bytes, definition) as Scale,
+    owner: current,
+  }));
+}
+
+/** Server-side apply of a Scale is one of the object with this one number: its owner is noted there. */
+async function apply(deps: ObjectDeps, request: ObjectRequest, body: Body): Promise<ObjectReply> {
+  const { definition, name } = request;
+  const config = await scaleIn(body);
+  if (config.apiVersion !== 'autoscaling/v1' || config.kind !== 'Scale')
+    throw badRequest(`invalid object type: ${config.apiVersion || '/'}, Kind=${config.kind ?? ''}`);
+  const { type, subresources } = definition;
+  const replicas = config.spec?.replicas;
+  return change(
+    deps,
+    request,
+    current => {
+      const applied: KubeObject = { apiVersion: apiVersionOf(type), kind: type.kind, metadata: { name } };
+      if (replicas !== undefined) write(applied, subresources.scale!.specReplicas, replicas);
+      const writer = { ...writerOf(deps, request), force: request.force === true };
+      const owner = serverSideApply(current, applied, writer);
+      return { wanted: { ...toScale(definition, owner), metadata: { ...config.metadata } }, owner };
+    },
+    'transform',
+  );
+}
+
+interface Change {
+  wanted: Scale;
+  /** The object that is scaled, where the number is to be written. */
+  owner: KubeObject;
+}
+
 async function change(
-  deps: Parameters<NonNullable<Subresource['get']>>[0],
+  deps: ObjectDeps,
   request: ObjectRequest,
-  wanted: (current: KubeObject) => Scale | Promise<Scale>,
+  make: (current: KubeObject) => Change | Promise<Change>,
+  tracking: 'update' | 'transform' = 'update',
 ): Promise<ObjectReply> {
   const { definition, name } = request;
   const paths = definition.subresources.scale;
   if (!paths) throw methodNotAllowed();
   const reply = await modifyObject(deps, request, {
     mode: 'object',
+    tracking,
     admitted: true,
     transform: async current => {
       const shown = toScale(definition, current);
       const kind = { apiVersion: shown.apiVersion, kind: shown.kind };
-      const object: Scale = { ...(await wanted(current)), ...kind };
+      const { wanted, owner } = await make(current);
+      const object: Scale = { ...wanted, ...kind };
       const next = await admitBody(deps, request, 'update', { object, old: shown });
       const replicas = next.spec?.replicas ?? 0;
       if (!Number.isInteger(replicas) || replicas < 0 || replicas > 0x7fffffff)
         throw invalidObject({ ...definition.type, group: 'autoscaling', kind: 'Scale' }, name, [
           invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
         ]);
-      write(current, paths.specReplicas, replicas);
+      write(owner, paths.specReplicas, replicas);
       const resourceVersion = next.metadata?.resourceVersion;
-      if (resourceVersion) current.metadata = { ...current.metadata, resourceVersion };
-      return current;
+      if (resourceVersion) owner.metadata = { ...owner.metadata, resourceVersion };
+      return owner;
     },
   });
   return { code: reply.code, bytes: jsonReply(toScale(definition, decodeBytes(reply.bytes))).bytes };
