@@ -6,6 +6,7 @@ import { parseRevision, parseSelection, tooLarge, type ListQuery, type ListReply
 import type { Pipeline } from '../objects/pipeline';
 import { readyToPresent } from '../objects/present';
 import type { DeleteOptions, ObjectReply, ObjectRequest, UserInfo, Verb } from '../objects/request';
+import { responseSink } from '../watch/watch-sink';
 import { WatchStream } from '../watch/watch-stream';
 import type { HttpRequest, HttpResponse } from './http';
 import { negotiate, type Negotiated } from './negotiate';
@@ -155,13 +156,7 @@ export class ResourceHandler {
     if (revision > storage.revision) throw tooLarge(revision, storage.revision);
     const seconds = Number(query.get('timeoutSeconds') ?? 0) || minWatchSeconds * (1 + Math.random());
     const view = this.viewOptions(negotiated, query);
-    const sink = {
-      write: (chunk: Buffer) => response.write(chunk),
-      onDrain: (callback: () => void) => void response.on('drain', callback),
-      end: () => void response.end(),
-      destroy: () => void response.destroy(),
-    };
-    const stream = new WatchStream(sink, {
+    const stream = new WatchStream(responseSink(call.request, response), {
       definition,
       cache: storage.cache(definition),
       selection: parseSelection(definition, namespace, text),

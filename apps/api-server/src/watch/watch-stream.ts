@@ -4,17 +4,9 @@ import { replaceRevision } from '../storage/codec';
 import type { CacheEvent } from '../storage/event-ring';
 import { selects, type Selection, type WatchCache } from '../storage/watch-cache';
 import { eventLine, sharedLine } from './event-lines';
+import { flushQueue } from './flush-queue';
 import { watchBudget, type Holder, type WatchBudget } from './watch-budget';
-
-/** Where a watch writes. */
-export interface WatchSink {
-  /** False: nothing more is to be written before `onDrain` is called. */
-  write(chunk: Buffer): boolean;
-  onDrain(callback: () => void): void;
-  end(): void;
-  /** Drops the connection with all that waits in it. */
-  destroy(): void;
-}
+import type { WatchSink } from './watch-sink';
 
 export interface WatchOptions {
   definition: AnyDefinition;
@@ -268,7 +260,7 @@ export class WatchStream implements Holder {
     if (this.flushing || this.blocked) return;
     this.flushing = true;
     // One write, and one TLS record, for all events of this turn.
-    setImmediate(() => {
+    flushQueue.add(() => {
       this.flushing = false;
       this.flush();
     });
