@@ -39,6 +39,15 @@ runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, l
     authority: await Authority.load({ certificate: ca, key: await read(flags['ca-key']) }),
     serving: { certificate: await read(flags.certificate), key: await read(flags.key) },
     client,
+    ...(flags['proxy-client-cert-file']
+      ? {
+          frontProxy: {
+            ca: await read(flags['requestheader-client-ca-file']),
+            certificate: await read(flags['proxy-client-cert-file']),
+            key: await read(flags['proxy-client-key-file']),
+          },
+        }
+      : {}),
     serviceAccountKey: await read(flags['service-account-key']),
     staticTokens: parseStaticTokens(flags['token-file'] ? await read(flags['token-file']) : ''),
     joinSecrets: async () => (flags['join-token-file'] ? readLines(flags['join-token-file']) : []),

@@ -23,6 +23,17 @@ export const serverFlags = {
     required: true,
   },
   'client-key': { description: 'PEM file of its key', type: 'string', required: true },
+  'proxy-client-cert-file': {
+    description: 'PEM file of the certificate that is shown to extension servers; empty: one is made at each start',
+    type: 'string',
+    default: '',
+  },
+  'proxy-client-key-file': { description: 'PEM file of its key', type: 'string', default: '' },
+  'requestheader-client-ca-file': {
+    description: 'PEM file of the CA by which extension servers trust it',
+    type: 'string',
+    default: '',
+  },
   'service-account-key': {
     description: 'PEM file of the EC key that signs service account tokens',
     type: 'string',

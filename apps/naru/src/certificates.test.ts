@@ -44,6 +44,7 @@ test('identities are upstream ones', () => {
   const subject = (file: string): string => new X509Certificate(readFileSync(path.join(folder, file))).subject;
   expect(subject('scheduler/client.crt')).toBe('CN=system:kube-scheduler');
   expect(subject('controller-manager/client.crt')).toBe('CN=system:kube-controller-manager');
+  expect(subject('api-server/front-proxy-client.crt')).toBe('CN=front-proxy-client');
   expect(subject('admin/client.crt')).toBe('O=system:masters\nCN=kubernetes-admin');
 });
 

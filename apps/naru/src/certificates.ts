@@ -69,6 +69,13 @@ function wantedCertificates(names: ControlPlaneNames): Wanted[] {
   ];
 }
 
+/** By what extension servers know the api-server; under an authority of its own, since they believe whom it names. */
+const frontProxy: Wanted = {
+  file: 'api-server/front-proxy-client',
+  subject: { commonName: 'front-proxy-client' },
+  usages: ['client'],
+};
+
 function isUsable(wanted: Wanted, file: string, authority: string): boolean {
   if (!existsSync(`${file}.crt`) || !existsSync(`${file}.key`)) return false;
   const pem = readFileSync(`${file}.crt`, 'utf8');
@@ -83,7 +90,7 @@ function isUsable(wanted: Wanted, file: string, authority: string): boolean {
 
 /**
  * Makes what is missing of a control plane's keys and certificates below `folder`, one folder a process, so that each
- * process can be given its own and nothing else: authority/ca.{crt,key}, and for every process ca.crt and its pairs;
+ * process can be given its own and nothing else: authority/ca.{crt,key}, and for every process ca.crt and its pairs; the same for front-proxy-ca, of the api-server alone;
  * api-server/service-account.key and join-tokens. Answers with the PEM of the authority and the names of new files.
  */
 export async function prepareCertificates(
@@ -98,23 +105,30 @@ export async function prepareCertificates(
   const read = (file: string): string => readFileSync(path.join(folder, file), 'utf8');
   const has = (file: string): boolean => existsSync(path.join(folder, file));
 
-  if (!has('authority/ca.crt')) {
-    const pair = await createAuthority();
-    // The key first: a certificate without its key would be taken for a whole authority.
-    await write('authority/ca.key', pair.key);
-    await write('authority/ca.crt', pair.certificate);
-  }
-  const certificate = read('authority/ca.crt');
-  let authority: Authority | undefined;
-  for (const wanted of wantedCertificates(names)) {
-    const own = path.join(path.dirname(wanted.file), 'ca.crt');
-    if (!has(own) || read(own) !== certificate) await write(own, certificate);
-    if (isUsable(wanted, path.join(folder, wanted.file), certificate)) continue;
-    authority ??= await Authority.load({ certificate, key: read('authority/ca.key') });
-    const pair = await authority.issue(wanted);
-    await write(`${wanted.file}.key`, pair.key);
-    await write(`${wanted.file}.crt`, pair.certificate);
-  }
+  /** Issues what is missing under the authority in `authority/NAME.{crt,key}`; its certificate goes beside each pair. */
+  const issue = async (name: string, commonName: string, wantedPairs: readonly Wanted[]): Promise<string> => {
+    const file = `authority/${name}`;
+    if (!has(`${file}.crt`)) {
+      const pair = await createAuthority({ commonName });
+      // The key first: a certificate without its key would be taken for a whole authority.
+      await write(`${file}.key`, pair.key);
+      await write(`${file}.crt`, pair.certificate);
+    }
+    const certificate = read(`${file}.crt`);
+    let authority: Authority | undefined;
+    for (const wanted of wantedPairs) {
+      const own = path.join(path.dirname(wanted.file), `${name}.crt`);
+      if (!has(own) || read(own) !== certificate) await write(own, certificate);
+      if (isUsable(wanted, path.join(folder, wanted.file), certificate)) continue;
+      authority ??= await Authority.load({ certificate, key: read(`${file}.key`) });
+      const pair = await authority.issue(wanted);
+      await write(`${wanted.file}.key`, pair.key);
+      await write(`${wanted.file}.crt`, pair.certificate);
+    }
+    return certificate;
+  };
+  const certificate = await issue('ca', 'naru-ca', wantedCertificates(names));
+  await issue('front-proxy-ca', 'front-proxy-ca', [frontProxy]);
   if (!has('api-server/service-account.key')) await write('api-server/service-account.key', createKey());
   if (!has('api-server/join-tokens')) await write('api-server/join-tokens', `${createJoinSecret()}\n`);
   return { authority: certificate, made };
