@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nodes, type Node } from '@naru/api';
 import { silentLogger } from '@naru/foundation';
 import { MemoryObjects } from '@naru/testing';
+import { localPath } from './local-path';
 import { removeLocalVolumes, requestedRemovals } from './local-path-removal';
 
 const withAnnotations = (annotations: Record<string, string>): Node => ({ metadata: { name: 'n', annotations } });
@@ -30,3 +31,19 @@ test.each(['/pvc-1', '/a/pvc-1', 'a/b/c/pvc-1', '/a/b/c/../../../pvc-1', '/a/b/c
     expect(requestedRemovals(withAnnotations({ 'remove.volumes.naru.dev/pvc-1': directory })).size).toBe(0);
   },
 );
+
+test('the directory of a local volume is made for whatever user its pods run as', async () => {
+  const root = mkdtempSync(path.join(tmpdir(), 'local-path-'));
+  const directory = path.join(root, 'pvc-1');
+  const volume = { name: 'pvc-1', hostPath: { path: directory } };
+  const annotations = { 'pv.kubernetes.io/provisioned-by': 'naru.dev/local-path' };
+  const claimed = { persistentVolume: { metadata: { annotations } }, readOnly: false };
+  expect(localPath.supports({ volume, claimed })).toBe(true);
+  expect(localPath.supports({ volume })).toBe(false);
+  const context = { volume, claimed, pod: { spec: { containers: [] } } } as unknown as Parameters<
+    typeof localPath.setUp
+  >[0];
+  expect(await localPath.setUp(context)).toBe(directory);
+  expect(statSync(directory).mode & 0o777).toBe(0o777);
+  rmSync(root, { recursive: true });
+});

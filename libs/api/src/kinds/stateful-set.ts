@@ -2,7 +2,7 @@ import { deepEqual } from '../deep-equal';
 import { defaultPodTemplate } from '../defaults/pod-spec';
 import { statefulSets } from '../resource';
 import { ageColumn, containerColumns, nameColumn, text } from '../table/columns';
-import type { StatefulSet } from '../types';
+import type { PodTemplateSpec, StatefulSet } from '../types';
 import { forbidden, notSupported, type FieldError } from '../validation/field-error';
 import { validateLastingTemplate, validateNonNegative, validateSelectorAndTemplate } from '../validation/workload';
 import { dnsLabelProblem } from '../validation/names';
@@ -51,6 +51,15 @@ function validateUpdate(next: StatefulSet, old: StatefulSet, errors: FieldError[
     );
 }
 
+/** The template as its pods will have it: each claim template is a volume, in place of one of that name. */
+function withClaims({ template, volumeClaimTemplates = [] }: NonNullable<StatefulSet['spec']>): PodTemplateSpec {
+  const names = volumeClaimTemplates.flatMap(({ metadata }) => metadata?.name ?? []);
+  if (!template?.spec || names.length === 0) return template;
+  const others = (template.spec.volumes ?? []).filter(({ name }) => !names.includes(name));
+  const claimed = names.map(name => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...others, ...claimed] } };
+}
+
 export const statefulSetKind = defineKind(statefulSets, {
   shortNames: ['sts'],
   categories: ['all'],
@@ -78,7 +87,7 @@ export const statefulSetKind = defineKind(statefulSets, {
       const at = `spec.persistentVolumeClaimRetentionPolicy.${field}`;
       if (!['Delete', 'Retain'].includes(policy)) errors.push(notSupported(at, policy, ['Delete', 'Retain']));
     }
-    validateSelectorAndTemplate(spec?.selector, spec?.template, 'statefulset', errors);
+    validateSelectorAndTemplate(spec?.selector, spec && withClaims(spec), 'statefulset', errors);
     validateLastingTemplate(spec?.template, 'StatefulSet', errors);
     const policies = ['OrderedReady', 'Parallel'];
     if (!policies.includes(spec?.podManagementPolicy ?? ''))
