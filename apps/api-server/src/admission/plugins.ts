@@ -13,6 +13,7 @@ import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
 import { expressionSyntax } from './policies/expression-syntax';
 import { validatingPolicies } from './policies/validating-policies';
+import { podSecurity } from './pod-security/pod-security';
 import { priority } from './priority';
 import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
 import { runtimeClass } from './runtime-class';
@@ -48,6 +49,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     serviceAccount,
     nodeRestriction,
     taintNodesByCondition,
+    podSecurity,
     priority,
     defaultTolerationSeconds(config.defaultTolerations),
     defaultStorageClass,
