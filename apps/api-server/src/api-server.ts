@@ -16,6 +16,7 @@ import { privileged, publicHealth } from './auth/privileged';
 import { Rbac } from './auth/rbac';
 import { ServiceAccountTokens, serviceAccountIssuer } from './auth/service-account-tokens';
 import { Bootstrap } from './bootstrap/bootstrap';
+import { ServerPresence } from './bootstrap/server-presence';
 import { CustomResources, definitionHooks } from './extensions/custom-resources';
 import { LocalApiServices } from './extensions/local-api-services';
 import { serviceResolver } from './webhooks/service-resolver';
@@ -37,6 +38,7 @@ import { sendJson, sendText } from './rest/respond';
 import { RestServer, type Connector, type Route } from './rest/rest-server';
 import { AddressClaims } from './services/address-claims';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
+import { SpaceMonitor } from './storage/space-monitor';
 import { Storage, type CommittedEvent } from './storage/storage';
 import { subresources } from './subresources/registry';
 import { versionInfo } from './version';
@@ -90,11 +92,15 @@ export class ApiServer {
     private readonly customResources: CustomResources,
     private readonly localApiServices: LocalApiServices,
     private readonly aggregator: Aggregator,
+    private readonly space: SpaceMonitor,
+    /** Where there may be other servers. */
+    private readonly presence: ServerPresence | undefined,
   ) {}
 
   static async build(deps: ApiServerDeps): Promise<ApiServer> {
     const { logger, clock, store, ca } = deps;
     const scheme = new Scheme(definitions);
+    const registry = createMetrics();
     const storage = new Storage(store, scheme, { eventTtlSeconds: deps.eventTtlSeconds, onLost: deps.onLost });
     await storage.start();
     const cache = (group: string, resource: string) => storage.cache(scheme.byResource(group, 'v1', resource)!);
@@ -153,8 +159,10 @@ export class ApiServer {
       },
     };
     const admission = new Admission(admissionPlugins(deps.admission, pluginDeps), { storage, scheme, logger, clock });
+    const space = new SpaceMonitor({ usage: () => storage.usage(), clock, logger, registry });
     const pipeline = new Pipeline({
       storage,
+      storeWarning: () => space.warning,
       scheme,
       admission,
       locks: new KeyLocks(),
@@ -182,7 +190,6 @@ export class ApiServer {
     });
     await customResources.start();
     await localApiServices.start();
-    const registry = createMetrics();
     const metrics = new RequestMetrics(registry);
     const resources = new ResourceHandler({
       scheme,
@@ -230,6 +237,7 @@ export class ApiServer {
       ],
       ready: [
         ...(deps.ready ?? []),
+        { name: 'etcd-readiness', check: () => storage.fresh('') },
         {
           name: 'poststarthook/bootstrap',
           check: () => {
@@ -281,6 +289,15 @@ export class ApiServer {
       advertise: deps.advertise,
       authentication: authenticationConfigMap(ca, frontProxy),
     });
+    const presence = storage.shared
+      ? new ServerPresence({
+          storage,
+          clock,
+          logger,
+          address: deps.advertise.address,
+          publish: servers => bootstrap.publishServers(servers),
+        })
+      : undefined;
     const server = new ApiServer(
       storage,
       pipeline,
@@ -292,6 +309,8 @@ export class ApiServer {
       customResources,
       localApiServices,
       aggregator,
+      space,
+      presence,
     );
     server.onReady = () => (ready = true);
     return server;
@@ -302,12 +321,17 @@ export class ApiServer {
   /** Writes what every cluster has, then opens both doors. */
   async listen(rest: string, grpc: string): Promise<{ rest: AddressInfo; grpcPort: number }> {
     await this.bootstrap.run();
+    await this.space.start();
     this.onReady();
     const grpcPort = await this.door.listen(grpc);
-    return { rest: await this.rest.listen(rest), grpcPort };
+    const address = await this.rest.listen(rest);
+    await this.presence?.start();
+    return { rest: address, grpcPort };
   }
 
   async close(): Promise<void> {
+    this.space.stop();
+    await this.presence?.stop();
     await Promise.all([this.rest.close(), this.door.close()]);
     this.kubelets.close();
     this.egress.close();

@@ -98,6 +98,21 @@ test('what one server acknowledged the others show at once, and a newer version 
   expect(inside.code).toBe(201);
 });
 
+test('the Service of the api-servers leads to all that are there, and to no one that has ended', async () => {
+  const endpoints = async (): Promise<string[]> => {
+    const { json } = await servers[0]!.call('GET', '/api/v1/namespaces/default/endpoints/kubernetes');
+    return (json['subsets'][0].addresses as { ip: string }[]).map(({ ip }) => ip);
+  };
+  const store = await EtcdDriver.open({ servers: [etcd.url], prefix: '/naru' });
+  const fourth = await startTestServer({ store, advertise: { address: '10.0.0.4', port: 6443 } });
+  expect(await endpoints()).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4']);
+  await fourth.close();
+  expect(await endpoints()).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+  const slice = await servers[1]!.call('GET', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes');
+  expect(slice.json['endpoints']).toHaveLength(3);
+  expect((await servers[2]!.call('GET', '/readyz/etcd-readiness')).code).toBe(200);
+});
+
 test('many servers give each cluster address and node port once', async () => {
   const created = await Promise.all(
     Array.from({ length: 90 }, (_, i) =>

@@ -82,6 +82,7 @@ export class Bootstrap {
     for (const priority of priorityClasses) await this.ensure('scheduling.k8s.io', 'priorityclasses', priority);
     await this.ensure('networking.k8s.io', 'servicecidrs', this.serviceCIDR());
     await this.kubernetesService();
+    if (!this.deps.storage.shared) await this.publishServers([this.deps.advertise.address]);
     await this.deps.claims.repair();
   }
 
@@ -123,6 +124,11 @@ export class Bootstrap {
         ? undefined
         : { ...current, spec: { ...(current as Service).spec, ports: (wanted as Service).spec?.ports } };
     });
+  }
+
+  /** Where the Service `kubernetes` leads. */
+  async publishServers(servers: readonly string[]): Promise<void> {
+    const { port } = this.deps.advertise;
     const endpoints: Endpoints = {
       apiVersion: 'v1',
       kind: 'Endpoints',
@@ -131,9 +137,7 @@ export class Bootstrap {
         namespace: 'default',
         labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
       },
-      subsets: [
-        { addresses: [{ ip: advertise.address }], ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }] },
-      ],
+      subsets: [{ addresses: servers.map(ip => ({ ip })), ports: [{ name: 'https', port, protocol: 'TCP' }] }],
     };
     await this.ensure('', 'endpoints', endpoints, (current, wanted) => replaceFields(current, wanted, ['subsets']));
     const slice: EndpointSlice = {
@@ -141,8 +145,8 @@ export class Bootstrap {
       kind: 'EndpointSlice',
       metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
       addressType: 'IPv4',
-      endpoints: [{ addresses: [advertise.address], conditions: { ready: true } }],
-      ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }],
+      endpoints: servers.map(address => ({ addresses: [address], conditions: { ready: true } })),
+      ports: [{ name: 'https', port, protocol: 'TCP' }],
     };
     await this.ensure('discovery.k8s.io', 'endpointslices', slice, (current, wanted) =>
       replaceFields(current, wanted, ['endpoints', 'ports', 'addressType']),

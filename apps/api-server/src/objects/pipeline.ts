@@ -19,6 +19,8 @@ export interface PipelineDeps extends ObjectDeps {
   authorizer: Authorizer;
   subresources: ReadonlyMap<string, Subresource>;
   virtual: ReadonlyMap<string, VirtualKind>;
+  /** What every writer is to be told of the store, if anything. */
+  storeWarning(): string | undefined;
   clock: Clock;
 }
 
@@ -79,25 +81,27 @@ export class Pipeline {
   }
 
   create(request: ObjectRequest, body: Body): Promise<ObjectReply> {
-    return this.decide(() => this.createNow(request, body));
+    return this.decide(request, () => this.createNow(request, body));
   }
 
   update(request: ObjectRequest, body: Body): Promise<ObjectReply> {
-    return this.decide(() => this.updateNow(request, body));
+    return this.decide(request, () => this.updateNow(request, body));
   }
 
   /** `body.mediaType` says which kind of patch. */
   patch(request: ObjectRequest, body: Body): Promise<ObjectReply> {
-    return this.decide(() => this.patchNow(request, body));
+    return this.decide(request, () => this.patchNow(request, body));
   }
 
   delete(request: ObjectRequest, options: DeleteOptions): Promise<ObjectReply> {
-    return this.decide(() => this.deleteNow(request, options));
+    return this.decide(request, () => this.deleteNow(request, options));
   }
 
   /** A refusal may come of caches that lag behind what other api-servers wrote: then it is decided once more. */
-  private async decide(write: () => Promise<ObjectReply>): Promise<ObjectReply> {
-    const { storage } = this.deps;
+  private async decide(request: ObjectRequest, write: () => Promise<ObjectReply>): Promise<ObjectReply> {
+    const { storage, storeWarning } = this.deps;
+    const warning = storeWarning();
+    if (warning) warn(request, [warning]);
     try {
       return await write();
     } catch (error) {
