@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { decode, type Packet } from 'dns-packet';
 import { endpointSlices, namespaces, services } from '@naru/api';
 import { createMetrics, silentLogger } from '@naru/foundation';
@@ -9,7 +8,6 @@ import { fakeUpstream, type FakeUpstream } from './testing/fake-upstream';
 import { followCluster } from './zone/cluster-data';
 
 const stop = new AbortController();
-setMaxListeners(0, stop.signal);
 const registry = createMetrics();
 let upstream: FakeUpstream;
 let stub: FakeUpstream;

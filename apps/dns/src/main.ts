@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { setMaxListeners } from 'node:events';
 import { connect } from '@naru/client';
 import { createMetrics, ownAddress, runProcess, serveHealth, systemClock, type Endpoint } from '@naru/foundation';
 import { podRecordsOf, startDnsServer } from './dns-server';
@@ -11,8 +10,6 @@ import { followCluster } from './zone/cluster-data';
 const startAnywayMs = 5_000;
 
 runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
-  // Every informer and every wait listens.
-  setMaxListeners(0, signal);
   const connection = await connect('dns', flags, logger);
   onStop('connection', () => connection.close());
   const { client, informers } = connection;

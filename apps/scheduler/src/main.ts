@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { connect, EventRecorder, LeaderElector } from '@naru/client';
 import { createMetrics, runProcess, serveHealth } from '@naru/foundation';
 import { defaultConfiguration, loadConfiguration } from './config/scheduler-configuration';
@@ -12,8 +11,6 @@ import { Scheduler } from './scheduler';
 import { createInformers, watchCluster } from './watch';
 
 runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }) => {
-  // Every informer and every wait listens.
-  setMaxListeners(0, signal);
   const connection = await connect('scheduler', flags, logger);
   onStop('connection', () => connection.close());
   const { client } = connection;

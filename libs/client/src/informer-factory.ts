@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { KubeObject } from '@naru/api';
 import type { Informer, InformerOptions } from './informer-types';
 import { ReflectingInformer, type InformerDeps } from './reflecting-informer';
@@ -22,6 +23,8 @@ export class InformerFactory {
   /** Starts all informers made so far and resolves when each has its first list. */
   async start(signal: AbortSignal): Promise<void> {
     this.started = true;
+    // Each listens to this one signal, which is no leak.
+    setMaxListeners(0, signal);
     await Promise.all(this.informers.map(informer => informer.start(signal)));
   }
 }

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { endpointSlices, leases, services, type EndpointSlice, type Service } from '@naru/api';
 import { StatusError, silentLogger, systemClock, type Clock } from '@naru/foundation';
 import { eventually, MemoryObjects } from '@naru/testing';
@@ -7,7 +6,6 @@ import { DnsService, desiredService } from './dns-service';
 import { Replica } from './replica';
 
 const stop = new AbortController();
-setMaxListeners(0, stop.signal);
 afterAll(() => stop.abort());
 
 let time = 1_000_000;

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { endpointSlices, namespaces, pods, services, type EndpointSlice, type Service } from '@naru/api';
 import { eventually, MemoryObjects } from '@naru/testing';
 import { rcodes, types } from '../wire/codes';
@@ -8,7 +7,6 @@ import { followCluster, type ClusterData } from './cluster-data';
 import { Zone, type PodRecords } from './zone';
 
 const stop = new AbortController();
-setMaxListeners(0, stop.signal);
 afterAll(() => stop.abort());
 
 async function zoneOf(api: MemoryObjects, podRecords: PodRecords = 'insecure'): Promise<Zone> {

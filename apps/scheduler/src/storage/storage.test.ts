@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import {
   csiNodes,
   persistentVolumeClaims,
@@ -60,7 +59,6 @@ async function createStorageLab(nodeNames: string[], seed: (api: MemoryObjects) 
   const factory = api.informers();
   const storage = followStorage(factory, () => undefined);
   const abort = new AbortController();
-  setMaxListeners(0, abort.signal);
   await factory.start(abort.signal);
   const nodes = nodeNames.map(name => makeNode(name, { labels }));
   return { api, lab: createLab(nodes, { storage, client: api }), stop: () => abort.abort() };
