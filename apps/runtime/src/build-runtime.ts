@@ -69,7 +69,7 @@ export async function buildRuntime(
   const networks = new NetworkConfigDirectory(flags['cni-conf-dir']);
   const events = new EventHub();
   const pause = new PauseProcesses({ runtime, root, state });
-  const cni = new Cni({ binDirectories: flags['cni-bin-dir'] });
+  const cni = new Cni({ binDirectories: flags['cni-bin-dir'], timeoutMs: flags['cni-timeout-seconds'] * 1_000 });
   const gate = new Gate({ slots: slotsPerProcessor * os.availableParallelism(), patienceMs: gatePatienceMs });
   const sandboxes = new Sandboxes({
     records: new SandboxRecords(root),

@@ -24,6 +24,7 @@ export const runtimeFlags = {
     type: 'list',
     default: ['/usr/lib/cni', '/opt/cni/bin'],
   },
+  'cni-timeout-seconds': { description: 'how long a network plugin may take', type: 'number', default: 60 },
   'cgroup-parent': { description: 'cgroup of pods for which the kubelet names none', type: 'string', default: '/naru' },
   'oci-runtime': { description: 'auto, crun, runc or a path', type: 'string', default: 'auto' },
   'hide-unified-cgroup': {

@@ -55,7 +55,7 @@ withRoot('the kubelet on a real runtime', () => {
     expect(pod.status).toMatchObject({ phase: 'Running', hostIP: expect.any(String), podIP: expect.any(String) });
     expect(pod.status?.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0 });
     await eventually(async () =>
-      expect(await fetchText('/containerLogs/default/web/main')).toEqual({
+      expect(await fetchText('/containerLogs/default/web/main')).toMatchObject({
         code: 200,
         text: 'hello world 10.96.0.1\n',
       }),

@@ -24,6 +24,7 @@ const runtimeProgram = path.join(repository, 'dist/apps/runtime/main.js');
 export interface Answer {
   code: number;
   text: string;
+  body: Buffer;
 }
 
 export const forever = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done';
@@ -108,6 +109,11 @@ export class TestNode {
     });
   }
 
+  /** Where a registry of this node can listen: its pulls come without TLS. */
+  get registryAddress(): { host: string; port: number } {
+    return { host: this.addresses.host, port: 5000 };
+  }
+
   private setUpNetwork(): void {
     const { namespace, id } = this;
     const { host, node, pods: podRange } = this.addresses;
@@ -123,16 +129,12 @@ export class TestNode {
     inside('route', 'add', 'default', 'via', host);
     run('ip', 'netns', 'exec', namespace, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
     fs.mkdirSync(this.file('cni'));
-    const plugin = {
-      type: 'bridge',
-      bridge: 'cni0',
-      isDefaultGateway: true,
-      ipam: { type: 'host-local', dataDir: this.file('ipam'), ranges: [[{ subnet: podRange }]] },
-    };
-    fs.writeFileSync(
-      this.file('cni/10-test.conflist'),
-      JSON.stringify({ cniVersion: '1.0.0', name: 'test', plugins: [plugin] }),
-    );
+    fs.mkdirSync(this.file('bin'));
+    this.linkOciRuntime();
+    this.writeNetwork();
+    const { host: registry, port } = this.registryAddress;
+    const registries = { [`${registry}:${port}`]: { plainHttp: true } };
+    fs.writeFileSync(this.file('registries.json'), JSON.stringify({ registries }));
   }
 
   private async setUpCertificates(): Promise<void> {
@@ -156,6 +158,27 @@ export class TestNode {
 
   identities!: Record<'caller' | 'stranger', { ca: string; cert: string; key: string }>;
 
+  linkOciRuntime(): void {
+    fs.symlinkSync(
+      execFileSync('sh', ['-c', 'command -v runc || command -v crun']).toString().trim(),
+      this.file('bin/oci'),
+    );
+  }
+
+  /** Sets one plugin of the network up, or the bridge that works. */
+  writeNetwork(type = 'bridge'): void {
+    const bridge = {
+      bridge: 'cni0',
+      isDefaultGateway: true,
+      ipam: { type: 'host-local', dataDir: this.file('ipam'), ranges: [[{ subnet: this.addresses.pods }]] },
+    };
+    const plugin = { type, ...(type === 'bridge' ? bridge : {}) };
+    fs.writeFileSync(
+      this.file('cni/10-test.conflist'),
+      JSON.stringify({ cniVersion: '1.0.0', name: 'test', plugins: [plugin] }),
+    );
+  }
+
   async startRuntime(): Promise<void> {
     const log = fs.openSync(this.file('runtime.log'), 'a');
     const flags = [
@@ -164,7 +187,11 @@ export class TestNode {
       `--state=${this.file('state')}`,
       `--image-store=${this.file('images')}`,
       `--cni-conf-dir=${this.file('cni')}`,
-      '--cni-bin-dir=/usr/lib/cni',
+      `--cni-bin-dir=${this.file('bin')},/usr/lib/cni`,
+      '--cni-timeout-seconds=2',
+      `--registry-config=${this.file('registries.json')}`,
+      // By a name of its own, so that a test can take it away.
+      `--oci-runtime=${this.file('bin/oci')}`,
       `--streaming-address=${this.addresses.node}:0`,
       '--health-address=127.0.0.1:0',
       `--cgroup-parent=${this.cgroup}`,
@@ -195,6 +222,10 @@ export class TestNode {
     const { mounts } = CgroupTree.ofThisMachine();
     const directory = path.join(mounts.controllers.get(controller) ?? '', this.cgroup, name);
     return fs.readFileSync(path.join(directory, files[mounts.version - 1] as string), 'utf8').trim();
+  }
+
+  podCgroupFile(uid: string, controller: string, file: string): string {
+    return this.cgroupFile(`kubepods/besteffort/pod${uid}`, controller, [file, file]);
   }
 
   async startKubelet(more: string[] = []): Promise<Kubelet> {
@@ -244,9 +275,12 @@ export class TestNode {
     return new Promise((resolve, reject) => {
       https
         .get(options, response => {
-          let text = '';
-          response.on('data', chunk => (text += String(chunk)));
-          response.on('end', () => resolve({ code: response.statusCode ?? 0, text }));
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => {
+            const body = Buffer.concat(chunks);
+            resolve({ code: response.statusCode ?? 0, text: body.toString('utf8'), body });
+          });
         })
         .on('error', reject);
     });

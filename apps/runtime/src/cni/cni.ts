@@ -24,11 +24,9 @@ export interface NetworkResult {
   [other: string]: unknown;
 }
 
-const timeoutMs = 60_000;
-
 /** Runs CNI plugins. Source: containernetworking/cni, SPEC.md, sections 2 to 4. */
 export class Cni {
-  constructor(private readonly deps: { binDirectories: readonly string[] }) {}
+  constructor(private readonly deps: { binDirectories: readonly string[]; timeoutMs: number }) {}
 
   /** Attaches: every plugin in order, each with the result of the one before. What has been set up is undone on failure. */
   async add(network: NetworkConfig, attachment: Attachment): Promise<NetworkResult> {
@@ -46,14 +44,20 @@ export class Cni {
 
   /** Detaches: every plugin in reverse order. Plugins must not mind if it has been done before. */
   async remove(network: NetworkConfig, attachment: Attachment, result: NetworkResult | undefined): Promise<void> {
-    for (const plugin of [...network.plugins].reverse()) await this.#run('DEL', network, plugin, attachment, result);
+    for (const plugin of [...network.plugins].reverse()) {
+      // One that is not there has not attached anything either, unless an attachment as a whole came about.
+      if (result === undefined && this.#look(plugin.type) === undefined) continue;
+      await this.#run('DEL', network, plugin, attachment, result);
+    }
+  }
+
+  #look(type: string): string | undefined {
+    return this.deps.binDirectories.map(directory => path.join(directory, type)).find(file => fs.existsSync(file));
   }
 
   #find(type: string): string {
-    for (const directory of this.deps.binDirectories) {
-      const file = path.join(directory, type);
-      if (fs.existsSync(file)) return file;
-    }
+    const file = this.#look(type);
+    if (file !== undefined) return file;
     throw new StatusError(
       'ServiceUnavailable',
       `failed to find plugin "${type}" in path [${this.deps.binDirectories.join(' ')}]`,
@@ -80,7 +84,7 @@ export class Cni {
     };
     const { code, stdout, stderr } = await tryCommand(this.#find(plugin.type), [], {
       input: JSON.stringify(input),
-      timeoutMs,
+      timeoutMs: this.deps.timeoutMs,
       env: {
         CNI_COMMAND: command,
         CNI_CONTAINERID: attachment.containerId,

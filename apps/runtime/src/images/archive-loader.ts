@@ -71,7 +71,7 @@ async function loadLayout(store: ImageStore, source: ArchiveSource, fallback: st
     }
     const references = name === '' ? [] : referencesOf(name, entry.digest);
     const size = [manifest.config, ...manifest.layers].reduce((sum, part) => sum + part.size, text.length);
-    store.add({ id: manifest.config.digest, config, size }, references);
+    store.add({ id: manifest.config.digest, config, size, pinned: true }, references);
     loaded.push({ id: manifest.config.digest, references });
   }
   return loaded;
@@ -98,7 +98,7 @@ async function loadDocker(store: ImageStore, source: ArchiveSource, fallback: st
     const id = sha256(configText);
     const names = image.RepoTags?.length ? image.RepoTags : fallback ? [fallback] : [];
     const references = names.map(name => formatReference(parseReference(name)));
-    store.add({ id, config, size }, references);
+    store.add({ id, config, size, pinned: true }, references);
     loaded.push({ id, references });
   }
   return loaded;

@@ -1,12 +1,14 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { cri } from '@naru/proto';
 import { silentLogger } from '@naru/foundation';
-import { busyboxImage, eventually, freePort, writeOciLayout, type ImageDescription } from '@naru/testing';
+import { busyboxImage, eventually, freePort, layerTar, writeOciLayout, type ImageDescription } from '@naru/testing';
 import { describeWithRoot } from '../testing/runtime-harness';
 import { loadArchive } from './archive-loader';
 import { ImagePuller } from './image-puller';
@@ -19,6 +21,10 @@ const small: ImageDescription = {
     [{ name: '.wh.hello' }, { name: 'bye', content: 'bye' }],
   ],
 };
+
+interface OciIndex {
+  manifests: { digest: string }[];
+}
 
 describeWithRoot('pulling images', () => {
   const base = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-pull-'));
@@ -134,13 +140,96 @@ describeWithRoot('pulling images', () => {
       if (times > 1) return false;
       if (request.url?.includes('/manifests/')) response.writeHead(503).end();
       else {
-        response.writeHead(200, { 'content-length': '1000' });
-        response.write('part');
+        response.writeHead(200, { 'content-length': '1000' }).flushHeaders();
         setImmediate(() => response.destroy());
       }
       return true;
     };
     expect(await pull.pull(`${frontAddress()}/team/app:1`, undefined)).toBe(id);
+  });
+
+  test('a layer that breaks off goes on where it was', async () => {
+    const { puller: pull } = puller();
+    const ranges: string[] = [];
+    intercept = (request, response) => {
+      const { range } = request.headers;
+      if (range) ranges.push(range);
+      if (range || !request.url?.includes('/blobs/') || request.url.includes(id)) return false;
+      http.get({ port, host: '127.0.0.1', path: request.url }, answer => {
+        response.writeHead(200, answer.headers);
+        // Not all of it.
+        answer.once('data', (chunk: Buffer) => {
+          response.write(chunk.subarray(0, 40), () => setImmediate(() => response.destroy()));
+          answer.destroy();
+        });
+      });
+      return true;
+    };
+    expect(await pull.pull(`${frontAddress()}/team/app:1`, undefined)).toBe(id);
+    expect(ranges).toEqual(['bytes=40-', 'bytes=40-']);
+  });
+
+  test('a wrong layer is named by the digest that it has and the one that it should have', async () => {
+    const { puller: pull } = puller();
+    const wrong = gzipSync(await layerTar([{ name: 'a' }]));
+    const digest = `sha256:${createHash('sha256').update(wrong).digest('hex')}`;
+    intercept = (request, response) => {
+      if (!request.url?.includes('/blobs/') || request.url.includes(id)) return false;
+      // Smaller than the manifest says, so that only the digest can tell.
+      response.end(wrong);
+      return true;
+    };
+    await expect(pull.pull(`${frontAddress()}/team/app:1`, undefined)).rejects.toThrow(
+      new RegExp(`unexpected content digest ${digest}, expected sha256:[0-9a-f]{64}`),
+    );
+  });
+
+  test('a registry is asked by its mirrors, and itself when they have nothing', async () => {
+    const store = new ImageStore(path.join(base, `store-${stores++}`));
+    const mirrors = [`http://${frontAddress()}`, `http://127.0.0.1:${port}`];
+    const mirrored = new ImagePuller({
+      store,
+      config: { registries: { 'registry.test': { mirrors } } },
+      logger: silentLogger,
+      signal: new AbortController().signal,
+    });
+    intercept = (_, response) => {
+      response.writeHead(404).end();
+      return true;
+    };
+    expect(await mirrored.pull('registry.test/team/app:1', undefined)).toBe(id);
+    expect(store.get('registry.test/team/app:1').id).toBe(id);
+  });
+
+  test('a layer compressed with zstd is unpacked', async () => {
+    const plain = [
+      '--insecure-policy',
+      'copy',
+      '-q',
+      '--dest-decompress',
+      `oci:${base}/layout:latest`,
+      `dir:${base}/plain`,
+    ];
+    execFileSync('skopeo', plain);
+    execFileSync('skopeo', [
+      ...['--insecure-policy', 'copy', '-q', '--format=oci', '--dest-compress', '--dest-compress-format=zstd'],
+      ...[`dir:${base}/plain`, `oci:${base}/zstd:latest`],
+    ]);
+    const [manifest] = (JSON.parse(fs.readFileSync(`${base}/zstd/index.json`, 'utf8')) as OciIndex).manifests;
+    expect(fs.readFileSync(`${base}/zstd/blobs/${manifest?.digest.replace(':', '/')}`, 'utf8')).toContain('tar+zstd');
+    const target = `docker://127.0.0.1:${port}/team/app:zstd`;
+    execFileSync('skopeo', [
+      '--insecure-policy',
+      'copy',
+      '-q',
+      '--dest-tls-verify=false',
+      `oci:${base}/zstd:latest`,
+      target,
+    ]);
+    const { store, puller: pull } = puller();
+    const pulled = await pull.pull(`127.0.0.1:${port}/team/app:zstd`, undefined);
+    expect(store.get(pulled).config.config?.Cmd).toEqual(['/hello']);
+    expect(store.layers.list()).toHaveLength(2);
   });
 
   test('a registry that wants a token gets one, with the credentials of the pull', async () => {
@@ -225,6 +314,8 @@ describeWithRoot('pulling images', () => {
     const [loaded] = await loadArchive(store, archive(), 'team/app:2');
     expect(store.get('docker.io/team/app:2').config.config?.Cmd).toEqual(['/hello']);
     expect(loaded?.references).toContain(store.get('team/app:2').tags[0]);
+    // Nothing could bring it back.
+    expect(store.get('team/app:2').pinned).toBe(true);
     expect(store.layers.list()).toHaveLength(2);
   });
 

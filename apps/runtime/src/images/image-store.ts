@@ -14,6 +14,8 @@ export interface StoredImage {
   config: ImageConfig;
   /** Bytes of the manifest's contents, compressed as they were fetched. */
   size: number;
+  /** Never collected as garbage: it came from an archive, and nothing could bring it back. */
+  pinned?: boolean;
 }
 
 /** An image with its names. */

@@ -65,10 +65,32 @@ export class RegistryClient {
     });
   }
 
-  /** Opens the stream of a layer. The reader checks the digest, and calls again from the start when it breaks. */
+  /** Opens the stream of a layer, which goes on where it broke off if the registry can. The reader checks the digest. */
   async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#retry(() => this.#request(`blobs/${descriptor.digest}`, {}));
-    return stallGuarded(response, descriptor.size);
+    const place = `blobs/${descriptor.digest}`;
+    return this.#resuming(await this.#retry(() => this.#request(place, {})), place, descriptor.size);
+  }
+
+  async *#resuming(first: Response, place: string, size: number): AsyncGenerator<Uint8Array> {
+    let response = first;
+    let received = 0;
+    for (let failures = 0; ;) {
+      try {
+        for await (const chunk of stallGuarded(response, size - received)) {
+          received += chunk.length;
+          failures = 0;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (received === 0 || !isTransient(error) || ++failures === attempts) throw error;
+        response = await this.#request(place, { range: `bytes=${received}-` });
+        if (response.status === 206) continue;
+        // It only has the whole: the caller begins anew.
+        await response.body?.cancel();
+        throw error;
+      }
+    }
   }
 
   /** Runs `work` again after a transient failure, with growing pauses. */

@@ -73,7 +73,13 @@ export function imageView(image: NamedImage): cri.Image {
   const [user = ''] = (image.config.config?.User ?? '').split(':');
   const numeric = /^\d+$/.test(user);
   return {
-    ...{ id: image.id, repoTags: image.tags, repoDigests: image.digests, size: BigInt(image.size), pinned: false },
+    ...{
+      id: image.id,
+      repoTags: image.tags,
+      repoDigests: image.digests,
+      size: BigInt(image.size),
+      pinned: image.pinned ?? false,
+    },
     ...{ uid: numeric ? { value: BigInt(user) } : undefined, username: numeric ? '' : user },
     spec: undefined,
   };

@@ -1,0 +1,183 @@
+import fs from 'node:fs';
+import { coreEvents, type Container } from '@naru/api';
+import { busyboxImage, eventually } from '@naru/testing';
+import type { Kubelet } from '../kubelet';
+import { FaultyRegistry, type Fault } from './faulty-registry';
+import { TestNode, forever, shell, whyNot } from './test-node';
+
+const withRoot = whyNot() ? describe.skip : describe;
+
+withRoot('the kubelet when things go wrong', () => {
+  jest.setTimeout(60_000);
+  let node: TestNode;
+  let kubelet: Kubelet;
+  let registry: FaultyRegistry;
+
+  beforeAll(async () => {
+    node = await TestNode.create();
+    registry = await FaultyRegistry.serve(node.file('registry'), busyboxImage(), node.registryAddress);
+    fs.writeFileSync(
+      node.file('config.yaml'),
+      'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n' +
+        'podPidsLimit: 60\ncontainerLogMaxSize: 1Mi\ncontainerLogMaxFiles: 3\ncontainerLogMonitorInterval: 200ms\n',
+    );
+    kubelet = await node.startKubelet([`--config=${node.file('config.yaml')}`]);
+    // Whatever happens in this file, this pod is none the worse for it.
+    await node.create('bystander', { containers: [shell(forever)] });
+    await node.untilReady('bystander');
+  }, 120_000);
+
+  afterAll(async () => {
+    await registry?.close();
+    await node?.close();
+  }, 60_000);
+
+  afterEach(async () => {
+    const { status } = await node.get('bystander');
+    expect(status).toMatchObject({ phase: 'Running', containerStatuses: [{ ready: true, restartCount: 0 }] });
+  });
+
+  const waiting = async (name: string): Promise<{ reason?: string | undefined; message?: string | undefined }> =>
+    (await node.get(name)).status?.containerStatuses?.[0]?.state?.waiting ?? {};
+  const waitFor = (name: string, reason: RegExp, message: RegExp): Promise<void> =>
+    eventually(async () => {
+      const found = await waiting(name);
+      expect(found.reason).toMatch(reason);
+      expect(found.message).toMatch(message);
+    }, 30_000);
+  const reasonsOf = async (name: string): Promise<string[]> => {
+    const { items } = await node.api.list(coreEvents, { namespace: 'default' });
+    return items.filter(each => each.involvedObject.name === name).map(({ reason = '' }) => reason);
+  };
+  const pulling = (fault: Fault): Container =>
+    shell(forever, { image: registry.image(fault), imagePullPolicy: 'Always' });
+
+  it('names what is wrong with an image and pulls it again with back-off', async () => {
+    const expected: [Fault, RegExp][] = [
+      ['wrong-digest', /unexpected content digest sha256:[0-9a-f]{64}, expected sha256:/],
+      ['cut', /failed to reach|terminated|closed|broke/],
+      ['bad-manifest', /manifest/],
+      ['denied', /403|denied/],
+    ];
+    for (const [fault] of expected) await node.create(fault, { containers: [pulling(fault)] });
+    for (const [fault, message] of expected) await waitFor(fault, /^(ErrImagePull|ImagePullBackOff)$/, message);
+    for (const [fault] of expected)
+      await waitFor(fault, /^ImagePullBackOff$/, /^Back-off pulling image ".*": ErrImagePull: /);
+    for (const [fault] of expected) {
+      expect(await reasonsOf(fault)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff']));
+      await node.delete(fault);
+    }
+  });
+
+  it('refuses an image name that is none', async () => {
+    await node.create('misnamed', { containers: [shell(forever, { image: 'Not/A/Name' })] });
+    await waitFor(
+      'misnamed',
+      /^InvalidImageName$/,
+      /Failed to apply default image tag "Not\/A\/Name": couldn't parse image name/,
+    );
+    expect(await reasonsOf('misnamed')).toContain('InspectFailed');
+    await node.delete('misnamed');
+  });
+
+  it('lets a pod go whose registry never answers, and starts others meanwhile', async () => {
+    await node.create('stuck', { containers: [pulling('hang')] });
+    await eventually(async () => expect(await reasonsOf('stuck')).toContain('Pulling'));
+    await node.create('other', { containers: [pulling('none')] });
+    await node.untilReady('other');
+    await node.delete('stuck');
+    await node.delete('other');
+  });
+
+  it('tells of a network plugin that fails, one that never returns and one that is not there, and goes on when it works', async () => {
+    const plugin = (name: string, script: string): void =>
+      fs.writeFileSync(node.file(`bin/${name}`), `#!/bin/sh\n[ "$CNI_COMMAND" = DEL ] && exit 0\n${script}\n`, {
+        mode: 0o755,
+      });
+    plugin('failing', 'echo \'{"cniVersion":"1.0.0","code":11,"msg":"no address left"}\'; exit 1');
+    plugin('hanging', 'exec sleep 3600');
+    const events = async (name: string): Promise<string[]> => {
+      const { items } = await node.api.list(coreEvents, { namespace: 'default' });
+      return items
+        .filter(each => each.involvedObject.name === name && each.reason === 'FailedCreatePodSandBox')
+        .map(({ message = '' }) => message);
+    };
+    const cases: [string, RegExp][] = [
+      ['failing', /Failed to create pod sandbox: .*plugin type="failing" failed \(add\): no address left/],
+      ['hanging', /Failed to create pod sandbox: .*hanging did not end within 2000 ms/],
+      ['absent', /Failed to create pod sandbox: .*failed to find plugin "absent" in path/],
+    ];
+    for (const [name, message] of cases) {
+      node.writeNetwork(name);
+      await node.create(name, { containers: [shell(forever)] });
+      await eventually(async () => expect((await events(name)).join('\n')).toMatch(message), 20_000);
+      await eventually(async () => expect((await waiting(name)).reason).toBe('ContainerCreating'));
+    }
+    node.writeNetwork();
+    for (const [name] of cases) {
+      await node.untilReady(name);
+      await node.delete(name);
+    }
+  });
+
+  it('tells of an OCI runtime that is missing and starts the container when it is back', async () => {
+    fs.rmSync(node.file('bin/oci'));
+    await node.create('runtimeless', { containers: [shell(forever)] });
+    await waitFor('runtimeless', /^(CreateContainerError|RunContainerError)$/, /oci/);
+    node.linkOciRuntime();
+    await node.untilReady('runtimeless');
+    await node.delete('runtimeless');
+  });
+
+  it('tells of a program that is not in the image', async () => {
+    await node.create('mistyped', { containers: [shell('', { command: ['/bin/absent'] })] });
+    await waitFor('mistyped', /^(CreateContainerError|RunContainerError|CrashLoopBackOff)$/, /./);
+    expect(await reasonsOf('mistyped')).toContain('Failed');
+    await node.delete('mistyped');
+  });
+
+  it('ends a container that ignores SIGTERM when its grace period is over', async () => {
+    await node.create('stubborn', { containers: [shell('trap "" TERM; while :; do sleep 1; done')] });
+    await node.untilReady('stubborn');
+    await node.delete('stubborn');
+  });
+
+  it('holds a fork bomb to the processes of its pod', async () => {
+    await node.create('bomb', { containers: [shell('while :; do sleep 3600 & done')] });
+    await eventually(async () => {
+      const { text } = await node.fetch(kubelet, '/containerLogs/default/bomb/main');
+      expect(text).toMatch(/can't fork|Resource temporarily unavailable/);
+    }, 20_000);
+    const worker = kubelet.workers.find('default', 'bomb');
+    const usage = Number(node.podCgroupFile(worker?.uid ?? '', 'pids', 'pids.max'));
+    expect(usage).toBe(60);
+    await node.delete('bomb');
+  });
+
+  it('keeps a flood of logs to so many files of so much, compressed', async () => {
+    const line = 'x'.repeat(1023);
+    await node.create('flood', { containers: [shell(`yes ${line} | head -c 12582912; ${forever}`)] });
+    const directory = (): string =>
+      `${node.rootDir}/logs/default_flood_${kubelet.workers.find('default', 'flood')?.uid}/main`;
+    await eventually(() => {
+      const names = fs.readdirSync(directory());
+      expect(names.some(name => name.endsWith('.gz'))).toBe(true);
+      expect(names.length).toBeLessThanOrEqual(3);
+      const bytes = names.reduce((sum, name) => sum + fs.statSync(`${directory()}/${name}`).size, 0);
+      expect(bytes).toBeLessThan(12 << 20);
+    }, 30_000);
+    await node.delete('flood');
+  });
+
+  it('passes binary logs on byte for byte', async () => {
+    const script = `i=0; while [ $i -lt 3 ]; do printf '\\000\\001\\377\\376\\033[31m\\n'; i=$((i+1)); done; ${forever}`;
+    await node.create('binary', { containers: [shell(script)] });
+    await node.untilReady('binary');
+    const wanted = Buffer.from([0, 1, 255, 254, 27, 91, 51, 49, 109, 10]);
+    await eventually(async () => {
+      const { body } = await node.fetch(kubelet, '/containerLogs/default/binary/main');
+      expect(body).toEqual(Buffer.concat([wanted, wanted, wanted]));
+    });
+    await node.delete('binary');
+  });
+});
