@@ -15,10 +15,7 @@ import { parseResolvConf } from './containers/dns';
 import type { PodFacts } from './containers/field-ref';
 import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
-import { Attachments } from './csi/attachments';
-import { CsiDrivers } from './csi/csi-drivers';
-import { CsiNodeObject } from './csi/csi-node';
-import { PluginWatcher } from './csi/plugin-watcher';
+import { buildCsi } from './csi/build-csi';
 import { ImagePuller } from './images/image-puller';
 import { LogRotator } from './logs/log-rotator';
 import { readMachine } from './node/machine';
@@ -30,10 +27,12 @@ import { allPodsLimits, buildNodePressure, type NodePressure } from './node/node
 import { KubeletMetrics } from './metrics/kubelet-metrics';
 import { ProbeMetrics } from './metrics/probe-metrics';
 import { admit } from './pods/admission';
+import { Allocations } from './pods/allocations';
 import { BackOff } from './pods/back-off';
 import { PodEvents } from './pods/pod-events';
 import { PodKiller } from './pods/pod-killer';
 import { PodPaths } from './pods/pod-paths';
+import { PodResizer } from './pods/pod-resizer';
 import { PodStarter } from './pods/pod-starter';
 import { PodWorkers } from './pods/pod-workers';
 import { OrphanCleaner } from './pods/orphans';
@@ -242,7 +241,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const metrics = new KubeletMetrics(deps.metrics);
   const probeMetrics = new ProbeMetrics();
   runtime.onCall = call => metrics.noteCall(call);
-  const csi = assembleCsi(deps, paths, clock, () => reporter.poke());
+  const csi = buildCsi({ client, logger, clock, paths, nodeName, onChange: () => reporter.poke() });
   const volumes = new PodVolumes({
     ...{ paths, objects, serviceAccountToken: tokens.get, clock },
     plugins: volumePlugins({ client, paths, ...csi }),
@@ -340,6 +339,13 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       ),
   });
   const security = { allowedUnsafeSysctls: configuration.allowedUnsafeSysctls, appArmor: hostHasAppArmor() };
+  const allocations = new Allocations(paths);
+  const resizer = new PodResizer({
+    ...{ allocations, client: runtime, cgroups, events, logger, memoryCapacityBytes: machine.memoryBytes },
+    node: () => reporter.current,
+    others: uid => workers.given(uid),
+    isStatic: pod => staticPods.isStatic(pod),
+  });
   const workers: PodWorkers = new PodWorkers({
     logger,
     worker: {
@@ -354,6 +360,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       events,
       paths,
       backOff: new BackOff({ now }),
+      allocations,
+      resizer,
       clock,
       logger,
       runtimeName,
@@ -363,13 +371,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
         const node = reporter.current;
         const refused = pressure.eviction.admit(pod) ?? admitSecurity(pod, security);
         if (refused || !node) return refused;
-        const others = workers.list().filter(worker => worker.usesResources && worker.uid !== pod.metadata.uid);
-        return admit(
-          pod,
-          node,
-          others.map(({ current }) => current),
-          staticPods.isStatic(pod),
-        );
+        return admit(pod, node, workers.given(pod.metadata.uid), staticPods.isStatic(pod));
       },
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
@@ -468,21 +470,6 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     }),
     orphans: new OrphanCleaner({ workers, paths, volumes, cgroups, logger, isKnown: uid => staticPods.has(uid) }),
   };
-}
-
-/** All that CSI volumes need: the drivers of this node, their registration, and the volumes attached to it. */
-function assembleCsi(deps: KubeletDeps, paths: PodPaths, clock: Clock, onChange: () => void) {
-  const { client, logger, flags } = deps;
-  const nodeName = flags['node-name'];
-  const drivers = new CsiDrivers({ node: new CsiNodeObject({ client, nodeName }), logger });
-  const attachments = new Attachments({ client, clock, nodeName, onChange });
-  const watcher = new PluginWatcher({
-    directory: paths.pluginsRegistry,
-    handlers: { CSIPlugin: drivers },
-    clock,
-    logger,
-  });
-  return { drivers, attachments, watcher };
 }
 
 /** A container's environment names the services of its namespace, so they have to be known first. */

@@ -30,6 +30,16 @@ export function admit(pod: Pod, node: Node, others: readonly Pod[], isStatic = f
       `Predicate TaintToleration failed: node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`,
     );
   }
+  const missing = missingResource(pod, node, others);
+  return missing && rejection(`OutOf${missing.name}`, missing.why);
+}
+
+/** The first resource that a pod requests and the node has not got left beside `others`. */
+export function missingResource(
+  pod: Pod,
+  node: Node,
+  others: readonly Pod[],
+): { name: string; why: string } | undefined {
   const allocatable = resourceAmounts(node.status?.allocatable);
   const requested = podRequests(pod);
   requested.set('pods', 1);
@@ -40,7 +50,7 @@ export function admit(pod: Pod, node: Node, others: readonly Pod[], isStatic = f
     for (const other of others) used += name === 'pods' ? 1 : (podRequests(other).get(name) ?? 0);
     if (used + amount <= capacity) continue;
     const why = `Node didn't have enough resource: ${name}, requested: ${amount}, used: ${used}, capacity: ${capacity}`;
-    return rejection(`OutOf${name}`, why);
+    return { name, why };
   }
   return undefined;
 }

@@ -16,7 +16,7 @@ export interface ContainerStart {
 export interface ContainerKill {
   record: ContainerRecord;
   container: Container;
-  reason: 'LivenessProbe' | 'StartupProbe' | 'Changed';
+  reason: 'LivenessProbe' | 'StartupProbe' | 'Changed' | 'Resize';
   message: string;
 }
 
@@ -41,6 +41,8 @@ export interface DecisionInput {
   runtime: PodRuntime;
   /** Last result of a running container's probe; undefined as long as there is none. */
   probe: (containerId: string, type: 'liveness' | 'startup') => boolean | undefined;
+  /** The container was given other resources, and has to be started anew to get them. */
+  mustRestart?: (container: Container, record: ContainerRecord) => boolean;
   /** How long the restart of this container has to wait yet. */
   backOffMs: (container: Container, ended: ContainerRecord) => number;
 }
@@ -93,6 +95,11 @@ class Planner {
       return true;
     };
     if (record.hash !== '' && record.hash !== containerHash(container)) return kill('Changed', 'definition changed');
+    if (this.input.mustRestart?.(container, record)) {
+      const message = `Container ${container.name} resize requires restart`;
+      this.kill.push({ record, container, reason: 'Resize', message });
+      return true;
+    }
     if (container.startupProbe && probe(record.id, 'startup') === false) {
       return kill('StartupProbe', 'failed startup probe');
     }

@@ -7,6 +7,7 @@ import type { WaitingReason } from '../status/container-status';
 import type { PodVolumes } from '../volumes/pod-volumes';
 import { VolumeError } from '../volumes/pod-volumes';
 import { isTerminal, type Rejection } from './admission';
+import { crashLoop, restartKey } from './crash-loop';
 import { decide, type ContainerStart, type PodPlan } from './decide';
 import { pruneContainers } from './dead-containers';
 import { podGraceSeconds } from './pod-killer';
@@ -24,15 +25,8 @@ interface StepResult {
 const firstRetryMs = 500;
 const maxRetryMs = 60_000;
 const maxEvents = 64;
-
-function restartKey(uid: string, name: string, hash: string): string {
-  return `${uid}/${name}/${hash}`;
-}
-
-/** As Go prints a duration: 40s, 1m20s, 5m0s. */
-function formatSeconds(seconds: number): string {
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-}
+/** How soon it is tried again to resize a pod for which there was no room. */
+const resizeRetryMs = 1_000;
 
 /** The life of one pod on this node: one step at a time, each from what is to what should be. */
 export class PodWorker {
@@ -80,6 +74,11 @@ export class PodWorker {
 
   get current(): Stored<Pod> {
     return this.pod;
+  }
+
+  /** The pod with what this node has given to it. */
+  get allocated(): Stored<Pod> {
+    return this.deps.allocations.allocated(this.pod);
   }
 
   get lastRuntime(): PodRuntime {
@@ -201,6 +200,7 @@ export class PodWorker {
       const rejected = this.deps.admit(this.pod);
       if (rejected) return this.reject(rejected);
       this.admitted = true;
+      this.deps.allocations.give(this.pod);
     }
     const deadline = this.deadlineMs();
     if (deadline !== undefined && deadline <= this.deps.clock.now()) {
@@ -226,7 +226,8 @@ export class PodWorker {
   }
 
   private async sync(deadline: number | undefined): Promise<StepResult> {
-    const { clock, probes, starter, killer, volumes } = this.deps;
+    const { clock, probes, starter, killer, volumes, resizer } = this.deps;
+    const pod = resizer.settle(this.pod);
     const plan = this.plan();
     this.noteWaiting(plan);
     if (plan.finished) return this.end();
@@ -236,7 +237,8 @@ export class PodWorker {
     await Promise.all(
       plan.kill.map(({ record, container, message, reason }) => {
         const probe = reason === 'StartupProbe' ? container.startupProbe : container.livenessProbe;
-        const graceSeconds = reason === 'Changed' ? undefined : probe?.terminationGracePeriodSeconds;
+        const probed = reason === 'StartupProbe' || reason === 'LivenessProbe';
+        const graceSeconds = probed ? probe?.terminationGracePeriodSeconds : undefined;
         return killer.killContainer(this.pod, record, {
           message,
           podIp,
@@ -251,7 +253,7 @@ export class PodWorker {
       if (this.isTerminating) return { again: true };
       for (const start of plan.start) this.noteRestart(start);
       try {
-        await starter.start(this.pod, this.runtime, plan, report, this.starting.signal);
+        await starter.start(pod, this.runtime, plan, report, this.starting.signal);
       } catch (error) {
         if (this.starting.signal.aborted) return { again: true };
         await this.readRuntime();
@@ -262,12 +264,15 @@ export class PodWorker {
       await this.readRuntime();
     } else if (plan.kill.length > 0) await this.readRuntime();
     if (report.started > 0) this.noteStarted();
+    if (await resizer.actuate(pod, this.runtime)) await this.readRuntime();
     probes.sync(this.pod, this.runtime);
     this.writeStatus();
     await pruneContainers(this.runtime, this.deps);
     const changed = plan.kill.length > 0 || plan.killPod || report.started > 0;
+    const { pending, inProgress } = resizer.state(this.uid);
     const waits = [
       report.retryAfterMs,
+      (pending ?? inProgress) ? resizeRetryMs : undefined,
       ...plan.waiting.map(({ remainingMs }) => remainingMs),
       deadline === undefined ? undefined : deadline - clock.now(),
       await this.refreshVolumes(volumes),
@@ -286,8 +291,11 @@ export class PodWorker {
 
   private plan(): PodPlan {
     const { probes, backOff } = this.deps;
+    const { resizer } = this.deps;
+    const pod = this.allocated;
     return decide({
-      pod: this.pod,
+      pod,
+      mustRestart: (container, record) => resizer.mustRestart(pod, container, record),
       runtime: this.runtime,
       probe: (containerId, type) => probes.result(this.uid, containerId, type),
       backOffMs: (container, ended) =>
@@ -307,12 +315,8 @@ export class PodWorker {
     this.waiting.clear();
     const { namespace = '', name } = this.pod.metadata;
     for (const { container, record } of plan.waiting) {
-      const seconds = Math.round(backOff.delayMs(restartKey(this.uid, container.name, record.hash)) / 1000);
-      const which = `failed container=${container.name} pod=${name}_${namespace}(${this.uid})`;
-      this.waiting.set(container.name, {
-        reason: 'CrashLoopBackOff',
-        message: `back-off ${formatSeconds(seconds)} restarting ${which}`,
-      });
+      const delayMs = backOff.delayMs(restartKey(this.uid, container.name, record.hash));
+      this.waiting.set(container.name, crashLoop(this.pod, container.name, delayMs));
       if (before.get(container.name)?.reason === 'CrashLoopBackOff') continue;
       const message = `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${this.uid})`;
       events.container(this.pod, container.name, 'Warning', 'BackOff', message);
@@ -366,16 +370,20 @@ export class PodWorker {
   }
 
   private writeStatus(): void {
-    const { status, probes, clock, hostIps, runtimeName } = this.deps;
+    const { status, probes, clock, hostIps, runtimeName, resizer, allocations } = this.deps;
     const { runtime, finished, failure, isTerminating: terminating } = this;
     const waiting = new Map(this.waiting);
     const messages = new Map(this.messages);
     const nowMs = clock.now();
     const shown = this.deps.shownAs(this.pod);
     if (!shown) return;
+    const resize = resizer.state(this.uid);
+    const given = this.allocated;
     status.set(shown, pod =>
       podStatus({
-        pod,
+        pod: allocations.allocated(pod),
+        resize,
+        isOutdated: (container, record: ContainerRecord) => resizer.isOutdated(given, container, record),
         runtime,
         runtimeName,
         waiting,
@@ -465,6 +473,7 @@ export class PodWorker {
     this.close().catch(() => undefined);
     status.forget(this.uid);
     this.deps.forget(this.uid);
+    this.deps.resizer.forget(this.uid);
     this.deps.onDone(this);
     return {};
   }

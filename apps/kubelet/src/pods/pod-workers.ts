@@ -75,6 +75,13 @@ export class PodWorkers {
     return found;
   }
 
+  /** What the other pods than this one were given of the node. */
+  given(uid: string): Pod[] {
+    return this.list()
+      .filter(worker => worker.usesResources && worker.uid !== uid)
+      .map(({ allocated }) => allocated);
+  }
+
   list(): PodWorker[] {
     return [...this.workers.values()];
   }

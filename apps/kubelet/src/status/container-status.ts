@@ -21,6 +21,8 @@ export interface ContainerStatusInput {
   messages: ReadonlyMap<string, string>;
   isReady: (container: Container, record: ContainerRecord) => boolean;
   hasStarted: (container: Container, record: ContainerRecord) => boolean;
+  /** What it was given is not in effect yet. */
+  isOutdated?: (container: Container, record: ContainerRecord) => boolean;
   /** The pod is on its way out: nothing is started any more. */
   terminating: boolean;
 }
@@ -134,16 +136,22 @@ function withRecord(
     started: running && input.hasStarted(container, record),
     state,
     lastState,
-    ...resourcesOf(container),
+    ...resourcesOf(container, old, input.isOutdated?.(container, record) ?? false),
     ...userOf(record),
     ...mountsOf(container),
   });
 }
 
-function resourcesOf(container: Container): Partial<ContainerStatus> {
+/** What the container runs with: as long as a resize is not in effect that is what it ran with before. */
+function resourcesOf(
+  container: Container,
+  old: ContainerStatus | undefined,
+  outdated: boolean,
+): Partial<ContainerStatus> {
   const { requests, limits } = container.resources ?? {};
   if (!requests && !limits) return {};
-  const resources = { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
+  const own = { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
+  const resources = (outdated ? old?.resources : undefined) ?? own;
   return { resources, ...(requests ? { allocatedResources: requests } : {}) };
 }
 

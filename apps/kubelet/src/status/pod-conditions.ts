@@ -1,6 +1,7 @@
 import { formatTime } from '@naru/foundation';
 import type { ContainerStatus, Pod, PodStatus } from '@naru/api';
 import { isSidecar } from '../pods/restart-rule';
+import type { ResizeState } from '../pods/pod-resizer';
 import type { PodPhase } from './pod-phase';
 
 export type PodCondition = NonNullable<PodStatus['conditions']>[number];
@@ -65,6 +66,18 @@ export interface PodConditionsInput {
   nowMs: number;
   /** Why the kubelet ends the pod to make room; undefined when it does not. */
   disruption: string | undefined;
+  resize?: ResizeState | undefined;
+}
+
+/** Conditions that are there only while they hold. */
+function resizing({ pending, inProgress }: ResizeState): [string, Verdict][] {
+  const found: [string, Verdict][] = [];
+  if (pending) found.push(['PodResizePending', { status: 'True', ...pending }]);
+  const error = inProgress?.error;
+  if (inProgress) {
+    found.push(['PodResizeInProgress', { status: 'True', ...(error ? { reason: 'Error', message: error } : {}) }]);
+  }
+  return found;
 }
 
 /** The kubelet's conditions, and those of others as they are. Times of transition are kept where nothing changed. */
@@ -83,7 +96,8 @@ export function podConditions(input: PodConditionsInput): PodCondition[] {
   if (input.disruption !== undefined) {
     own.push(['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: input.disruption }]);
   }
-  const ownTypes = new Set(own.map(([type]) => type));
+  own.push(...resizing(input.resize ?? {}));
+  const ownTypes = new Set([...own.map(([type]) => type), 'PodResizePending', 'PodResizeInProgress']);
   const generation = pod.metadata?.generation;
   const conditions = own.map(([type, verdict]) => {
     const before = old.find(condition => condition.type === type);

@@ -1,5 +1,6 @@
 import { formatTime } from '@naru/foundation';
 import type { Container, PodStatus } from '@naru/api';
+import type { ResizeState } from '../pods/pod-resizer';
 import { qosClass } from '../containers/qos';
 import { containerStatuses, type ContainerStatusInput } from './container-status';
 import { podConditions } from './pod-conditions';
@@ -12,6 +13,7 @@ export interface PodStatusInput extends ContainerStatusInput {
   finished: boolean;
   /** The kubelet's own verdict over the whole pod (DeadlineExceeded, Evicted, OutOfcpu): the phase is Failed. */
   failure?: PodFailure | undefined;
+  resize?: ResizeState | undefined;
 }
 
 export interface PodFailure {
@@ -51,6 +53,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
       phase,
       sandboxReady: (sandbox?.ready ?? false) && sandboxIps.length > 0,
       nowMs,
+      resize: input.resize,
       disruption: failure?.disruption ? failure.message : undefined,
     }),
     ...reasonOf(input, old, terminal),

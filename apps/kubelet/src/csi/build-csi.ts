@@ -1,0 +1,27 @@
+import type { ObjectsClient } from '@naru/client';
+import type { Clock, Logger } from '@naru/foundation';
+import type { PodPaths } from '../pods/pod-paths';
+import { Attachments } from './attachments';
+import { CsiDrivers } from './csi-drivers';
+import { CsiNodeObject } from './csi-node';
+import { PluginWatcher } from './plugin-watcher';
+
+export interface CsiDeps {
+  client: ObjectsClient;
+  clock: Clock;
+  logger: Logger;
+  paths: PodPaths;
+  nodeName: string;
+  /** The list of volumes in use has changed. */
+  onChange: () => void;
+}
+
+/** All that CSI volumes need: the drivers of this node, their registration, and the volumes attached to it. */
+export function buildCsi(deps: CsiDeps): { drivers: CsiDrivers; attachments: Attachments; watcher: PluginWatcher } {
+  const { client, logger, clock, paths, nodeName, onChange } = deps;
+  const drivers = new CsiDrivers({ node: new CsiNodeObject({ client, nodeName }), logger });
+  const attachments = new Attachments({ client, clock, nodeName, onChange });
+  const directory = paths.pluginsRegistry;
+  const watcher = new PluginWatcher({ directory, handlers: { CSIPlugin: drivers }, clock, logger });
+  return { drivers, attachments, watcher };
+}
