@@ -22,13 +22,14 @@ import { nodeLifecycleController } from './controllers/node-lifecycle/node-lifec
 import { podGcController } from './controllers/pod-gc/pod-gc-controller';
 import { replicaSetController } from './controllers/replicaset/replicaset-controller';
 import { replicationController } from './controllers/replication/replication-controller';
+import { resourceQuotaController } from './controllers/resource-quota/resource-quota-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
 import { statefulSetController } from './controllers/statefulset/statefulset-controller';
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/ttl-after-finished-controller';
 import { taintEvictionController } from './controllers/taint-eviction/taint-eviction-controller';
 
-/** Every controller. The garbage collector is last: it follows everything, and shares the informers of the others. */
+/** Every controller. Quotas and the garbage collector are last: they follow everything, and share the informers of the others. */
 export const controllers: readonly Controller[] = [
   nodeIpamController,
   nodeLifecycleController,
@@ -55,5 +56,6 @@ export const controllers: readonly Controller[] = [
   serviceAccountController,
   rootCaController,
   namespaceController,
+  resourceQuotaController,
   garbageCollectorController,
 ];
