@@ -24,9 +24,9 @@ export async function startControllers(
   const running = runControllers(controllers, {
     client: api,
     informers: new ClusterInformers(factory),
-    recorder: {
+    recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, about: about.metadata?.name ?? '' }),
-    },
+    }),
     logger: silentLogger,
     clock,
     config: { ...defaultConfig, ...config },

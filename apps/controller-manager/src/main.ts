@@ -26,7 +26,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
     const running = runControllers(selected, {
       client,
       informers: new ClusterInformers(factory),
-      recorder: new EventRecorder({ client, logger, component: 'controller-manager' }),
+      recorder: component => new EventRecorder({ client, logger, component }),
       logger,
       clock: systemClock,
       config,

@@ -18,7 +18,7 @@ export function convergenceSuite(
     const running = runControllers(controllers, {
       ...environment,
       informers: new ClusterInformers(factory),
-      recorder: { record: () => undefined },
+      recorder: () => ({ record: () => undefined }),
       logger: silentLogger,
       config: { ...defaultConfig, ...config },
     });

@@ -1,4 +1,6 @@
 import { silentLogger } from '@naru/foundation';
+import { Registry } from 'prom-client';
+import { registerWorkqueueMetrics } from './metrics';
 import { createWorkqueue } from './workqueue';
 
 const queueOf = (reconcile: (key: string) => Promise<void>, concurrency = 2) =>
@@ -62,4 +64,25 @@ test('of two delays for a key the earlier one counts', async () => {
   await until(() => ran.length === 1);
   await queue.shutDown();
   expect(ran).toEqual(['a']);
+});
+
+test('the metrics of a queue have the names of upstream, and say how long keys wait and are worked on', async () => {
+  const registry = new Registry();
+  registerWorkqueueMetrics(registry);
+  let end: () => void = () => undefined;
+  const running = new Promise<void>(resolve => (end = resolve));
+  const queue = queueOf(() => running, 1);
+  queue.add('a');
+  queue.add('b');
+  await until(() => queue.depth === 1);
+  const during = await registry.metrics();
+  expect(during).toContain('workqueue_depth{name="test"} 1');
+  expect(during).toContain('workqueue_adds_total{name="test"} 2');
+  expect(during).toMatch(/workqueue_longest_running_processor_seconds\{name="test"\} [\d.e-]+/);
+  end();
+  await until(() => queue.depth === 0);
+  const after = await registry.metrics();
+  expect(after).toMatch(/workqueue_queue_duration_seconds_count\{name="test"\} 2/);
+  expect(after).toMatch(/workqueue_work_duration_seconds_count\{name="test"\} [12]/);
+  await queue.shutDown();
 });

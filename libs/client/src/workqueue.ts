@@ -21,6 +21,21 @@ export interface WorkqueueStats {
   adds: number;
   retries: number;
   running: number;
+  /** Of the keys that are being worked on: the sum of their times, and the longest. */
+  unfinishedSeconds: number;
+  longestSeconds: number;
+}
+
+/** Hears how long keys wait and how long they are worked on. */
+export interface WorkqueueObserver {
+  waited(queue: string, seconds: number): void;
+  worked(queue: string, seconds: number): void;
+}
+
+let observer: WorkqueueObserver | undefined;
+
+export function observeWorkqueues(wanted: WorkqueueObserver): void {
+  observer = wanted;
 }
 
 const queues = new Set<ReconcilerQueue>();
@@ -37,8 +52,9 @@ export function createWorkqueue(options: WorkqueueOptions): Workqueue {
 }
 
 class ReconcilerQueue implements Workqueue {
-  private readonly waiting = new Set<string>();
-  private readonly running = new Set<string>();
+  /** Keys and since when. */
+  private readonly waiting = new Map<string, number>();
+  private readonly running = new Map<string, number>();
   /** Keys that were added while they were worked on. */
   private readonly again = new Set<string>();
   private readonly failures = new Map<string, number>();
@@ -60,7 +76,16 @@ class ReconcilerQueue implements Workqueue {
 
   stats(): WorkqueueStats {
     const { adds, retries } = this;
-    return { name: this.options.name, depth: this.depth, adds, retries, running: this.running.size };
+    const seconds = [...this.running.values()].map(since => (this.clock.now() - since) / 1000);
+    return {
+      name: this.options.name,
+      depth: this.depth,
+      adds,
+      retries,
+      running: this.running.size,
+      unfinishedSeconds: seconds.reduce((sum, each) => sum + each, 0),
+      longestSeconds: Math.max(0, ...seconds),
+    };
   }
 
   add(key: string): void {
@@ -68,7 +93,7 @@ class ReconcilerQueue implements Workqueue {
     this.adds++;
     if (this.running.has(key)) this.again.add(key);
     else {
-      this.waiting.add(key);
+      if (!this.waiting.has(key)) this.waiting.set(key, this.clock.now());
       this.schedulePump();
     }
   }
@@ -120,10 +145,12 @@ class ReconcilerQueue implements Workqueue {
   }
 
   private pump(): void {
-    for (const key of this.waiting) {
+    for (const [key, since] of this.waiting) {
       if (this.running.size >= this.options.concurrency) return;
       this.waiting.delete(key);
-      this.running.add(key);
+      const now = this.clock.now();
+      this.running.set(key, now);
+      observer?.waited(this.options.name, (now - since) / 1000);
       void this.work(key);
     }
   }
@@ -141,8 +168,9 @@ class ReconcilerQueue implements Workqueue {
         this.addRateLimited(key);
       }
     } finally {
+      observer?.worked(name, (this.clock.now() - (this.running.get(key) ?? this.clock.now())) / 1000);
       this.running.delete(key);
-      if (this.again.delete(key)) this.waiting.add(key);
+      if (this.again.delete(key)) this.waiting.set(key, this.clock.now());
       if (signal.aborted) {
         if (this.running.size === 0) this.idle?.();
       } else this.schedulePump();

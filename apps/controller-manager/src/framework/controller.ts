@@ -4,11 +4,15 @@ import type { Clock, Logger } from '@naru/foundation';
 import type { ControllerConfig } from './config';
 import type { ClusterInformers } from './informers';
 
+export interface Recorder {
+  record(about: KubeObject, input: EventInput): void;
+}
+
 /** What controllers are built from. */
 export interface ControllerDeps {
   client: ObjectsClient;
   informers: ClusterInformers;
-  recorder: { record(about: KubeObject, input: EventInput): void };
+  recorder: Recorder;
   logger: Logger;
   clock: Clock;
   config: ControllerConfig;
@@ -16,6 +20,12 @@ export interface ControllerDeps {
   signal: AbortSignal;
   /** Puts a key into the controller's own queue, after a while if so wished. */
   enqueue(key: string, delayMs?: number): void;
+}
+
+/** What all controllers of a process have in common. */
+export interface SharedDeps extends Omit<ControllerDeps, 'enqueue' | 'recorder'> {
+  /** Events name the controller, not the process. */
+  recorder(source: string): Recorder;
 }
 
 /** Events of one resource, and the keys that they make the controller look at again. */
@@ -27,6 +37,8 @@ export interface Watch {
 export interface Controller {
   /** Upstream's name: "deployment-controller". */
   readonly name: string;
+  /** Under which upstream reports its events, where that is another name. */
+  readonly eventSource?: string;
   /** How many keys are reconciled at once. Default 5. */
   readonly concurrency?: number;
   watches(deps: Pick<ControllerDeps, 'informers'>): Watch[];

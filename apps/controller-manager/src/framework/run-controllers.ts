@@ -1,6 +1,6 @@
 import { createWorkqueue, readYourWrites, type Reconcile, type ReconcileResult, type Workqueue } from '@naru/client';
 import { isReason } from '@naru/foundation';
-import type { Controller, ControllerDeps } from './controller';
+import type { Controller, ControllerDeps, SharedDeps } from './controller';
 
 /** A write lost a race: the winner's event is on its way, so look again soon rather than back off. */
 const conflictDelayMs = 25;
@@ -15,10 +15,7 @@ export interface RunningControllers {
 }
 
 /** Builds the controllers and attaches them to the informers, which are to be started afterwards. */
-export function runControllers(
-  controllers: readonly Controller[],
-  deps: Omit<ControllerDeps, 'enqueue'>,
-): RunningControllers {
+export function runControllers(controllers: readonly Controller[], deps: SharedDeps): RunningControllers {
   const { informers } = deps;
   const client = readYourWrites(deps.client, (type, written) => informers.observe(type, written));
   let begin: () => void = () => undefined;
@@ -34,7 +31,7 @@ export function runControllers(
   };
 }
 
-function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>, begun: Promise<void>): Workqueue {
+function start(controller: Controller, shared: SharedDeps, begun: Promise<void>): Workqueue {
   const logger = shared.logger.child({ controller: controller.name });
   // The queue needs the reconciler, and the reconciler may enqueue as soon as it is built: tied together last.
   let reconcile: Reconcile = async () => undefined;
@@ -59,6 +56,7 @@ function start(controller: Controller, shared: Omit<ControllerDeps, 'enqueue'>, 
   const deps: ControllerDeps = {
     ...shared,
     logger,
+    recorder: shared.recorder(controller.eventSource ?? controller.name),
     enqueue: (key, delayMs = 0) => queue.addAfter(key, Math.min(delayMs, longestDelayMs)),
   };
   const watches = controller.watches(deps);

@@ -172,7 +172,7 @@ export class NodeReporter {
   }
 
   private async register(status: NodeStatus): Promise<void> {
-    const { api, events, template, logger } = this.deps;
+    const { api, template, logger } = this.deps;
     try {
       this.node = await api.create(nodes, newNode(template, status));
     } catch (error) {
@@ -182,7 +182,6 @@ export class NodeReporter {
     // A server that drops the status of a new object gets it by the way it always takes.
     if (!this.node.status?.conditions?.length) await this.patch(this.node, status, this.deps.reportMs);
     logger.info({ node: template.nodeName }, 'node registered');
-    events.node(this.node, 'Normal', 'RegisteredNode', `Node ${template.nodeName} registered`);
   }
 
   private async patch(node: Stored<Node>, status: NodeStatus, age: number): Promise<void> {

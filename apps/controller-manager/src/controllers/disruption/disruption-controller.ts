@@ -80,6 +80,7 @@ function changesHealth(pod: Stored<Pod>, old: Stored<Pod>): boolean {
 /** Says in the status of each PodDisruptionBudget how many pods may be evicted now. */
 export const disruptionController: Controller = {
   name: 'disruption-controller',
+  eventSource: 'controllermanager',
   watches: ({ informers }) => {
     const ofNamespace = ({ metadata }: Stored<object>): string[] =>
       informers

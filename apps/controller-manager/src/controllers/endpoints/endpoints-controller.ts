@@ -50,6 +50,7 @@ const managedBy = 'endpoint-controller';
 /** The legacy Endpoints objects of Services with selectors. */
 export const endpointsController: Controller = {
   name: 'endpoints-controller',
+  eventSource: 'endpoint-controller',
   watches: ({ informers }) => [
     watch(services, service => [objectKey(service)]),
     watch(pods, serviceKeysOf(informers), { relevant: changesEndpoints }),

@@ -38,6 +38,7 @@ class MirroringReconciler {
 /** Copies Endpoints that people write for Services without a selector into slices, which is what everyone reads. */
 export const endpointSliceMirroringController: Controller = {
   name: 'endpointslice-mirroring-controller',
+  eventSource: 'endpoint-slice-mirroring-controller',
   watches: () => [
     watch(endpoints, object => [objectKey(object)]),
     watch(services, service => [objectKey(service)], { relevant: (a, b) => hasSelector(a) !== hasSelector(b) }),

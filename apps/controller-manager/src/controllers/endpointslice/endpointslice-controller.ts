@@ -44,6 +44,7 @@ export function hasSelector({ spec }: Service): boolean {
 /** Tells kube-proxy and DNS which pods stand behind each Service. */
 export const endpointSliceController: Controller = {
   name: 'endpointslice-controller',
+  eventSource: 'endpoint-slice-controller',
   watches: ({ informers }) => [
     watch(services, service => [objectKey(service)]),
     watch(pods, serviceKeysOf(informers), { relevant: changesEndpoints }),

@@ -58,6 +58,7 @@ async function reconcile(key: string, deps: ControllerDeps): Promise<void> {
 /** Makes the claims of generic ephemeral volumes; the garbage collector takes them away with their pods. */
 export const ephemeralVolumeController: Controller = {
   name: 'ephemeral-volume-controller',
+  eventSource: 'ephemeral_volume',
   watches: ({ informers }) => [
     watch(pods, pod => (pod.spec?.volumes?.some(volume => volume.ephemeral) ? [objectKey(pod)] : []), {
       relevant: () => false,

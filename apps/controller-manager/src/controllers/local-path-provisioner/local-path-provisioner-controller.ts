@@ -175,6 +175,7 @@ function isReclaimable({ metadata, spec, status }: Volume): boolean {
 /** Makes directories of nodes into volumes: the default class of a cluster without other storage. */
 export const localPathProvisionerController: Controller = {
   name: 'local-path-provisioner-controller',
+  eventSource: 'naru.dev/local-path',
   watches: () => [
     watch(persistentVolumeClaims, claim => [claimKey(objectKey(claim))]),
     watch(persistentVolumes, ({ metadata, spec }) => {

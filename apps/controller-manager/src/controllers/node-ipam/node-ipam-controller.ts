@@ -56,6 +56,7 @@ function build(deps: ControllerDeps) {
 /** Gives every node its share of the pod addresses. One worker: a subnet is given once. */
 export const nodeIpamController: Controller = {
   name: 'node-ipam-controller',
+  eventSource: 'cidrAllocator',
   concurrency: 1,
   watches: () => [watch(nodes, ({ metadata }) => [metadata.name])],
   build,

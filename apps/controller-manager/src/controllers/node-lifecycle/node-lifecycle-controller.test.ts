@@ -76,6 +76,18 @@ test('when all nodes are silent none is evicted', async () => {
   await cluster.stop();
 });
 
+test('nodes are welcomed and seen off in events', async () => {
+  const cluster = await startControllers([nodeLifecycleController]);
+  cluster.api.seed(nodes, makeNode('a'));
+  const expectEvent = (reason: string, what: string) =>
+    eventually(() => expect(cluster.events).toContainEqual({ about: 'a', reason, message: `Node a event: ${what}` }));
+  await expectEvent('RegisteredNode', 'Registered Node a in Controller');
+  await cluster.api.delete(nodes, { name: 'a' });
+  await expectEvent('RemovingNode', 'Removing Node a from Controller');
+  expect(cluster.events.filter(({ reason }) => reason === 'RegisteredNode')).toHaveLength(1);
+  await cluster.stop();
+});
+
 test('a node that comes back loses its taints', async () => {
   const api = new MemoryObjects();
   const taints = ['NoSchedule', 'NoExecute'].map(effect => ({ key: 'node.kubernetes.io/unreachable', effect }));

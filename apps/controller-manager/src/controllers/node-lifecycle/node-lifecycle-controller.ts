@@ -22,6 +22,7 @@ function zoneOf(node: Node): string {
 class NodeLifecycle {
   private readonly health: NodeHealth;
   private readonly budgets = new Map<string, EvictionBudget>();
+  private readonly known = new Map<string, Stored<Node>>();
 
   constructor(private readonly deps: ControllerDeps) {
     this.health = new NodeHealth(deps.config.nodeMonitorGraceMs);
@@ -31,7 +32,8 @@ class NodeLifecycle {
   async reconcile(name: string): Promise<ReconcileResult> {
     const { informers, clock } = this.deps;
     const node = informers.lister(nodes).get({ name });
-    if (!node) return this.health.forget(name);
+    if (!node) return this.forget(name);
+    this.welcome(node);
     const lease = informers.lister(leases).get({ namespace: leaseNamespace, name });
     this.health.observe(name, node, lease, clock.now());
     const remaining = this.health.remainingMs(name, lease, clock.now());
@@ -43,6 +45,24 @@ class NodeLifecycle {
     // An unreachable node is not looked at again for its silence: its next sign of life is an event.
     const next = remaining > 0 ? Math.min(untilSilentMs, waitMs) : Math.min(waitMs, maxWaitMs);
     return { requeueAfterMs: next };
+  }
+
+  private welcome(node: Stored<Node>): void {
+    const { name } = node.metadata;
+    if (!this.known.has(name)) this.tell(node, 'RegisteredNode', `Registered Node ${name} in Controller`);
+    this.known.set(name, node);
+  }
+
+  private forget(name: string): void {
+    const node = this.known.get(name);
+    if (node) this.tell(node, 'RemovingNode', `Removing Node ${name} from Controller`);
+    this.known.delete(name);
+    this.health.forget(name);
+  }
+
+  private tell(node: Stored<Node>, reason: string, what: string): void {
+    const message = `Node ${node.metadata.name} event: ${what}`;
+    this.deps.recorder.record(withKind(nodes, node), { type: 'Normal', reason, message });
   }
 
   /** Asks the api-server itself before calling a node unreachable: maybe only our events are late. */
@@ -166,6 +186,7 @@ class NodeLifecycle {
 /** Tells unreachable nodes by their silence, taints what is not ready, and thereby has its pods replaced elsewhere. */
 export const nodeLifecycleController: Controller = {
   name: 'node-lifecycle-controller',
+  eventSource: 'node-controller',
   concurrency: 8,
   watches: () => [
     watch(nodes, ({ metadata }) => [metadata.name]),

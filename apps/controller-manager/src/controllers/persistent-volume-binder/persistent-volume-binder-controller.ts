@@ -37,6 +37,7 @@ function claimsOf(volume: Stored<PersistentVolume>, informers: ClusterInformers)
 /** Brings claims and volumes together. One worker: a volume is given once. */
 export const persistentVolumeBinderController: Controller = {
   name: 'persistentvolume-binder-controller',
+  eventSource: 'persistentvolume-controller',
   concurrency: 1,
   watches: ({ informers }) => [
     watch(persistentVolumeClaims, claim => {
