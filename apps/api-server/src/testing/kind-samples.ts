@@ -21,9 +21,14 @@ const webhook = {
 const matchConstraints = { resourceRules: webhook.rules };
 const policyName = 'sample';
 const about = { apiVersion: 'v1', kind: 'Pod', name: 'p', namespace: 'samples' };
-const request = Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n').toString(
-  'base64',
-);
+/** For CN=sample, signed by a key that nobody has kept. */
+const request = [
+  'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlITE1ITUNBUUF3RVRFUE1BMEdBMVVFQXd3R2MyRnRjR3hsTUZr',
+  'd0V3WUhLb1pJemowQ0FRWUlLb1pJemowRApBUWNEUWdBRTZpbDJLMllvQUFnL3BRSGd0VXZnODJJVmhxbXNiOXBEY0lFRkVsUHNV',
+  'MVp6TTltT2RhWDhaNHRLCkN0OXpwK1JtRzVLbCsrOEZsSEw1ZXkwYWFGR2V3NkFBTUFvR0NDcUdTTTQ5QkFNQ0EwZ0FNRVVDSVFE',
+  'ZzlMamkKYWR5blVLVTFsVTZ5QzVCK1BBUEc5c1V6Mi9Cclh6dkRDcnQ0V0FJZ0JWakQwMTRSSi82aHY4dW5TamNyd2hSbgpla2Uz',
+  'TFRQNDUrK3ZkditMTzBnPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K',
+].join('');
 
 function sample(apiVersion: string, kind: string, rest: object, name = 'sample'): Sample {
   return { apiVersion, kind, metadata: { name }, ...rest };
@@ -47,7 +52,7 @@ export const kindSamples: readonly Sample[] = [
   sample('v1', 'PodTemplate', { template }),
   sample('v1', 'ReplicationController', { spec: { selector: { app: 'sample' }, template } }),
   sample('v1', 'ResourceQuota', { spec: { hard: { 'count/apples.example.com': '5' } } }),
-  sample('v1', 'Secret', { stringData: { a: 'b' } }),
+  sample('v1', 'Secret', { data: { a: 'Yg==' } }),
   sample('v1', 'Service', { spec: { selector: { app: 'sample' }, ports: [{ port: 80 }] } }),
   sample('v1', 'ServiceAccount', {}),
   sample('apps/v1', 'ControllerRevision', { revision: 1, data: { a: 1 } }),

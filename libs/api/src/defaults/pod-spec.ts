@@ -106,7 +106,7 @@ export function defaultPod(spec: PodSpec): void {
 }
 
 /** What a container has an amount of may change while it runs. */
-function defaultResizePolicy(container: Container): void {
+export function defaultResizePolicy(container: Container): void {
   for (const resourceName of ['cpu', 'memory']) {
     const { requests, limits } = container.resources ?? {};
     if (requests?.[resourceName] === undefined && limits?.[resourceName] === undefined) continue;

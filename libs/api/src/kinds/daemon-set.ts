@@ -57,10 +57,7 @@ export const daemonSetKind = defineKind(daemonSets, {
     const changed = !deepEqual(next.spec?.template, old.spec?.template);
     setTemplateGeneration(next, changed ? before + 1 : before);
   },
-  prepareForCreate: o => {
-    setTemplateGeneration(o, 1);
-    o.status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
-  },
+  prepareForCreate: o => setTemplateGeneration(o, 1),
   validate: (o, errors) => {
     const { spec } = o;
     validateSelectorAndTemplate(spec?.selector, spec?.template, 'daemonset', errors);

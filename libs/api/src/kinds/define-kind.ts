@@ -1,6 +1,8 @@
 import { deepEqual } from '../deep-equal';
 import type { ResourceType } from '../resource';
 import type { PartStrategy, ResourceDefinition, StoredAs, Subresources, Verb } from '../scheme/definition';
+import { kindSchema } from '../schema/types';
+import { zeroFields } from '../schema/zero-fields';
 import type { TableColumn } from '../table/column';
 import { ageColumn, nameColumn } from '../table/columns';
 import type { KubeObject } from '../types';
@@ -54,6 +56,10 @@ export interface KindSpec<T extends KubeObject> {
 }
 
 const allVerbs: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
+function newStatus({ group, version, kind }: ResourceType): Record<string, unknown> {
+  return zeroFields(kindSchema(group, version, kind)?.fields.get('status')?.value.type);
+}
 
 interface WithSpecAndStatus extends KubeObject {
   spec?: unknown;
@@ -117,7 +123,7 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
       delete meta.selfLink;
       if (spec.hasGeneration) meta.generation = 1;
       else delete meta.generation;
-      if (hasStatus && !spec.keepsStatusOnCreate) (o as WithSpecAndStatus).status = {};
+      if (hasStatus && !spec.keepsStatusOnCreate) (o as WithSpecAndStatus).status = newStatus(type);
       spec.prepareForCreate?.(o);
     },
     prepareForUpdate: (next, old) => {

@@ -108,6 +108,8 @@ function isCpuUtilization(metric: Metric): boolean {
   return metric.resource?.name === 'cpu' && metric.resource.target?.averageUtilization !== undefined;
 }
 
+/** autoscaling/v1 says it always. */
+const noReplicas = { currentReplicas: 0, desiredReplicas: 0 };
 const defaultUtilization = 80;
 
 function cpuMetric(averageUtilization: number): Metric {
@@ -154,7 +156,11 @@ export function autoscalerToV1(o: HorizontalPodAutoscaler): HorizontalPodAutosca
     ...(o.spec ? { spec: { ...spec, ...(cpu === undefined ? {} : { targetCPUUtilizationPercentage: cpu }) } } : {}),
     ...(o.status
       ? {
-          status: { ...status, ...(utilization === undefined ? {} : { currentCPUUtilizationPercentage: utilization }) },
+          status: {
+            ...noReplicas,
+            ...status,
+            ...(utilization === undefined ? {} : { currentCPUUtilizationPercentage: utilization }),
+          },
         }
       : {}),
   } as HorizontalPodAutoscalerV1;

@@ -40,9 +40,6 @@ export const replicaSetKind = defineKind(replicaSets, {
     spec.replicas ??= 1;
     defaultPodTemplate(spec.template);
   },
-  prepareForCreate: o => {
-    o.status = { replicas: 0 };
-  },
   validate: ({ spec }, errors) => {
     validateNonNegative(spec?.replicas, 'spec.replicas', errors);
     validateNonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', errors);
@@ -73,9 +70,6 @@ export const replicationControllerKind = defineKind(replicationControllers, {
       if (!Object.keys(meta.labels ?? {}).length) meta.labels = { ...labels };
     }
     defaultPodTemplate(spec.template);
-  },
-  prepareForCreate: o => {
-    o.status = { replicas: 0 };
   },
   validate: ({ spec }, errors) => {
     validateNonNegative(spec?.replicas, 'spec.replicas', errors);

@@ -70,9 +70,6 @@ export const statefulSetKind = defineKind(statefulSets, {
   hasGeneration: true,
   nameRule: dnsLabelProblem,
   applyDefaults,
-  prepareForCreate: o => {
-    o.status = { replicas: 0 };
-  },
   validate: ({ spec }, errors) => {
     validateNonNegative(spec?.replicas, 'spec.replicas', errors);
     validateNonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', errors);

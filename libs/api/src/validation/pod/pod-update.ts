@@ -1,4 +1,5 @@
 import { deepEqual } from '../../deep-equal';
+import { defaultResizePolicy } from '../../defaults/pod-spec';
 import type { Container, Pod, PodSpec } from '../../types';
 import { forbidden, invalid, type FieldError } from '../field-error';
 
@@ -78,7 +79,10 @@ function changedContainers(a: readonly Container[], b: readonly Container[], pat
   const changed: string[] = [];
   for (const [index, container] of a.entries()) {
     const left = container as unknown as Record<string, unknown>;
-    const right = b[index] as unknown as Record<string, unknown>;
+    // What it has gained since its defaults were set, by admission or by a resize, is no change of this writer.
+    const before = { ...b[index]! };
+    if (container.resizePolicy) defaultResizePolicy(before);
+    const right = before as unknown as Record<string, unknown>;
     for (const key of new Set([...Object.keys(left), ...Object.keys(right)]))
       if (key !== 'image' && !deepEqual(left[key], right[key])) changed.push(`${path}[${index}].${key}`);
   }

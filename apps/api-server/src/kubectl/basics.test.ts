@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { eventually, startTestServer, type TestServer } from './testing/test-server';
+import { eventually, startTestServer, type TestServer } from '../testing/test-server';
 
 // The real kubectl against a server without controllers: what it shows is what the api-server alone answers.
 const hasKubectl = (() => {
