@@ -12,6 +12,7 @@ import { MemoryObjects, busyboxImage, eventually, writeOciLayout } from '@naru/t
 import { CgroupTree } from '../cgroups/cgroup-tree';
 import { kubeletFlags } from '../config/flags';
 import { effectiveConfiguration } from '../config/kubelet-configuration';
+import { Containerd } from './containerd';
 import { CriClient } from '../cri/cri-client';
 import { Kubelet } from '../kubelet';
 
@@ -68,8 +69,20 @@ export class TestNode {
   private runtimeProcess: ChildProcess | undefined;
   private readonly kubelets = new Set<Kubelet>();
 
-  static async create(): Promise<TestNode> {
+  private containerd: Containerd | undefined;
+
+  /** With our own runtime, or with Debian's containerd. */
+  static async create(runtime: 'naru' | 'containerd' = 'naru'): Promise<TestNode> {
     const node = new TestNode();
+    if (runtime === 'containerd') {
+      node.containerd = new Containerd({
+        directory: node.file('containerd'),
+        netns: `/run/netns/${node.namespace}`,
+        streamAddress: node.addresses.node,
+        cniConfDir: node.file('cni'),
+        image,
+      });
+    }
     try {
       await node.setUp();
     } catch (error) {
@@ -80,7 +93,7 @@ export class TestNode {
   }
 
   get endpoint(): string {
-    return `unix://${this.directory}/runtime.sock`;
+    return this.containerd ? `unix://${this.containerd.socket}` : `unix://${this.directory}/runtime.sock`;
   }
 
   get rootDir(): string {
@@ -98,15 +111,20 @@ export class TestNode {
 
   private async setUp(): Promise<void> {
     this.setUpNetwork();
-    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
-    await writeOciLayout(this.file('image'), busyboxImage(image));
-    run('node', runtimeProgram, 'load', '--image-store', this.file('images'), this.file('image'));
     await this.setUpCertificates();
-    await this.startRuntime();
+    if (this.containerd) await this.containerd.start();
+    else await this.setUpRuntime();
     this.api.seed(services, {
       metadata: { name: 'kubernetes', namespace: 'default' },
       spec: { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443 }] },
     });
+  }
+
+  private async setUpRuntime(): Promise<void> {
+    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
+    await writeOciLayout(this.file('image'), busyboxImage(image));
+    run('node', runtimeProgram, 'load', '--image-store', this.file('images'), this.file('image'));
+    await this.startRuntime();
   }
 
   /** Where a registry of this node can listen: its pulls come without TLS. */
@@ -351,6 +369,7 @@ export class TestNode {
       // The runtime did not come up: there is nothing of it to remove.
     }
     client.close();
+    await this.containerd?.stop();
     await this.stopRuntime();
     run(
       'sh',
