@@ -27,7 +27,7 @@ export const authenticationReaders: RoleBinding = {
   kind: 'RoleBinding',
   metadata: { ...metadata, name: 'system::extension-apiserver-authentication-reader' },
   roleRef: { apiGroup: rbac, kind: 'Role', name: 'extension-apiserver-authentication-reader' },
-  subjects: ['system:kube-controller-manager', 'system:kube-scheduler'].map(name => ({
+  subjects: ['system:kube-controller-manager', 'system:kube-scheduler', 'system:metrics-server'].map(name => ({
     apiGroup: rbac,
     kind: 'User',
     name,

@@ -139,7 +139,6 @@ const metricsServer = clusterRole(
   'system:metrics-server',
   rule('get', 'core', 'nodes/metrics'),
   rule(read, 'core', 'nodes,pods'),
-  rule('get', 'core', 'configmaps'),
   rule('get,create', 'core', 'services'),
   rule('get,create,delete', 'discovery.k8s.io', 'endpointslices'),
   rule('get,create,patch', 'apiregistration.k8s.io', 'apiservices'),

@@ -1,0 +1,49 @@
+import { eventually } from '@naru/testing';
+import { apply, ask, kubectl, withNamespace } from './cluster';
+
+/** Columns of the row that begins with `name`, of a table without its header. */
+function rowOf(table: string, name: string): string[] {
+  const row = table.split('\n').find(line => line.startsWith(`${name} `));
+  if (!row) throw new Error(`no row for ${name} in:\n${table}`);
+  return row.trim().split(/\s+/);
+}
+
+test('kubectl top shows what nodes and containers use', async () => {
+  await withNamespace('top', async namespace => {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'burner', namespace },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'main',
+            image: 'naru.dev/web:v1',
+            imagePullPolicy: 'Never',
+            command: ['sh', '-c', 'while :; do :; done'],
+            resources: { limits: { cpu: '200m' } },
+          },
+        ],
+      },
+    };
+    await apply(JSON.stringify(pod));
+    const usage = await eventually(async () => {
+      const table = await ask('top', 'pod', '-n', namespace, '--containers', '--no-headers');
+      return rowOf(table, 'burner');
+    }, 90_000);
+    expect(usage.slice(0, 2)).toEqual(['burner', 'main']);
+    const millicores = Number(/^(\d+)m$/.exec(usage[2] ?? '')?.[1]);
+    // Its limit, give or take a period of the scheduler of processes; less when the machine is busy.
+    expect(millicores).toBeGreaterThan(20);
+    expect(millicores).toBeLessThan(260);
+    const nodes = await ask('top', 'node', '--no-headers');
+    expect(rowOf(nodes, 'worker-1')[1]).toMatch(/^\d+m$/);
+    const { stdout } = await kubectl([
+      'get',
+      '--raw',
+      `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods/burner`,
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'PodMetrics', containers: [{ name: 'main' }] });
+  });
+});
