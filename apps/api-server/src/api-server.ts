@@ -21,6 +21,8 @@ import { CustomResources, definitionHooks } from './extensions/custom-resources'
 import { LocalApiServices } from './extensions/local-api-services';
 import { serviceResolver } from './webhooks/service-resolver';
 import { Egress } from './egress/egress';
+import { FlowControl } from './flowcontrol/flow-control';
+import { FlowControlMetrics } from './flowcontrol/flow-control-metrics';
 import { ObjectsDoor } from './grpc/objects-door';
 import { namesOf } from './join/join-names';
 import { JoinRoutes } from './join/join-routes';
@@ -65,6 +67,8 @@ export interface ApiServerDeps {
   clusterInfo(): Promise<unknown>;
   services: ServiceAddressOptions;
   admission: AdmissionConfig;
+  /** Requests that are served at the same time; shared out by priority. */
+  maxConcurrentRequests?: number | undefined;
   /** What pods and discovery are told. */
   advertise: { address: string; port: number };
   /** How long Events are kept; absent: for ever. */
@@ -191,6 +195,13 @@ export class ApiServer {
     await customResources.start();
     await localApiServices.start();
     const metrics = new RequestMetrics(registry);
+    const flowGroup = 'flowcontrol.apiserver.k8s.io';
+    const flowControl: FlowControl = new FlowControl({
+      flowSchemas: cache(flowGroup, 'flowschemas'),
+      priorityLevels: cache(flowGroup, 'prioritylevelconfigurations'),
+      metrics: new FlowControlMetrics(registry, () => flowControl.all),
+      totalSeats: deps.maxConcurrentRequests,
+    });
     const resources = new ResourceHandler({
       scheme,
       pipeline,
@@ -276,6 +287,7 @@ export class ApiServer {
       routes: [join, aggregated, ...plainRoutes(health, discovery, registry, tokens)],
       connector,
       metrics,
+      flowControl,
     });
     const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
     const bootstrap = new Bootstrap({

@@ -16,6 +16,7 @@ import type { ServiceAddresses } from '../services/service-addresses';
 import { decodeBytes } from '../storage/codec';
 import type { Storage } from '../storage/storage';
 import { authenticationReader, authenticationReaders } from './extension-policy';
+import { bootstrapFlowSchemas, bootstrapPriorityLevels } from '../flowcontrol/bootstrap-objects';
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles } from './policy';
 
 export interface BootstrapDeps {
@@ -81,6 +82,9 @@ export class Bootstrap {
     );
     for (const priority of priorityClasses) await this.ensure('scheduling.k8s.io', 'priorityclasses', priority);
     await this.ensure('networking.k8s.io', 'servicecidrs', this.serviceCIDR());
+    const flowGroup = 'flowcontrol.apiserver.k8s.io';
+    for (const level of bootstrapPriorityLevels) await this.ensure(flowGroup, 'prioritylevelconfigurations', level);
+    for (const schema of bootstrapFlowSchemas) await this.ensure(flowGroup, 'flowschemas', schema);
     await this.kubernetesService();
     if (!this.deps.storage.shared) await this.publishServers([this.deps.advertise.address]);
     await this.deps.claims.repair();

@@ -37,6 +37,7 @@ describe('connections', () => {
       routes: [],
       connector: { handle: () => undefined, upgrade: () => undefined },
       metrics: { setInflight: () => undefined, observe: () => undefined },
+      flowControl: { classify: () => undefined },
       limits: { idleMs, bodyMs: 200 },
     } as unknown as RestServerDeps);
     port = (await rest.listen('127.0.0.1:0')).port;

@@ -7,6 +7,8 @@ import { refuseUpgrade } from '@naru/streaming';
 import type { Authenticator } from '../auth/authenticator';
 import type { Authorizer } from '../auth/authorizer';
 import { actingUser } from '../auth/impersonation';
+import type { FlowControl } from '../flowcontrol/flow-control';
+import type { Seat } from '../flowcontrol/priority-level';
 import { badRequest, pageNotFound } from '../objects/failures';
 import type { UserInfo } from '../objects/request';
 import type { HttpRequest, HttpResponse } from './http';
@@ -51,6 +53,7 @@ export interface RestServerDeps {
   routes: readonly Route[];
   connector: Connector;
   metrics: RequestMetrics;
+  flowControl: FlowControl;
   maxInflight?: number;
   limits?: Partial<ConnectionLimits>;
 }
@@ -162,6 +165,13 @@ export class RestServer {
     this.changeRequests(connection, 1);
     const bodyTimer = this.limitBody(request, response);
     let counted = true;
+    let seat: Seat | undefined;
+    const enter = async (user: UserInfo, info: RequestInfo): Promise<void> => {
+      const entered = this.enter(response, { user, info, verb: target.verb }, controller.signal);
+      seat = entered instanceof Promise ? await entered : entered;
+      // Who has gone while waiting does not come back to give up the seat.
+      if (response.destroyed) seat?.release();
+    };
     this.deps.metrics.setInflight(kind, ++this.inflight[kind]);
     const leave = (): void => {
       if (!counted) return;
@@ -170,6 +180,7 @@ export class RestServer {
     };
     response.on('close', () => {
       leave();
+      seat?.release();
       clearTimeout(bodyTimer);
       this.changeRequests(connection, -1);
       this.running.delete(controller);
@@ -190,12 +201,15 @@ export class RestServer {
         Object.assign(target, info.resource, { verb });
         if (longRunning.has(verb) || query.get('follow')) leave();
         const user = await this.authenticate(request);
+        await enter(user, info);
+        // What runs for long would keep its seat from others; a watch has been served when it has begun.
+        if (longRunning.has(verb) || query.get('follow')) seat?.release();
         const call = { request, response, user, path: info.resource, query, signal: controller.signal };
         await (this.deps.connector.handle(call) ?? this.deps.resources.handle(call));
         return;
       }
       target.resource = '';
-      await this.route(request, response, info, query);
+      await this.route(request, response, info, query, enter);
     };
     serve().catch((error: unknown) => this.fail(request, response, error));
   }
@@ -205,10 +219,12 @@ export class RestServer {
     response: HttpResponse,
     info: RequestInfo,
     query: URLSearchParams,
+    enter: (user: UserInfo, info: RequestInfo) => Promise<void>,
   ): Promise<void> {
     const call = { request, response, path: info.path, query };
     for (const route of this.deps.routes) if (route.open && (await route.handle({ ...call, user: nobody }))) return;
     const user = await this.authenticate(request);
+    await enter(user, info);
     this.deps.authorizer.require({
       user,
       verb: (request.method ?? 'GET').toLowerCase(),
@@ -222,6 +238,21 @@ export class RestServer {
     });
     for (const route of this.deps.routes) if (!route.open && (await route.handle({ ...call, user }))) return;
     throw pageNotFound();
+  }
+
+  /** Classifies a request, tells its client how, and finds it a seat. */
+  private enter(
+    response: HttpResponse,
+    { user, info, verb }: { user: UserInfo; info: RequestInfo; verb: string },
+    signal: AbortSignal,
+  ): Seat | Promise<Seat> | undefined {
+    const { flowControl } = this.deps;
+    const digest = { user, verb, path: info.path, resource: info.resource };
+    const found = flowControl.classify(digest);
+    if (!found) return undefined;
+    response.setHeader('X-Kubernetes-PF-FlowSchema-UID', found.schema.uid);
+    response.setHeader('X-Kubernetes-PF-PriorityLevel-UID', found.level.uid);
+    return flowControl.enter(found, digest, signal);
   }
 
   private watchIdleness(connection: Duplex | ServerHttp2Session, close: () => void): void {
