@@ -1,5 +1,5 @@
 // A small CSI driver: volumes are directories of the node. One process is identity, controller and node service, registers
-// with the kubelet, and, when it finds a Kubernetes API, provisions and attaches the volumes of its node.
+// with the kubelet, and, when it finds a Kubernetes API, provisions the volumes of its node.
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';

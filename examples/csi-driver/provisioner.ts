@@ -1,6 +1,6 @@
 import { credentials } from '@grpc/grpc-js';
 import { csi } from '@naru/proto';
-import type { PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment } from '@naru/api';
+import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '@naru/api';
 import { quantityValue } from '@naru/api';
 import { ApiError, type KubeApi } from './kube-api';
 import { topologyKey } from './services';
@@ -24,8 +24,8 @@ const storage = '/apis/storage.k8s.io/v1';
 const relookMs = 5_000;
 
 /**
- * What elsewhere external-provisioner and external-attacher do, for the volumes of one node: makes a volume for a claim
- * whose pod has been given to this node, removes one that is released, and attaches. All it knows it reads anew each time.
+ * What elsewhere external-provisioner does, for the volumes of one node: makes a volume for a claim whose pod has been given
+ * to this node, and removes one that is released. All it knows it reads anew each time.
  */
 export class Provisioner {
   private readonly controller: csi.ControllerClient;
@@ -38,7 +38,7 @@ export class Provisioner {
   /** Until the signal; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { api, log } = this.deps;
-    const watched = ['/api/v1/persistentvolumeclaims', '/api/v1/persistentvolumes', `${storage}/volumeattachments`];
+    const watched = ['/api/v1/persistentvolumeclaims', '/api/v1/persistentvolumes'];
     for (const path of watched) void this.follow(path, signal);
     while (!signal.aborted) {
       const next = new Promise<void>(resolve => {
@@ -69,11 +69,6 @@ export class Provisioner {
     }
     const volumes = await api.request<List<PersistentVolume>>('GET', '/api/v1/persistentvolumes');
     for (const volume of volumes.items) if (this.isOver(volume)) await this.remove(volume);
-    const attachments = await api.request<List<VolumeAttachment>>('GET', `${storage}/volumeattachments`);
-    for (const attachment of attachments.items) {
-      const { attacher, nodeName: node } = attachment.spec;
-      if (attacher === name && node === nodeName && !attachment.status?.attached) await this.attach(attachment);
-    }
   }
 
   private call<Q, A>(call: unknown, request: Q): Promise<A> {
@@ -133,24 +128,5 @@ export class Provisioner {
       if (error.code !== 404) throw error;
     });
     log(`removed ${metadata?.name}`);
-  }
-
-  private async attach({ metadata, spec }: VolumeAttachment): Promise<void> {
-    const { api } = this.deps;
-    const volume = await api.request<PersistentVolume>(
-      'GET',
-      `/api/v1/persistentvolumes/${spec.source.persistentVolumeName}`,
-    );
-    const request = csi.ControllerPublishVolumeRequest.fromPartial({
-      volumeId: volume.spec?.csi?.volumeHandle ?? '',
-      nodeId: spec.nodeName,
-    });
-    const { publishContext } = await this.call<unknown, csi.ControllerPublishVolumeResponse>(
-      this.controller.controllerPublishVolume,
-      request,
-    );
-    await api.request('PATCH', `${storage}/volumeattachments/${metadata?.name}/status`, {
-      status: { attached: true, attachmentMetadata: publishContext },
-    });
   }
 }

@@ -29,8 +29,13 @@ export function identityService({ name }: DriverOptions): csi.IdentityServer {
   };
 }
 
+/** A directory of the node needs no attaching. */
+function unimplemented(): never {
+  throw new CsiFailure(status.UNIMPLEMENTED, 'volumes are not attached');
+}
+
 export function controllerService({ name, nodeName, volumes }: DriverOptions): csi.ControllerServer {
-  const { CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME } = csi.ControllerServiceCapability_RPC_Type;
+  const { CREATE_DELETE_VOLUME, EXPAND_VOLUME } = csi.ControllerServiceCapability_RPC_Type;
   return {
     createVolume: answer(async ({ name: id, capacityRange }) => {
       await volumes.create(required(id, 'name'));
@@ -42,15 +47,14 @@ export function controllerService({ name, nodeName, volumes }: DriverOptions): c
       await volumes.remove(required(volumeId, 'volume_id'));
       return {};
     }),
-    // There is nothing to attach; what is said here arrives at the node all the same.
-    controllerPublishVolume: answer(({ nodeId }) => ({ publishContext: { attachedTo: nodeId } })),
-    controllerUnpublishVolume: answer(() => ({})),
+    controllerPublishVolume: answer(unimplemented),
+    controllerUnpublishVolume: answer(unimplemented),
     controllerExpandVolume: answer(({ capacityRange }) => ({
       capacityBytes: capacityRange?.requiredBytes ?? 0n,
       nodeExpansionRequired: true,
     })),
     controllerGetCapabilities: answer(() => ({
-      capabilities: [CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME].map(type => ({
+      capabilities: [CREATE_DELETE_VOLUME, EXPAND_VOLUME].map(type => ({
         type: { $case: 'rpc' as const, value: { type } },
       })),
     })),

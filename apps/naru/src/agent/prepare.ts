@@ -72,8 +72,15 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
   const folder = path.join(dataDir, 'pki');
   const info = await joinPersistently({ server, token: readToken(flags), nodeName, nodeIp, folder });
   const imageStore = flags['image-store'] ?? path.join(dataDir, 'images');
-  const folders = ['runtime', 'kubelet', 'manifests', 'cni/net.d'].map(name => path.join(dataDir, name));
-  for (const wanted of [...folders, imageStore, path.join(runDir, 'runtime'), path.join(runDir, 'services')])
+  const kubeletDir = flags['kubelet-dir'] ?? path.join(dataDir, 'kubelet');
+  const folders = ['runtime', 'manifests', 'cni/net.d'].map(name => path.join(dataDir, name));
+  for (const wanted of [
+    ...folders,
+    kubeletDir,
+    imageStore,
+    path.join(runDir, 'runtime'),
+    path.join(runDir, 'services'),
+  ])
     mkdirSync(wanted, { recursive: true });
   const specs = nodeServices(
     {
@@ -89,6 +96,7 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
       runDir,
       logDir: flags['log-dir'] === '-' ? undefined : flags['log-dir'],
       imageStore,
+      kubeletDir,
       runtimeEndpoint: flags['container-runtime-endpoint'],
     },
     existsSync,

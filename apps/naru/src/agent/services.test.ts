@@ -11,6 +11,7 @@ const options: NodeProcessOptions = {
   runDir: '/run/naru',
   logDir: '/data/logs',
   imageStore: '/images',
+  kubeletDir: '/var/lib/kubelet',
   runtimeEndpoint: undefined,
 };
 

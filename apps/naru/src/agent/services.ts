@@ -13,6 +13,7 @@ export interface NodeProcessOptions {
   /** Undefined: the processes' output stays where the agent's goes. */
   logDir: string | undefined;
   imageStore: string;
+  kubeletDir: string;
   /** Undefined: our own runtime, which is then started too. */
   runtimeEndpoint: string | undefined;
 }
@@ -63,7 +64,7 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     'node-name': nodeName,
     'node-ip': nodeIp,
     'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
-    'root-dir': path.join(dataDir, 'kubelet'),
+    'root-dir': options.kubeletDir,
     'serving-certificate': pki('kubeletServing.crt'),
     'serving-key': pki('kubeletServing.key'),
     'cluster-dns': info.clusterDns,

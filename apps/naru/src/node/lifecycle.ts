@@ -34,6 +34,8 @@ function agentFlags(cluster: Cluster, { name, address }: NodeRecord): string[] {
     `--node-name=${name}`,
     `--node-ip=${address}`,
     `--data-dir=${data}`,
+    // node-init makes the node's own folder appear there.
+    '--kubelet-dir=/var/lib/kubelet',
     `--image-store=${cluster.images}`,
     `--log-dir=${path.join(data, 'logs')}`,
   ];

@@ -1,0 +1,74 @@
+import type { CSINode, PersistentVolume, PersistentVolumeClaim, Pod } from '@naru/api';
+import { eventually } from '@naru/testing';
+import { ask, askJson, kubectl, naru, run, withNamespace } from './cluster';
+
+const example = 'examples/csi-driver';
+
+beforeAll(async () => {
+  await run(`${example}/build-image`, []);
+  await naru(['image', 'load', `${example}/csi-driver.tar`]);
+  await kubectl(['apply', '-f', `${example}/csi-driver.yaml`]);
+  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/csi-hostpath', '--timeout=60s'], {
+    timeoutMs: 70_000,
+  });
+}, 180_000);
+
+afterAll(async () => {
+  await kubectl(['delete', '-f', `${example}/csi-driver.yaml`, '--timeout=60s'], { anyCode: true, timeoutMs: 70_000 });
+}, 90_000);
+
+const workload = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: data }
+spec:
+  storageClassName: csi-hostpath
+  accessModes: [ReadWriteOnce]
+  resources: { requests: { storage: 16Mi } }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: writer }
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: { runAsUser: 1000, fsGroup: 4321 }
+  containers:
+  - name: main
+    image: naru.dev/web:v1
+    imagePullPolicy: Never
+    command: [sh, -c, 'echo written > /data/file && sleep 1000']
+    volumeMounts: [{ name: data, mountPath: /data }]
+  volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]
+`;
+
+test('a driver that runs as a daemon set makes a volume for a claim, which outlives its pod and goes with the claim', async () => {
+  await withNamespace('csi', async namespace => {
+    const nodes = (await ask('get', 'nodes', '-o', 'name')).split('\n').length;
+    await eventually(async () => {
+      const { items } = await askJson<{ items: CSINode[] }>('get', 'csinodes');
+      expect(items.filter(({ spec }) => spec.drivers.length > 0)).toHaveLength(nodes);
+    }, 20_000);
+    await kubectl(['-n', namespace, 'apply', '-f', '-'], { input: workload });
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/writer', '--timeout=40s']);
+    const claim = await askJson<PersistentVolumeClaim>('-n', namespace, 'get', 'pvc', 'data');
+    expect(claim.status?.phase).toBe('Bound');
+    const volume = await askJson<PersistentVolume>('get', 'pv', claim.spec?.volumeName ?? '');
+    expect(volume.spec?.csi).toMatchObject({ driver: 'hostpath.csi.naru.dev', volumeHandle: volume.metadata?.name });
+
+    // A second pod finds what the first one wrote: on the same node, because the volume is there.
+    const first = await askJson<Pod>('-n', namespace, 'get', 'pod', 'writer');
+    await kubectl(['-n', namespace, 'delete', 'pod', 'writer']);
+    const second = workload.replaceAll('writer', 'reader').replace('echo written > /data/file && ', '');
+    await kubectl(['-n', namespace, 'apply', '-f', '-'], { input: second });
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/reader', '--timeout=40s']);
+    const reader = await askJson<Pod>('-n', namespace, 'get', 'pod', 'reader');
+    expect(reader.spec?.nodeName).toBe(first.spec?.nodeName);
+    expect(await ask('-n', namespace, 'exec', 'reader', '--', 'cat', '/data/file')).toBe('written');
+
+    await kubectl(['-n', namespace, 'delete', 'pod/reader', 'pvc/data', '--timeout=30s'], { timeoutMs: 40_000 });
+    await eventually(async () => {
+      const { stderr } = await kubectl(['get', 'pv', volume.metadata?.name ?? ''], { anyCode: true });
+      expect(stderr).toMatch(/not found/);
+    }, 20_000);
+  });
+}, 180_000);
