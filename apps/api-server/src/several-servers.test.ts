@@ -98,6 +98,28 @@ test('what one server acknowledged the others show at once, and a newer version 
   expect(inside.code).toBe(201);
 });
 
+test('a list that one server began is continued by another, as it was when it began', async () => {
+  const [first, second, third] = servers as [TestServer, TestServer, TestServer];
+  const url = '/api/v1/namespaces/pages/configmaps';
+  await first.call('POST', '/api/v1/namespaces', { metadata: { name: 'pages' } });
+  for (let i = 0; i < 6; i++) await first.call('POST', url, { metadata: { name: `p-${i}` }, data: { v: 'old' } });
+  const begun = await first.call('GET', `${url}?limit=2`);
+  await second.call('DELETE', `${url}/p-3`);
+  await second.call('PUT', `${url}/p-4`, { metadata: { name: 'p-4' }, data: { v: 'new' } });
+  await third.call('POST', url, { metadata: { name: 'p-9' } });
+  let { continue: token } = begun.json['metadata'] as { continue: string };
+  const names: string[] = [];
+  for (const server of [second, third]) {
+    const page = await server.call('GET', `${url}?limit=2&continue=${token}`);
+    expect(page.json['metadata'].resourceVersion).toBe(begun.json['metadata'].resourceVersion);
+    token = page.json['metadata'].continue as string;
+    for (const { metadata, data } of page.json['items'] as { metadata: { name: string }; data: { v: string } }[])
+      names.push(`${metadata.name} ${data.v}`);
+  }
+  expect(names).toEqual(['p-2 old', 'p-3 old', 'p-4 old', 'p-5 old']);
+  expect(token).toBeUndefined();
+});
+
 test('the Service of the api-servers leads to all that are there, and to no one that has ended', async () => {
   const endpoints = async (): Promise<string[]> => {
     const { json } = await servers[0]!.call('GET', '/api/v1/namespaces/default/endpoints/kubernetes');

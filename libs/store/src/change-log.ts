@@ -1,5 +1,5 @@
-import { StatusError } from '@naru/foundation';
 import type { Change, WatchListener } from './driver';
+import { forgotten } from './forgotten';
 
 interface Watch {
   prefix: string;
@@ -41,8 +41,7 @@ export class ChangeLog {
   }
 
   watch(prefix: string, revision: number, listener: WatchListener): () => void {
-    if (revision < this.compacted)
-      throw new StatusError('Expired', `too old resource version: ${revision} (${this.compacted})`);
+    if (revision < this.compacted) throw forgotten(revision, this.compacted);
     const missed = this.changes.filter(change => change.revision > revision && change.key.startsWith(prefix));
     if (missed.length > 0) listener.onChanges(missed);
     const watch = { prefix, listener };

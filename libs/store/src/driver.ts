@@ -11,10 +11,12 @@ export interface KeyValue {
 }
 
 export interface RangeOptions {
-  /** Only keys after this one. */
-  after?: string;
+  /** Only keys from this one on. */
+  from?: string;
   /** At most this many; absent: all. */
   limit?: number;
+  /** As it was then; absent: the present. @throws StatusError Expired when that is not known, or not any more. */
+  revision?: number;
 }
 
 export interface RangeResult {

@@ -10,6 +10,7 @@ import type {
   TransactionResult,
 } from './driver';
 import { Expiries } from './expiries';
+import { forgotten } from './forgotten';
 
 /** Keeps everything in memory: for tests only. It passes the same suite as the drivers that remember. */
 export class MemoryDriver implements StoreDriver {
@@ -31,8 +32,9 @@ export class MemoryDriver implements StoreDriver {
   }
 
   range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
-    const { after = '', limit = Infinity } = options;
-    const keys = [...this.entries.keys()].filter(key => key.startsWith(prefix) && key > after).sort();
+    const { from = '', limit = Infinity, revision = this.revision } = options;
+    if (revision !== this.revision) return Promise.reject(forgotten(revision, this.revision));
+    const keys = [...this.entries.keys()].filter(key => key.startsWith(prefix) && key >= from).sort();
     const items = keys.slice(0, limit).map(key => ({ key, ...this.entries.get(key)! }));
     return Promise.resolve({ revision: this.revision, items, more: keys.length > items.length });
   }

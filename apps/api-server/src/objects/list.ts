@@ -78,6 +78,13 @@ interface Token {
   start: string;
 }
 
+/** To be awaited, if there is anything to wait for, before a list is continued that another server may have begun. */
+export function recallList(storage: Storage, definition: AnyDefinition, query: ListQuery): Promise<void> | undefined {
+  if (!storage.shared) return undefined;
+  const { rv, start } = parseToken(query.continue);
+  return rv === -1 ? storage.fresh('') : storage.recallSnapshot(definition, rv, start);
+}
+
 function continueList(storage: Storage, definition: AnyDefinition, selection: Selection, query: ListQuery): ListReply {
   const token = parseToken(query.continue);
   const cache = storage.cache(definition);

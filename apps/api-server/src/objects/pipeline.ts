@@ -7,7 +7,7 @@ import { createObject } from './create';
 import { checkDeleteOptions, deleteObject } from './delete';
 import type { ObjectDeps } from './deps';
 import { methodNotAllowed, notFound, pageNotFound } from './failures';
-import { listObjects, type ListQuery, type ListReply } from './list';
+import { listObjects, recallList, type ListQuery, type ListReply } from './list';
 import { modifyObject, type Mode } from './modify';
 import { presentBytes, readyToPresent } from './present';
 import { jsonReply, warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
@@ -62,7 +62,9 @@ export class Pipeline {
 
   async list(request: ObjectRequest, query: ListQuery): Promise<ListReply> {
     this.authorize(request);
-    const behind = query.continue === '' && this.deps.storage.fresh(query.resourceVersion);
+    const { storage } = this.deps;
+    const behind =
+      query.continue === '' ? storage.fresh(query.resourceVersion) : recallList(storage, request.definition, query);
     if (behind) await behind;
     const { definition, namespace, signal } = request;
     const virtual = this.virtual(request);

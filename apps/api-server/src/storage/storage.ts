@@ -1,4 +1,4 @@
-import { StatusError } from '@naru/foundation';
+import { StatusError, isReason } from '@naru/foundation';
 import type { AnyDefinition, KubeObject, Scheme } from '@naru/api';
 import type { Change, Compare, KeyValue, Operation, StoreDriver, StoreUsage } from '@naru/store';
 import { encodeObject, withRevision } from './codec';
@@ -60,6 +60,15 @@ export class Storage {
   /** Loads every resource and begins to follow the store. */
   async start(): Promise<void> {
     const { revision } = this.driver;
+    // What others write while this is loading may be more than the driver remembers.
+    let early: Change[] | undefined = [];
+    this.stopWatch = this.driver.watch('', revision, {
+      onChanges: changes => (early ? void early.push(...changes) : this.apply(changes)),
+      onError: error => {
+        this.failure = error;
+        this.options.onLost?.(error);
+      },
+    });
     for (const definition of this.scheme) {
       if (definition.storedAs || !definition.verbs.includes('watch')) continue;
       const cache = new WatchCache(definition, revision);
@@ -67,13 +76,9 @@ export class Storage {
       await this.load(cache, revision);
     }
     this.applied = revision;
-    this.stopWatch = this.driver.watch('', revision, {
-      onChanges: changes => this.apply(changes),
-      onError: error => {
-        this.failure = error;
-        this.options.onLost?.(error);
-      },
-    });
+    const missed = early;
+    early = undefined;
+    if (missed.length > 0) this.apply(missed);
   }
 
   /** Begins to keep a resource that came after the start. Resolves when all that is stored of it is there. */
@@ -100,17 +105,36 @@ export class Storage {
 
   private async load(cache: WatchCache, revision: number): Promise<void> {
     const prefix = storagePrefix(cache.definition);
-    let after = '';
-    for (;;) {
-      const { items, more } = await this.driver.range(prefix, { after, limit: pageSize });
-      for (const { value, modRevision, key } of items) {
-        // What changed meanwhile has been heard of.
-        if (modRevision <= revision) cache.load(value, modRevision);
-        after = key;
-      }
+    for (let from = prefix; ;) {
+      const { items, more } = await this.driver.range(prefix, { from, limit: pageSize });
+      // What changed meanwhile has been heard of.
+      for (const { value, modRevision } of items) if (modRevision <= revision) cache.load(value, modRevision);
       if (!more) break;
+      from = `${items.at(-1)!.key}\0`;
     }
     cache.loaded();
+  }
+
+  /**
+   * Makes it possible to continue a list that another server began: keeps what was stored from `start` on at `revision`.
+   * Where that is not known any more, continuing says so.
+   */
+  async recallSnapshot(definition: AnyDefinition, revision: number, start: string): Promise<void> {
+    const cache = this.cache(definition);
+    if (!this.shared || revision === this.applied || cache.snapshot(revision)) return;
+    const prefix = storagePrefix(cache.definition);
+    const entries: Entry[] = [];
+    try {
+      for (let from = prefix + start; ;) {
+        const { items, more } = await this.driver.range(prefix, { from, limit: pageSize, revision });
+        for (const { value, modRevision } of items) entries.push(cache.recall(value, modRevision));
+        if (!more) break;
+        from = `${items.at(-1)!.key}\0`;
+      }
+      cache.keepSnapshot(revision, entries);
+    } catch (error) {
+      if (!isReason(error, 'Expired')) throw error;
+    }
   }
 
   /** The revision up to which all caches are complete. */

@@ -85,8 +85,17 @@ export class WatchCache {
     const { namespace = '', name = '' } = object.metadata ?? {};
     const key = entryKey(namespace, name);
     if (this.deletedWhileLoading?.has(key) || (this.entries.get(key)?.revision ?? 0) >= revision) return;
+    this.put(this.recall(value, revision));
+  }
+
+  /** An object as it once was stored; the one that is kept if it still is so. */
+  recall(value: Buffer, revision: number): Entry {
+    const object = decodeBytes(value);
+    const { namespace = '', name = '' } = object.metadata ?? {};
+    const known = this.entries.get(entryKey(namespace, name));
+    if (known?.revision === revision) return known;
     const changed = this.current.normalize?.(object) === true;
-    this.put(this.toEntry(object, withRevision(changed ? encodeObject(object) : value, revision), revision));
+    return this.toEntry(object, withRevision(changed ? encodeObject(object) : value, revision), revision);
   }
 
   /** All that was stored has been given to `load`. */

@@ -12,6 +12,7 @@ import type {
   Transaction,
   TransactionResult,
 } from '../driver';
+import { forgotten } from '../forgotten';
 import { Compactor } from './compactor';
 import { Endpoints, type EtcdTls } from './endpoints';
 import { Follower, revisionOf } from './follower';
@@ -73,7 +74,7 @@ export class EtcdDriver implements StoreDriver {
         endpoints,
         onEvents: events => this.take(events),
         onCompacted: oldest => {
-          this.fail(new StatusError('Expired', `too old resource version: ${this.revision} (${oldest})`));
+          this.fail(forgotten(this.revision, oldest));
         },
       },
       revision + 1,
@@ -101,16 +102,21 @@ export class EtcdDriver implements StoreDriver {
     return kvs[0] && this.toKeyValue(kvs[0]);
   }
 
-  async range(prefix: string, { after = '', limit = 0 }: RangeOptions = {}): Promise<RangeResult> {
-    const start = after > prefix ? `${after}\0` : prefix;
+  async range(prefix: string, { from = '', limit = 0, revision = 0 }: RangeOptions = {}): Promise<RangeResult> {
+    const start = from > prefix ? from : prefix;
     const end = this.encode(prefix === '' ? '' : prefix.slice(0, -1));
     const rangeEnd = Buffer.concat([
       end,
       Buffer.from([prefix === '' ? 0xff : prefix.charCodeAt(prefix.length - 1) + 1]),
     ]);
-    const reply = await this.rangeCall({ key: this.encode(start), rangeEnd, limit: BigInt(limit) });
+    const reply = await this.rangeCall({
+      key: this.encode(start),
+      rangeEnd,
+      limit: BigInt(limit),
+      revision: BigInt(revision),
+    });
     return {
-      revision: Number(reply.header!.revision),
+      revision: revision || Number(reply.header!.revision),
       items: reply.kvs.map(kv => this.toKeyValue(kv)),
       more: reply.more,
     };

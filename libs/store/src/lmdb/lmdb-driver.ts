@@ -16,6 +16,7 @@ import type {
   TransactionResult,
 } from '../driver';
 import { Expiries } from '../expiries';
+import { forgotten } from '../forgotten';
 import { storeFull } from '../store-full';
 
 export interface LmdbOptions {
@@ -108,15 +109,15 @@ export class LmdbDriver implements StoreDriver {
   }
 
   range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
-    const { after = '', limit = Infinity } = options;
+    const { from = '', limit = Infinity, revision = this.revision } = options;
+    if (revision !== this.revision) return Promise.reject(forgotten(revision, this.revision));
     const items: KeyValue[] = [];
-    const start = after > prefix ? after : prefix;
+    const start = from > prefix ? from : prefix;
     // The revision is read with the first item, in the same event turn: nothing can be committed between them.
     this.db.resetReadTxn();
     for (const entry of this.db.getRange({ start: `/${start}`, versions: true })) {
       const key = entry.key.slice(1);
       if (!key.startsWith(prefix)) break;
-      if (key === after) continue;
       if (items.length >= limit) return Promise.resolve({ revision: this.revision, items, more: true });
       items.push({ key, value: Buffer.from(entry.value), modRevision: entry.version ?? 0 });
     }

@@ -65,9 +65,18 @@ export function storeSuite(name: string, factory: () => Promise<StoreUnderTest>)
       const first = await store.range('b/', { limit: 2 });
       expect(first.items.map(item => item.key)).toEqual(['b/1', 'b/2']);
       expect(first).toMatchObject({ more: true, revision: store.revision });
-      const rest = await store.range('b/', { after: 'b/2' });
+      const rest = await store.range('b/', { from: 'b/2\0' });
       expect(rest.items.map(item => item.key)).toEqual(['b/3']);
       expect(rest.more).toBe(false);
+    });
+
+    test('lists what was, or says Expired', async () => {
+      const { revision } = await create('a/1', 'one');
+      await store.txn({ compare: [], operations: [put('a/1', 'two'), put('a/2', 'new')] });
+      const past = store.range('a/', { revision });
+      if (store.sync) expect((await past).items.map(({ value }) => value.toString())).toEqual(['one']);
+      else await expect(past).rejects.toMatchObject({ reason: 'Expired' });
+      expect((await store.range('a/', { revision: store.revision })).items).toHaveLength(2);
     });
 
     test('deletes, and deleting what is absent changes nothing', async () => {
