@@ -118,7 +118,8 @@ describe('a watch', () => {
     expect(json['code']).toBe(400);
     // The store was empty when this server started: its own first versions are known, so make one too old.
     for (let i = 0; i < 4200; i += 100)
-      await Promise.all(Array.from({ length: 100 }, () => patch('w4', { data: { n: String(Math.random()) } })));
+      // Different objects: writes to one wait for each other's disk.
+      await Promise.all(Array.from({ length: 100 }, (_, j) => api.call('POST', maps, configMap(`old-${i + j}`))));
     const { json: gone } = await api.call('GET', `${maps}?watch=1&resourceVersion=1`);
     expect(gone).toMatchObject({ code: 410, reason: 'Expired' });
   });
