@@ -1,0 +1,136 @@
+import { eventually } from '@naru/testing';
+import { apply, ask, kubectl } from './cluster';
+
+/** Two namespaces with a pod on each of two nodes, as upstream's netpol tests have three. */
+const own = 'policy-own';
+const other = 'policy-other';
+const nodes = { a: 'worker-1', b: 'worker-2' } as const;
+type PodName = keyof typeof nodes;
+interface Place {
+  namespace: string;
+  pod: PodName;
+}
+const places: Place[] = [own, other].flatMap(namespace => [
+  { namespace, pod: 'a' as const },
+  { namespace, pod: 'b' as const },
+]);
+
+const pod = (name: string, node: string, command: string[] = ['/bin/serve']): string => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, labels: { pod: ${name} } }
+spec:
+  terminationGracePeriodSeconds: 0
+  restartPolicy: Never
+  nodeSelector: { kubernetes.io/hostname: ${node} }
+  containers:
+    - name: main
+      image: naru.dev/web:v1
+      command: ${JSON.stringify(command)}
+      ports: [{ name: http, containerPort: 8080 }]
+      readinessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 1, failureThreshold: 1 }
+---`;
+
+const addresses = new Map<string, string>();
+const addressOf = ({ namespace, pod: name }: Place): string => addresses.get(`${namespace}/${name}`) ?? '';
+
+/** True when a connection is made within a second. */
+async function connects(from: Place, ip: string, port = 8080): Promise<boolean> {
+  const command = ['timeout', '1', 'wget', '-q', '-O', '/dev/null', `http://${ip}:${port}/healthz`];
+  return (await kubectl(['-n', from.namespace, 'exec', from.pod, '--', ...command], { anyCode: true })).code === 0;
+}
+
+/** Who reaches whom, one line for each asking pod: `policy-own/a -> policy-own/b policy-other/a`. */
+async function reachability(): Promise<string[]> {
+  const lines = await Promise.all(
+    places.map(async from => {
+      const others = places.filter(to => to !== from);
+      const open = await Promise.all(others.map(to => connects(from, addressOf(to))));
+      const names = others.filter((_, index) => open[index]).map(to => `${to.namespace}/${to.pod}`);
+      return `${from.namespace}/${from.pod} -> ${names.join(' ')}`;
+    }),
+  );
+  return lines;
+}
+
+const everybody = places.map(from => {
+  const others = places.filter(to => to !== from).map(to => `${to.namespace}/${to.pod}`);
+  return `${from.namespace}/${from.pod} -> ${others.join(' ')}`;
+});
+
+const policy = (name: string, spec: object): Promise<unknown> =>
+  apply(
+    JSON.stringify({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name, namespace: own },
+      spec,
+    }),
+  );
+
+beforeAll(async () => {
+  for (const namespace of [own, other]) {
+    await kubectl(['create', 'namespace', namespace]);
+    for (const [name, node] of Object.entries(nodes)) await apply(pod(name, node), '-n', namespace);
+  }
+  for (const namespace of [own, other]) {
+    const wait = ['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'];
+    await kubectl(wait, { timeoutMs: 70_000 });
+    for (const name of Object.keys(nodes)) {
+      const ip = await ask('-n', namespace, 'get', 'pod', name, '-o', 'jsonpath={.status.podIP}');
+      addresses.set(`${namespace}/${name}`, ip);
+    }
+  }
+});
+
+afterEach(() => kubectl(['-n', own, 'delete', 'networkpolicies', '--all']));
+afterAll(() => kubectl(['delete', 'namespace', own, other, '--wait=false', '--ignore-not-found']));
+
+test('pods of two nodes reach each other until a policy shuts them in, and again when it has gone', async () => {
+  expect(await reachability()).toEqual(everybody);
+  await policy('deny-all', { podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
+  const foreigners = [`${other}/a -> ${other}/b`, `${other}/b -> ${other}/a`];
+  await eventually(
+    async () => expect(await reachability()).toEqual([`${own}/a -> `, `${own}/b -> `, ...foreigners]),
+    20_000,
+  );
+  // The kubelet is on the pods' node: their probes still succeed.
+  await kubectl(['-n', own, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=5s']);
+  await kubectl(['-n', own, 'delete', 'networkpolicy', 'deny-all']);
+  await eventually(async () => expect(await reachability()).toEqual(everybody), 20_000);
+});
+
+test('a policy lets in the pods and namespaces that it selects, on either node', async () => {
+  await policy('from-own-b-and-other-a', {
+    podSelector: { matchLabels: { pod: 'a' } },
+    ingress: [
+      { from: [{ podSelector: { matchLabels: { pod: 'b' } } }] },
+      {
+        from: [
+          {
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': other } },
+            podSelector: { matchLabels: { pod: 'a' } },
+          },
+        ],
+        ports: [{ port: 'http' }],
+      },
+    ],
+  });
+  const expected = everybody.map(line => (line.startsWith(`${other}/b`) ? `${other}/b -> ${own}/b ${other}/a` : line));
+  await eventually(async () => expect(await reachability()).toEqual(expected), 20_000);
+});
+
+test('what a pod does first is already judged', async () => {
+  await policy('deny-egress', { podSelector: { matchLabels: { pod: 'eager' } }, policyTypes: ['Egress'] });
+  const target = addressOf({ namespace: other, pod: 'b' });
+  const eager = (namespace: string, seconds: number): Promise<unknown> => {
+    const attempt = `timeout ${seconds} wget -q -O /dev/null http://${target}:8080/healthz`;
+    const command = ['/bin/sh', '-c', `if ${attempt}; then echo through; else echo shut in; fi`];
+    return apply(pod('eager', 'worker-1', command), '-n', namespace);
+  };
+  await Promise.all([eager(own, 1), eager(other, 5)]);
+  const logs = (namespace: string): Promise<string> => ask('-n', namespace, 'logs', 'eager');
+  await eventually(async () => expect(await logs(own)).toMatch(/shut in$/), 20_000);
+  // The same pod where no policy selects it, though one pod's policy is enforced on this node.
+  await eventually(async () => expect(await logs(other)).toBe('through'), 20_000);
+});
