@@ -6,7 +6,8 @@ import { SyncLoop } from '../sync-loop';
 import type { PolicyMetrics } from './metrics';
 import { withoutUnused } from './policy-pod';
 import { PolicyState } from './policy-state';
-import { renderDifferences, renderWhole, tableName, type RuleSet } from './rule-set';
+import { renderDifferences, renderRemoval, renderWhole, type RuleSet } from '../nft/rule-set';
+import { policySkeleton, tableName } from './policy-table';
 import { SandboxAddresses } from './sandbox-addresses';
 
 export interface PolicyEnforcerDeps {
@@ -150,19 +151,24 @@ export class PolicyEnforcer {
     const startedAt = clock.now();
     const wanted = this.state.ruleSet();
     const { podCidr } = this;
-    const whole = full || !wanted || !this.applied || podCidr !== this.appliedCidr;
-    const text = whole ? renderWhole(wanted, podCidr) : renderDifferences(this.applied as RuleSet, wanted);
-    if (text === '' || (!full && !wanted && !this.applied)) return;
+    if (!full && !wanted && !this.applied) return;
+    const skeleton = policySkeleton(podCidr);
+    const text = !wanted
+      ? renderRemoval(tableName)
+      : full || !this.applied || podCidr !== this.appliedCidr
+        ? renderWhole(skeleton, wanted)
+        : renderDifferences(skeleton, this.applied, wanted);
+    if (text === '') return;
     await run('nft', ['-f', '-'], text);
     this.applied = wanted;
     this.appliedCidr = podCidr;
     const durationMs = clock.now() - startedAt;
     metrics.syncDuration.observe(durationMs / 1000);
-    logger.debug({ full: whole, durationMs }, 'network policies synced');
+    logger.debug({ full, durationMs }, 'network policies synced');
   }
 }
 
 /** Removes the table, also one that an earlier process has left. */
 export async function cleanupPolicies(run: CommandRunner): Promise<void> {
-  await run('nft', ['-f', '-'], `add table ip ${tableName}\ndelete table ip ${tableName}\n`);
+  await run('nft', ['-f', '-'], renderRemoval(tableName));
 }

@@ -3,7 +3,8 @@ import { shortHash } from '../modes/short-hash';
 import { compilePolicy, type CompiledPolicy, type Direction } from './compile-policy';
 import { PodGroup, groupName } from './pod-group';
 import { policyPodOf, type PolicyPod } from './policy-pod';
-import { fixedSets, type NamedSet, type RuleSet } from './rule-set';
+import type { NamedSet, RuleSet } from '../nft/rule-set';
+import { fixedSets } from './policy-table';
 
 type LabelMap = Readonly<Record<string, string>>;
 
