@@ -21,7 +21,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
     await cleanupAll(options, run, logger);
     process.exit(0);
   }
-  const mode = await requireMode(options.mode, run);
+  const mode = await requireMode(options.mode, options.rules, run);
   await cleanupOtherModes(mode, run, logger);
   const connection = await connect('kube-proxy', given, logger);
   onStop('connection', () => connection.close());

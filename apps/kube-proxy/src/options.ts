@@ -1,6 +1,7 @@
 import { UsageError, type Flags } from '@naru/foundation';
 import { isIpv4, isIpv4Range } from './desired/candidates';
 import { parseDuration, type flags } from './flags';
+import { schedulers } from './modes/ipvs/virtual-server';
 import type { ModeName, RuleConfig } from './modes/mode';
 import { proxyModes } from './modes/registry';
 import type { BackendName, PodNetworkConfig } from './pod-network/pod-network';
@@ -53,7 +54,11 @@ export function readOptions(given: Flags<typeof flags>): Options {
   return {
     mode,
     nodeName,
-    rules: { clusterCidr, ...(ranges.length > 0 ? { nodePortAddresses: ranges } : {}) },
+    rules: {
+      clusterCidr,
+      ipvsScheduler: oneOf('ipvs-scheduler', given['ipvs-scheduler'], schedulers),
+      ...(ranges.length > 0 ? { nodePortAddresses: ranges } : {}),
+    },
     minSyncPeriodMs: parseDuration('min-sync-period', given['min-sync-period']),
     fullSyncPeriodMs: parseDuration('sync-period', given['sync-period']),
     podNetwork:

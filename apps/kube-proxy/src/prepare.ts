@@ -1,20 +1,20 @@
 import { systemClock, type Logger } from '@naru/foundation';
 import { CommandError, type CommandRunner } from './command';
 import { cleanupPolicies } from './network-policy/policy-enforcer';
-import type { ModeName, ProxyMode } from './modes/mode';
+import type { ModeName, ProxyMode, RuleConfig } from './modes/mode';
 import { proxyModes } from './modes/registry';
 import type { Options } from './options';
 import { PodNetwork, type PodNetworkConfig } from './pod-network/pod-network';
 
 /** The mode, when this machine can do it; else an error that says what is missing and what would do instead. */
-export async function requireMode(name: ModeName, run: CommandRunner): Promise<ProxyMode> {
+export async function requireMode(name: ModeName, config: RuleConfig, run: CommandRunner): Promise<ProxyMode> {
   const mode = proxyModes.find(candidate => candidate.name === name);
   if (!mode) throw new Error(`there is no proxy mode ${name}`);
-  const missing = await mode.probe(run);
+  const missing = await mode.probe(run, config);
   if (missing.length === 0) return mode;
   const others: string[] = [];
   for (const other of proxyModes) {
-    if (other !== mode && (await other.probe(run)).length === 0) others.push(`--proxy-mode=${other.name}`);
+    if (other !== mode && (await other.probe(run, config)).length === 0) others.push(`--proxy-mode=${other.name}`);
   }
   const advice = others.length > 0 ? `; this machine can do ${others.join(', ')}` : '';
   throw new Error(`the proxy mode ${name} needs what is missing here: ${missing.join('; ')}${advice}`);

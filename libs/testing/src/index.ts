@@ -5,3 +5,4 @@ export { busyboxImage, layerTar, writeOciLayout, type ImageDescription, type Lay
 export { controllerSuite, type Scenario } from './simulation/controller-suite';
 export { SimulatedClock } from './simulation/simulated-clock';
 export type { ProcessEnvironment } from './simulation/simulated-process';
+export { runInUserModeLinux, userModeLinuxObstacle, type UserModeLinuxOptions } from './user-mode-linux';

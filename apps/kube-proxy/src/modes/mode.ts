@@ -1,8 +1,9 @@
 import type { Logger } from '@naru/foundation';
 import type { CommandRunner } from '../command';
+import type { Scheduler } from './ipvs/virtual-server';
 import type { PortChange, ServicePort } from '../desired/service-port';
 
-export type ModeName = 'iptables' | 'nftables';
+export type ModeName = 'iptables' | 'nftables' | 'ipvs';
 
 /** What rules depend on besides Services; the same for the life of a process. */
 export interface RuleConfig {
@@ -10,6 +11,8 @@ export interface RuleConfig {
   clusterCidr: string | undefined;
   /** Node ports answer on this node's addresses in these ranges. Absent: on all of them. */
   nodePortAddresses?: readonly string[];
+  /** How the mode ipvs balances; default rr. */
+  ipvsScheduler?: Scheduler;
 }
 
 /** `full`: make the rules say exactly this, whatever they say now. Else: these are the differences to the last sync. */
@@ -33,7 +36,7 @@ export interface ModeDeps {
 export interface ProxyMode {
   readonly name: ModeName;
   /** Tries what the mode needs, without changing anything, and answers what is missing: for people to read. */
-  probe(run: CommandRunner): Promise<string[]>;
+  probe(run: CommandRunner, config: RuleConfig): Promise<string[]>;
   build(deps: ModeDeps): RuleSync;
 }
 

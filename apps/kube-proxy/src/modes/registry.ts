@@ -1,6 +1,7 @@
 import { iptables } from './iptables';
 import type { ProxyMode } from './mode';
+import { ipvs } from './ipvs';
 import { nftables } from './nftables';
 
 /** Every mode; a new one is a folder beside these and a line here. */
-export const proxyModes: readonly ProxyMode[] = [iptables, nftables];
+export const proxyModes: readonly ProxyMode[] = [iptables, nftables, ipvs];

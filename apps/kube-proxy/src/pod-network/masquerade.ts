@@ -1,4 +1,5 @@
-import { CommandError, type CommandRunner } from '../command';
+import type { CommandRunner } from '../command';
+import { ensureJumps, removeJumps } from '../modes/iptables/jumps';
 import type { ModeName } from '../modes/mode';
 
 const tableName = 'naru-pod-network';
@@ -56,33 +57,29 @@ function nftMasquerade(run: CommandRunner, clusterCidr: string): Masquerade {
 
 function iptablesMasquerade(run: CommandRunner, clusterCidr: string): Masquerade {
   const jumps = [
-    { table: 'nat', chain: 'POSTROUTING', rule: ['-s', clusterCidr, '-j', natChain], to: natChain },
-    { table: 'filter', chain: 'FORWARD', rule: ['-j', forwardChain], to: forwardChain },
-  ];
-  const iptables = (table: string, ...args: string[]): Promise<string> =>
-    run('iptables', ['-w', '5', '-t', table, ...args]);
-  /** False when iptables says no, which is how it answers that a rule or chain is not there. */
-  const succeeds = async (table: string, ...args: string[]): Promise<boolean> => {
-    try {
-      await iptables(table, ...args);
-      return true;
-    } catch (error) {
-      if (error instanceof CommandError && error.exitCode !== undefined) return false;
-      throw error;
-    }
-  };
+    { table: 'nat', chain: 'POSTROUTING', match: ['-s', clusterCidr], to: natChain },
+    { table: 'filter', chain: 'FORWARD', to: forwardChain },
+  ] as const;
   return {
     async apply() {
       await run('iptables-restore', ['--wait', '5', '--noflush'], renderIptablesMasquerade(clusterCidr));
-      for (const { table, chain, rule } of jumps) {
-        if (!(await succeeds(table, '-C', chain, ...rule))) await iptables(table, '-A', chain, ...rule);
-      }
+      await ensureJumps(run, jumps);
     },
     async cleanup() {
-      for (const { table, chain, rule, to } of jumps) {
-        await succeeds(table, '-D', chain, ...rule);
-        if (await succeeds(table, '-F', to)) await iptables(table, '-X', to);
-      }
+      if (await removeJumps(run, jumps))
+        await run('iptables-restore', ['--wait', '5', '--noflush'], renderIptablesRemoval());
     },
   };
+}
+
+function renderIptablesRemoval(): string {
+  return `*nat
+:${natChain} - [0:0]
+-X ${natChain}
+COMMIT
+*filter
+:${forwardChain} - [0:0]
+-X ${forwardChain}
+COMMIT
+`;
 }

@@ -117,13 +117,18 @@ export class NetworkLab {
   }
 
   /** Answers every TCP connection and UDP datagram with `NAME CLIENT_ADDRESS`. */
-  async serve(place: Place, port: number, name: string): Promise<void> {
-    const args = ['netns', 'exec', place.namespace, process.execPath, '-e', server, String(port), name];
+  serve(place: Place, port: number, name: string): Promise<void> {
+    return this.start(place, port, name, server, 2);
+  }
+
+  /** Runs a program of ours that takes a port and a name, until it listens on so many sockets. */
+  async start(place: Place, port: number, name: string, program: string, sockets: number): Promise<void> {
+    const args = ['netns', 'exec', place.namespace, process.execPath, '-e', program, String(port), name];
     this.servers.push(spawn('ip', args, { stdio: 'ignore' }));
     await eventually(async () => {
       const listening = (await place.run('ss', ['-Hlntu'])).split('\n').filter(line => line.includes(`:${port} `));
-      if (listening.length < 2) throw new Error(`nobody listens on ${place.namespace} ${port}`);
-    });
+      if (listening.length < sockets) throw new Error(`nobody listens on ${place.namespace} ${port}`);
+    }, 30_000);
   }
 
   /** Connects and answers who served and from which address it thought that we came. Fails when refused or lost. */

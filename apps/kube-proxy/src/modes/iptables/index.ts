@@ -1,7 +1,7 @@
-import type { CommandRunner } from '../../command';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { probeIptables } from './probe';
-import { parseSaved, renderChanges, renderCleanup, renderFull, type Saved } from './tables';
+import { readSaved } from './read-saved';
+import { renderChanges, renderCleanup, renderFull } from './tables';
 
 /** Rules in chains of the tables nat and filter, by `iptables-restore --noflush`, laid out as upstream's. */
 export const iptables: ProxyMode = {
@@ -28,8 +28,4 @@ class IptablesRuleSync implements RuleSync {
     const text = renderCleanup(await readSaved(this.deps.run));
     if (text !== '') await this.deps.run('iptables-restore', restoreArguments, text);
   }
-}
-
-async function readSaved(run: CommandRunner): Promise<Saved> {
-  return parseSaved(await run('iptables-save', []));
 }

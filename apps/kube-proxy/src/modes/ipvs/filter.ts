@@ -1,0 +1,137 @@
+import { isExternal, outsideIps, type ServicePort } from '../../desired/service-port';
+import { masqueradeMark, type RuleConfig } from '../mode';
+
+/** Sets of ipset by name, with their types. The rules name them and never change; what changes are their entries. */
+export const setTypes = {
+  /** Cluster IPs and external addresses, all of them on our device. */
+  'NARU-IPVS-IPS': 'hash:ip',
+  /** What IPVS balances, on whichever address. */
+  'NARU-IPVS-BALANCED': 'hash:ip,port',
+  /** Cluster IPs and their ports: who is no pod may not be able to receive a pod's answer directly. */
+  'NARU-IPVS-MASQ-OTHERS': 'hash:ip,port',
+  /** What comes from outside to endpoints of any node, which must answer by way of this one. */
+  'NARU-IPVS-MASQ-ALL': 'hash:ip,port',
+  /** A pod that is given itself would answer itself directly, past the translation. */
+  'NARU-IPVS-LOOPBACK': 'hash:ip,port,ip',
+  'NARU-IPVS-REJECT': 'hash:ip,port',
+  'NARU-IPVS-DROP': 'hash:ip,port',
+  /** Load balancers' addresses with source ranges, and those ranges. */
+  'NARU-IPVS-GUARDED': 'hash:ip,port',
+  'NARU-IPVS-ALLOWED': 'hash:ip,port,net',
+} as const;
+
+export type SetName = keyof typeof setTypes;
+export type SetEntries = Readonly<Record<SetName, ReadonlySet<string>>>;
+const setNames = Object.keys(setTypes) as SetName[];
+
+const chains = { services: 'NARU-IPVS-SERVICES', postrouting: 'NARU-IPVS-POST', input: 'NARU-IPVS-INPUT' } as const;
+
+/** Rules of ours in chains that are not ours. */
+export const jumps = [
+  { table: 'nat', chain: 'PREROUTING', to: chains.services },
+  { table: 'nat', chain: 'OUTPUT', to: chains.services },
+  { table: 'nat', chain: 'POSTROUTING', to: chains.postrouting },
+  { table: 'filter', chain: 'INPUT', to: chains.input },
+] as const;
+
+/**
+ * What IPVS does not do itself: refuse, mark what is to be masqueraded, keep ports that no Service has from leading to programs of the
+ * node, which all our addresses are on. IPVS takes packets after the filter of what comes in for the node.
+ */
+export function renderRules({ clusterCidr }: RuleConfig): string {
+  const match = (set: SetName, by: string, not = ''): string => `-m set ${not}--match-set ${set} ${by}`;
+  const mark = `-j MARK --or-mark ${masqueradeMark}`;
+  const others = clusterCidr ? `! -s ${clusterCidr}` : '-m addrtype --src-type LOCAL';
+  const isNew = '-m conntrack --ctstate NEW';
+  const unserved = `${match('NARU-IPVS-IPS', 'dst')} ${match('NARU-IPVS-BALANCED', 'dst,dst', '! ')}`;
+  return `*nat
+:${chains.services} - [0:0]
+:${chains.postrouting} - [0:0]
+-A ${chains.services} ${match('NARU-IPVS-MASQ-ALL', 'dst,dst')} ${mark}
+-A ${chains.services} ${others} ${match('NARU-IPVS-MASQ-OTHERS', 'dst,dst')} ${mark}
+-A ${chains.postrouting} ${match('NARU-IPVS-LOOPBACK', 'dst,dst,src')} -j MASQUERADE --random-fully
+-A ${chains.postrouting} -m mark ! --mark ${masqueradeMark}/${masqueradeMark} -j RETURN
+-A ${chains.postrouting} -j MARK --xor-mark ${masqueradeMark}
+-A ${chains.postrouting} -j MASQUERADE --random-fully
+COMMIT
+*filter
+:${chains.input} - [0:0]
+-A ${chains.input} ${isNew} ${match('NARU-IPVS-GUARDED', 'dst,dst')} ${match('NARU-IPVS-ALLOWED', 'dst,dst,src', '! ')} -j DROP
+-A ${chains.input} ${isNew} ${match('NARU-IPVS-DROP', 'dst,dst')} -j DROP
+-A ${chains.input} -p tcp ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT --reject-with tcp-reset
+-A ${chains.input} ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT
+-A ${chains.input} -p tcp ${unserved} -j REJECT --reject-with tcp-reset
+-A ${chains.input} -p udp ${unserved} -j REJECT
+COMMIT
+`;
+}
+
+/** The input of `iptables-restore --noflush` that removes chains to which nothing leads any more. */
+export function renderRuleRemoval(): string {
+  const remove = (name: string): string => `:${name} - [0:0]\n-X ${name}\n`;
+  return `*nat\n${remove(chains.services)}${remove(chains.postrouting)}COMMIT\n*filter\n${remove(chains.input)}COMMIT\n`;
+}
+
+export function noEntries(): Record<SetName, Set<string>> {
+  return Object.fromEntries(setNames.map(name => [name, new Set<string>()])) as Record<SetName, Set<string>>;
+}
+
+export function entriesOf(ports: Iterable<ServicePort>, nodeIps: readonly string[]): SetEntries {
+  const entries = noEntries();
+  for (const port of ports) addPort(port, nodeIps, entries);
+  return entries;
+}
+
+/** The input of `ipset restore` that makes the sets say `wanted`, whatever they say now; each at once. */
+export function renderSets(wanted: SetEntries): string {
+  const lines = setNames.flatMap(name => {
+    const next = `${name}-next`;
+    const create = (set: string): string => `create ${set} ${setTypes[name]} maxelem 1048576 -exist`;
+    const adds = [...wanted[name]].map(entry => `add ${next} ${entry}`);
+    return [create(name), create(next), `flush ${next}`, ...adds, `swap ${next} ${name}`, `destroy ${next}`];
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+/** The input for the differences; empty when there are none. */
+export function renderSetChanges(before: SetEntries, after: SetEntries): string {
+  const lines: string[] = [];
+  for (const name of setNames) {
+    for (const entry of after[name]) if (!before[name].has(entry)) lines.push(`add ${name} ${entry} -exist`);
+    for (const entry of before[name]) if (!after[name].has(entry)) lines.push(`del ${name} ${entry} -exist`);
+  }
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+function addPort(port: ServicePort, nodeIps: readonly string[], entries: Record<SetName, Set<string>>): void {
+  const { protocol, clusterIp, nodePort } = port;
+  const at = (ip: string, number = port.port): string => `${ip},${protocol}:${number}`;
+  const outside = outsideIps(port);
+  for (const ip of [clusterIp, ...outside]) entries['NARU-IPVS-IPS'].add(ip);
+  const refusal = { reject: 'NARU-IPVS-REJECT', drop: 'NARU-IPVS-DROP', forward: 'NARU-IPVS-BALANCED' } as const;
+  entries[refusal[port.internal]].add(at(clusterIp));
+  if (port.internal === 'forward') entries['NARU-IPVS-MASQ-OTHERS'].add(at(clusterIp));
+  if (isExternal(port)) {
+    const places = outside.map(ip => at(ip));
+    if (nodePort !== undefined) places.push(...nodeIps.map(ip => at(ip, nodePort)));
+    for (const place of places) {
+      entries[refusal[port.external]].add(place);
+      if (port.externalPolicy === 'cluster') entries['NARU-IPVS-MASQ-ALL'].add(place);
+    }
+  }
+  for (const endpoint of [...port.clusterEndpoints, ...port.localEndpoints]) {
+    const { address } = endpoint;
+    if (endpoint.local) entries['NARU-IPVS-LOOPBACK'].add(`${at(address, endpoint.port)},${address}`);
+  }
+  if (port.sourceRanges.length === 0) return;
+  for (const ip of port.loadBalancerIps) {
+    entries['NARU-IPVS-GUARDED'].add(at(ip));
+    for (const range of [...port.sourceRanges, ip].flatMap(halves))
+      entries['NARU-IPVS-ALLOWED'].add(`${at(ip)},${range}`);
+  }
+}
+
+/** ipset knows no range of everything. */
+function halves(range: string): string[] {
+  return range.endsWith('/0') ? ['0.0.0.0/1', '128.0.0.0/1'] : [range];
+}

@@ -1,0 +1,162 @@
+import { outsideIps, type ServicePort } from '../../desired/service-port';
+import type { CommandRunner } from '../../command';
+import { restoreArguments } from '../iptables';
+import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
+import { ensureJumps, removeJumps } from '../iptables/jumps';
+import {
+  entriesOf,
+  jumps,
+  noEntries,
+  renderRuleRemoval,
+  renderRules,
+  renderSetChanges,
+  renderSets,
+  setTypes,
+  type SetEntries,
+} from './filter';
+import { addressesOfDevice, device, readNodeIps, setUpKernel } from './kernel';
+import { probeIpvs } from './probe';
+import { nameOf, parseIdle, parseSaved, renderChanges, virtualServersOf, type VirtualServer } from './virtual-server';
+
+/** The kernel's own load balancer; as upstream's, with iptables and ipset for what it does not do. */
+export const ipvs: ProxyMode = {
+  name: 'ipvs',
+  probe: probeIpvs,
+  build: deps => new IpvsRuleSync(deps),
+};
+
+/** What the kernel should say, or was last made to. */
+export interface IpvsState {
+  addresses: ReadonlySet<string>;
+  servers: ReadonlyMap<string, VirtualServer>;
+  sets: SetEntries;
+}
+
+class IpvsRuleSync implements RuleSync {
+  private readonly ports = new Map<string, ServicePort>();
+  private applied: IpvsState | undefined;
+  private nodeIps: readonly string[] = [];
+  /** `NAME REAL` of real servers that get no new connections and go when they have none. */
+  private readonly leaving = new Map<string, { name: string; real: string }>();
+
+  constructor(private readonly deps: ModeDeps) {}
+
+  async sync(update: Update): Promise<void> {
+    this.take(update);
+    const { run, config } = this.deps;
+    if (update.full) this.applied = undefined;
+    const before = this.applied ?? (await this.readKernel());
+    const after = renderState(this.ports.values(), this.nodeIps, config.ipvsScheduler);
+    const coming = [...after.addresses].filter(address => !before.addresses.has(address));
+    const going = [...before.addresses].filter(address => !after.addresses.has(address));
+    // New addresses first, or IPVS would not see their packets; old ones last, or their clients would wait for nobody.
+    await this.changeAddresses('replace', coming);
+    const lines = renderChanges(before.servers, after.servers, (name, real) => {
+      this.leaving.set(`${name} ${real}`, { name, real });
+    });
+    if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
+    if (this.applied) {
+      const text = renderSetChanges(this.applied.sets, after.sets);
+      if (text !== '') await run('ipset', ['restore'], text);
+    } else await this.makeRules(after.sets);
+    await this.changeAddresses('del', going);
+    this.applied = after;
+    await this.sweep(after);
+  }
+
+  async cleanup(): Promise<void> {
+    const { run } = this.deps;
+    const addresses = await addressesOfDevice(run);
+    // Without our device there is nothing of ours in IPVS, which this kernel need not even have.
+    const { servers } = addresses ? await this.readKernel() : { servers: new Map<string, VirtualServer>() };
+    const lines = [...servers.keys()].map(name => `-D ${name}`);
+    if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
+    if (await removeJumps(run, jumps)) await run('iptables-restore', restoreArguments, renderRuleRemoval());
+    const present = new Set((await run('ipset', ['list', '-name'])).split('\n'));
+    const sets = Object.keys(setTypes).filter(name => present.has(name));
+    await run('ipset', ['restore'], sets.map(name => `destroy ${name}\n`).join(''));
+    if (addresses) await run('ip', ['link', 'delete', device]);
+    this.applied = undefined;
+    this.ports.clear();
+  }
+
+  private async makeRules(sets: SetEntries): Promise<void> {
+    const { run, config } = this.deps;
+    await run('ipset', ['restore'], renderSets(sets));
+    await run('iptables-restore', restoreArguments, renderRules(config));
+    await ensureJumps(run, jumps);
+  }
+
+  private take(update: Update): void {
+    if (update.full) {
+      this.ports.clear();
+      for (const port of update.ports()) this.ports.set(port.name, port);
+      return;
+    }
+    for (const { before, after } of update.changes) {
+      if (before) this.ports.delete(before.name);
+      if (after) this.ports.set(after.name, after);
+    }
+  }
+
+  /** What an earlier process has left, and this node's addresses. Virtual servers of others are not in the answer. */
+  private async readKernel(): Promise<IpvsState> {
+    const { run, config } = this.deps;
+    const ours = await readBalanced(run);
+    await setUpKernel(run);
+    const addresses = (await addressesOfDevice(run)) ?? new Set<string>();
+    this.nodeIps = await readNodeIps(run, config.nodePortAddresses);
+    const saved = parseSaved(await run('ipvsadm', ['--save', '--numeric']));
+    const servers = new Map(
+      [...saved].filter(([, { address, protocol, port }]) => {
+        return addresses.has(address) || ours.has(`${address},${protocol}:${port}`);
+      }),
+    );
+    return { addresses, servers, sets: noEntries() };
+  }
+
+  private async changeAddresses(verb: 'replace' | 'del', addresses: readonly string[]): Promise<void> {
+    if (addresses.length === 0) return;
+    const lines = addresses.map(address => `addr ${verb} ${address}/32 dev ${device}`);
+    await this.deps.run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+  }
+
+  /** Takes out the real servers that were to leave and have no connections any more. */
+  private async sweep({ servers }: IpvsState): Promise<void> {
+    for (const [key, { name, real }] of this.leaving) {
+      const server = servers.get(name);
+      if (!server || server.reals.has(real)) this.leaving.delete(key);
+    }
+    if (this.leaving.size === 0) return;
+    const { run } = this.deps;
+    const idle = parseIdle(await run('ipvsadm', ['--list', '--numeric']));
+    const lines: string[] = [];
+    for (const [key, { name, real }] of this.leaving) {
+      if (!idle.has(key)) continue;
+      lines.push(`-d ${name} -r ${real}`);
+      this.leaving.delete(key);
+    }
+    if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
+  }
+}
+
+/** Pure: the same ports make the same state. */
+export function renderState(
+  ports: Iterable<ServicePort>,
+  nodeIps: readonly string[],
+  scheduler: ModeDeps['config']['ipvsScheduler'] = 'rr',
+): IpvsState {
+  const list = [...ports];
+  const servers = list.flatMap(port => virtualServersOf(port, scheduler, nodeIps));
+  return {
+    addresses: new Set(list.flatMap(port => [port.clusterIp, ...outsideIps(port)])),
+    servers: new Map(servers.map(server => [nameOf(server), server])),
+    sets: entriesOf(list, nodeIps),
+  };
+}
+
+/** The places that an earlier process has balanced; none when it has left nothing. */
+async function readBalanced(run: CommandRunner): Promise<Set<string>> {
+  const text = await run('ipset', ['save', 'NARU-IPVS-BALANCED']).catch(() => '');
+  return new Set(text.split('\n').flatMap(line => (line.startsWith('add ') ? [line.split(' ')[2] ?? ''] : [])));
+}

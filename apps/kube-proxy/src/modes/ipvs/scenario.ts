@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { silentLogger } from '@naru/foundation';
+import { holdConnection, holdingServer } from '../../testing/holder';
+import type { Place } from '../../testing/network-lab';
+import { endpointsOfPods, forwardedPort, setUpCluster, type TestCluster } from '../../testing/test-cluster';
+import { schedulers, type Scheduler } from './virtual-server';
+import { ipvs } from '.';
+
+const clusterIp = '10.96.0.10';
+const nodePort = 30080;
+
+/** One line for each check that ipvs.uml.test.ts reads: `{"name":"...","error":"..."}`. */
+async function check(name: string, body: () => Promise<void>): Promise<void> {
+  let error: string | undefined;
+  try {
+    await body();
+  } catch (thrown) {
+    error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  }
+  console.log(JSON.stringify({ name, ...(error === undefined ? {} : { error }) }));
+}
+
+/** The names that `times` connections one after the other led to, in order. */
+async function inTurn({ lab }: TestCluster, from: Place, ip: string, port: number, times: number): Promise<string[]> {
+  const names: string[] = [];
+  for (let time = 0; time < times; time++) names.push((await lab.ask(from, ip, port, { timeoutMs: 5_000 })).name);
+  return names;
+}
+
+function counts(names: readonly string[]): number[] {
+  const found = new Map<string, number>();
+  for (const name of names) found.set(name, (found.get(name) ?? 0) + 1);
+  return [...found.values()].sort();
+}
+
+const three = ['pod-0', 'pod-1', 'pod-2'];
+
+async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<void> {
+  const { lab, pods } = cluster;
+  cluster.restart({ ipvsScheduler: scheduler });
+  const hold = { name: 'default/hold:/tcp/82', port: 82, clusterIp };
+  const held = endpointsOfPods(cluster, 1).map(endpoint => ({ ...endpoint, port: 8082 }));
+  await cluster.sync([
+    forwardedPort(cluster, { clusterIp, nodePort }),
+    forwardedPort(cluster, { ...hold, clusterEndpoints: held }),
+  ]);
+  const client = pods[0] as Place;
+  assert.match(await lab.node(1).run('ipvsadm', ['--save', '-n']), new RegExp(`-A -t ${clusterIp}:80 -s ${scheduler}`));
+  if (scheduler === 'rr') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 9)), [3, 3, 3]);
+  else if (scheduler === 'dh') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 9)), [9]);
+  else if (scheduler === 'sh') await balanceBySource(cluster);
+  else {
+    // By connections: each goes to who has none, and who has lost his is next.
+    const connections = [];
+    for (let at = 0; at < 3; at++) connections.push(await holdConnection(client, clusterIp, 82));
+    assert.deepEqual(connections.map(({ name }) => name).sort(), three);
+    const [, freed] = connections;
+    await freed?.close();
+    const next = await holdConnection(client, clusterIp, 82);
+    assert.equal(next.name, freed?.name);
+    await Promise.all([connections[0], connections[2], next].map(connection => connection?.close()));
+  }
+}
+
+/** A client stays where it is; clients differ. */
+async function balanceBySource({ lab }: TestCluster): Promise<void> {
+  const node = lab.node(1);
+  const found = new Set<string>();
+  for (let last = 101; last <= 112; last++) {
+    const source = `192.168.77.${last}`;
+    await lab.outside.run('ip', ['addr', 'replace', `${source}/24`, 'dev', 'br0']);
+    const ask = (): Promise<string> =>
+      lab.outside.run('socat', ['-u', `TCP4:${node.ip}:${nodePort},bind=${source},connect-timeout=5`, '-'], '');
+    const name = (await ask()).split(' ')[0] ?? '';
+    assert.equal((await ask()).split(' ')[0], name, `of the client ${source}`);
+    found.add(name);
+  }
+  assert.ok(found.size > 1, `all clients were given ${[...found].join()}`);
+}
+
+async function main(): Promise<void> {
+  const cluster = await setUpCluster(ipvs, { nodes: 2, backend: 'host-gw' });
+  const { lab } = cluster;
+  const [first] = cluster.pods as [Place];
+  const node = lab.node(1);
+  const loadBalancerIp = '192.168.77.201';
+  for (const place of [lab.outside, lab.node(2)]) {
+    await place.run('ip', ['route', 'replace', `${loadBalancerIp}/32`, 'via', node.ip]);
+  }
+  await node.run('sh', [
+    '-c',
+    'ipvsadm -A -t 198.51.100.1:9 -s rr && ipvsadm -a -t 198.51.100.1:9 -r 198.51.100.2:9 -m',
+  ]);
+
+  await check('has all that it needs', async () => {
+    assert.deepEqual(await ipvs.probe(node.run, { clusterCidr: undefined, ipvsScheduler: 'nq' }), []);
+  });
+  await check('a cluster IP leads to all endpoints, from a pod and from a node, with the pod as client', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp })]);
+    for (const from of [first, node]) {
+      assert.deepEqual((await inTurn(cluster, from, clusterIp, 80, 3)).sort(), three);
+    }
+    await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: endpointsOfPods(cluster, 1, [2]) })]);
+    assert.deepEqual(await lab.ask(first, clusterIp, 80), { name: 'pod-2', client: first.ip });
+  });
+  await check('a pod reaches itself through its Service', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: endpointsOfPods(cluster, 1, [0]) })]);
+    assert.equal((await lab.ask(first, clusterIp, 80)).name, 'pod-0');
+  });
+  await check('a node port answers from outside, from pods and from nodes', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    for (const from of [lab.outside, lab.node(2), node, first]) {
+      assert.deepEqual((await inTurn(cluster, from, node.ip, nodePort, 3)).sort(), three);
+    }
+  });
+  await check('externalTrafficPolicy Local keeps the client and stays on the node', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, externalPolicy: 'local' })]);
+    assert.deepEqual((await inTurn(cluster, lab.outside, node.ip, nodePort, 4)).sort(), [
+      'pod-0',
+      'pod-0',
+      'pod-1',
+      'pod-1',
+    ]);
+    assert.equal((await lab.ask(lab.outside, node.ip, nodePort)).client, lab.outside.ip);
+  });
+  await check('internalTrafficPolicy Local stays on the node', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, internalPolicy: 'local' })]);
+    assert.deepEqual(counts(await inTurn(cluster, first, clusterIp, 80, 4)), [2, 2]);
+  });
+  await check("a load balancer's address answers the source ranges and nobody else", async () => {
+    const port = forwardedPort(cluster, { clusterIp, loadBalancerIps: [loadBalancerIp] });
+    await cluster.sync([{ ...port, sourceRanges: [`${lab.node(2).ip}/32`] }]);
+    await assert.rejects(lab.ask(lab.outside, loadBalancerIp, 80), /timed out/i);
+    assert.deepEqual((await inTurn(cluster, lab.node(2), loadBalancerIp, 80, 3)).sort(), three);
+  });
+  await check(
+    'without endpoints a connection is refused, and so is a port that the Service does not have',
+    async () => {
+      await lab.serve(node, 9999, 'the node itself');
+      await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, clusterEndpoints: [] })]);
+      for (const from of [first, node]) await assert.rejects(lab.ask(from, clusterIp, 80), /refused/);
+      await assert.rejects(lab.ask(lab.outside, node.ip, nodePort), /refused/);
+      await assert.rejects(lab.ask(first, clusterIp, 9999), /refused/);
+      assert.equal((await lab.ask(first, node.ip, 9999)).name, 'the node itself');
+    },
+  );
+  await check('session affinity keeps a client on its endpoint', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, affinitySeconds: 100 })]);
+    assert.deepEqual(counts(await inTurn(cluster, first, clusterIp, 80, 5)), [5]);
+  });
+  await check('UDP is balanced', async () => {
+    await cluster.sync([forwardedPort(cluster, { name: 'default/dns:/udp', protocol: 'udp', clusterIp })]);
+    const names = [];
+    for (let time = 0; time < 3; time++) names.push((await lab.ask(first, clusterIp, 80, { protocol: 'udp' })).name);
+    assert.deepEqual(names.sort(), three);
+  });
+  for (const [index, pod] of cluster.pods.entries()) await lab.start(pod, 8082, `pod-${index}`, holdingServer, 1);
+  for (const scheduler of schedulers) {
+    await check(`the scheduler ${scheduler} balances connections its way`, () => balanceBy(scheduler, cluster));
+  }
+  await check('an endpoint that leaves keeps its connections and gets no new ones', async () => {
+    cluster.restart();
+    const port = (indices: number[]) =>
+      forwardedPort(cluster, {
+        clusterIp,
+        clusterEndpoints: endpointsOfPods(cluster, 1, indices).map(endpoint => ({ ...endpoint, port: 8082 })),
+      });
+    await cluster.sync([port([1])]);
+    const connection = await holdConnection(first, clusterIp, 80);
+    assert.equal(connection.name, 'pod-1');
+    await cluster.sync([port([2])]);
+    assert.equal(await connection.echo('still there?'), 'still there?');
+    const other = await holdConnection(first, clusterIp, 80);
+    assert.equal(other.name, 'pod-2');
+    await Promise.all([connection.close(), other.close()]);
+  });
+  await check('what an earlier process left is put right, and what others balance is left alone', async () => {
+    await cluster.sync([
+      forwardedPort(cluster, { name: 'default/gone:/tcp/80', clusterIp: '10.96.0.99', nodePort: 30099 }),
+    ]);
+    cluster.restart();
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    const saved = await node.run('ipvsadm', ['--save', '-n']);
+    assert.doesNotMatch(saved, /10\.96\.0\.99|30099/);
+    assert.match(saved, /198\.51\.100\.1:9/);
+    assert.deepEqual((await inTurn(cluster, first, clusterIp, 80, 3)).sort(), three);
+  });
+  await check('cleanup leaves nothing of ours and everything of others', async () => {
+    await cluster.cleanup();
+    assert.equal((await node.run('ipvsadm', ['--save', '-n'])).trim().split('\n').length, 2);
+    assert.doesNotMatch(await node.run('ip', ['link']), /kube-ipvs0/);
+    assert.doesNotMatch(await node.run('iptables-save', []), /NARU-IPVS/);
+    assert.equal(await node.run('ipset', ['list', '-name']), '');
+    await ipvs.build({ run: node.run, config: { clusterCidr: undefined }, logger: silentLogger }).cleanup();
+  });
+  await cluster.close();
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);
