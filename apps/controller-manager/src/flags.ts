@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { connectionFlags } from '@naru/client';
-import { UsageError, type Flags } from '@naru/foundation';
+import { AddressRanges, UsageError, type Flags } from '@naru/foundation';
 import { parseCidr } from './controllers/node-ipam/cidr-allocator';
 import { defaultConfig, type ControllerConfig } from './framework/config';
 
@@ -50,6 +50,11 @@ export const managerFlags = {
     type: 'string',
     default: defaultConfig.localPath,
   },
+  'load-balancer-addresses': {
+    description: 'addresses for Services of type LoadBalancer, such as 10.0.0.200-10.0.0.239 or 10.0.1.0/24',
+    type: 'string',
+    default: '',
+  },
   'root-ca-file': {
     description: 'file with the CA to publish in every namespace (default: that of the connection)',
     type: 'string',
@@ -63,6 +68,11 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
   } catch (cause) {
     throw new UsageError(`flag --cluster-cidr: ${(cause as Error).message}`, { cause });
   }
+  try {
+    AddressRanges.parse(flags['load-balancer-addresses']);
+  } catch (cause) {
+    throw new UsageError(`flag --load-balancer-addresses: ${(cause as Error).message}`, { cause });
+  }
   return {
     ...defaultConfig,
     clusterCidr: flags['cluster-cidr'],
@@ -73,6 +83,7 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
     secondaryNodeEvictionRate: flags['secondary-node-eviction-rate'],
     terminatedPodGcThreshold: flags['terminated-pod-gc-threshold'],
     localPath: flags['local-path'].replace(/\/+$/, ''),
+    loadBalancerAddresses: flags['load-balancer-addresses'],
     rootCa: flags['root-ca-file'] ? readFileSync(flags['root-ca-file'], 'utf8') : (ca ?? ''),
   };
 }

@@ -25,6 +25,7 @@ import { replicationController } from './controllers/replication/replication-con
 import { resourceQuotaController } from './controllers/resource-quota/resource-quota-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
+import { serviceLbController } from './controllers/service-lb/service-lb-controller';
 import { statefulSetController } from './controllers/statefulset/statefulset-controller';
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/ttl-after-finished-controller';
 import { taintEvictionController } from './controllers/taint-eviction/taint-eviction-controller';
@@ -44,6 +45,7 @@ export const controllers: readonly Controller[] = [
   cronJobController,
   ttlAfterFinishedController,
   endpointSliceController,
+  serviceLbController,
   endpointsController,
   endpointSliceMirroringController,
   persistentVolumeBinderController,

@@ -13,6 +13,11 @@ export const flags = {
     type: 'string',
     default: '',
   },
+  'load-balancer-addresses': {
+    description: "the controller-manager's pool: of these this node announces its share, such as 10.0.0.200-10.0.0.239",
+    type: 'string',
+    default: '',
+  },
   'pod-network': {
     description: 'how pods reach those of other nodes: vxlan, host-gw, or none to leave it to another program',
     type: 'string',

@@ -1,5 +1,6 @@
 import { nodes, type Node } from '@naru/api';
 import type { InformerFactory } from '@naru/client';
+import type { AddressAnnouncer } from './load-balancer/address-announcer';
 import type { PolicyEnforcer } from './network-policy/policy-enforcer';
 import { podCidrOf } from './pod-network/peer';
 import type { PodNetwork } from './pod-network/pod-network';
@@ -7,22 +8,34 @@ import type { ServiceProxy } from './service-proxy';
 
 const zoneLabel = 'topology.kubernetes.io/zone';
 
-/** Tells the pod network of all Nodes, the Services' rules of the zone that this one is in, and the policies of its range. */
-export function followNodes(
-  informers: InformerFactory,
-  nodeName: string,
-  proxy: ServiceProxy,
-  network: PodNetwork | undefined,
-  policies: PolicyEnforcer | undefined,
-): void {
+export interface NodeFollowers {
+  informers: InformerFactory;
+  nodeName: string;
+  /** Hears of the zone that this node is in. */
+  proxy: ServiceProxy;
+  /** Hears of this node's range of pods. */
+  policies: PolicyEnforcer | undefined;
+  /** These two hear of all Nodes. */
+  network: PodNetwork | undefined;
+  announcer: AddressAnnouncer | undefined;
+}
+
+/** Tells those who need it of Nodes. */
+export function followNodes({ informers, nodeName, proxy, policies, network, announcer }: NodeFollowers): void {
   const set = (node: Node): void => {
     if (node.metadata?.name === nodeName) {
       proxy.setZone(node.metadata.labels?.[zoneLabel]);
       policies?.setPodCidr(podCidrOf(node));
     }
     network?.setNode(node);
+    announcer?.setNode(node);
   };
-  informers
-    .informer({ type: nodes })
-    .addHandler({ onAdd: set, onUpdate: set, onDelete: node => network?.deleteNode(node) });
+  informers.informer({ type: nodes }).addHandler({
+    onAdd: set,
+    onUpdate: set,
+    onDelete(node) {
+      network?.deleteNode(node);
+      announcer?.deleteNode(node);
+    },
+  });
 }

@@ -5,6 +5,7 @@ import { flags } from './flags';
 import { followNodes } from './follow-nodes';
 import { describeHealth, followsChanges, healthChecks } from './health';
 import { HealthCheckServers } from './health-check/health-check-servers';
+import { AddressAnnouncer } from './load-balancer/address-announcer';
 import { createProxyMetrics } from './metrics';
 import { createPolicyMetrics } from './network-policy/metrics';
 import { PolicyEnforcer } from './network-policy/policy-enforcer';
@@ -35,8 +36,19 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
     onProblem: ({ service }, message) =>
       recorder.record(service, { type: 'Warning', reason: 'FailedToStartServiceHealthcheck', message }),
   });
+  const announcer = options.loadBalancerPool.isEmpty
+    ? undefined
+    : new AddressAnnouncer({
+        nodeName,
+        nodeIp: given['node-ip'],
+        pool: options.loadBalancerPool,
+        run,
+        clock,
+        logger,
+        fullSyncPeriodMs,
+      });
   const proxy: ServiceProxy = new ServiceProxy({
-    healthChecks: healthCheckServers,
+    followers: announcer ? [healthCheckServers, announcer] : [healthCheckServers],
     nodeName,
     rules: mode.build({ run, config: options.rules, logger }),
     informers,
@@ -63,7 +75,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
         fullSyncPeriodMs,
       })
     : undefined;
-  followNodes(informers, nodeName, proxy, network, policies);
+  followNodes({ informers, nodeName, proxy, network, policies, announcer });
   const health = await serveHealth({
     address: given['health-address'],
     metrics: registry,

@@ -1,4 +1,4 @@
-import { UsageError, type Flags } from '@naru/foundation';
+import { AddressRanges, UsageError, type Flags } from '@naru/foundation';
 import { isIpv4, isIpv4Range } from './desired/candidates';
 import { parseDuration, type flags } from './flags';
 import { schedulers } from './modes/ipvs/virtual-server';
@@ -10,6 +10,7 @@ export interface Options {
   mode: ModeName;
   nodeName: string;
   rules: RuleConfig;
+  loadBalancerPool: AddressRanges;
   /** Undefined when another program makes the pod network. */
   podNetwork: PodNetworkConfig | undefined;
   minSyncPeriodMs: number;
@@ -28,6 +29,14 @@ function checkCidr(flag: string, text: string): string | undefined {
   throw new UsageError(`flag --${flag}: "${text}" is not a range of IPv4 addresses such as 10.244.0.0/16`);
 }
 
+function parsePool(text: string): AddressRanges {
+  try {
+    return AddressRanges.parse(text);
+  } catch (cause) {
+    throw new UsageError(`flag --load-balancer-addresses: ${(cause as Error).message}`, { cause });
+  }
+}
+
 /** Checks the flags that depend on each other. Throws UsageError, naming the flag. */
 export function readOptions(given: Flags<typeof flags>): Options {
   const mode = oneOf(
@@ -41,7 +50,8 @@ export function readOptions(given: Flags<typeof flags>): Options {
   const clusterCidr = checkCidr('cluster-cidr', given['cluster-cidr']);
   if (!given.cleanup) {
     if (given['node-name'] === '') throw new UsageError('flag --node-name is required');
-    if (backend !== 'none' && !isIpv4(given['node-ip'])) {
+    const needsIp = backend !== 'none' || given['load-balancer-addresses'] !== '';
+    if (needsIp && !isIpv4(given['node-ip'])) {
       throw new UsageError(`flag --node-ip: "${given['node-ip']}" is not an IPv4 address`);
     }
     if (backend !== 'none' && clusterCidr === undefined) {
@@ -59,6 +69,7 @@ export function readOptions(given: Flags<typeof flags>): Options {
       ipvsScheduler: oneOf('ipvs-scheduler', given['ipvs-scheduler'], schedulers),
       ...(ranges.length > 0 ? { nodePortAddresses: ranges } : {}),
     },
+    loadBalancerPool: parsePool(given['load-balancer-addresses']),
     minSyncPeriodMs: parseDuration('min-sync-period', given['min-sync-period']),
     fullSyncPeriodMs: parseDuration('sync-period', given['sync-period']),
     podNetwork:

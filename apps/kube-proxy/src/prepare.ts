@@ -1,5 +1,6 @@
 import { systemClock, type Logger } from '@naru/foundation';
 import { CommandError, type CommandRunner } from './command';
+import { removeAnnounced } from './load-balancer/address-announcer';
 import { cleanupPolicies } from './network-policy/policy-enforcer';
 import type { ModeName, ProxyMode, RuleConfig } from './modes/mode';
 import { proxyModes } from './modes/registry';
@@ -33,6 +34,7 @@ export async function cleanupAll(options: Options, run: CommandRunner, logger: L
   const config = options.rules;
   for (const mode of proxyModes) await ignoringMissing(() => mode.build({ run, config, logger }).cleanup());
   await ignoringMissing(() => cleanupPolicies(run));
+  await ignoringMissing(() => removeAnnounced(run));
   const base: PodNetworkConfig | undefined = options.podNetwork;
   if (!base) return;
   for (const { name: mode } of proxyModes) {

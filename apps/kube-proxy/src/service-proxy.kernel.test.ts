@@ -1,7 +1,6 @@
 import { endpointSlices, services, type EndpointSlice, type Service } from '@naru/api';
 import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
 import { eventually, MemoryObjects } from '@naru/testing';
-import { HealthCheckServers } from './health-check/health-check-servers';
 import { createProxyMetrics } from './metrics';
 import { nftables } from './modes/nftables';
 import { ServiceProxy } from './service-proxy';
@@ -28,7 +27,7 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
       informers,
       run,
       metrics: createProxyMetrics(registry),
-      healthChecks: new HealthCheckServers({ logger: silentLogger, isHealthy: () => true, onProblem: () => undefined }),
+      followers: [],
       clock: systemClock,
       logger: silentLogger,
       minSyncPeriodMs: 10,

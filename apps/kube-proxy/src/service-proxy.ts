@@ -5,12 +5,17 @@ import { CommandError, type CommandRunner } from './command';
 import { endFlows, flowsToEnd, listUdpFlows, staleFlows } from './conntrack';
 import { DesiredState } from './desired/desired-state';
 import type { PortChange } from './desired/service-port';
-import type { HealthCheckServers } from './health-check/health-check-servers';
 import type { ProxyMetrics } from './metrics';
 import type { RuleSync } from './modes/mode';
 import { SyncLoop } from './sync-loop';
 
 const lastChangeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
+
+/** Does more with Services than rules can. */
+export interface DesiredFollower {
+  follow(desired: DesiredState): Promise<void> | void;
+  stop(): Promise<void>;
+}
 
 export interface ServiceProxyDeps {
   nodeName: string;
@@ -18,7 +23,8 @@ export interface ServiceProxyDeps {
   informers: InformerFactory;
   run: CommandRunner;
   metrics: ProxyMetrics;
-  healthChecks: HealthCheckServers;
+  /** Are told after each sync what the rules say now. */
+  followers: readonly DesiredFollower[];
   clock: Clock;
   logger: Logger;
   minSyncPeriodMs: number;
@@ -65,7 +71,7 @@ export class ServiceProxy {
 
   async stop(): Promise<void> {
     await this.loop.stop();
-    await this.deps.healthChecks.stop();
+    for (const follower of this.deps.followers) await follower.stop();
   }
 
   /** When rules were last synced, in milliseconds since the epoch; undefined before the first time. */
@@ -155,7 +161,7 @@ export class ServiceProxy {
     for (const at of changedAt) metrics.programmingDuration.observe(Math.max(0, endedAt - at) / 1000);
     logger.debug({ full, changes: changes.length, durationMs: endedAt - startedAt }, 'rules synced');
     await this.endStaleFlows(full, changes);
-    await this.deps.healthChecks.sync(this.desired.healthChecks());
+    for (const follower of this.deps.followers) await follower.follow(this.desired);
   }
 
   private async endStaleFlows(full: boolean, changes: readonly PortChange[]): Promise<void> {

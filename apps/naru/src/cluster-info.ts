@@ -1,4 +1,4 @@
-import { addressAt } from './address';
+import { addressAt, parseCidr } from './address';
 import type { ClusterSettings } from './cluster';
 
 /** What the api-server hands to a joining node, as it stands in the file of its flag --cluster-info. */
@@ -14,6 +14,8 @@ export interface ClusterInfo {
   clusterDomain: string;
   proxyMode: string;
   podNetwork: string;
+  /** Addresses that the nodes announce for Services of type LoadBalancer; empty or absent: none. */
+  loadBalancerAddresses?: string;
 }
 
 /** By custom the tenth address of the Service network. */
@@ -21,8 +23,17 @@ export function clusterDnsAddress(serviceCidr: string): string {
   return addressAt(serviceCidr, 10);
 }
 
+/** The last eighth of the nodes' network: nodes begin at its other end. */
+export function loadBalancerAddresses(nodeCidr: string | undefined): string {
+  if (nodeCidr === undefined) return '';
+  const size = 2 ** (32 - parseCidr(nodeCidr).bits);
+  return `${addressAt(nodeCidr, size - size / 8)}-${addressAt(nodeCidr, size - 2)}`;
+}
+
 export function clusterInfo(
-  settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'>,
+  settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'> & {
+    nodeCidr?: string | undefined;
+  },
   apiServer: string,
   nats: string,
 ): ClusterInfo {
@@ -36,5 +47,6 @@ export function clusterInfo(
     clusterDomain: 'cluster.local',
     proxyMode: settings.proxyMode,
     podNetwork: settings.podNetwork,
+    loadBalancerAddresses: loadBalancerAddresses(settings.nodeCidr),
   };
 }

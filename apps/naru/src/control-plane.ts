@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Cluster } from './cluster';
-import { clusterDnsAddress, clusterInfo } from './cluster-info';
+import { clusterDnsAddress, clusterInfo, loadBalancerAddresses } from './cluster-info';
 import { prepareCertificates } from './certificates';
 import { writeJson } from './cluster';
 import { script, type ServiceSpec } from './keeper';
@@ -94,6 +94,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         ...connectionOf(cluster, 'controller-manager'),
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
+        'load-balancer-addresses': loadBalancerAddresses(settings.nodeCidr),
         'local-path': path.join(cluster.data, 'local-path'),
       }),
     ),

@@ -15,3 +15,4 @@ export { serveHealth, createMetrics, runChecks, type HealthCheck, type HealthSer
 export { DiskUsages, type DiskUsage } from './disk-usages';
 export { KeyedLock } from './keyed-lock';
 export { addressesOf, ownAddress, parseListen, type Endpoint } from './own-address';
+export { AddressRanges } from './address-ranges';

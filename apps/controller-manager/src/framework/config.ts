@@ -17,6 +17,8 @@ export interface ControllerConfig {
   orphanedPodGraceMs: number;
   /** Where nodes keep the directories of local volumes; empty: there are none, nor the class for them. */
   localPath: string;
+  /** Addresses for Services of type LoadBalancer, as 10.0.0.200-10.0.0.239; empty: none are given. */
+  loadBalancerAddresses: string;
   /** PEM for kube-root-ca.crt; empty: not published. */
   rootCa: string;
 }
@@ -33,5 +35,6 @@ export const defaultConfig: ControllerConfig = {
   terminatedPodGcThreshold: 12_500,
   orphanedPodGraceMs: 5_000,
   localPath: '/var/lib/naru/local-path',
+  loadBalancerAddresses: '',
   rootCa: '',
 };

@@ -78,3 +78,14 @@ export function countReady(slices: Iterable<EndpointSlice>, node: string): numbe
   }
   return ready.size;
 }
+
+/** The nodes with an endpoint that is ready. */
+export function readyNodes(slices: Iterable<EndpointSlice>): Set<string> {
+  const names = new Set<string>();
+  for (const { endpoints = [] } of slices) {
+    for (const { nodeName, conditions } of endpoints) {
+      if (nodeName !== undefined && conditions?.ready !== false) names.add(nodeName);
+    }
+  }
+  return names;
+}

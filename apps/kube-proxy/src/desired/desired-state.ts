@@ -1,6 +1,6 @@
 import type { EndpointSlice, Service } from '@naru/api';
 import type { ServiceHealth } from '../health-check/health-check-servers';
-import { collectCandidates, countReady, isIpv4, type Candidate } from './candidates';
+import { collectCandidates, countReady, readyNodes, isIpv4, type Candidate } from './candidates';
 import { chooseEndpoints } from './choose-endpoints';
 import {
   samePort,
@@ -11,7 +11,7 @@ import {
   type ServicePort,
   type Verdict,
 } from './service-port';
-import { outsideAddresses, sourceRangesOf } from './service-addresses';
+import { outsideAddresses, sourceRangesOf, type LoadBalancerAddress } from './service-addresses';
 import { AddressClaims } from './address-claims';
 import { stableOrder } from './stable-order';
 
@@ -34,6 +34,7 @@ export class DesiredState {
   private readonly computed = new Map<string, ServicePort[]>();
   /** Services that load balancers ask after. */
   private readonly healthChecked = new Set<string>();
+  private readonly loadBalanced = new Set<string>();
   private readonly dirty = new Set<string>();
   private readonly claims = new AddressClaims(name => this.dirty.add(serviceOf(name)));
   private zone: string | undefined;
@@ -46,12 +47,15 @@ export class DesiredState {
     this.services.set(key, service);
     if (hasHealthCheck(service)) this.healthChecked.add(key);
     else this.healthChecked.delete(key);
+    if (service.spec?.type === 'LoadBalancer' && isServed(service)) this.loadBalanced.add(key);
+    else this.loadBalanced.delete(key);
     this.dirty.add(key);
   }
 
   deleteService(service: Service): void {
     this.services.delete(keyOf(service));
     this.healthChecked.delete(keyOf(service));
+    this.loadBalanced.delete(keyOf(service));
     this.dirty.add(keyOf(service));
   }
 
@@ -124,6 +128,18 @@ export class DesiredState {
       const port = service?.spec?.healthCheckNodePort;
       if (!service || !port) continue;
       yield { service, port, localEndpoints: countReady(this.slicesOf(key), this.deps.nodeName) };
+    }
+  }
+
+  /** The addresses that load balancers gave Services of ours. */
+  *loadBalancers(): Iterable<LoadBalancerAddress> {
+    for (const key of this.loadBalanced) {
+      const service = this.services.get(key);
+      if (!service) continue;
+      const { loadBalancer } = outsideAddresses(service.spec, service.status);
+      const local = service.spec?.externalTrafficPolicy === 'Local';
+      const nodes = local ? readyNodes(this.slicesOf(key)) : undefined;
+      for (const address of loadBalancer) yield { address, nodes };
     }
   }
 

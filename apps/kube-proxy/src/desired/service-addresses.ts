@@ -1,6 +1,12 @@
 import type { Service } from '@naru/api';
 import { isIpv4, isIpv4Range } from './candidates';
 
+/** An address, and the nodes that may answer for it; absent: any. */
+export interface LoadBalancerAddress {
+  address: string;
+  nodes: ReadonlySet<string> | undefined;
+}
+
 export interface OutsideAddresses {
   external: string[];
   loadBalancer: string[];

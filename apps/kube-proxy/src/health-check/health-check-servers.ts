@@ -31,6 +31,10 @@ export class HealthCheckServers {
 
   constructor(private readonly deps: HealthCheckServersDeps) {}
 
+  follow(desired: { healthChecks(): Iterable<ServiceHealth> }): Promise<void> {
+    return this.sync(desired.healthChecks());
+  }
+
   /** Exactly these Services are answered for from now on. */
   async sync(wanted: Iterable<ServiceHealth>): Promise<void> {
     const byName = new Map([...wanted].map(health => [nameOf(health), health]));

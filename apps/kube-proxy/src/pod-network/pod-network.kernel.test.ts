@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { silentLogger } from '@naru/foundation';
+import { AddressRanges, silentLogger } from '@naru/foundation';
 import { eventually } from '@naru/testing';
 import { proxyModes } from '../modes/registry';
 import type { LabNode } from '../testing/network-lab';
@@ -119,6 +119,7 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
       mode: modeName,
       nodeName: node.name,
       rules: { clusterCidr: '10.244.0.0/16' },
+      loadBalancerPool: AddressRanges.parse(''),
       podNetwork,
       minSyncPeriodMs: 0,
       fullSyncPeriodMs: 0,

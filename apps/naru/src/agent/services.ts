@@ -82,6 +82,7 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     'cluster-cidr': info.clusterCidr,
     'pod-network': info.podNetwork,
     'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
+    'load-balancer-addresses': info.loadBalancerAddresses ?? '',
     ...cni,
   });
   return options.runtimeEndpoint ? [kubelet, kubeProxy] : [runtime, kubelet, kubeProxy];

@@ -42,6 +42,7 @@ export function renderRules({ clusterCidr }: RuleConfig): string {
   const match = (set: SetName, by: string, not = ''): string => `-m set ${not}--match-set ${set} ${by}`;
   const mark = `-j MARK --or-mark ${masqueradeMark}`;
   const others = clusterCidr ? `! -s ${clusterCidr}` : '-m addrtype --src-type LOCAL';
+  // Answers come for ports that are no Service's too: when this node has asked, it did so from the cluster IP.
   const isNew = '-m conntrack --ctstate NEW';
   const unserved = `${match('NARU-IPVS-IPS', 'dst')} ${match('NARU-IPVS-BALANCED', 'dst,dst', '! ')}`;
   return `*nat
@@ -58,10 +59,10 @@ COMMIT
 :${chains.input} - [0:0]
 -A ${chains.input} ${isNew} ${match('NARU-IPVS-GUARDED', 'dst,dst')} ${match('NARU-IPVS-ALLOWED', 'dst,dst,src', '! ')} -j DROP
 -A ${chains.input} ${isNew} ${match('NARU-IPVS-DROP', 'dst,dst')} -j DROP
--A ${chains.input} -p tcp ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT --reject-with tcp-reset
--A ${chains.input} ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT
--A ${chains.input} -p tcp ${unserved} -j REJECT --reject-with tcp-reset
--A ${chains.input} -p udp ${unserved} -j REJECT
+-A ${chains.input} ${isNew} -p tcp ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT --reject-with tcp-reset
+-A ${chains.input} ${isNew} ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT
+-A ${chains.input} ${isNew} -p tcp ${unserved} -j REJECT --reject-with tcp-reset
+-A ${chains.input} ${isNew} -p udp ${unserved} -j REJECT
 COMMIT
 `;
 }

@@ -16,7 +16,15 @@ import {
 } from './filter';
 import { addressesOfDevice, device, readNodeIps, setUpKernel } from './kernel';
 import { probeIpvs } from './probe';
-import { nameOf, parseIdle, parseSaved, renderChanges, virtualServersOf, type VirtualServer } from './virtual-server';
+import {
+  LeavingReals,
+  nameOf,
+  parseIdle,
+  parseSaved,
+  renderChanges,
+  virtualServersOf,
+  type VirtualServer,
+} from './virtual-server';
 
 /** The kernel's own load balancer; as upstream's, with iptables and ipset for what it does not do. */
 export const ipvs: ProxyMode = {
@@ -36,8 +44,7 @@ class IpvsRuleSync implements RuleSync {
   private readonly ports = new Map<string, ServicePort>();
   private applied: IpvsState | undefined;
   private nodeIps: readonly string[] = [];
-  /** `NAME REAL` of real servers that get no new connections and go when they have none. */
-  private readonly leaving = new Map<string, { name: string; real: string }>();
+  private readonly leaving = new LeavingReals();
 
   constructor(private readonly deps: ModeDeps) {}
 
@@ -51,9 +58,7 @@ class IpvsRuleSync implements RuleSync {
     const going = [...before.addresses].filter(address => !after.addresses.has(address));
     // New addresses first, or IPVS would not see their packets; old ones last, or their clients would wait for nobody.
     await this.changeAddresses('replace', coming);
-    const lines = renderChanges(before.servers, after.servers, (name, real) => {
-      this.leaving.set(`${name} ${real}`, { name, real });
-    });
+    const lines = renderChanges(before.servers, after.servers, this.leaving);
     if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
     if (this.applied) {
       const text = renderSetChanges(this.applied.sets, after.sets);
@@ -123,19 +128,10 @@ class IpvsRuleSync implements RuleSync {
 
   /** Takes out the real servers that were to leave and have no connections any more. */
   private async sweep({ servers }: IpvsState): Promise<void> {
-    for (const [key, { name, real }] of this.leaving) {
-      const server = servers.get(name);
-      if (!server || server.reals.has(real)) this.leaving.delete(key);
-    }
-    if (this.leaving.size === 0) return;
+    this.leaving.keepOnly(servers);
+    if (this.leaving.isEmpty) return;
     const { run } = this.deps;
-    const idle = parseIdle(await run('ipvsadm', ['--list', '--numeric']));
-    const lines: string[] = [];
-    for (const [key, { name, real }] of this.leaving) {
-      if (!idle.has(key)) continue;
-      lines.push(`-d ${name} -r ${real}`);
-      this.leaving.delete(key);
-    }
+    const lines = this.leaving.takeIdle(parseIdle(await run('ipvsadm', ['--list', '--numeric'])));
     if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
   }
 }

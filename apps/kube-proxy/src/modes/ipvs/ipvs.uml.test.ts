@@ -50,7 +50,7 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
         name => `ln -s /usr/sbin/xtables-legacy-multi /run/bin/${name}`,
       );
       const script = ['mkdir /run/bin', ...legacy, `PATH=/run/bin:$PATH ${process.execPath} ${bundle}`].join('\n');
-      const output = await runInUserModeLinux({ modules, script, memoryMb: 768, timeoutMs: 150_000 });
+      const output = await runInUserModeLinux({ modules, script, memoryMb: 768, timeoutMs: 280_000 });
       for (const line of output.split('\n').filter(text => text.startsWith('{"name":'))) {
         const { name, error } = JSON.parse(line) as { name: string; error?: string };
         results.set(name, error);
@@ -58,7 +58,7 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
     } finally {
       rmSync(dir, { recursive: true });
     }
-  }, 160_000);
+  }, 290_000);
 
   test.each(checks)('%s', name => {
     expect([...results.keys()]).toContain(name);

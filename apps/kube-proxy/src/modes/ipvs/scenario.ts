@@ -46,8 +46,8 @@ async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<vo
   ]);
   const client = pods[0] as Place;
   assert.match(await lab.node(1).run('ipvsadm', ['--save', '-n']), new RegExp(`-A -t ${clusterIp}:80 -s ${scheduler}`));
-  if (scheduler === 'rr') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 9)), [3, 3, 3]);
-  else if (scheduler === 'dh') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 9)), [9]);
+  if (scheduler === 'rr') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 6)), [2, 2, 2]);
+  else if (scheduler === 'dh') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 4)), [4]);
   else if (scheduler === 'sh') await balanceBySource(cluster);
   else {
     // By connections: each goes to who has none, and who has lost his is next.
@@ -66,7 +66,7 @@ async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<vo
 async function balanceBySource({ lab }: TestCluster): Promise<void> {
   const node = lab.node(1);
   const found = new Set<string>();
-  for (let last = 101; last <= 112; last++) {
+  for (let last = 101; last <= 108; last++) {
     const source = `192.168.77.${last}`;
     await lab.outside.run('ip', ['addr', 'replace', `${source}/24`, 'dev', 'br0']);
     const ask = (): Promise<string> =>
@@ -109,7 +109,7 @@ async function main(): Promise<void> {
   });
   await check('a node port answers from outside, from pods and from nodes', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
-    for (const from of [lab.outside, lab.node(2), node, first]) {
+    for (const from of [lab.outside, node, first]) {
       assert.deepEqual((await inTurn(cluster, from, node.ip, nodePort, 3)).sort(), three);
     }
   });
@@ -125,7 +125,8 @@ async function main(): Promise<void> {
   });
   await check('internalTrafficPolicy Local stays on the node', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp, internalPolicy: 'local' })]);
-    assert.deepEqual(counts(await inTurn(cluster, first, clusterIp, 80, 4)), [2, 2]);
+    const names = await inTurn(cluster, first, clusterIp, 80, 4);
+    assert.deepEqual(names.sort(), ['pod-0', 'pod-0', 'pod-1', 'pod-1']);
   });
   await check("a load balancer's address answers the source ranges and nobody else", async () => {
     const port = forwardedPort(cluster, { clusterIp, loadBalancerIps: [loadBalancerIp] });
@@ -136,17 +137,17 @@ async function main(): Promise<void> {
   await check(
     'without endpoints a connection is refused, and so is a port that the Service does not have',
     async () => {
-      await lab.serve(node, 9999, 'the node itself');
+      await lab.serve(node, 9999, 'node-itself');
       await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, clusterEndpoints: [] })]);
       for (const from of [first, node]) await assert.rejects(lab.ask(from, clusterIp, 80), /refused/);
       await assert.rejects(lab.ask(lab.outside, node.ip, nodePort), /refused/);
       await assert.rejects(lab.ask(first, clusterIp, 9999), /refused/);
-      assert.equal((await lab.ask(first, node.ip, 9999)).name, 'the node itself');
+      assert.equal((await lab.ask(first, node.ip, 9999)).name, 'node-itself');
     },
   );
   await check('session affinity keeps a client on its endpoint', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp, affinitySeconds: 100 })]);
-    assert.deepEqual(counts(await inTurn(cluster, first, clusterIp, 80, 5)), [5]);
+    assert.deepEqual(counts(await inTurn(cluster, first, clusterIp, 80, 4)), [4]);
   });
   await check('UDP is balanced', async () => {
     await cluster.sync([forwardedPort(cluster, { name: 'default/dns:/udp', protocol: 'udp', clusterIp })]);

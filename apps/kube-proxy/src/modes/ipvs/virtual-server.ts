@@ -68,14 +68,44 @@ function pairs(words: readonly string[]): Record<string, string | undefined> {
   return Object.fromEntries(words.flatMap((word, index) => (/^-[rw]$/.test(word) ? [[word, words[index + 1]]] : [])));
 }
 
+/** Real servers that get no new connections and go when they have none. */
+export class LeavingReals {
+  private readonly reals = new Map<string, { name: string; real: string }>();
+
+  add(name: string, real: string): void {
+    this.reals.set(`${name} ${real}`, { name, real });
+  }
+
+  /** True when it was leaving. */
+  delete(name: string, real: string): boolean {
+    return this.reals.delete(`${name} ${real}`);
+  }
+
+  /** Those of virtual servers that are gone have gone with them. */
+  keepOnly(servers: ReadonlyMap<string, unknown>): void {
+    for (const [key, { name }] of this.reals) if (!servers.has(name)) this.reals.delete(key);
+  }
+
+  get isEmpty(): boolean {
+    return this.reals.size === 0;
+  }
+
+  /** Takes out those that are idle, and answers the lines that take them out of the kernel. `idle`: as parseIdle answers. */
+  takeIdle(idle: ReadonlySet<string>): string[] {
+    const found = [...this.reals].filter(([key]) => idle.has(key));
+    for (const [key] of found) this.reals.delete(key);
+    return found.map(([, { name, real }]) => `-d ${name} -r ${real}`);
+  }
+}
+
 /**
  * The input of `ipvsadm --restore` from one state to the next. A real server of TCP or SCTP that leaves is first given no
- * new connections, so that those it has can end; `leaving` hears of it. One of UDP goes at once, and its flows with it.
+ * new connections, so that those it has can end, and is `leaving`, from where it may come back. One of UDP goes at once, and its flows with it.
  */
 export function renderChanges(
   before: ReadonlyMap<string, VirtualServer>,
   after: ReadonlyMap<string, VirtualServer>,
-  leaving: (name: string, real: string) => void,
+  leaving: LeavingReals,
 ): string[] {
   const lines: string[] = [];
   for (const name of before.keys()) if (!after.has(name)) lines.push(`-D ${name}`);
@@ -88,12 +118,13 @@ export function renderChanges(
       if (server.protocol === 'udp') lines.push(`-d ${name} -r ${real}`);
       else {
         if (weight !== 0) lines.push(`-e ${name} -r ${real} -m -w 0`);
-        leaving(name, real);
+        leaving.add(name, real);
       }
     }
     for (const [real, weight] of server.reals) {
       const has = old?.reals.get(real);
-      if (has !== weight) lines.push(`${has === undefined ? '-a' : '-e'} ${name} -r ${real} -m -w ${weight}`);
+      const isThere = leaving.delete(name, real) || has !== undefined;
+      if (has !== weight) lines.push(`${isThere ? '-e' : '-a'} ${name} -r ${real} -m -w ${weight}`);
     }
   }
   return lines;
