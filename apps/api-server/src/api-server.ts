@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createMetrics, type Clock, type HealthCheck, type Logger } from '@naru/foundation';
-import { Scheme, apiServices, definitions } from '@naru/api';
+import { Scheme, apiServices, definitions, hasSubresource } from '@naru/api';
 import type { Authority } from '@naru/pki';
 import type { StoreDriver } from '@naru/store';
 import { Admission } from './admission/plugin';
@@ -37,7 +37,7 @@ import { HealthRoutes } from './rest/health-routes';
 import { RequestMetrics } from './rest/metrics';
 import { ResourceHandler } from './rest/resource-handler';
 import { sendJson, sendText } from './rest/respond';
-import { RestServer, type Connector, type Route } from './rest/rest-server';
+import { RestServer, type ConnectionLimits, type Connector, type Route } from './rest/rest-server';
 import { AddressClaims } from './services/address-claims';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
 import { SpaceMonitor } from './storage/space-monitor';
@@ -79,6 +79,10 @@ export interface ApiServerDeps {
   publish?(events: readonly CommittedEvent[]): void;
   /** Further checks of /readyz. */
   ready?: readonly HealthCheck[];
+  /** How long clients may take, where it is not as usual. */
+  limits?: Partial<ConnectionLimits>;
+  /** Requests of one kind, reading or changing, that are looked at at all at the same time. */
+  maxInflight?: number;
   /** How extension servers know this one; absent: a pair that lasts as long as this process. */
   frontProxy?: FrontProxy;
 }
@@ -194,7 +198,14 @@ export class ApiServer {
     });
     await customResources.start();
     await localApiServices.start();
-    const metrics = new RequestMetrics(registry);
+    const metrics = new RequestMetrics({
+      registry,
+      isKnown: ({ group, version, resource, subresource }) => {
+        const definition = scheme.byResource(group, version, resource);
+        return definition !== undefined && (subresource === '' || hasSubresource(definition, subresource));
+      },
+      objectCounts: () => storage.objectCounts(),
+    });
     const flowGroup = 'flowcontrol.apiserver.k8s.io';
     const flowControl: FlowControl = new FlowControl({
       flowSchemas: cache(flowGroup, 'flowschemas'),
@@ -288,6 +299,8 @@ export class ApiServer {
       connector,
       metrics,
       flowControl,
+      ...(deps.limits ? { limits: deps.limits } : {}),
+      ...(deps.maxInflight ? { maxInflight: deps.maxInflight } : {}),
     });
     const door = new ObjectsDoor({ logger, scheme, pipeline, authenticator, tls: { ...deps.serving, ca } });
     const bootstrap = new Bootstrap({
@@ -380,7 +393,7 @@ function plainRoutes(
   };
   return [
     { handle: call => health.handle(call.path, call.query, call.response) },
-    { handle: call => discovery.handle(call.path, call.request, call.response) },
+    { handle: call => discovery.handle(call.path, call.query, call.request, call.response) },
     {
       async handle({ path, request, response }) {
         if (path === '/metrics') {

@@ -43,6 +43,7 @@ export interface DiscoveryDeps {
 /** The second is the name under which clients up to 1.3x ask for the first. */
 const openApiV2ProtobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const openApiV2ProtobufOldType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+const yearMs = 365 * 86_400_000;
 const aggregatedType = 'as=APIGroupDiscoveryList';
 const aggregatedContentType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
@@ -54,9 +55,9 @@ export class DiscoveryRoutes {
   constructor(private readonly deps: DiscoveryDeps) {}
 
   /** False when the path is none of these. */
-  async handle(path: string, request: HttpRequest, response: HttpResponse): Promise<boolean> {
+  async handle(path: string, query: URLSearchParams, request: HttpRequest, response: HttpResponse): Promise<boolean> {
     const parts = path.split('/').filter(part => part !== '');
-    if (parts[0] === 'openapi') return this.openApi(parts.slice(1), request, response);
+    if (parts[0] === 'openapi') return this.openApi(parts.slice(1), query, request, response);
     if (parts[0] !== 'api' && parts[0] !== 'apis') return false;
     const { scheme, serverAddress } = this.deps;
     const accept = String(request.headers.accept ?? '');
@@ -131,7 +132,12 @@ export class DiscoveryRoutes {
     return { bytes, hash: createHash('sha512').update(bytes).digest('hex').toUpperCase() };
   }
 
-  private async openApi(parts: string[], request: HttpRequest, response: HttpResponse): Promise<boolean> {
+  private async openApi(
+    parts: string[],
+    query: URLSearchParams,
+    request: HttpRequest,
+    response: HttpResponse,
+  ): Promise<boolean> {
     const { scheme } = this.deps;
     const [version, ...rest] = parts;
     let document: OpenApiDocument | undefined;
@@ -139,6 +145,16 @@ export class DiscoveryRoutes {
     if (version === 'v2' && rest.length === 0) document = protobuf ? openApiV2Protobuf(scheme) : openApiV2(scheme);
     else if (version === 'v3') document = rest.length === 0 ? this.openApiIndex() : openApiV3(scheme, rest.join('/'));
     if (!document) throw pageNotFound();
+    const asked = query.get('hash');
+    if (asked !== null && asked !== document.hash) {
+      response.writeHead(301, { location: `/${['openapi', ...parts].join('/')}?hash=${document.hash}` }).end();
+      return true;
+    }
+    // Under its hash a document never changes: clients need not ask again.
+    if (asked !== null) {
+      response.setHeader('cache-control', 'public, immutable');
+      response.setHeader('expires', new Date(Date.now() + yearMs).toUTCString());
+    }
     const etag = `"${document.hash}"`;
     response.setHeader('etag', etag);
     if (request.headers['if-none-match'] === etag) {

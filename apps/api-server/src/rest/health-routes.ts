@@ -20,7 +20,14 @@ export class HealthRoutes {
     const all = door === 'livez' ? [...this.deps.live] : [...this.deps.live, ...this.deps.ready];
     const checks = all.filter(check => (name ? check.name === name : !excluded.has(check.name)));
     if (name && checks.length === 0) return false;
-    const { healthy, report } = await runChecks(checks);
+    const unknown = [...excluded].filter(wanted => wanted !== '' && !all.some(check => check.name === wanted));
+    const warning =
+      unknown.length === 0 || name
+        ? ''
+        : `\nwarn: some health checks cannot be excluded: no matches for ${unknown.map(each => JSON.stringify(each)).join(', ')}`;
+    const result = await runChecks(checks);
+    const { healthy } = result;
+    const report = `${result.report}${warning}`;
     if (healthy && (!query.has('verbose') || name)) sendText(response, 200, 'ok');
     else if (healthy) sendText(response, 200, `${report}\n${door} check passed\n`);
     else sendText(response, 500, `${report}\n${door} check failed\n`);

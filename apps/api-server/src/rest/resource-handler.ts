@@ -2,13 +2,14 @@ import { StatusError, type Clock } from '@naru/foundation';
 import type { AnyDefinition, FieldValidation, IncludeObject, Scheme } from '@naru/api';
 import { decodeAny } from '../objects/body';
 import { badRequest, methodNotAllowed, pageNotFound } from '../objects/failures';
-import { parseRevision, parseSelection, tooLarge, type ListQuery, type ListReply } from '../objects/list';
+import { parseRevision, parseSelection, tooLarge, type ListReply } from '../objects/list';
 import type { Pipeline } from '../objects/pipeline';
 import { readyToPresent } from '../objects/present';
 import type { DeleteOptions, ObjectReply, ObjectRequest, UserInfo, Verb } from '../objects/request';
 import { responseSink } from '../watch/watch-sink';
 import { WatchStream } from '../watch/watch-stream';
 import type { HttpRequest, HttpResponse } from './http';
+import { parseListOptions } from './list-options';
 import { negotiate, type Negotiated } from './negotiate';
 import { readBody } from './read-body';
 import type { ResourcePath } from './request-info';
@@ -33,6 +34,8 @@ export interface ResourceCall {
 
 /** Watches end after a random time between these, so that clients do not come back all at once. */
 const minWatchSeconds = 1800;
+/** Timers take no more than 24 days. */
+const maxWatchSeconds = 86_400;
 const fieldValidations = new Set(['Ignore', 'Warn', 'Strict']);
 const methods: Record<string, Verb> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
 
@@ -111,7 +114,7 @@ export class ResourceHandler {
   }
 
   private async list(call: ResourceCall, objectRequest: ObjectRequest, negotiated: Negotiated): Promise<void> {
-    const list = await this.deps.pipeline.list(objectRequest, listQuery(call.query));
+    const list = await this.deps.pipeline.list(objectRequest, parseListOptions(call.query, false));
     await this.sendList(call, objectRequest.definition, list, negotiated);
   }
 
@@ -123,7 +126,8 @@ export class ResourceHandler {
     this.deps.pipeline.authorize(objectRequest);
     const options = parseDeleteOptions(await decodeAny(await readBody(call.request)), call.query);
     if (options.dryRun?.length) objectRequest.dryRun = parseDryRun(options.dryRun);
-    const list = await this.deps.pipeline.deleteCollection(objectRequest, listQuery(call.query), options);
+    const selected = parseListOptions(call.query, false);
+    const list = await this.deps.pipeline.deleteCollection(objectRequest, selected, options);
     await this.sendList(call, objectRequest.definition, list, negotiated);
   }
 
@@ -145,16 +149,13 @@ export class ResourceHandler {
     const { definition, namespace, name } = objectRequest;
     pipeline.authorize(objectRequest);
     const { storage } = pipeline.deps;
-    const text = listQuery(query);
+    const text = parseListOptions(query, true);
     // The old form /watch/.../NAME watches one object.
     if (name !== '') text.fieldSelector = [text.fieldSelector, `metadata.name=${name}`].filter(Boolean).join(',');
-    const initialEvents = query.get('sendInitialEvents') === 'true';
-    if (initialEvents && text.resourceVersionMatch !== 'NotOlderThan')
-      throw badRequest('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
     const revision = parseRevision(text.resourceVersion);
     await storage.fresh(text.resourceVersion);
     if (revision > storage.revision) throw tooLarge(revision, storage.revision);
-    const seconds = Number(query.get('timeoutSeconds') ?? 0) || minWatchSeconds * (1 + Math.random());
+    const seconds = text.timeoutSeconds > 0 ? text.timeoutSeconds : minWatchSeconds * (1 + Math.random());
     const view = this.viewOptions(negotiated, query);
     const stream = new WatchStream(responseSink(call.request, response), {
       definition,
@@ -162,8 +163,8 @@ export class ResourceHandler {
       selection: parseSelection(definition, namespace, text),
       after: revision === 0 ? undefined : revision,
       bookmarks: isSet(query, 'allowWatchBookmarks'),
-      initialEvents,
-      timeoutMs: seconds * 1000,
+      initialEvents: text.sendInitialEvents,
+      timeoutMs: Math.min(seconds, maxWatchSeconds) * 1000,
       clock,
       currentRevision: () => storage.revision,
       ...(definition.storedAs?.prepare
@@ -203,18 +204,6 @@ function checkScope({ definition, namespace, verb }: ObjectRequest): void {
     return;
   }
   if (namespace === '' && verb !== 'list' && verb !== 'watch') throw pageNotFound();
-}
-
-export function listQuery(query: URLSearchParams): ListQuery {
-  const limit = Number(query.get('limit') ?? 0);
-  return {
-    labelSelector: query.get('labelSelector') ?? '',
-    fieldSelector: query.get('fieldSelector') ?? '',
-    limit: Number.isInteger(limit) && limit > 0 ? limit : 0,
-    continue: query.get('continue') ?? '',
-    resourceVersion: query.get('resourceVersion') ?? '',
-    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
-  };
 }
 
 export function parseDryRun(values: readonly string[]): boolean {

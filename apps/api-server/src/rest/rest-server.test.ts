@@ -36,7 +36,7 @@ describe('connections', () => {
       resources: { handle },
       routes: [],
       connector: { handle: () => undefined, upgrade: () => undefined },
-      metrics: { setInflight: () => undefined, observe: () => undefined },
+      metrics: { setInflight: () => undefined, observe: () => undefined, abort: () => undefined },
       flowControl: { classify: () => undefined },
       limits: { idleMs, bodyMs: 200 },
     } as unknown as RestServerDeps);

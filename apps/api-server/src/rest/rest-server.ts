@@ -65,9 +65,11 @@ export interface ConnectionLimits {
   idleMs: number;
   /** From a request's headers to the end of its body. */
   bodyMs: number;
+  /** The whole of a request, unless it is one that goes on: a watch, a proxy, logs. */
+  requestMs: number;
 }
 
-const defaultLimits: ConnectionLimits = { handshakeMs: 15_000, idleMs: 90_000, bodyMs: 60_000 };
+const defaultLimits: ConnectionLimits = { handshakeMs: 15_000, idleMs: 90_000, bodyMs: 60_000, requestMs: 60_000 };
 
 const nobody: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
 const longRunning = new Set(['watch', 'connect']);
@@ -119,7 +121,7 @@ export class RestServer {
         setTimeout(() => session.destroy(), 1000).unref();
       });
     });
-    this.server.on('tlsClientError', () => undefined);
+    this.server.on('tlsClientError', () => this.deps.metrics.tlsError());
     this.server.on('sessionError', () => undefined);
   }
 
@@ -164,6 +166,7 @@ export class RestServer {
     const connection = connectionOf(request);
     this.changeRequests(connection, 1);
     const bodyTimer = this.limitBody(request, response);
+    let deadline: NodeJS.Timeout | undefined;
     let counted = true;
     let seat: Seat | undefined;
     const enter = async (user: UserInfo, info: RequestInfo): Promise<void> => {
@@ -182,28 +185,34 @@ export class RestServer {
       leave();
       seat?.release();
       clearTimeout(bodyTimer);
+      clearTimeout(deadline);
       this.changeRequests(connection, -1);
       this.running.delete(controller);
+      if (!response.writableFinished && !longRunning.has(target.verb)) this.deps.metrics.abort(target.verb);
       if (!response.writableFinished) controller.abort(new StatusError('Timeout', 'the client has gone'));
       const seconds = (performance.now() - startedMs) / 1000;
       this.deps.metrics.observe(target.verb, target, response.statusCode, longRunning.has(target.verb) ? 0 : seconds);
     });
     response.on('error', () => undefined);
     const serve = async (): Promise<void> => {
-      if (this.inflight[kind] > (this.deps.maxInflight ?? 4000))
+      if (this.inflight[kind] > (this.deps.maxInflight ?? 4000)) {
+        this.deps.metrics.drop(kind);
         throw new StatusError('TooManyRequests', 'Too many requests, please try again later.', {
           details: { retryAfterSeconds: 1 },
         });
+      }
       const { info, query } = parseUrl(request);
       if (info.resource) {
         const isConnect = connectSubresources.has(info.resource.subresource);
         const verb = isConnect ? 'connect' : verbOf(request.method, info.resource, query);
         Object.assign(target, info.resource, { verb });
-        if (longRunning.has(verb) || query.get('follow')) leave();
+        const goesOn = longRunning.has(verb) || info.resource.subresource === 'log';
+        if (goesOn) leave();
+        else deadline = this.limitRequest(request, response, query, controller);
         const user = await this.authenticate(request);
         await enter(user, info);
         // What runs for long would keep its seat from others; a watch has been served when it has begun.
-        if (longRunning.has(verb) || query.get('follow')) seat?.release();
+        if (goesOn) seat?.release();
         const call = { request, response, user, path: info.resource, query, signal: controller.signal };
         await (this.deps.connector.handle(call) ?? this.deps.resources.handle(call));
         return;
@@ -282,6 +291,22 @@ export class RestServer {
     return timer;
   }
 
+  /** Ends a request that takes too long, be it our work or a client that does not take its answer. */
+  private limitRequest(
+    request: HttpRequest,
+    response: HttpResponse,
+    query: URLSearchParams,
+    controller: AbortController,
+  ): NodeJS.Timeout {
+    const ms = Math.min(parseTimeout(query.get('timeout')) ?? this.limits.requestMs, this.limits.requestMs);
+    return setTimeout(() => {
+      const why = 'Timeout: request did not complete within the requested timeout - context deadline exceeded';
+      const error = new StatusError('Timeout', why);
+      controller.abort(error);
+      this.fail(request, response, error);
+    }, ms).unref();
+  }
+
   private onUpgrade(request: HttpRequest, socket: Duplex, head: Buffer): void {
     this.changeRequests(socket, 1);
     const controller = new AbortController();
@@ -333,6 +358,17 @@ export class RestServer {
     this.deps.logger.error({ err: error, method: request.method, path: request.url?.split('?')[0] }, 'request failed');
     return new StatusError('InternalError', `Internal error occurred: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** The `timeout` of a URL, in Go's notation: "32s", "1m30s". */
+function parseTimeout(text: string | null): number | undefined {
+  if (!text) return undefined;
+  const units: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
+  const ms = parts.reduce((sum, [, number, unit]) => sum + Number(number) * (units[unit!] ?? 0), 0);
+  if (parts.map(([part]) => part).join('') !== text || ms <= 0)
+    throw badRequest(`invalid timeout specified in the request URL - ${JSON.stringify(text)} is no positive duration`);
+  return ms;
 }
 
 /** What stands for the connection: an HTTP/2 session or a socket. */

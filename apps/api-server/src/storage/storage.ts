@@ -81,6 +81,14 @@ export class Storage {
     if (missed.length > 0) this.apply(missed);
   }
 
+  /** How many objects there are of each stored resource: `pods`, `deployments.apps`. */
+  *objectCounts(): Iterable<[resource: string, count: number]> {
+    for (const { definition, size } of this.caches.values()) {
+      const { group, resource } = definition.type;
+      yield [group === '' ? resource : `${resource}.${group}`, size];
+    }
+  }
+
   /** Begins to keep a resource that came after the start. Resolves when all that is stored of it is there. */
   async addResource(definition: AnyDefinition): Promise<void> {
     const prefix = storagePrefix(definition);

@@ -27,6 +27,11 @@ const special: Record<string, Omit<SubresourceInfo, 'name'>> = {
   'serviceaccounts/token': { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest', verbs: ['create'] },
 };
 
+export function hasSubresource({ subresources }: AnyDefinition, name: string): boolean {
+  if (name === 'status') return subresources.status === true;
+  return name === 'scale' ? subresources.scale !== undefined : (subresources.special?.includes(name) ?? false);
+}
+
 /** The subresources of a kind, sorted by name. */
 export function subresourcesOf({ type, subresources }: AnyDefinition): SubresourceInfo[] {
   const own = { group: type.group, version: type.version, kind: type.kind, verbs: readWrite };
