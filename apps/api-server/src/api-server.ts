@@ -162,6 +162,8 @@ export class ApiServer {
       caches: {
         mutatingWebhooks: cache(webhookGroup, 'mutatingwebhookconfigurations'),
         validatingWebhooks: cache(webhookGroup, 'validatingwebhookconfigurations'),
+        mutatingPolicies: cache(webhookGroup, 'mutatingadmissionpolicies'),
+        mutatingPolicyBindings: cache(webhookGroup, 'mutatingadmissionpolicybindings'),
         validatingPolicies: cache(webhookGroup, 'validatingadmissionpolicies'),
         validatingPolicyBindings: cache(webhookGroup, 'validatingadmissionpolicybindings'),
       },

@@ -101,6 +101,7 @@ export {
 } from './managed-fields/schema-merge-type';
 export { sameButTimes, storedEntries, type ManagedEntry } from './managed-fields/managed-entries';
 export { trackCreate, trackUpdate, type FieldWriter } from './managed-fields/field-manager';
+export { mergeObjects } from './managed-fields/merge-objects';
 export { serverSideApply, undeclaredFields, type ApplyWriter } from './managed-fields/server-side-apply';
 export { customKind, type CustomKindOptions } from './extensions/custom-kind';
 export { loadRules } from './extensions/cel/load';

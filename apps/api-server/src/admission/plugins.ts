@@ -12,6 +12,7 @@ import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
 import { expressionSyntax } from './policies/expression-syntax';
+import { mutatingPolicies } from './policies/mutating-policies';
 import { validatingPolicies } from './policies/validating-policies';
 import { podSecurity } from './pod-security/pod-security';
 import { priority } from './priority';
@@ -35,6 +36,8 @@ export interface PluginDeps extends EscalationDeps, WebhookDeps {
   caches: {
     mutatingWebhooks: WatchCache;
     validatingWebhooks: WatchCache;
+    mutatingPolicies: WatchCache;
+    mutatingPolicyBindings: WatchCache;
     validatingPolicies: WatchCache;
     validatingPolicyBindings: WatchCache;
   };
@@ -64,6 +67,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     rbacEscalation(deps),
     expressionSyntax,
     // What the cluster's users configured comes last, and sees what the others made.
+    mutatingPolicies({ policies: deps.caches.mutatingPolicies, bindings: deps.caches.mutatingPolicyBindings }, deps),
     mutatingWebhooks(deps.caches.mutatingWebhooks, deps),
     validatingPolicies(
       { policies: deps.caches.validatingPolicies, bindings: deps.caches.validatingPolicyBindings },

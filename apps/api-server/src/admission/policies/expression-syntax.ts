@@ -10,11 +10,11 @@ import {
 import { isExempt } from '../matching/attributes';
 import type { MatchCondition } from '../matching/match-conditions';
 import type { AdmissionPlugin } from '../plugin';
-import type { PolicySpec } from './policy';
+import { mutationExpression, type MutatingSpec } from './mutating-policies';
 
 interface Configuration extends KubeObject {
   webhooks?: { matchConditions?: MatchCondition[] }[];
-  spec?: PolicySpec & {
+  spec?: MutatingSpec & {
     validations?: { expression?: string; messageExpression?: string }[];
     auditAnnotations?: { valueExpression?: string }[];
   };
@@ -73,6 +73,14 @@ function problemsOf(cel: AdmissionCel, { webhooks = [], spec }: Configuration): 
   for (const [i, { expression, messageExpression }] of (spec.validations ?? []).entries()) {
     check(`spec.validations[${i}].expression`, expression, 'bool');
     check(`spec.validations[${i}].messageExpression`, messageExpression, 'string');
+  }
+  for (const [i, mutation] of (spec.mutations ?? []).entries()) {
+    const field = mutation.applyConfiguration ? 'applyConfiguration' : 'jsonPatch';
+    check(
+      `spec.mutations[${i}].${field}.expression`,
+      cel.withoutTypedLiterals(mutationExpression(mutation)),
+      'anything',
+    );
   }
   for (const [i, { valueExpression }] of (spec.auditAnnotations ?? []).entries())
     check(`spec.auditAnnotations[${i}].valueExpression`, valueExpression, 'textOrNull');

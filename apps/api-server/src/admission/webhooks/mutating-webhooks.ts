@@ -1,8 +1,7 @@
-import { StatusError } from '@naru/foundation';
-import { applyPatch, decodeValue, deepEqual, patchMediaTypes, type AnyDefinition, type KubeObject } from '@naru/api';
+import { applyPatch, patchMediaTypes, type AnyDefinition, type KubeObject } from '@naru/api';
 import type { WatchCache } from '../../storage/watch-cache';
-import { isExempt, isOwnKind } from '../matching/attributes';
-import { convertObject } from '../matching/equivalents';
+import { adoptChanged, internal } from '../matching/adopt-changed';
+import { isExempt } from '../matching/attributes';
 import { matchedVersion } from '../matching/criteria';
 import type { AdmissionDeps, AdmissionPlugin, AdmissionRequest } from '../plugin';
 import { ReinvocationPass } from '../reinvocation';
@@ -46,37 +45,17 @@ async function ask(
     if (!patch) return false;
     if (!objects.object)
       throw internal('admission webhook attempted to modify the object, which is not supported for this operation');
-    const patched = patchedObject(objects.object, patch, request, shownAs);
-    const next = isOwnKind(request, request.object!)
-      ? await convertObject(patched, shownAs, request.definition, request.signal)
-      : patched;
-    const changed = !deepEqual(next, request.object);
-    request.object = next;
-    return changed;
+    return await adoptChanged(request, shownAs, patched(objects.object, patch, shownAs));
   } catch (error) {
     judgeFailure(webhook, error, request, deps);
     return false;
   }
 }
 
-function patchedObject(
-  object: KubeObject,
-  patch: Buffer,
-  request: AdmissionRequest,
-  shownAs: AnyDefinition,
-): KubeObject {
-  const own = isOwnKind(request, request.object!);
+function patched(object: KubeObject, patch: Buffer, shownAs: AnyDefinition): unknown {
   try {
-    const patched = applyPatch(patchMediaTypes.json, object, patch, shownAs) as KubeObject;
-    if (!own) return structuredClone(patched);
-    const { object: decoded } = decodeValue(patched, shownAs, { fieldValidation: 'Ignore' });
-    shownAs.strategy.applyDefaults(decoded);
-    return decoded;
+    return applyPatch(patchMediaTypes.json, object, patch, shownAs);
   } catch (cause) {
     throw internal((cause as Error).message, cause);
   }
-}
-
-function internal(message: string, cause?: unknown): StatusError {
-  return new StatusError('InternalError', `Internal error occurred: ${message}`, { cause });
 }

@@ -1,4 +1,4 @@
-import type { ASTNode, Environment } from '@marcbachmann/cel-js';
+import { Optional, type ASTNode, type Environment } from '@marcbachmann/cel-js';
 import { authorizerValue, registerAuthorizer, type Decide, type Requested } from './authorizer';
 import { childrenOf, type RuleCost } from './cost';
 import { kubernetesEnvironment } from './library';
@@ -6,6 +6,7 @@ import { compileProgram, type Expected, type Program } from './program';
 import { toCel } from './values';
 
 export { budgetFor, OutOfBudget, runWithinBudget, type Budget } from './budget';
+export { withoutTypedLiterals } from './typed-literals';
 export type { AuthorizationQuestion, Decide, Requested } from './authorizer';
 export type { Expected, Program } from './program';
 
@@ -116,8 +117,35 @@ export function withBinding(
   return bound;
 }
 
+/** Lets the expressions that follow see another `object`. */
+export function replaceObject(context: Record<string, unknown>, object: unknown): void {
+  context['object'] = convert(object);
+}
+
 function convert(value: unknown): unknown {
   return toCel(value, undefined, { duration: text => text });
+}
+
+/** What an expression gave, as JSON. @throws Error for what JSON cannot say */
+export function toJson(value: unknown): unknown {
+  switch (typeof value) {
+    case 'bigint':
+      return Number(value);
+    case 'object':
+      break;
+    default:
+      return value;
+  }
+  if (value === null) return null;
+  if (value instanceof Optional) return value.hasValue() ? toJson(value.value()) : undefined;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value) || value instanceof Set) return [...(value as Iterable<unknown>)].map(toJson);
+  const entries: [unknown, unknown][] = value instanceof Map ? [...value] : Object.entries(value);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (!(value instanceof Map) && prototype !== Object.prototype && prototype !== null)
+    throw new Error(`${value.constructor.name} cannot be a part of an object`);
+  return Object.fromEntries(entries.map(([key, each]) => [String(key), toJson(each)]));
 }
 
 /** What went wrong, without the excerpt of the source that the engine adds. */

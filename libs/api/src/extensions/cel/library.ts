@@ -25,6 +25,7 @@ class Format {
 }
 class SetsNamespace {}
 class FormatNamespace {}
+class JsonPatchNamespace {}
 
 const nanoPerUnit = 1_000_000_000n;
 type List = unknown[] | Set<unknown>;
@@ -102,6 +103,11 @@ export function kubernetesEnvironment(): Environment {
     .registerType('kubernetes.NamedFormat', Format)
     .registerType('SetsNamespace', SetsNamespace)
     .registerType('FormatNamespace', FormatNamespace)
+    .registerType('JsonPatchNamespace', JsonPatchNamespace)
+    .registerConstant('jsonpatch', 'JsonPatchNamespace', new JsonPatchNamespace())
+    .registerFunction('JsonPatchNamespace.escapeKey(string): string', (_: unknown, key: string) =>
+      key.replaceAll('~', '~0').replaceAll('/', '~1'),
+    )
     .registerConstant('sets', 'SetsNamespace', new SetsNamespace())
     .registerConstant('format', 'FormatNamespace', new FormatNamespace());
   registerLists(env);
