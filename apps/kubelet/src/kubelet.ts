@@ -16,6 +16,7 @@ import type { PodFacts } from './containers/field-ref';
 import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
 import { buildCsi } from './csi/build-csi';
+import { DeviceManager } from './devices/device-manager';
 import { ImagePuller } from './images/image-puller';
 import { LogRotator } from './logs/log-rotator';
 import { readMachine } from './node/machine';
@@ -153,6 +154,7 @@ export class Kubelet {
     const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods, csi } = this.built;
     const { cgroups, pressure } = this.built;
     cgroups.createRoot();
+    await this.built.deviceManager.start();
     await csi.attachments.recover(this.built.paths.pods);
     await this.server.listen();
     this.tasks.push(csi.watcher.run(signal));
@@ -180,6 +182,7 @@ export class Kubelet {
     this.controller.abort(new Error('the kubelet is stopping'));
     this.probes.stop();
     await this.server.close();
+    this.built.deviceManager.stop();
     await this.workers.close();
     await this.status.flushAll();
     await Promise.allSettled(this.tasks);
@@ -286,7 +289,13 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     ...{ client: runtime, events, clock, hostIp, metrics: probeMetrics },
     onChange: uid => workers.notify(uid),
   });
+  const deviceManager = new DeviceManager({
+    directory: path.join(flags['root-dir'], 'device-plugins'),
+    logger,
+    onChange: () => reporter.poke(),
+  });
   const starter = new PodStarter({
+    deviceManager,
     client: runtime,
     puller,
     volumes,
@@ -324,7 +333,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     thresholds,
     reserved,
     pressures: () => pressure.eviction.pressures,
-    devices: () => new Map(),
+    devices: () => deviceManager.resources(),
     updateMs: parseDuration(configuration.nodeStatusUpdateFrequency),
     reportMs: parseDuration(configuration.nodeStatusReportFrequency),
     kubeletVersion,
@@ -379,6 +388,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       onStarted: seconds => metrics.podStartSeconds.observe(seconds),
       shownAs: pod => (staticPods.isStatic(pod) ? staticPods.mirrorOf(pod) : pod),
       forget: uid => tokens.forget(uid),
+      released: uid => deviceManager.release(uid),
     },
   });
   const staticPods: StaticPods = new StaticPods({
@@ -432,6 +442,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     staticPods,
     pressure,
     cgroups,
+    deviceManager,
     csi,
     paths,
     lease: new NodeLease({

@@ -4,3 +4,4 @@ export * as images from './generated/naru/runtime/v1/images';
 export * as etcd from './generated/etcd/etcd';
 export * as csi from './generated/csi/v1/csi';
 export * as registration from './generated/pluginregistration/registration';
+export * as deviceplugin from './generated/deviceplugin/deviceplugin';

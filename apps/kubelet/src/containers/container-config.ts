@@ -16,6 +16,9 @@ export interface ContainerConfigInput {
   env: Map<string, string>;
   mounts: cri.Mount[];
   devices: cri.Device[];
+  /** In addition to the kubelet's own, of device plugins. */
+  annotations: Readonly<Record<string, string>>;
+  cdiDevices: readonly string[];
   /** Relative to the sandbox's log directory. */
   logPath: string;
   memoryCapacityBytes: number;
@@ -43,7 +46,8 @@ export function containerConfig(input: ContainerConfigInput): cri.ContainerConfi
     mounts: input.mounts,
     devices: input.devices,
     labels: containerLabels(pod, container),
-    annotations: containerAnnotations(pod, container, attempt, containerHash(container)),
+    annotations: { ...input.annotations, ...containerAnnotations(pod, container, attempt, containerHash(container)) },
+    CDIDevices: input.cdiDevices.map(name => ({ name })),
     logPath: input.logPath,
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import type { Container, Pod, Service } from '@naru/api';
 import type { Clock, Logger } from '@naru/foundation';
-import type { cri } from '@naru/proto';
+import { cri } from '@naru/proto';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
 import { ContainerConfigError } from '../containers/config-error';
 import { containerConfig } from '../containers/container-config';
@@ -13,6 +13,7 @@ import { runHook } from '../containers/lifecycle-hook';
 import { containerDevices, containerMounts } from '../containers/mounts';
 import { sandboxConfig } from '../containers/sandbox-config';
 import { serviceEnv } from '../containers/service-env';
+import type { DeviceManager } from '../devices/device-manager';
 import { CriError, type CriClient } from '../cri/cri-client';
 import { ImageError, type ImagePuller, type PresentImage } from '../images/image-puller';
 import type { WaitingReason } from '../status/container-status';
@@ -44,6 +45,7 @@ export interface PodStarterDeps {
   /** The handler of the pod's RuntimeClass. Throws when there is no such class. */
   runtimeHandler: (runtimeClass: string | undefined) => Promise<string>;
   metrics: KubeletMetrics;
+  deviceManager: DeviceManager;
 }
 
 /** The sandbox of a pod could not be made: event FailedCreatePodSandBox. */
@@ -252,6 +254,8 @@ export class PodStarter {
       serviceEnv: links,
       objects,
     });
+    const grant = await this.deps.deviceManager.allocate(pod, container);
+    for (const [name, value] of Object.entries(grant.envs)) env.set(name, value);
     const mounts = await containerMounts({ pod, container, attempt, volumes, images: images.volumes, env, paths });
     const target = (container as { targetContainerName?: string }).targetContainerName;
     await fs.mkdir(`${paths.logs(pod)}/${container.name}`, { recursive: true, mode: 0o755 });
@@ -264,8 +268,10 @@ export class PodStarter {
         imageRef: images.image.ref,
         imageUser: images.image.user,
         env,
-        mounts,
-        devices: containerDevices({ container, volumes }),
+        mounts: [...mounts, ...grant.mounts.map(each => cri.Mount.fromPartial({ ...each, readonly: each.readOnly }))],
+        devices: [...containerDevices({ container, volumes }), ...grant.devices],
+        annotations: grant.annotations,
+        cdiDevices: grant.cdiDevices,
         logPath: paths.containerLog(container.name, attempt),
         memoryCapacityBytes: this.deps.memoryCapacityBytes,
         seccomp: { directory: paths.seccomp, defaultProfile: this.deps.seccompDefault },

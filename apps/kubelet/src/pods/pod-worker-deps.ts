@@ -45,6 +45,8 @@ export interface PodWorkerDeps {
   shownAs: (pod: Stored<Pod>) => Stored<Pod> | undefined;
   /** The first container of a pod that came to this node has started, so long after the pod was first seen. */
   onStarted: (seconds: number) => void;
+  /** Nothing of the pod runs any more: its devices are free. */
+  released: (uid: string) => void;
   /** Drops what is remembered of a pod that is gone. */
   forget: (uid: string) => void;
   /** Everything of the pod is gone from this node. */

@@ -433,6 +433,7 @@ export class PodWorker {
     probes.forget(this.uid);
     await volumes.tearDown(this.uid);
     cgroups.remove(this.uid);
+    this.deps.released(this.uid);
     for (const ended of this.whenEnded.splice(0)) ended();
     return {};
   }
@@ -472,6 +473,7 @@ export class PodWorker {
     }
     this.close().catch(() => undefined);
     status.forget(this.uid);
+    this.deps.released(this.uid);
     this.deps.forget(this.uid);
     this.deps.resizer.forget(this.uid);
     this.deps.onDone(this);
