@@ -13,11 +13,21 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+function noRest(path: string): never {
+  throw new Error(`nothing is served at ${path}`);
+}
+
 export async function startControllers(
   controllers: readonly Controller[],
-  options: { api?: MemoryObjects; config?: Partial<ControllerConfig>; clock?: Clock } = {},
+  options: {
+    api?: MemoryObjects;
+    config?: Partial<ControllerConfig>;
+    clock?: Clock;
+    /** Answers what is read by REST. */
+    rest?: (path: string) => unknown;
+  } = {},
 ): Promise<Cluster> {
-  const { api = new MemoryObjects(), config = {}, clock = systemClock } = options;
+  const { api = new MemoryObjects(), config = {}, clock = systemClock, rest = noRest } = options;
   const abort = new AbortController();
   const factory = api.informers();
   const events: Cluster['events'] = [];
@@ -27,6 +37,7 @@ export async function startControllers(
     recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, about: about.metadata?.name ?? '' }),
     }),
+    readPath: async <T>(path: string) => rest(path) as T,
     logger: silentLogger,
     clock,
     config: { ...defaultConfig, ...config },

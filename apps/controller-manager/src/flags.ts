@@ -45,6 +45,11 @@ export const managerFlags = {
     type: 'number',
     default: defaultConfig.terminatedPodGcThreshold,
   },
+  'rest-api': {
+    description: 'https://HOST:PORT of the api-server, for the metrics of autoscalers (with --kubeconfig: not needed)',
+    type: 'string',
+    default: '',
+  },
   'local-path': {
     description: 'directory of the nodes for the volumes of the class local-path; empty: no such class',
     type: 'string',

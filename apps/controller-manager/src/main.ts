@@ -4,6 +4,7 @@ import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/found
 import { managerFlags, toConfig } from './flags';
 import { ClusterInformers } from './framework/informers';
 import { candidateIdentity } from './identity';
+import { createPathReader } from './read-path';
 import { runControllers } from './framework/run-controllers';
 import { selectControllers } from './framework/selection';
 import { controllers } from './registry';
@@ -14,6 +15,8 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
   onStop('connection', () => connection.close());
   const { client } = connection;
   const config = toConfig(flags, connection.ca);
+  const paths = await createPathReader(flags);
+  onStop('REST', () => paths.close());
   const metrics = createMetrics();
   registerWorkqueueMetrics(metrics);
   const health = await serveHealth({ address: flags['health-address'], metrics });
@@ -27,6 +30,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
       client,
       informers: new ClusterInformers(factory),
       recorder: component => new EventRecorder({ client, logger, component }),
+      readPath: path => paths.read(path),
       logger,
       clock: systemClock,
       config,

@@ -15,6 +15,7 @@ import { endpointSliceMirroringController } from './controllers/endpointslice-mi
 import { endpointSliceController } from './controllers/endpointslice/endpointslice-controller';
 import { endpointsController } from './controllers/endpoints/endpoints-controller';
 import { garbageCollectorController } from './controllers/garbage-collector/garbage-collector-controller';
+import { horizontalPodAutoscalerController } from './controllers/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller';
 import { jobController } from './controllers/job/job-controller';
 import { namespaceController } from './controllers/namespace/namespace-controller';
 import { nodeIpamController } from './controllers/node-ipam/node-ipam-controller';
@@ -53,6 +54,7 @@ export const controllers: readonly Controller[] = [
   pvcProtectionController,
   pvProtectionController,
   ephemeralVolumeController,
+  horizontalPodAutoscalerController,
   disruptionController,
   clusterRoleAggregationController,
   serviceAccountController,

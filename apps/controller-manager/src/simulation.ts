@@ -12,6 +12,7 @@ export function convergenceSuite(
   controllers: readonly Controller[],
   scenario: Scenario,
   config: Partial<ControllerConfig> = {},
+  rest: (path: string) => unknown = () => undefined,
 ): void {
   const start = (environment: ProcessEnvironment): void => {
     const factory = new InformerFactory({ ...environment, logger: silentLogger });
@@ -19,6 +20,7 @@ export function convergenceSuite(
       ...environment,
       informers: new ClusterInformers(factory),
       recorder: () => ({ record: () => undefined }),
+      readPath: async <T>(path: string) => rest(path) as T,
       logger: silentLogger,
       config: { ...defaultConfig, ...config },
     });

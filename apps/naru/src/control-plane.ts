@@ -95,6 +95,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
         'load-balancer-addresses': loadBalancerAddresses(settings.nodeCidr),
+        'rest-api': `https://${hostAddress}:${ports.api}`,
         'local-path': path.join(cluster.data, 'local-path'),
       }),
     ),

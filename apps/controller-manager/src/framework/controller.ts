@@ -13,6 +13,8 @@ export interface ControllerDeps {
   client: ObjectsClient;
   informers: ClusterInformers;
   recorder: Recorder;
+  /** Reads a path of the REST API: what extension servers serve is not asked for otherwise. */
+  readPath<T>(path: string): Promise<T>;
   logger: Logger;
   clock: Clock;
   config: ControllerConfig;
