@@ -400,6 +400,30 @@ describe('services', () => {
   const service = (name: string, spec: object) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name }, spec });
   const ports = [{ port: 80 }];
 
+  test('get node ports and a health check node port by a later change too, and lose the latter with its policy', async () => {
+    await api.call('POST', url, service('late', { ports }));
+    const patch = async (spec: object): Promise<Record<string, never>> =>
+      (
+        await api.call(
+          'PATCH',
+          `${url}/late`,
+          { spec },
+          { headers: { 'content-type': 'application/merge-patch+json' } },
+        )
+      ).json['spec'];
+    await patch({ type: 'NodePort' });
+    const read = async () => (await api.call('GET', `${url}/late`)).json['spec'];
+    expect((await read()).ports[0].nodePort).toBeGreaterThanOrEqual(30000);
+    await patch({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
+    const { healthCheckNodePort } = await read();
+    expect(healthCheckNodePort).toBeGreaterThanOrEqual(30000);
+    await patch({ externalTrafficPolicy: 'Cluster' });
+    expect((await read()).healthCheckNodePort).toBeUndefined();
+    const again = service('again', { type: 'NodePort', ports: [{ port: 80, nodePort: healthCheckNodePort }] });
+    expect((await api.call('POST', url, again)).code).toBe(201);
+    for (const name of ['late', 'again']) await api.call('DELETE', `${url}/${name}`);
+  });
+
   test('get a cluster address and node ports of their own, once each', async () => {
     const { json } = await api.call('GET', `${url}/kubernetes`);
     expect(json['spec'].clusterIP).toBe('10.96.0.1');

@@ -102,6 +102,8 @@ async function tryStore(
   if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };
   const hooks = hooksOf(deps, definition);
   const reservation = mode === 'object' && !gone ? hooks?.beginUpdate?.(next, old, request) : undefined;
+  // What was reserved is written into the object.
+  const reserved = reservation ? encodeObject(stored) : value;
   let kept = false;
   try {
     const committed = await deps.storage.commit({
@@ -109,7 +111,7 @@ async function tryStore(
       namespace: request.namespace,
       name: request.name,
       object: gone ? undefined : stored,
-      value: gone ? undefined : value,
+      value: gone ? undefined : reserved,
       expected: entry.revision,
       claims: gone ? hooks?.endClaims?.(old) : reservation?.claims,
     });

@@ -75,6 +75,9 @@ function dropUnused(next: Service, old: Service): void {
     if (a.ports?.map(port => port.nodePort).join() === before) for (const port of a.ports ?? []) delete port.nodePort;
     if (a.externalTrafficPolicy === b.externalTrafficPolicy && !a.externalIPs?.length) delete a.externalTrafficPolicy;
   }
+  const checked = (spec: ServiceSpec): boolean =>
+    spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
+  if (checked(b) && !checked(a) && a.healthCheckNodePort === b.healthCheckNodePort) delete a.healthCheckNodePort;
   if (b.type !== 'ExternalName' && a.type === 'ExternalName' && a.clusterIP === b.clusterIP) {
     delete a.clusterIP;
     delete a.clusterIPs;
