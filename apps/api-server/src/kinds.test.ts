@@ -1,5 +1,6 @@
 import { request as httpsRequest } from 'node:https';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { apiVersionOf, definitions, type AnyDefinition, type KubeObject } from '@naru/api';
 import { kindSamples } from './testing/kind-samples';
 import { eventually, startTestServer, tokens, type Reply, type TestServer } from './testing/test-server';
@@ -158,6 +159,24 @@ test.each(rows)('nulls do not hurt a new $name', async ({ definition }) => {
   for (const body of holes) {
     const { code, text } = await api.call('POST', `${collectionOf(definition)}?dryRun=All`, body);
     expect(code >= 500 ? text : '').toBe('');
+  }
+});
+
+test('the reference of kinds names each with its verbs and subresources', () => {
+  const reference = readFileSync(path.join(__dirname, '../../../docs/reference/kinds.md'), 'utf8');
+  const listed = reference.split('\n').map(line =>
+    line
+      .split('|')
+      .slice(1, -2)
+      .map(cell => cell.trim())
+      .join(' | '),
+  );
+  for (const { type, shortNames, verbs, subresources } of definitions) {
+    const { status, scale, special = [] } = subresources;
+    const below = [...(status ? ['status'] : []), ...(scale ? ['scale'] : []), ...special].sort();
+    const all = [...verbs, ...(verbs.includes('patch') ? ['apply'] : [])].sort();
+    const row = [`${apiVersionOf(type)} ${type.kind}`, shortNames.join(', '), all.join(' '), below.join(' ')];
+    expect(listed).toContain(row.join(' | '));
   }
 });
 

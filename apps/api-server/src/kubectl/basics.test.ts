@@ -1,22 +1,8 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
-import path from 'node:path';
-import { promisify } from 'node:util';
-import { eventually, startTestServer, type TestServer } from '../testing/test-server';
+import { describeKubectl, Kubectl } from '../testing/kubectl';
+import { startTestServer, type TestServer } from '../testing/test-server';
 
-// The real kubectl against a server without controllers: what it shows is what the api-server alone answers.
-const hasKubectl = (() => {
-  try {
-    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-if (!hasKubectl && process.env['CI']) throw new Error('kubectl is missing, and CI must not skip this test');
-const run = promisify(execFile);
-
+// A server without controllers: what kubectl shows is what the api-server alone answers.
 const manifest = `
 apiVersion: apps/v1
 kind: Deployment
@@ -42,111 +28,41 @@ spec:
   ports: [{ port: 80, targetPort: 8080 }]
 `;
 
-(hasKubectl ? describe : describe.skip)('kubectl', () => {
+describeKubectl('kubectl', () => {
   let api: TestServer;
-  const environment = () => ({ ...process.env, KUBECONFIG: api.files.kubeconfig, HOME: api.folder });
-  const kubectl = async (...args: string[]): Promise<string> =>
-    (await run('kubectl', args, { env: environment(), timeout: 20_000 })).stdout;
-  const file = (name: string, text: string): string => {
-    const at = path.join(api.folder, name);
-    writeFileSync(at, text);
-    return at;
-  };
+  let kubectl: Kubectl;
 
   beforeAll(async () => {
     api = await startTestServer();
-    await kubectl('create', 'serviceaccount', 'default');
+    kubectl = new Kubectl(api);
+    await kubectl.ask('create', 'serviceaccount', 'default');
   });
   afterAll(() => api.close());
 
   test('applies, and applies again without a change or with one', async () => {
-    const at = file('web.yaml', manifest);
-    expect(await kubectl('apply', '-f', at)).toBe('deployment.apps/web created\nservice/web created\n');
-    expect(await kubectl('apply', '-f', at)).toBe('deployment.apps/web unchanged\nservice/web unchanged\n');
-    const changed = file('web2.yaml', manifest.replace('example/web:1', 'example/web:2'));
-    expect(await kubectl('diff', '-f', changed).catch((error: { stdout: string }) => error.stdout)).toContain(
+    const at = kubectl.file('web.yaml', manifest);
+    expect(await kubectl.ask('apply', '-f', at)).toBe('deployment.apps/web created\nservice/web created\n');
+    expect(await kubectl.ask('apply', '-f', at)).toBe('deployment.apps/web unchanged\nservice/web unchanged\n');
+    const changed = kubectl.file('web2.yaml', manifest.replace('example/web:1', 'example/web:2'));
+    expect(await kubectl.ask('diff', '-f', changed).catch((error: { stdout: string }) => error.stdout)).toContain(
       '+      - image: example/web:2',
     );
-    expect(await kubectl('apply', '-f', changed)).toContain('deployment.apps/web configured');
+    expect(await kubectl.ask('apply', '-f', changed)).toContain('deployment.apps/web configured');
   });
 
   test('gets, in every form', async () => {
-    expect(await kubectl('get', 'deployments')).toMatch(/NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +0\/2/);
-    expect(await kubectl('get', 'all', '-o', 'wide')).toMatch(
+    expect(await kubectl.ask('get', 'deployments')).toMatch(/NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +0\/2/);
+    expect(await kubectl.ask('get', 'all', '-o', 'wide')).toMatch(
       /service\/web +NodePort +10\.96\.\d+\.\d+ +<none> +80:3\d+\/TCP/,
     );
-    expect(await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}')).toBe(
+    expect(await kubectl.ask('get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}')).toBe(
       'example/web:2',
     );
-    expect(await kubectl('get', 'ns', '-o', 'name')).toContain('namespace/kube-system');
-    expect(await kubectl('get', 'pods', '-A')).toBe('');
-    await expect(kubectl('get', 'pod', 'missing')).rejects.toMatchObject({
+    expect(await kubectl.ask('get', 'ns', '-o', 'name')).toContain('namespace/kube-system');
+    expect(await kubectl.ask('get', 'pods', '-A')).toBe('');
+    await expect(kubectl.ask('get', 'pod', 'missing')).rejects.toMatchObject({
       stderr: 'Error from server (NotFound): pods "missing" not found\n',
     });
-  });
-
-  test('creates what its typed clients send in protobuf', async () => {
-    expect(await kubectl('create', 'deployment', 'typed', '--image=nginx', '--replicas=0')).toContain('created');
-    expect(await kubectl('get', 'deploy', 'typed', '-o', 'jsonpath={.spec.replicas}')).toBe('0');
-    expect(await kubectl('create', 'configmap', 'typed', '--from-literal=a=b')).toContain('created');
-    expect(await kubectl('create', 'secret', 'generic', 'typed', '--from-literal=a=b')).toContain('created');
-    expect(await kubectl('get', 'secret', 'typed', '-o', 'jsonpath={.data.a}')).toBe('Yg==');
-    expect(await kubectl('create', 'service', 'clusterip', 'typed', '--tcp=80:8080')).toContain('created');
-    expect(await kubectl('create', 'namespace', 'typed')).toContain('created');
-    expect(await kubectl('create', 'role', 'typed', '--verb=get', '--resource=pods')).toContain('created');
-    expect(await kubectl('create', 'cronjob', 'typed', '--image=nginx', '--schedule=* * * * *')).toContain('created');
-    expect(
-      await kubectl('create', 'poddisruptionbudget', 'typed', '--selector=app=x', '--min-available=50%'),
-    ).toContain('created');
-    expect(await kubectl('create', 'token', 'default')).toMatch(/^ey/);
-    expect(await kubectl('auth', 'can-i', 'list', 'pods')).toBe('yes\n');
-  });
-
-  test('describes', async () => {
-    expect(await kubectl('describe', 'deployment', 'web')).toMatch(/Replicas: +2 desired/);
-    expect(await kubectl('describe', 'service', 'web')).toMatch(/NodePort: +<unset> +3\d+\/TCP/);
-    expect(await kubectl('describe', 'namespace', 'default')).toMatch(/Status: +Active/);
-  });
-
-  test('scales, labels, annotates, patches, edits and sets', async () => {
-    expect(await kubectl('scale', 'deploy/web', '--replicas=5')).toBe('deployment.apps/web scaled\n');
-    expect(await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.replicas}')).toBe('5');
-    await kubectl('label', 'deploy/web', 'tier=front');
-    expect(await kubectl('get', 'deploy', '-l', 'tier=front', '-o', 'name')).toBe('deployment.apps/web\n');
-    await kubectl('annotate', 'deploy/web', 'note=1');
-    await kubectl('patch', 'deploy/web', '--type=json', '-p', '[{"op":"replace","path":"/spec/replicas","value":1}]');
-    await kubectl(
-      'patch',
-      'deploy/web',
-      '-p',
-      '{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s"}]}}}}',
-    );
-    const names = await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[*].name}');
-    expect(names.split(' ').sort()).toEqual(['side', 'web']);
-    await kubectl('set', 'image', 'deploy/web', 'web=example/web:3');
-    await kubectl('rollout', 'restart', 'deploy/web');
-    const edited = await run('kubectl', ['edit', 'deploy/web'], {
-      env: { ...environment(), KUBE_EDITOR: `sed -i 's/replicas: 1/replicas: 4/'` },
-      timeout: 20_000,
-    });
-    expect(edited.stdout).toContain('edited');
-    expect(await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.replicas}')).toBe('4');
-  });
-
-  test('runs, waits, watches and deletes', async () => {
-    await kubectl('run', 'one', '--image=nginx');
-    const ready = '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}';
-    const waiting = kubectl('wait', 'pod/one', '--for=condition=Ready', '--timeout=15s');
-    const watching = spawn('kubectl', ['get', 'pods', '-w'], { env: environment() });
-    let watched = '';
-    watching.stdout.on('data', chunk => (watched += String(chunk)));
-    await eventually(() => watched.includes('one'));
-    await kubectl('patch', 'pod/one', '--subresource=status', '--type=merge', '-p', ready);
-    expect(await waiting).toBe('pod/one condition met\n');
-    await eventually(() => watched.includes('Running'));
-    watching.kill();
-    expect(await kubectl('delete', 'pod/one', '--timeout=10s')).toContain('pod "one" deleted');
-    expect(await kubectl('delete', '-f', path.join(api.folder, 'web.yaml'))).toContain('deployment.apps "web" deleted');
   });
 
   test('cordons and drains', async () => {
@@ -155,35 +71,35 @@ spec:
     const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'u', controller: true };
     const metadata = { name: 'drained', ownerReferences: [owner] };
     await api.call('POST', '/api/v1/namespaces/default/pods', { apiVersion: 'v1', kind: 'Pod', metadata, spec });
-    expect(await kubectl('drain', 'n1', '--timeout=10s')).toContain('node/n1 drained');
-    expect(await kubectl('get', 'node', 'n1')).toContain('SchedulingDisabled');
-    expect(await kubectl('uncordon', 'n1')).toContain('uncordoned');
+    expect(await kubectl.ask('drain', 'n1', '--timeout=10s')).toContain('node/n1 drained');
+    expect(await kubectl.ask('get', 'node', 'n1')).toContain('SchedulingDisabled');
+    expect(await kubectl.ask('uncordon', 'n1')).toContain('uncordoned');
   });
 
   test('explains, and lists what there is', async () => {
-    expect(await kubectl('explain', 'deployment.spec.replicas')).toContain('FIELD: replicas');
+    expect(await kubectl.ask('explain', 'deployment.spec.replicas')).toContain('FIELD: replicas');
     // Reads the OpenAPI v2 document in protobuf.
-    expect(await kubectl('explain', 'deployment.spec.replicas', '--output=plaintext-openapiv2')).toMatch(
+    expect(await kubectl.ask('explain', 'deployment.spec.replicas', '--output=plaintext-openapiv2')).toMatch(
       /FIELD: +replicas/,
     );
-    expect(await kubectl('api-resources', '--verbs=list', '-o', 'name')).toContain('deployments.apps');
-    expect(await kubectl('api-versions')).toContain('rbac.authorization.k8s.io/v1');
+    expect(await kubectl.ask('api-resources', '--verbs=list', '-o', 'name')).toContain('deployments.apps');
+    expect(await kubectl.ask('api-versions')).toContain('rbac.authorization.k8s.io/v1');
   });
 
   test('says that a kind does not exist', async () => {
-    const nonsense = file('nonsense.yaml', 'apiVersion: v1\nkind: Nonsense\nmetadata: { name: x }\n');
-    await expect(kubectl('apply', '-f', nonsense)).rejects.toMatchObject({
+    const nonsense = kubectl.file('nonsense.yaml', 'apiVersion: v1\nkind: Nonsense\nmetadata: { name: x }\n');
+    await expect(kubectl.ask('apply', '-f', nonsense)).rejects.toMatchObject({
       stderr: expect.stringContaining('no matches for kind "Nonsense" in version "v1"'),
     });
   });
 
   test('names the field of a wrong manifest', async () => {
-    const wrong = file('wrong.yaml', manifest.replace('replicas: 2', 'replicas: two'));
-    await expect(kubectl('apply', '-f', wrong)).rejects.toMatchObject({
+    const wrong = kubectl.file('wrong.yaml', manifest.replace('replicas: 2', 'replicas: two'));
+    await expect(kubectl.ask('apply', '-f', wrong)).rejects.toMatchObject({
       stderr: expect.stringContaining('spec.replicas'),
     });
-    const unknown = file('unknown.yaml', manifest.replace('replicas: 2', 'replicsa: 2'));
-    await expect(kubectl('apply', '-f', unknown)).rejects.toMatchObject({
+    const unknown = kubectl.file('unknown.yaml', manifest.replace('replicas: 2', 'replicsa: 2'));
+    await expect(kubectl.ask('apply', '-f', unknown)).rejects.toMatchObject({
       stderr: expect.stringContaining('replicsa'),
     });
   });

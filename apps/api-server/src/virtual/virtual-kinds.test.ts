@@ -51,3 +51,26 @@ test('a binding that is posted to its collection puts the pod on its node', asyn
   expect((await api.call('GET', `${namespace}/pods/p`)).json.spec.nodeName).toBe('n');
   expect((await api.call('GET', `${namespace}/bindings`)).code).toBe(405);
 });
+
+const access = { resourceAttributes: { verb: 'get', resource: 'pods', namespace: 'default' } };
+test.each([
+  [
+    'authentication.k8s.io',
+    'TokenReview',
+    { token: tokens.admin },
+    { authenticated: true, user: { username: 'admin' } },
+  ],
+  ['authentication.k8s.io', 'SelfSubjectReview', {}, { userInfo: { username: 'admin' } }],
+  ['authorization.k8s.io', 'SelfSubjectAccessReview', access, { allowed: true }],
+  ['authorization.k8s.io', 'SubjectAccessReview', { ...access, user: 'jane' }, { allowed: false }],
+  ['authorization.k8s.io', 'LocalSubjectAccessReview', { ...access, user: 'jane' }, { allowed: false }],
+  ['authorization.k8s.io', 'SelfSubjectRulesReview', { namespace: 'default' }, { incomplete: false }],
+])('a review is answered when it is posted: %s %s', async (group, kind, spec, status) => {
+  const apiVersion = `${group}/v1`;
+  const place = kind.startsWith('Local') ? 'namespaces/default/' : '';
+  const url = `/apis/${apiVersion}/${place}${kind.toLowerCase()}s`;
+  const { code, json } = await api.call('POST', url, { apiVersion, kind, spec });
+  expect(code).toBe(201);
+  expect(json).toMatchObject({ apiVersion, kind, status });
+  expect((await api.call('GET', url)).code).toBe(405);
+});
