@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { nodes, pods, type Pod, type Stored } from '@naru/api';
 import { connect } from '@naru/client';
-import { createMetrics, ownAddress, parseListen, runProcess, serveHealth, systemClock } from '@naru/foundation';
+import {
+  createMetrics,
+  ownAddress,
+  parseListen,
+  runPeriodically,
+  runProcess,
+  serveHealth,
+  systemClock,
+} from '@naru/foundation';
 import { metricsServerFlags } from './flags';
 import { readFrontProxy } from './front-proxy';
 import { MetricsApi } from './metrics-api';
@@ -49,14 +57,12 @@ runProcess('metrics-server', metricsServerFlags, async (flags, logger, { signal,
   const health = await serveHealth({ address: flags['health-address'], metrics: registry, ready: [scraped] });
   onStop('health', () => health.close());
   await informers.start(signal);
-  const trust = async (): Promise<void> => {
-    while (!signal.aborted) {
-      const known = await readFrontProxy(client).then(
-        frontProxy => (server.trust(frontProxy), true),
-        (err: unknown) => (logger.warn({ err }, 'the aggregation layer is not known yet'), false),
-      );
-      await systemClock.sleep(known ? trustPeriodMs : 1_000, signal).catch(() => undefined);
-    }
+  const trust = {
+    clock: systemClock,
+    logger,
+    work: async () => server.trust(await readFrontProxy(client)),
+    periodMs: trustPeriodMs,
+    failure: 'the aggregation layer is not known yet',
   };
   const registration = new Registration({
     client,
@@ -67,7 +73,7 @@ runProcess('metrics-server', metricsServerFlags, async (flags, logger, { signal,
     ca: readFileSync(flags.ca, 'utf8'),
   });
   onStop('endpoint', () => Promise.race([registration.leave(), systemClock.sleep(2_000)]));
-  await Promise.all([scraper.run(signal), trust(), registration.run(signal)]);
+  await Promise.all([scraper.run(signal), runPeriodically(trust, signal), registration.run(signal)]);
 });
 
 /** Labels and names are all that is looked at. */

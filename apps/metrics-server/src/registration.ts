@@ -1,6 +1,6 @@
 import { apiServices, endpointSlices, services, type APIService, type EndpointSlice, type Service } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
-import { isReason, type Clock, type Logger } from '@naru/foundation';
+import { isReason, runPeriodically, type Clock, type Logger } from '@naru/foundation';
 import { apiGroup, apiVersion } from './metrics-api';
 
 export interface RegistrationDeps {
@@ -20,7 +20,6 @@ const sliceName = `${name}-naru`;
 const labels = { 'k8s-app': name };
 const managedBy = 'metrics-server.naru.dev';
 const periodMs = 10_000;
-const retryMs = 1_000;
 
 /** The host name that the aggregation layer expects of the serving certificate. */
 export const serviceHost = `${name}.${namespace}.svc`;
@@ -34,19 +33,10 @@ export class Registration {
   constructor(private readonly deps: RegistrationDeps) {}
 
   /** Until the signal; never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
+  run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.deps;
-    let failing = false;
-    while (!signal.aborted) {
-      try {
-        await this.reconcile();
-        failing = false;
-      } catch (err) {
-        if (!failing && !signal.aborted) logger.warn({ err }, 'not registered yet');
-        failing = true;
-      }
-      await clock.sleep(failing ? retryMs : periodMs, signal).catch(() => undefined);
-    }
+    const work = (): Promise<void> => this.reconcile();
+    return runPeriodically({ clock, logger, work, periodMs, failure: 'not registered yet' }, signal);
   }
 
   async reconcile(): Promise<void> {

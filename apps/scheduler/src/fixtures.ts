@@ -5,6 +5,7 @@ import { createPodInfo } from './cache/pod-info';
 import { defaultProfile } from './framework/profile';
 import { plugins } from './plugins/registry';
 import { Scheduler, type SchedulerDeps } from './scheduler';
+import { createInformers, watchCluster } from './watch';
 
 /** Tests only: what the plugins' tests are made of. */
 let serial = 0;
@@ -110,4 +111,35 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
       return node ? { node: node.name } : {};
     },
   };
+}
+
+/** A scheduler with all the plugins that follows `api` until it is stopped. */
+export async function startScheduler(api: MemoryObjects): Promise<{
+  scheduler: Scheduler;
+  events: Lab['events'];
+  stop(): Promise<void>;
+}> {
+  const controller = new AbortController();
+  const factory = api.informers();
+  const informers = createInformers(factory);
+  const events: Lab['events'] = [];
+  const scheduler = new Scheduler({
+    client: api,
+    listers: informers.listers,
+    storage: informers.storage,
+    namespaceLabels: informers.namespaceLabels,
+    recorder: () => ({
+      record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),
+    }),
+    profiles: [defaultProfile(plugins)],
+    logger: silentLogger,
+  });
+  watchCluster(informers, scheduler);
+  await factory.start(controller.signal);
+  const done = scheduler.run(controller.signal);
+  const stop = async (): Promise<void> => {
+    controller.abort();
+    await done;
+  };
+  return { scheduler, events, stop };
 }

@@ -1,39 +1,8 @@
 import { nodes, pods } from '@naru/api';
-import { StatusError, silentLogger } from '@naru/foundation';
+import { StatusError } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
-import { createLab, makeNode, makePod } from './fixtures';
-import { defaultProfile } from './framework/profile';
+import { createLab, makeNode, makePod, startScheduler } from './fixtures';
 import { feasibleNodesToFind } from './framework/select-node';
-import { plugins } from './plugins/registry';
-import { Scheduler } from './scheduler';
-import { createInformers, watchCluster } from './watch';
-
-async function startScheduler(api: MemoryObjects) {
-  const controller = new AbortController();
-  const factory = api.informers();
-  const informers = createInformers(factory);
-  const events: string[] = [];
-  const scheduler = new Scheduler({
-    client: api,
-    listers: informers.listers,
-    storage: informers.storage,
-    namespaceLabels: informers.namespaceLabels,
-    recorder: () => ({ record: (_about, { message }) => void events.push(message) }),
-    profiles: [defaultProfile(plugins)],
-    logger: silentLogger,
-  });
-  watchCluster(informers, scheduler);
-  await factory.start(controller.signal);
-  const done = scheduler.run(controller.signal);
-  return {
-    scheduler,
-    events,
-    stop: async () => {
-      controller.abort();
-      await done;
-    },
-  };
-}
 
 const nodeOf = async (api: MemoryObjects, name: string) =>
   (await api.get(pods, { namespace: 'default', name })).spec?.nodeName;
@@ -44,7 +13,7 @@ test('a scheduler binds new pods and says so', async () => {
   const { events, stop, scheduler } = await startScheduler(api);
   api.seed(pods, makePod({ name: 'web' }));
   await eventually(async () => expect(await nodeOf(api, 'web')).toBe('a'));
-  expect(events).toEqual(['Successfully assigned default/web to a']);
+  expect(events).toEqual([{ reason: 'Scheduled', message: 'Successfully assigned default/web to a', pod: 'web' }]);
   await eventually(() => expect(scheduler.cache.assumedCount).toBe(0));
   await stop();
 });

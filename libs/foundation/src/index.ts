@@ -16,3 +16,4 @@ export { DiskUsages, type DiskUsage } from './disk-usages';
 export { KeyedLock } from './keyed-lock';
 export { addressesOf, ownAddress, parseListen, type Endpoint } from './own-address';
 export { AddressRanges } from './address-ranges';
+export { runPeriodically, type PeriodicWork } from './run-periodically';

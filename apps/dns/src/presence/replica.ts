@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { endpointSlices, leases, type EndpointSlice, type Lease, type Stored } from '@naru/api';
 import type { Lister, ObjectsClient } from '@naru/client';
-import { formatMicroTime, isReason, type Clock, type Logger } from '@naru/foundation';
+import { formatMicroTime, isReason, runPeriodically, type Clock, type Logger } from '@naru/foundation';
 import { serviceNameLabel } from '../zone/cluster-data';
 import type { DnsService } from './dns-service';
 import { dnsNamespace, dnsServiceName, managedBy, managedByLabel, replicaLabel, sliceName } from './names';
@@ -42,21 +42,11 @@ export class Replica {
     this.key = { namespace: dnsNamespace, name: sliceName(deps.options.name) };
   }
 
-  /** Level-triggered: looks and sets right, again and again, until the signal; then takes the endpoint away. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, renewIntervalMs = 3_000 } = this.deps;
-    let failing = false;
-    while (!signal.aborted) {
-      try {
-        await this.reconcile();
-        failing = false;
-      } catch (err) {
-        if (!failing && !signal.aborted) logger.warn({ err }, 'endpoint could not be renewed');
-        failing = true;
-      }
-      // Sooner while there is something wrong: without an endpoint nobody can ask us.
-      await clock.sleep(failing ? Math.min(1_000, renewIntervalMs) : renewIntervalMs, signal).catch(() => undefined);
-    }
+  /** Looks and sets right, again and again, until the signal. */
+  run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, renewIntervalMs: periodMs = 3_000 } = this.deps;
+    const work = (): Promise<void> => this.reconcile();
+    return runPeriodically({ clock, logger, work, periodMs, failure: 'endpoint could not be renewed' }, signal);
   }
 
   async reconcile(): Promise<void> {

@@ -1,12 +1,9 @@
 import { nodes, podDisruptionBudgets, pods, type Pod, type PodDisruptionBudget, type Stored } from '@naru/api';
-import { silentLogger } from '@naru/foundation';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { createPodInfo, type PodInfo } from '../cache/pod-info';
-import { createLab, makeNode, makePod, type PodInput } from '../fixtures';
+import { createLab, makeNode, makePod, startScheduler, type PodInput } from '../fixtures';
 import { defaultProfile } from '../framework/profile';
 import { plugins } from '../plugins/registry';
-import { Scheduler } from '../scheduler';
-import { createInformers, watchCluster } from '../watch';
 import { Budgets } from './budgets';
 import { chooseCandidate, findVictims, type Candidate } from './candidates';
 
@@ -109,36 +106,12 @@ test('the room that is made is kept for the pod it was made for', () => {
   expect(lab.schedule({ cpu: '1', priority: 20 })).toEqual({ node: 'a' });
 });
 
-async function start(api: MemoryObjects) {
-  const controller = new AbortController();
-  const factory = api.informers();
-  const informers = createInformers(factory);
-  const events: string[] = [];
-  const scheduler = new Scheduler({
-    client: api,
-    listers: informers.listers,
-    storage: informers.storage,
-    namespaceLabels: informers.namespaceLabels,
-    recorder: () => ({ record: (_about, { reason }) => void events.push(reason) }),
-    profiles: [defaultProfile(plugins)],
-    logger: silentLogger,
-  });
-  watchCluster(informers, scheduler);
-  await factory.start(controller.signal);
-  const done = scheduler.run(controller.signal);
-  const stop = async (): Promise<void> => {
-    controller.abort();
-    await done;
-  };
-  return { scheduler, events, stop };
-}
-
 test('a more important pod takes the place of another, which is told why it goes', async () => {
   const api = new MemoryObjects();
   api.seed(nodes, makeNode('a', { cpu: '2' }));
   api.seed(podDisruptionBudgets, budget(0));
   api.seed(pods, makePod({ name: 'victim', cpu: '2', priority: 1, nodeName: 'a' }));
-  const { scheduler, events, stop } = await start(api);
+  const { scheduler, events, stop } = await startScheduler(api);
   const read = (name: string): Promise<Stored<Pod>> => api.get(pods, { namespace: 'default', name });
   api.seed(pods, makePod({ name: 'urgent', cpu: '2', priority: 100 }));
   await eventually(async () => {
@@ -147,7 +120,7 @@ test('a more important pod takes the place of another, which is told why it goes
     expect(victim.status?.conditions).toMatchObject([{ type: 'DisruptionTarget', reason: 'PreemptionByScheduler' }]);
     expect((await read('urgent')).status?.nominatedNodeName).toBe('a');
   });
-  expect(events).toContain('Preempted');
+  expect(events.map(({ reason }) => reason)).toContain('Preempted');
   await api.delete(pods, { namespace: 'default', name: 'victim' }, { gracePeriodSeconds: 0 });
   await eventually(async () => expect((await read('urgent')).spec?.nodeName).toBe('a'));
   await eventually(() => expect(scheduler.nominator.on('a')).toEqual([]));
