@@ -36,6 +36,7 @@ import { PodPaths } from './pods/pod-paths';
 import { PodResizer } from './pods/pod-resizer';
 import { PodStarter } from './pods/pod-starter';
 import { PodWorkers } from './pods/pod-workers';
+import { manifestSources } from './pods/manifest-sources';
 import { OrphanCleaner } from './pods/orphans';
 import { runtimeHandler } from './pods/runtime-handler';
 import { RuntimeReader } from './pods/runtime-state';
@@ -172,9 +173,10 @@ export class Kubelet {
       await orphans.clean(known);
       logger.info({ pods: podInformer.lister.size, known: known.size }, 'pods synced');
     });
-    this.tasks.push(
-      synced.catch((err: unknown) => signal.aborted || logger.error({ err }, 'start-up clean-up failed')),
-    );
+    // An api-server that never comes must not keep us from stopping.
+    const stopping = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const cleaned = synced.catch((err: unknown) => signal.aborted || logger.error({ err }, 'start-up clean-up failed'));
+    this.tasks.push(Promise.race([cleaned, stopping]));
   }
 
   /** Stops watching over pods; every container stays as it is. */
@@ -308,7 +310,9 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     clock,
     logger,
     facts,
-    services: () => knownServices(serviceInformer, clock),
+    // What runs without an api-server does not wait for one.
+    services: async pod =>
+      staticPods.isStatic(pod) ? serviceInformer.lister.list() : knownServices(serviceInformer, clock),
     memoryCapacityBytes: machine.memoryBytes,
     seccompDefault: configuration.seccompDefault,
     runtimeHandler: name => runtimeHandler(client, name),
@@ -392,7 +396,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     },
   });
   const staticPods: StaticPods = new StaticPods({
-    directory: configuration.staticPodPath || undefined,
+    sources: manifestSources(configuration, logger),
     nodeName,
     client,
     clock,

@@ -33,6 +33,17 @@ const map = (fallback: Record<string, string> = {}, flag?: string): Field => ({
   default: fallback,
   ...(flag ? { flag } : {}),
 });
+/** `name:value` as a flag has it, in the form of the field: name → values. */
+function headersOf(parts: readonly string[]): Record<string, string[]> {
+  const headers: Record<string, string[]> = {};
+  for (const part of parts) {
+    const at = part.indexOf(':');
+    if (at < 1) throw new Error(`flag --manifest-url-header: "${part}" is not of the form name:value`);
+    (headers[part.slice(0, at).trim()] ??= []).push(part.slice(at + 1).trim());
+  }
+  return headers;
+}
+
 const idle = (kind: Field['kind']): Field => ({ kind, idle: true });
 
 /**
@@ -42,6 +53,14 @@ const idle = (kind: Field['kind']): Field => ({ kind, idle: true });
 export const kubeletConfigurationFields = {
   // Pods
   staticPodPath: text('', 'pod-manifest-path'),
+  staticPodURL: text('', 'manifest-url'),
+  staticPodURLHeader: {
+    kind: 'any',
+    default: {},
+    flag: 'manifest-url-header',
+    parse: parts => headersOf(parts),
+  },
+  httpCheckFrequency: duration('20s'),
   podLogsDir: text('', 'pod-logs-dir'),
   allowedUnsafeSysctls: { kind: 'strings', default: [], flag: 'allowed-unsafe-sysctls' },
   seccompDefault: truth(false),
@@ -132,16 +151,16 @@ export const kubeletConfigurationFields = {
         ['integer', 'readOnlyPort registryPullQPS registryBurst eventRecordQPS eventBurst oomScoreAdj maxOpenFiles'],
         ['integer', 'kubeAPIQPS kubeAPIBurst iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers'],
         ['number', 'memoryThrottlingFactor'],
-        ['duration', 'fileCheckFrequency httpCheckFrequency streamingConnectionIdleTimeout cpuManagerReconcilePeriod'],
+        ['duration', 'fileCheckFrequency streamingConnectionIdleTimeout cpuManagerReconcilePeriod'],
         ['duration', 'runtimeRequestTimeout cpuCFSQuotaPeriod shutdownGracePeriod shutdownGracePeriodCriticalPods'],
-        ['string', 'staticPodURL tlsMinVersion imagePullCredentialsVerificationPolicy kubeletCgroups systemCgroups'],
+        ['string', 'tlsMinVersion imagePullCredentialsVerificationPolicy kubeletCgroups systemCgroups'],
         ['string', 'hairpinMode podCIDR contentType configMapAndSecretChangeDetectionStrategy reservedSystemCPUs'],
         ['string', 'showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir'],
         ['string', 'imageServiceEndpoint memoryReservationPolicy topologyManagerScope'],
         ['string', 'cpuManagerPolicy memoryManagerPolicy topologyManagerPolicy'],
         ['strings', 'tlsCipherSuites preloadedImagesVerificationAllowlist'],
         ['map', 'cpuManagerPolicyOptions topologyManagerPolicyOptions qosReserved defaultPodSysctls'],
-        ['any', 'staticPodURLHeader authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
+        ['any', 'authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
         ['any', 'crashLoopBackOff reservedMemory tracing userNamespaces tlsCurvePreferences'],
       ] as const
     ).flatMap(([kind, names]) => names.split(' ').map(name => [name, idle(kind)])),

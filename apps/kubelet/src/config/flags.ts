@@ -28,6 +28,8 @@ export const kubeletFlags = {
   'resolv-conf': { description: 'resolver of the node', type: 'string' },
   'pod-manifest-path': { description: 'directory with manifests of static pods', type: 'string' },
   'allowed-unsafe-sysctls': { description: 'sysctls that pods may set besides the safe ones', type: 'list' },
+  'manifest-url': { description: 'address that answers with manifests of static pods', type: 'string' },
+  'manifest-url-header': { description: 'headers for it, name:value', type: 'list' },
   'max-pods': { description: 'most pods on this node', type: 'number' },
   'node-lease-duration-seconds': { description: 'silence after which this node counts as gone', type: 'number' },
   'pod-max-pids': { description: 'most processes of a pod, -1 for no limit', type: 'number' },

@@ -9,6 +9,9 @@ import { validateConfiguration } from './validate';
 /** The kubelet's configuration as it is in effect, under upstream's names; durations as Go prints them. */
 export interface KubeletConfiguration {
   staticPodPath: string;
+  staticPodURL: string;
+  staticPodURLHeader: Record<string, string[]>;
+  httpCheckFrequency: string;
   podLogsDir: string;
   allowedUnsafeSysctls: string[];
   seccompDefault: boolean;

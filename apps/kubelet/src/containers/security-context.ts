@@ -113,8 +113,9 @@ export interface ImageUser {
   username: string;
 }
 
-function verifyNonRoot(container: Container, uid: number | undefined, image: ImageUser): void {
-  const of = `container: ${container.name}`;
+function verifyNonRoot(pod: Pod, container: Container, uid: number | undefined, image: ImageUser): void {
+  const { name = '', namespace = '', uid: podUid = '' } = pod.metadata ?? {};
+  const of = `pod: "${name}_${namespace}(${podUid})", container: ${container.name}`;
   if (uid === 0) throw new ContainerConfigError(`container's runAsUser breaks non-root policy (${of})`);
   if (uid !== undefined) return;
   if (image.uid === 0) throw new ContainerConfigError(`container has runAsNonRoot and image will run as root (${of})`);
@@ -139,7 +140,7 @@ export function containerSecurityContext(
   const own: ContainerSecurity = container.securityContext ?? {};
   const privileged = own.privileged ?? false;
   const runAsUser = own.runAsUser ?? ofPod?.runAsUser;
-  if (own.runAsNonRoot ?? ofPod?.runAsNonRoot) verifyNonRoot(container, runAsUser, image);
+  if (own.runAsNonRoot ?? ofPod?.runAsNonRoot) verifyNonRoot(pod, container, runAsUser, image);
   const unmasked = privileged || own.procMount === 'Unmasked';
   return cri.LinuxContainerSecurityContext.fromPartial({
     capabilities: {

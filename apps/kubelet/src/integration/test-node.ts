@@ -246,7 +246,8 @@ export class TestNode {
     return this.cgroupFile(`kubepods/besteffort/pod${uid}`, controller, [file, file]);
   }
 
-  async startKubelet(more: string[] = []): Promise<Kubelet> {
+  /** `api`: another one than this node's own, such as one that is away. */
+  async startKubelet(more: string[] = [], api: MemoryObjects = this.api): Promise<Kubelet> {
     const flags = parseFlags(kubeletFlags, [
       '--api-server=unused',
       '--nats=unused',
@@ -269,10 +270,10 @@ export class TestNode {
     const { configuration } = effectiveConfiguration(flags);
     const kubelet = await Kubelet.create({
       flags,
-      configuration: { ...configuration, syncFrequency: '1s' },
+      configuration: { ...configuration, syncFrequency: '1s', httpCheckFrequency: '200ms' },
       evictionPeriodMs: 250,
-      client: this.api,
-      informers: this.api.informers(),
+      client: api,
+      informers: api.informers(),
       logger,
       metrics: createMetrics(),
     });

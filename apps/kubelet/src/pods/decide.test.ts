@@ -41,6 +41,7 @@ function record(name: string, phase: ContainerPhase, more: Partial<ContainerReco
     gracePeriodSeconds: undefined,
     user: undefined,
     resources: undefined,
+    stopSignal: undefined,
     ...more,
   };
 }

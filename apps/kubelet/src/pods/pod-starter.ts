@@ -39,7 +39,7 @@ export interface PodStarterDeps {
   logger: Logger;
   facts: (podIps: readonly string[]) => PodFacts;
   /** Waits until the services are known: a container's environment names them. */
-  services: () => Promise<readonly Service[]>;
+  services: (pod: Pod) => Promise<readonly Service[]>;
   memoryCapacityBytes: number;
   seccompDefault: boolean;
   /** The handler of the pod's RuntimeClass. Throws when there is no such class. */
@@ -243,7 +243,7 @@ export class PodStarter {
     const { container, attempt } = start;
     const { config, sandbox, volumes, runtime } = context;
     const links = serviceEnv(
-      await this.deps.services(),
+      await this.deps.services(pod),
       pod.metadata?.namespace ?? '',
       pod.spec?.enableServiceLinks ?? true,
     );

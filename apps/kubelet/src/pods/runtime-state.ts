@@ -30,6 +30,8 @@ export interface ContainerRecord {
   readonly gracePeriodSeconds: number | undefined;
   readonly user: cri.ContainerUser | undefined;
   readonly resources: cri.ContainerResources | undefined;
+  /** As the API names it; undefined when the runtime does not tell. */
+  readonly stopSignal: string | undefined;
 }
 
 export interface SandboxRecord {
@@ -70,6 +72,11 @@ function phaseOf(state: cri.ContainerState): ContainerPhase {
   }
 }
 
+function signalName(signal: cri.Signal): string | undefined {
+  const name = cri.Signal[signal] as string | undefined;
+  return name?.startsWith('SIG') ? name : undefined;
+}
+
 function containerRecord(status: cri.ContainerStatus, sandboxId: string): ContainerRecord {
   const { annotations } = status;
   const grace = annotations[annotationNames.deletionGracePeriod] ?? annotations[annotationNames.terminationGracePeriod];
@@ -98,6 +105,7 @@ function containerRecord(status: cri.ContainerStatus, sandboxId: string): Contai
     gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
     user: status.user,
     resources: status.resources,
+    stopSignal: signalName(status.stopSignal),
   };
 }
 

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-import { watch } from 'node:fs';
-import fs from 'node:fs/promises';
-import path from 'node:path';
 import { pods as podType, type Node, type Pod, type Stored } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import { isReason, type Clock, type Logger } from '@naru/foundation';
 import { parse } from 'yaml';
 import { Nudge } from '../nudge';
+import type { Manifest, ManifestSource } from './manifest-sources';
 
 export const staticAnnotations = {
   source: 'kubernetes.io/config.source',
@@ -16,8 +14,7 @@ export const staticAnnotations = {
 } as const;
 
 export interface StaticPodsDeps {
-  /** Absent: there are no static pods. */
-  directory: string | undefined;
+  sources: readonly ManifestSource[];
   nodeName: string;
   client: ObjectsClient;
   clock: Clock;
@@ -29,16 +26,13 @@ export interface StaticPodsDeps {
   node: () => Stored<Node> | undefined;
 }
 
-const relookMs = 20_000;
-const maxManifestBytes = 1 << 20;
-
-/** A pod as a file says, with the identity that upstream derives from it. Throws for what is no Pod. */
-export function staticPod(text: string, file: string, nodeName: string): Stored<Pod> {
+/** A pod as a manifest says, with the identity that upstream derives from it. Throws for what is no Pod. */
+export function staticPod({ text, origin }: Manifest, source: string, nodeName: string): Stored<Pod> {
   const pod = parse(text, { maxAliasCount: 100 }) as Pod | null;
   if (pod?.kind !== 'Pod' || pod.apiVersion !== 'v1') throw new Error('not a v1 Pod');
   const name = pod.metadata?.name;
   if (!name || !pod.spec?.containers?.length) throw new Error('a pod needs metadata.name and spec.containers');
-  const uid = createHash('md5').update(nodeName).update(file).update(text).digest('hex');
+  const uid = createHash('md5').update(nodeName).update(origin).update(text).digest('hex');
   return {
     ...pod,
     metadata: {
@@ -49,7 +43,7 @@ export function staticPod(text: string, file: string, nodeName: string): Stored<
       resourceVersion: '0',
       annotations: {
         ...pod.metadata?.annotations,
-        [staticAnnotations.source]: 'file',
+        [staticAnnotations.source]: source,
         [staticAnnotations.hash]: uid,
       },
     },
@@ -65,11 +59,13 @@ export function staticPod(text: string, file: string, nodeName: string): Stored<
 
 const keyOf = (pod: Stored<Pod>): string => `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
 
-/** Pods from files of this node, each with a mirror in the api-server that shows it. */
+/** Pods from manifests that only this node knows, each with a mirror in the api-server that shows it. */
 export class StaticPods {
   private readonly byUid = new Map<string, Stored<Pod>>();
   private readonly mirrors = new Map<string, Stored<Pod>>();
-  private readonly seen = new Map<string, string>();
+  /** Source → what it held when it was last read. */
+  private readonly held = new Map<ManifestSource, readonly Stored<Pod>[]>();
+  private readonly complaints = new Map<string, string>();
 
   constructor(private readonly deps: StaticPodsDeps) {}
 
@@ -78,7 +74,8 @@ export class StaticPods {
   }
 
   isStatic(pod: Pod): boolean {
-    return pod.metadata?.annotations?.[staticAnnotations.source] === 'file';
+    const source = pod.metadata?.annotations?.[staticAnnotations.source];
+    return source === 'file' || source === 'http';
   }
 
   has(uid: string): boolean {
@@ -90,46 +87,56 @@ export class StaticPods {
     return this.mirrors.get(keyOf(pod));
   }
 
+  /** Resolves when every source has been looked at once. */
   async start(signal: AbortSignal): Promise<void> {
-    const { directory, clock, logger } = this.deps;
-    if (!directory) return;
-    await fs.mkdir(directory, { recursive: true });
-    await this.load();
-    const pause = new Nudge();
-    const watcher = watch(directory, { signal, persistent: false }, () => pause.nudge());
-    watcher.on('error', err => logger.warn({ err }, 'manifest directory not watched'));
-    const follow = async (): Promise<void> => {
-      while (!signal.aborted) {
-        await pause.wait(relookMs, clock, signal);
-        // Editors write in several steps: look when they have finished.
-        await clock.sleep(100, signal).catch(() => undefined);
-        if (signal.aborted) return;
-        await this.load().catch((err: unknown) => logger.warn({ err }, 'manifests not read'));
-      }
-    };
-    void follow();
+    const { sources, clock } = this.deps;
+    await Promise.all(sources.map(source => this.look(source)));
+    for (const source of sources) {
+      const pause = new Nudge();
+      source.follow?.(() => pause.nudge(), signal);
+      const follow = async (): Promise<void> => {
+        while (!signal.aborted) {
+          await pause.wait(source.periodMs, clock, signal);
+          // Editors write in several steps: look when they have finished.
+          await clock.sleep(100, signal).catch(() => undefined);
+          if (!signal.aborted) await this.look(source);
+        }
+      };
+      void follow();
+    }
   }
 
-  /** Reads all files and applies the difference. */
-  async load(): Promise<void> {
-    const { directory = '', nodeName, logger, apply, remove } = this.deps;
-    const found = new Map<string, Stored<Pod>>();
-    for (const name of (await fs.readdir(directory)).sort()) {
-      if (name.startsWith('.') || !/\.(ya?ml|json)$/.test(name)) continue;
-      const file = path.join(directory, name);
+  private complain(origin: string, err: unknown): void {
+    const why = (err as Error).message;
+    if (this.complaints.get(origin) !== why) this.deps.logger.warn({ err, origin }, 'manifest not usable');
+    this.complaints.set(origin, why);
+  }
+
+  /** Reads one source and applies the difference; never rejects. */
+  private async look(source: ManifestSource): Promise<void> {
+    let manifests: Manifest[];
+    try {
+      manifests = await source.read();
+      this.complaints.delete(source.name);
+    } catch (err) {
+      return this.complain(source.name, err);
+    }
+    const pods: Stored<Pod>[] = [];
+    for (const manifest of manifests) {
       try {
-        const { size } = await fs.stat(file);
-        if (size > maxManifestBytes) throw new Error(`larger than ${maxManifestBytes} bytes`);
-        const text = await fs.readFile(file, 'utf8');
-        const pod = staticPod(text, file, nodeName);
-        found.set(pod.metadata.uid, pod);
-        this.seen.delete(file);
+        pods.push(staticPod(manifest, source.name, this.deps.nodeName));
+        this.complaints.delete(manifest.origin);
       } catch (err) {
-        const why = (err as Error).message;
-        if (this.seen.get(file) !== why) logger.warn({ err, file }, 'manifest not usable');
-        this.seen.set(file, why);
+        this.complain(manifest.origin, err);
       }
     }
+    this.held.set(source, pods);
+    await this.apply();
+  }
+
+  private async apply(): Promise<void> {
+    const { apply, remove } = this.deps;
+    const found = new Map([...this.held.values()].flat().map(pod => [pod.metadata.uid, pod]));
     for (const [uid, pod] of this.byUid) {
       if (found.has(uid)) continue;
       this.byUid.delete(uid);

@@ -138,6 +138,7 @@ function withRecord(
     lastState,
     ...resourcesOf(container, old, input.isOutdated?.(container, record) ?? false),
     ...userOf(record),
+    ...(record.stopSignal ? { stopSignal: record.stopSignal } : {}),
     ...mountsOf(container),
   });
 }

@@ -1,0 +1,158 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { pods, type Container } from '@naru/api';
+import { eventually } from '@naru/testing';
+import { TestNode, forever, image, shell, whyNot } from './test-node';
+
+const skipped = whyNot();
+const withRoot = skipped ? describe.skip : describe;
+if (skipped) process.stdout.write(`pod tests are skipped: ${skipped}\n`);
+
+withRoot('a pod', () => {
+  jest.setTimeout(60_000);
+  let node: TestNode;
+
+  beforeAll(async () => {
+    node = await TestNode.create();
+    await node.startKubelet();
+  }, 120_000);
+
+  afterAll(() => node?.close(), 60_000);
+
+  const statusOf = async (name: string) => (await node.get(name)).status?.containerStatuses?.[0];
+
+  it('takes an ephemeral container, which joins the processes of its target and is never restarted', async () => {
+    await node.create('debugged', { containers: [shell(forever)] });
+    await node.untilReady('debugged');
+    const ephemeralContainers = [
+      { name: 'debugger', image, imagePullPolicy: 'Never', command: ['ps', '-o', 'args'], targetContainerName: 'main' },
+    ];
+    const key = { namespace: 'default', name: 'debugged' };
+    await node.api.patch(pods, key, { type: 'merge', body: { spec: { ephemeralContainers } } });
+    const status = await eventually(async () => {
+      const [found] = (await node.get('debugged')).status?.ephemeralContainerStatuses ?? [];
+      expect(found?.state?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' });
+      return found;
+    }, 15_000);
+    expect(status).toMatchObject({ name: 'debugger', restartCount: 0, ready: false });
+    const logs = path.join(node.rootDir, 'logs', `default_debugged_${(await node.get('debugged')).metadata.uid}`);
+    expect(await fs.readFile(path.join(logs, 'debugger/0.log'), 'utf8')).toMatch(/stdout F .*trap "exit 0" TERM/);
+    expect(await statusOf('debugged')).toMatchObject({ restartCount: 0, ready: true });
+    await node.delete('debugged');
+  });
+
+  it('restarts a container by its own rules, whatever the policy of the pod', async () => {
+    const rules: Partial<Container> = {
+      restartPolicy: 'Never',
+      restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }],
+    };
+    await node.create('rules', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'state', emptyDir: {} }],
+      containers: [
+        shell('if [ -e /state/once ]; then exit 7; fi; touch /state/once; exit 42', {
+          ...rules,
+          volumeMounts: [{ name: 'state', mountPath: '/state' }],
+        }),
+      ],
+    });
+    await eventually(async () => expect((await node.get('rules')).status?.phase).toBe('Failed'), 20_000);
+    expect(await statusOf('rules')).toMatchObject({ restartCount: 1, state: { terminated: { exitCode: 7 } } });
+    await node.delete('rules');
+  });
+
+  it('gets the signal that its lifecycle names, and shows it', async () => {
+    const seen = node.file('signal');
+    await fs.mkdir(seen);
+    await node.create('signalled', {
+      terminationGracePeriodSeconds: 20,
+      volumes: [{ name: 'seen', hostPath: { path: seen } }],
+      containers: [
+        shell('trap "touch /seen/usr1; exit 0" USR1; trap "" TERM; while :; do sleep 1 & wait; done', {
+          lifecycle: { stopSignal: 'SIGUSR1' },
+          volumeMounts: [{ name: 'seen', mountPath: '/seen' }],
+        }),
+      ],
+    });
+    await node.untilReady('signalled');
+    expect((await statusOf('signalled'))?.stopSignal).toBe('SIGUSR1');
+    await node.api.delete(pods, { namespace: 'default', name: 'signalled' });
+    await eventually(() => expect(node.get('signalled')).rejects.toThrow('not found'), 15_000);
+    expect(await fs.readdir(seen)).toEqual(['usr1']);
+  });
+
+  it('ends its sidecars after its other containers, the last one first', async () => {
+    const order = node.file('order');
+    await fs.mkdir(order);
+    const telling = (name: string, more: Partial<Container> = {}): Container =>
+      shell(`trap "echo ${name} >> /order/ends; exit 0" TERM; while :; do sleep 1 & wait; done`, {
+        name,
+        volumeMounts: [{ name: 'order', mountPath: '/order' }],
+        ...more,
+      });
+    await node.create('ordered', {
+      terminationGracePeriodSeconds: 20,
+      volumes: [{ name: 'order', hostPath: { path: order } }],
+      initContainers: [telling('first', { restartPolicy: 'Always' }), telling('second', { restartPolicy: 'Always' })],
+      containers: [telling('main')],
+    });
+    await node.untilReady('ordered');
+    await node.api.delete(pods, { namespace: 'default', name: 'ordered' });
+    await eventually(() => expect(node.get('ordered')).rejects.toThrow('not found'), 20_000);
+    expect(await fs.readFile(path.join(order, 'ends'), 'utf8')).toBe('main\nsecond\nfirst\n');
+  });
+
+  it('is confined by a seccomp profile of this node, and waits for one that is missing', async () => {
+    const folder = path.join(node.rootDir, 'seccomp');
+    await fs.mkdir(folder, { recursive: true });
+    const confined = (localhostProfile: string) =>
+      node.create('confined', {
+        securityContext: { seccompProfile: { type: 'Localhost', localhostProfile } },
+        containers: [shell(forever)],
+      });
+    await confined('missing.json');
+    await eventually(async () => {
+      const waiting = (await statusOf('confined'))?.state?.waiting;
+      expect(waiting?.reason).toBe('CreateContainerError');
+      expect(waiting?.message).toContain(`cannot load seccomp profile "${folder}/missing.json"`);
+    });
+    await node.delete('confined');
+    const syscalls = [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }];
+    const profile = { defaultAction: 'SCMP_ACT_ALLOW', syscalls };
+    await fs.writeFile(path.join(folder, 'no-mkdir.json'), JSON.stringify(profile));
+    await confined('no-mkdir.json');
+    await node.untilReady('confined');
+    expect(await node.exec('confined', 'sh', '-c', 'touch /file && mkdir /directory')).toMatch(
+      /can't create directory '\/directory': Operation not permitted/,
+    );
+    await node.delete('confined');
+  });
+
+  it('that must not be root says why it does not start', async () => {
+    const { metadata } = await node.create('nonroot', {
+      securityContext: { runAsNonRoot: true, runAsUser: 0 },
+      containers: [shell(forever)],
+    });
+    await eventually(async () =>
+      expect((await statusOf('nonroot'))?.state?.waiting).toEqual({
+        reason: 'CreateContainerConfigError',
+        message: `container's runAsUser breaks non-root policy (pod: "nonroot_default(${metadata.uid})", container: main)`,
+      }),
+    );
+    await node.delete('nonroot');
+  });
+
+  it('has the host name that it asks for', async () => {
+    await node.create('renamed', { hostnameOverride: 'my.own.name', containers: [shell(forever)] });
+    await node.create('qualified', {
+      setHostnameAsFQDN: true,
+      hostname: 'host',
+      subdomain: 'sub',
+      containers: [shell(forever)],
+    });
+    await Promise.all(['renamed', 'qualified'].map(name => node.untilReady(name)));
+    expect(await node.exec('renamed', 'hostname')).toBe('my.own.name');
+    expect(await node.exec('qualified', 'hostname')).toBe('host.sub.default.svc.cluster.local');
+    await Promise.all(['renamed', 'qualified'].map(name => node.delete(name)));
+  });
+});
