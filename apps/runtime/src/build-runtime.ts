@@ -13,6 +13,7 @@ import { ImagePuller } from './images/image-puller';
 import { ImageStore } from './images/image-store';
 import { readRegistryConfig } from './images/registry-config';
 import { detectOciRuntime } from './oci/oci-runtime';
+import { OciRuntimes } from './oci/oci-runtimes';
 import { detectCgroups } from './process/cgroups';
 import { Gate } from './process/gate';
 import { hideUnifiedCgroup } from './process/hide-unified-cgroup';
@@ -59,6 +60,7 @@ export async function buildRuntime(
     cgroups,
     logger,
   });
+  const runtimes = new OciRuntimes({ standard: runtime, state, cgroupParent, cgroups, logger });
   const images = new ImageStore(flags['image-store']);
   const puller = new ImagePuller({
     store: images,
@@ -76,6 +78,7 @@ export async function buildRuntime(
     networks,
     cni,
     pause,
+    runtimes,
     state,
     defaultCgroupParent: cgroupParent,
     cgroups,
@@ -88,7 +91,7 @@ export async function buildRuntime(
       records: new ContainerRecords(root),
       sandboxes,
       images,
-      runtime,
+      runtimes,
       conmon: flags.conmon,
       cgroups,
       gate,
@@ -119,7 +122,7 @@ export async function buildRuntime(
       containers,
       images,
       networks,
-      runtime,
+      runtimes,
       streaming,
       usage,
       events,

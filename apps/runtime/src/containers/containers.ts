@@ -7,6 +7,7 @@ import { cri } from '@naru/proto';
 import type { ImageStore, NamedImage } from '../images/image-store';
 import { createWithConmon, reopenLog } from '../oci/conmon';
 import type { OciRuntime } from '../oci/oci-runtime';
+import type { OciRuntimes } from '../oci/oci-runtimes';
 import { oomKills, processesIn, type Cgroups } from '../process/cgroups';
 import type { Gate } from '../process/gate';
 import { listDirectory } from '../process/files';
@@ -28,7 +29,7 @@ export interface ContainersDeps {
   records: ContainerRecords;
   sandboxes: Sandboxes;
   images: ImageStore;
-  runtime: OciRuntime;
+  runtimes: OciRuntimes;
   conmon: string;
   cgroups: Cgroups;
   gate: Gate;
@@ -95,6 +96,11 @@ export class Containers {
       );
     }
     return record;
+  }
+
+  /** The OCI runtime that a container runs with. */
+  runtimeOf(record: ContainerRecord): OciRuntime {
+    return this.deps.runtimes.get(this.deps.sandboxes.find(record.sandboxId)?.runtimeHandler ?? '');
   }
 
   snapshot(id: string): Snapshot {
@@ -166,7 +172,7 @@ export class Containers {
       const logPath =
         config.logPath && sandboxConfig.logDirectory ? path.join(sandboxConfig.logDirectory, config.logPath) : '';
       if (logPath) fs.mkdirSync(path.dirname(logPath), { recursive: true });
-      const processes = await createWithConmon(this.deps.conmon, this.deps.runtime, {
+      const processes = await createWithConmon(this.deps.conmon, this.deps.runtimes.get(sandbox.runtimeHandler), {
         id,
         name: config.metadata?.name ?? id,
         bundle,
@@ -240,7 +246,7 @@ export class Containers {
         );
       }
       try {
-        await this.deps.gate.run('start', () => this.deps.runtime.start(id));
+        await this.deps.gate.run('start', () => this.runtimeOf(record).start(id));
       } catch (error) {
         if (record.main) signalProcess(record.main, 'SIGKILL');
         this.#finish(record, {
@@ -290,7 +296,7 @@ export class Containers {
         }
       }
     }
-    await this.deps.runtime.delete(record.id, record.cgroup);
+    await this.runtimeOf(record).delete(record.id, record.cgroup);
     await this.snapshot(record.id).unmount();
   }
 
@@ -350,7 +356,8 @@ export class Containers {
   }
 
   async #wipe(id: string, cgroup: string): Promise<void> {
-    await this.deps.runtime.delete(id, cgroup);
+    // Of a leftover nobody knows whose it is.
+    for (const runtime of this.deps.runtimes.all()) await runtime.delete(id, cgroup);
     await this.snapshot(id).remove(id);
     const directory = this.deps.records.directory(id);
     for (const name of listDirectory(directory).filter(entry => entry.startsWith('volume-'))) {
@@ -367,7 +374,7 @@ export class Containers {
     await this.#lock.run(id, async () => {
       const record = this.get(id);
       if (!resources || record.exit) return;
-      await this.deps.runtime.update(id, ociResources(resources, this.deps.cgroups));
+      await this.runtimeOf(record).update(id, ociResources(resources, this.deps.cgroups));
       const linux = record.config.linux ?? cri.LinuxContainerConfig.fromPartial({});
       const known = linux.resources ?? cri.LinuxContainerResources.fromPartial({});
       const changed = Object.entries(resources).filter(
@@ -401,7 +408,7 @@ export class Containers {
     }
     for (const record of records) {
       // The FIFO on which a created container waits disappears when it is started.
-      const waits = fs.existsSync(path.join(this.deps.runtime.root, record.id, 'exec.fifo'));
+      const waits = fs.existsSync(path.join(this.runtimeOf(record).root, record.id, 'exec.fifo'));
       if (!record.exit && record.startedAt === 0n && isRunning(record.main) && !waits) record.startedAt = this.#now();
     }
     this.#exits.start();

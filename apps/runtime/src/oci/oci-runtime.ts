@@ -25,6 +25,11 @@ export class OciRuntime {
     return ['--root', this.root];
   }
 
+  /** It has state of this container. */
+  holds(id: string): boolean {
+    return fs.existsSync(path.join(this.root, id));
+  }
+
   /** Lets the process of a created container go. */
   async start(id: string): Promise<void> {
     await runCommand(this.program, [...this.globalArguments, 'start', id]);
@@ -43,14 +48,17 @@ export class OciRuntime {
 
   /** Removes a container that has stopped, with its cgroup; one that is not known is none. */
   async delete(id: string, cgroup: string): Promise<void> {
-    const { code, stderr, stdout } = await tryCommand(this.program, [...this.globalArguments, 'delete', id]);
-    if (code !== 0 && fs.existsSync(path.join(this.root, id))) {
-      // It polls at 100 ms, but gets rid of what an aborted creation has left.
-      const forced = await tryCommand(this.program, [...this.globalArguments, 'delete', '-f', id]);
-      if (forced.code !== 0) throw new CommandError(this.name, { code, stdout, stderr });
-    }
+    if (this.holds(id)) await this.#delete(id);
     removeCgroup(this.cgroups, cgroup);
     removeHiddenUnified(this.cgroups, cgroup);
+  }
+
+  async #delete(id: string): Promise<void> {
+    const { code, stderr, stdout } = await tryCommand(this.program, [...this.globalArguments, 'delete', id]);
+    if (code === 0 || !this.holds(id)) return;
+    // It polls at 100 ms, but gets rid of what an aborted creation has left.
+    const forced = await tryCommand(this.program, [...this.globalArguments, 'delete', '-f', id]);
+    if (forced.code !== 0) throw new CommandError(this.name, { code, stdout, stderr });
   }
 
   /** Changes the limits of a container. */
@@ -84,7 +92,8 @@ function removeHiddenUnified(cgroups: Cgroups, cgroup: string): void {
   }
 }
 
-function findProgram(name: string): string | undefined {
+/** A path as it is, a name in PATH and where system programs are. */
+export function findProgram(name: string): string | undefined {
   if (name.includes('/')) return fs.existsSync(name) ? name : undefined;
   const directories = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`.split(':');
   return directories.map(directory => path.join(directory, name)).find(file => fs.existsSync(file));

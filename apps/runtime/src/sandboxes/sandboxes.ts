@@ -6,6 +6,7 @@ import { cri } from '@naru/proto';
 import type { Attachment, Cni, NetworkResult } from '../cni/cni';
 import type { NetworkConfigDirectory } from '../cni/cni-config';
 import { removeCgroup, type Cgroups } from '../process/cgroups';
+import type { OciRuntimes } from '../oci/oci-runtimes';
 import type { Gate } from '../process/gate';
 import { isRunning } from '../process/process-identity';
 import { listDirectory } from '../process/files';
@@ -22,6 +23,7 @@ export interface SandboxesDeps {
   networks: NetworkConfigDirectory;
   cni: Cni;
   pause: PauseProcesses;
+  runtimes: OciRuntimes;
   /** Run state: gone after a restart of the machine. */
   state: string;
   defaultCgroupParent: string;
@@ -89,7 +91,7 @@ export class Sandboxes {
    */
   async run(config: cri.PodSandboxConfig, runtimeHandler: string): Promise<SandboxRecord> {
     if (!config.metadata?.name) throw new StatusError('BadRequest', 'the sandbox configuration has no metadata');
-    if (runtimeHandler !== '') throw new StatusError('BadRequest', `no runtime for "${runtimeHandler}" is configured`);
+    await this.deps.runtimes.check(runtimeHandler);
     return this.#lock.run(nameOf(config), async () => {
       const same = this.list().find(record => nameOf(record.config) === nameOf(config));
       if (same && this.isReady(same)) return same;

@@ -5,7 +5,7 @@ import type { ContainerRecord } from '../containers/container-record';
 import { containerState, type Containers } from '../containers/containers';
 import { execSync, prepareExec } from '../containers/exec';
 import type { ImageStore } from '../images/image-store';
-import type { OciRuntime } from '../oci/oci-runtime';
+import type { OciRuntimes } from '../oci/oci-runtimes';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
 import { runAttachSession } from '../streaming/attach-session';
@@ -14,6 +14,7 @@ import { runExecSession } from '../streaming/exec-session';
 import type { StreamingServer } from '../streaming/streaming-server';
 import { EventHub } from './event-hub';
 import { handlers } from './grpc-handlers';
+import { metricDescriptors, podMetrics } from './pod-metrics';
 import type { Usage } from './usage';
 import { containerStatus, containerView, matchesLabels, sandboxState, sandboxStatus, sandboxView } from './views';
 
@@ -22,7 +23,7 @@ export interface RuntimeServiceDeps {
   containers: Containers;
   images: ImageStore;
   networks: NetworkConfigDirectory;
-  runtime: OciRuntime;
+  runtimes: OciRuntimes;
   streaming: StreamingServer;
   usage: Usage;
   events: EventHub;
@@ -109,6 +110,17 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
     throw new StatusError('MethodNotAllowed', `${what} is not supported by this runtime`);
   };
 
+  const metricsOfAll = (): cri.PodSandboxMetrics[] =>
+    sandboxes
+      .list()
+      .filter(record => sandboxes.isReady(record))
+      .map(record =>
+        podMetrics(
+          usage,
+          record,
+          containers.inSandbox(record.id).filter(each => containerState(each) === cri.ContainerState.CONTAINER_RUNNING),
+        ),
+      );
   return {
     version: unary('Version', () => ({
       version: '0.1.0',
@@ -131,8 +143,10 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
       const features = { recursiveReadOnlyMounts: false, userNamespaces: false };
       return {
         status: { conditions: [ready('RuntimeReady'), networkCondition] },
-        info: request.verbose ? { config: JSON.stringify({ ociRuntime: deps.runtime.program, network }) } : {},
-        runtimeHandlers: [{ name: '', features }],
+        info: request.verbose
+          ? { config: JSON.stringify({ ociRuntime: deps.runtimes.standard.program, network }) }
+          : {},
+        runtimeHandlers: deps.runtimes.handlers.map(name => ({ name, features })),
         features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
       };
     }),
@@ -233,7 +247,7 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
     execSync: unary('ExecSync', async request => {
       const record = containers.running(request.containerId);
       return execSync(
-        prepareExec(deps.runtime, deps.state, record, request.cmd, false),
+        prepareExec(containers.runtimeOf(record), deps.state, record, request.cmd, false),
         Number(request.timeout) * 1_000,
       );
     }),
@@ -246,7 +260,8 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
         url: deps.streaming.prepare({
           kind: 'exec',
           streams,
-          run: session => runExecSession(prepareExec(deps.runtime, deps.state, record, cmd, tty), session, streams),
+          run: session =>
+            runExecSession(prepareExec(containers.runtimeOf(record), deps.state, record, cmd, tty), session, streams),
         }),
       };
     }),
@@ -287,9 +302,11 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
     streamPodSandboxStats: stream('StreamPodSandboxStats', request =>
       each(sandboxStatsOf(request.filter), podSandboxStats => ({ podSandboxStats })),
     ),
-    listMetricDescriptors: unary('ListMetricDescriptors', unimplemented('ListMetricDescriptors')),
-    listPodSandboxMetrics: unary('ListPodSandboxMetrics', unimplemented('ListPodSandboxMetrics')),
-    streamPodSandboxMetrics: stream('StreamPodSandboxMetrics', unimplemented('StreamPodSandboxMetrics')),
+    listMetricDescriptors: unary('ListMetricDescriptors', () => ({ descriptors: metricDescriptors })),
+    listPodSandboxMetrics: unary('ListPodSandboxMetrics', () => ({ podMetrics: metricsOfAll() })),
+    streamPodSandboxMetrics: stream('StreamPodSandboxMetrics', () =>
+      each(metricsOfAll(), podSandboxMetrics => ({ podSandboxMetrics })),
+    ),
   };
 }
 

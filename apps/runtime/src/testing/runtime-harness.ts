@@ -173,6 +173,15 @@ export class RuntimeHarness {
     }).stdout;
   }
 
+  /** The OCI runtimes, by name, that hold a container. */
+  holders(containerId: string): string[] {
+    const { stdout } = spawnSync('sh', ['-c', 'for p in /proc/[0-9]*/cmdline; do tr "\\0" " " < $p; echo; done'], {
+      encoding: 'utf8',
+    });
+    const conmon = stdout.split('\n').find(line => line.includes('conmon') && line.includes(containerId)) ?? '';
+    return (/--runtime (\S+)/.exec(conmon)?.[1] ?? '').split('/').slice(-1);
+  }
+
   /** What must be gone after everything has been removed: mounts, cgroups, links and addresses of pods, files. */
   leftovers(): string[] {
     const mounts = this.inside('cat', '/proc/self/mountinfo')
