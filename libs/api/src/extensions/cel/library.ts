@@ -1,8 +1,11 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { Environment, Optional } from '@marcbachmann/cel-js';
 import { parseNano } from '../../quantity';
 import { compilePattern } from '../structural';
-import { isCidr, stringFormats } from '../formats';
+import { stringFormats } from '../formats';
+import { checked } from './checked';
+import { registerFormat } from './string-format';
+import { registerNetwork } from './network';
+import { registerSemver } from './semver';
 
 /** A resource.Quantity in rules: compared as a number, to a billionth. */
 class Quantity {
@@ -13,12 +16,6 @@ class Url {
     readonly url: URL,
     readonly text: string,
   ) {}
-}
-class IpAddress {
-  constructor(readonly text: string) {}
-}
-class Cidr {
-  constructor(readonly text: string) {}
 }
 class Format {
   constructor(readonly name: string) {}
@@ -63,31 +60,6 @@ function isUrl(text: string): boolean {
   }
 }
 
-function ipNumber(text: string): { bits: bigint; width: number } {
-  if (isIPv4(text)) return { bits: text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n), width: 32 };
-  const [head = '', tail] = text.split('::');
-  const parts = (side: string): string[] => (side === '' ? [] : side.split(':'));
-  const front = parts(head);
-  const back = tail === undefined ? [] : parts(tail);
-  const zeros = Array<string>(8 - front.length - back.length).fill('0');
-  const all = tail === undefined ? front : [...front, ...zeros, ...back];
-  return { bits: all.reduce((sum, part) => (sum << 16n) | BigInt(`0x${part}`), 0n), width: 128 };
-}
-
-function contains(network: string, address: string): boolean {
-  const [base = '', prefix = '0'] = network.split('/');
-  const a = ipNumber(base);
-  const b = ipNumber(address.split('/')[0]!);
-  if (a.width !== b.width || Number(address.split('/')[1] ?? b.width) < Number(prefix)) return false;
-  const shift = BigInt(a.width - Number(prefix));
-  return a.bits >> shift === b.bits >> shift;
-}
-
-function checked<T>(valid: boolean, value: () => T, problem: string): T {
-  if (!valid) throw new Error(problem);
-  return value();
-}
-
 /** CEL with the functions that Kubernetes adds to it. Source: apiserver cel/library. Expensive: made once. */
 export function kubernetesEnvironment(): Environment {
   const env = new Environment({
@@ -98,8 +70,6 @@ export function kubernetesEnvironment(): Environment {
   })
     .registerType('kubernetes.Quantity', Quantity)
     .registerType('kubernetes.URL', Url)
-    .registerType('net.IP', IpAddress)
-    .registerType('net.CIDR', Cidr)
     .registerType('kubernetes.NamedFormat', Format)
     .registerType('SetsNamespace', SetsNamespace)
     .registerType('FormatNamespace', FormatNamespace)
@@ -114,6 +84,8 @@ export function kubernetesEnvironment(): Environment {
   registerStrings(env);
   registerQuantities(env);
   registerNetwork(env);
+  registerSemver(env);
+  registerFormat(env);
   return env;
 }
 
@@ -257,29 +229,4 @@ function registerQuantities(env: Environment): void {
     .registerFunction('kubernetes.Quantity.compareTo(kubernetes.Quantity): int', (a: Quantity, b: Quantity) =>
       a.nano < b.nano ? -1n : a.nano > b.nano ? 1n : 0n,
     );
-}
-
-function registerNetwork(env: Environment): void {
-  env
-    .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0)
-    .registerFunction('ip(string): net.IP', (text: string) =>
-      checked(
-        isIP(text) !== 0,
-        () => new IpAddress(text),
-        `IP Address '${text}' parse error during conversion from string`,
-      ),
-    )
-    .registerFunction('net.IP.family(): int', ({ text }: IpAddress) => (isIPv6(text) ? 6n : 4n))
-    .registerFunction('net.IP.isLoopback(): bool', ({ text }: IpAddress) => /^127\.|^::1$/.test(text))
-    .registerFunction('net.IP.isUnspecified(): bool', ({ text }: IpAddress) => text === '0.0.0.0' || text === '::')
-    .registerFunction('isCIDR(string): bool', isCidr)
-    .registerFunction('cidr(string): net.CIDR', (text: string) =>
-      checked(isCidr(text), () => new Cidr(text), `network address parse error during conversion from string: ${text}`),
-    )
-    .registerFunction('net.CIDR.containsIP(string): bool', (c: Cidr, address: string) => contains(c.text, address))
-    .registerFunction('net.CIDR.containsIP(net.IP): bool', (c: Cidr, a: IpAddress) => contains(c.text, a.text))
-    .registerFunction('net.CIDR.containsCIDR(string): bool', (c: Cidr, other: string) => contains(c.text, other))
-    .registerFunction('net.CIDR.containsCIDR(net.CIDR): bool', (c: Cidr, o: Cidr) => contains(c.text, o.text))
-    .registerFunction('net.CIDR.prefixLength(): int', (c: Cidr) => BigInt(c.text.split('/')[1]!))
-    .registerFunction('net.CIDR.ip(): net.IP', (c: Cidr) => new IpAddress(c.text.split('/')[0]!));
 }
