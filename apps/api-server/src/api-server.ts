@@ -22,6 +22,7 @@ import { LocalApiServices } from './extensions/local-api-services';
 import { serviceResolver } from './webhooks/service-resolver';
 import { Egress } from './egress/egress';
 import { FlowControl } from './flowcontrol/flow-control';
+import { FlowSchemaStatus } from './flowcontrol/flow-schema-status';
 import { FlowControlMetrics } from './flowcontrol/flow-control-metrics';
 import { ObjectsDoor } from './grpc/objects-door';
 import { namesOf } from './join/join-names';
@@ -101,6 +102,7 @@ export class ApiServer {
     private readonly localApiServices: LocalApiServices,
     private readonly aggregator: Aggregator,
     private readonly space: SpaceMonitor,
+    private readonly flowSchemaStatus: FlowSchemaStatus,
     /** Where there may be other servers. */
     private readonly presence: ServerPresence | undefined,
   ) {}
@@ -337,6 +339,7 @@ export class ApiServer {
       localApiServices,
       aggregator,
       space,
+      new FlowSchemaStatus({ storage, scheme, clock, logger }),
       presence,
     );
     server.onReady = () => (ready = true);
@@ -349,6 +352,7 @@ export class ApiServer {
   async listen(rest: string, grpc: string): Promise<{ rest: AddressInfo; grpcPort: number }> {
     await this.bootstrap.run();
     await this.space.start();
+    this.flowSchemaStatus.start();
     this.onReady();
     const grpcPort = await this.door.listen(grpc);
     const address = await this.rest.listen(rest);
@@ -367,6 +371,7 @@ export class ApiServer {
     this.localApiServices.close();
     this.aggregator.close();
     await this.localApiServices.idle();
+    await this.flowSchemaStatus.close();
     await this.storage.close();
   }
 }

@@ -155,6 +155,23 @@ describe('a server', () => {
     expect(text).toContain('apiserver_flowcontrol_nominal_limit_seats{priority_level="tight"} 1');
   });
 
+  test('says of a flow schema whether its level is there', async () => {
+    const url = `${flowControl}/flowschemas`;
+    const subjects = [{ kind: 'User', user: { name: 'x' } }];
+    const rules = [{ subjects, nonResourceRules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }] }];
+    const spec = { priorityLevelConfiguration: { name: 'later' }, matchingPrecedence: 60, rules };
+    await api.call('POST', url, { metadata: { name: 'dangling' }, spec });
+    const isDangling = async (wanted: string): Promise<boolean> => {
+      const { json } = await api.call('GET', `${url}/dangling`);
+      const conditions = (json['status']?.conditions ?? []) as { type: string; status: string }[];
+      return conditions.some(({ type, status }) => type === 'Dangling' && status === wanted);
+    };
+    await eventually(() => isDangling('True'));
+    const level = { type: 'Limited', limited: { limitResponse: { type: 'Reject' } } };
+    await api.call('POST', `${flowControl}/prioritylevelconfigurations`, { metadata: { name: 'later' }, spec: level });
+    await eventually(() => isDangling('False'));
+  });
+
   test('does not let watches keep seats', async () => {
     const url = '/api/v1/replicationcontrollers?watch=1&timeoutSeconds=1';
     const watches = Array.from({ length: 20 }, () => api.call('GET', url, undefined, { token: tokens.nobody }));

@@ -143,6 +143,17 @@ describe('a validating webhook', () => {
     await other.close();
   });
 
+  test('is reached through its Service, and known by the name of that', async () => {
+    const behind = await startWebhookServer(['hook.default.svc']);
+    behind.answers.set('/service', () => ({ allowed: false, status: { message: 'through the service' } }));
+    const spec = { type: 'ExternalName', externalName: 'localhost', ports: [{ port: behind.port }] };
+    await api.call('POST', '/api/v1/namespaces/default/services', { metadata: { name: 'hook' }, spec });
+    const service = { namespace: 'default', name: 'hook', path: '/service', port: behind.port };
+    await register('Validating', 'service', hook('/service', { clientConfig: { service, caBundle: behind.caBundle } }));
+    expect((await create(configMap('c'))).json['message']).toContain('through the service');
+    await behind.close();
+  });
+
   test('that takes too long is given up on after its timeout', async () => {
     webhook.answers.set('/slow', () => new Promise(() => undefined));
     await register('Validating', 'slow', hook('/slow', { timeoutSeconds: 1, failurePolicy: 'Fail' }));
