@@ -220,11 +220,34 @@ function parseFieldValidation(value: string | null): FieldValidation | undefined
   return value as FieldValidation;
 }
 
+const optionTypes: Record<string, (value: unknown) => boolean> = {
+  gracePeriodSeconds: Number.isSafeInteger,
+  propagationPolicy: value => typeof value === 'string',
+  orphanDependents: value => typeof value === 'boolean',
+  preconditions: value => typeof value === 'object' && !Array.isArray(value),
+  dryRun: value => Array.isArray(value) && value.every(item => typeof item === 'string'),
+};
+
+function checkOptionTypes(options: Record<string, unknown>): void {
+  const { preconditions } = options as { preconditions?: Record<string, unknown> | null };
+  for (const [field, isRight] of Object.entries(optionTypes)) {
+    const value = options[field];
+    if (value === undefined || value === null || isRight(value)) continue;
+    throw badRequest(`DeleteOptions in version "v1" cannot be handled as a DeleteOptions: ${field} is of a wrong type`);
+  }
+  for (const field of ['uid', 'resourceVersion'])
+    if (preconditions?.[field] !== undefined && typeof preconditions[field] !== 'string')
+      throw badRequest(
+        `DeleteOptions in version "v1" cannot be handled as a DeleteOptions: preconditions.${field} is of a wrong type`,
+      );
+}
+
 /** DeleteOptions from the body, or else from the query. */
 function parseDeleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
   if (body !== undefined && body !== null) {
     if (typeof body !== 'object' || Array.isArray(body))
       throw badRequest('the body of the request is not DeleteOptions');
+    checkOptionTypes(body as Record<string, unknown>);
     return body as DeleteOptions;
   }
   const grace = query.get('gracePeriodSeconds');

@@ -23,8 +23,8 @@ const serviceAccountName = 'kubernetes.io/service-account.name';
 /** stringData is write-only: it becomes data. */
 function mergeStringData(o: Secret): void {
   if (!o.stringData) return;
-  const data: Record<string, string> = (o.data ??= {});
-  for (const [key, value] of Object.entries(o.stringData)) data[key] = Buffer.from(value).toString('base64');
+  const added = Object.entries(o.stringData).map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
+  o.data = { ...o.data, ...(Object.fromEntries(added) as Record<string, string>) };
   delete o.stringData;
 }
 

@@ -37,6 +37,11 @@ export function validateLimitRange({ spec }: LimitRange, errors: FieldError[]): 
   }
 }
 
+/** Names are anybody's: `constructor` must not find what every object has. */
+function amountOf(amounts: Item['min'], name: string): string | undefined {
+  return amounts && Object.hasOwn(amounts, name) ? amounts[name] : undefined;
+}
+
 function validateItem(item: Item, at: string, errors: FieldError[]): void {
   const names = new Set(
     [item.min, item.max, item.default, item.defaultRequest, item.maxLimitRequestRatio].flatMap(amounts =>
@@ -45,11 +50,11 @@ function validateItem(item: Item, at: string, errors: FieldError[]): void {
   );
   for (const name of names) {
     for (const field of ['min', 'max', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const) {
-      const problem = item[field]?.[name] === undefined ? undefined : qualifiedNameProblem(name);
+      const problem = amountOf(item[field], name) === undefined ? undefined : qualifiedNameProblem(name);
       if (problem) errors.push(invalid(`${at}.${field}[${name}]`, name, problem));
     }
     for (const [low, high, lowName, highName] of order) {
-      const [a, b] = [item[low]?.[name], item[high]?.[name]];
+      const [a, b] = [amountOf(item[low], name), amountOf(item[high], name)];
       if (a === undefined || b === undefined || parseNano(a) <= parseNano(b)) continue;
       const field =
         low === 'min' && high === 'max'
@@ -72,12 +77,12 @@ function validateItem(item: Item, at: string, errors: FieldError[]): void {
 }
 
 function validateRatio(item: Item, name: string, at: string, errors: FieldError[]): void {
-  const ratio = item.maxLimitRequestRatio?.[name];
+  const ratio = amountOf(item.maxLimitRequestRatio, name);
   if (ratio === undefined) return;
   const path = `${at}.maxLimitRequestRatio[${name}]`;
   const value = Number(parseNano(ratio)) / 1e9;
   if (value < 1) errors.push(invalid(path, ratio, `ratio ${ratio} is less than 1`));
-  const [min, max] = [item.min?.[name], item.max?.[name]];
+  const [min, max] = [amountOf(item.min, name), amountOf(item.max, name)];
   if (min === undefined || max === undefined) return;
   const widest = Number(parseNano(max)) / Number(parseNano(min));
   if (value > widest)

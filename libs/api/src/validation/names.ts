@@ -69,8 +69,12 @@ export const dns1035Problem: NameRule = name =>
   name.length > 63 ? tooLong(63) : dns1035Label.test(name) ? undefined : dns1035LabelProblem;
 
 /** RBAC names and the like: anything that can stand in a URL's path. */
+/** Upstream knows no limit; names are parts of keys in the store, which are not endless. */
+const maxSegmentLength = 1024;
+
 export const pathSegmentProblem: NameRule = name => {
   if (name === '.' || name === '..') return `may not be '${name}'`;
+  if (name.length > maxSegmentLength) return `must be no more than ${maxSegmentLength} characters`;
   for (const character of ['/', '%']) if (name.includes(character)) return `may not contain '${character}'`;
   return undefined;
 };
