@@ -27,6 +27,12 @@ function sideOf(amounts: Amounts | undefined, suffix: string): string | undefine
   return amounts?.value;
 }
 
+/** Of what is measured the amount that the target is about. */
+function currentSide(current: Amounts | undefined, target: Amounts | undefined): string | undefined {
+  if (target?.averageUtilization === undefined) return sideOf(current, '');
+  return sideOf({ averageUtilization: current?.averageUtilization }, '');
+}
+
 function partsOf(metric: MetricSpec): { name: string; target: Amounts | undefined; averaged: boolean } {
   if (metric.resource) return { name: metric.resource.name, target: metric.resource.target, averaged: false };
   if (metric.containerResource)
@@ -43,7 +49,7 @@ function targetsOf({ spec, status }: HorizontalPodAutoscaler): string {
     const now = status?.currentMetrics?.[index];
     const { current } = now?.resource ?? now?.containerResource ?? now?.pods ?? now?.object ?? now?.external ?? {};
     const suffix = averaged ? ' (avg)' : '';
-    const values = `${sideOf(current, '') ?? '<unknown>'}/${sideOf(target, suffix) ?? '<auto>'}`;
+    const values = `${currentSide(current, target) ?? '<unknown>'}/${sideOf(target, suffix) ?? '<auto>'}`;
     return name ? `${name}: ${values}` : values;
   });
   const shown = all.slice(0, maxShown).join(', ');
