@@ -351,7 +351,7 @@ export class ApiServer {
   /** Writes what every cluster has, then opens both doors. */
   async listen(rest: string, grpc: string): Promise<{ rest: AddressInfo; grpcPort: number }> {
     await this.bootstrap.run();
-    await this.space.start();
+    this.space.start();
     this.flowSchemaStatus.start();
     this.onReady();
     const grpcPort = await this.door.listen(grpc);

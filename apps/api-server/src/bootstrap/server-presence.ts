@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@naru/foundation';
+import { runPeriodically, type Clock, type Logger } from '@naru/foundation';
 import type { Storage } from '../storage/storage';
 
 export interface ServerPresenceDeps {
@@ -25,7 +25,10 @@ export class ServerPresence {
   /** Resolves when this server is known; goes on renewing. */
   async start(): Promise<void> {
     await this.renew();
-    void this.keepRenewing();
+    const { clock, logger } = this.deps;
+    const failure = 'this server cannot say that it is there';
+    const { signal } = this.controller;
+    void runPeriodically({ clock, logger, work: () => this.renew(), periodMs: renewMs, failure }, signal);
   }
 
   async stop(): Promise<void> {
@@ -39,18 +42,9 @@ export class ServerPresence {
     }
   }
 
-  private async keepRenewing(): Promise<void> {
-    const { signal } = this.controller;
-    const { clock, logger } = this.deps;
-    while (!signal.aborted) {
-      await clock.sleep(renewMs, signal).catch(() => undefined);
-      if (signal.aborted) return;
-      await this.renew().catch((err: unknown) => logger.warn({ err }, 'this server cannot say that it is there'));
-    }
-  }
-
   private async renew(): Promise<void> {
     const { storage, address } = this.deps;
+    if (this.controller.signal.aborted) return;
     await storage.commitClaim({ key: prefix + address, value: Buffer.from(address), ttlSeconds });
     await this.publish();
   }

@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
-import type { Clock, Logger } from '@naru/foundation';
+import { runPeriodically, type Clock, type Logger } from '@naru/foundation';
 import type { StoreUsage } from '@naru/store';
 
 export interface SpaceMonitorDeps {
@@ -35,9 +35,11 @@ export class SpaceMonitor {
     });
   }
 
-  async start(): Promise<void> {
-    await this.look();
-    void this.keepLooking();
+  start(): void {
+    const { clock, logger } = this.deps;
+    const failure = 'the store does not say how full it is';
+    const { signal } = this.controller;
+    void runPeriodically({ clock, logger, work: () => this.look(), periodMs: intervalMs, failure }, signal);
   }
 
   stop(): void {
@@ -50,27 +52,14 @@ export class SpaceMonitor {
     return `the store is ${Math.floor(this.share * 100)}% full; at 100% only deletions are accepted`;
   }
 
-  private async keepLooking(): Promise<void> {
-    const { signal } = this.controller;
-    while (!signal.aborted) {
-      await this.deps.clock.sleep(intervalMs, signal).catch(() => undefined);
-      if (!signal.aborted) await this.look();
-    }
-  }
-
   private async look(): Promise<void> {
     const { logger, usage } = this.deps;
-    try {
-      const { usedBytes, limitBytes } = await usage();
-      this.used.set({ storage_cluster_id: 'etcd-0' }, usedBytes);
-      this.limit.set(limitBytes);
-      const before = this.share;
-      this.share = usedBytes / limitBytes;
-      if (before < alarmShare && this.share >= alarmShare) logger.error({ usedBytes, limitBytes }, 'store nearly full');
-      if (before >= alarmShare && this.share < alarmShare)
-        logger.info({ usedBytes, limitBytes }, 'store has room again');
-    } catch (err) {
-      logger.warn({ err }, 'the store does not say how full it is');
-    }
+    const { usedBytes, limitBytes } = await usage();
+    this.used.set({ storage_cluster_id: 'etcd-0' }, usedBytes);
+    this.limit.set(limitBytes);
+    const before = this.share;
+    this.share = usedBytes / limitBytes;
+    if (before < alarmShare && this.share >= alarmShare) logger.error({ usedBytes, limitBytes }, 'store nearly full');
+    if (before >= alarmShare && this.share < alarmShare) logger.info({ usedBytes, limitBytes }, 'store has room again');
   }
 }
