@@ -85,7 +85,7 @@ describe('claims and volumes', () => {
     const bind = (name: string): Promise<Reply> =>
       api.call('PATCH', `${claims}/${name}/status`, { status: { phase: 'Bound' } }, mergePatch);
     await claim('p1', { storageClassName: 'growing' });
-    expect(messageOf(await grow('p1'))).toContain('Only bound persistent volume claims can be expanded');
+    expect(messageOf(await grow('p1'))).toContain('spec is immutable after creation except');
     await bind('p1');
     expect(messageOf(await grow('p1'))).toBe(200);
     await claim('p2', { storageClassName: 'fixed' });
@@ -149,13 +149,16 @@ describe('a request for a certificate', () => {
       subjects: [{ kind: 'User', name: 'nobody' }],
     });
     const { json } = await api.call('GET', `${url}/judged`);
+    const certificate = Buffer.from('-----BEGIN CERTIFICATE-----\neA==\n-----END CERTIFICATE-----\n').toString(
+      'base64',
+    );
     const condition = { type: 'Approved', status: 'True', reason: 'Fine', message: 'fine' };
     const put = (sub: string, status: object): Promise<Reply> =>
       api.call('PUT', `${url}/judged/${sub}`, { ...json, status }, { token: tokens.nobody });
     expect(messageOf(await put('approval', { conditions: [condition] }))).toContain(
       'user not permitted to approve requests with signerName "example.com/signer"',
     );
-    expect(messageOf(await put('status', { certificate: 'eA==' }))).toContain(
+    expect(messageOf(await put('status', { certificate }))).toContain(
       'user not permitted to sign requests with signerName "example.com/signer"',
     );
     const all = {

@@ -4,6 +4,7 @@ import { nameColumn, text, wide } from '../table/columns';
 import { since } from '../table/duration';
 import type { CoreEvent, Event } from '../types';
 import { invalid } from '../validation/field-error';
+import { validateEventUpdate, validateNewEvent } from '../validation/event';
 import { defineKind } from './define-kind';
 
 function firstSeen(o: CoreEvent, nowMs: number): string {
@@ -103,8 +104,10 @@ export const eventKind = defineKind(events, {
     const about = o.regarding?.namespace ?? '';
     const own = o.metadata?.namespace ?? '';
     if (about !== own && !(about === '' && (own === 'default' || own === 'kube-system')))
-      errors.push(invalid('regarding.namespace', about, 'does not match event.namespace'));
+      errors.push(invalid('involvedObject.namespace', about, 'does not match event.namespace'));
+    validateNewEvent(o, errors);
   },
+  validateUpdate: validateEventUpdate,
   selectable: {
     'regarding.kind': o => o.regarding?.kind,
     'regarding.namespace': o => o.regarding?.namespace,

@@ -2,16 +2,16 @@ import { deepEqual } from '../deep-equal';
 import { persistentVolumeClaims, persistentVolumes, storageClasses } from '../resource';
 import { accessModes, ageColumn, nameColumn, text, wide } from '../table/columns';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../types';
-import { forbidden, invalid, notSupported, required, type FieldError } from '../validation/field-error';
+import { forbidden, invalid, notSupported, required } from '../validation/field-error';
+import {
+  validateClaim,
+  validateClaimUpdate,
+  validateVolume,
+  validateVolumeUpdate,
+} from '../validation/persistent-volume';
 import { defineKind } from './define-kind';
 
-const modes = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
 const classAnnotation = 'volume.beta.kubernetes.io/storage-class';
-
-function validateAccessModes(given: readonly string[] | undefined, errors: FieldError[]): void {
-  if (!given?.length) errors.push(required('spec.accessModes', 'at least 1 access mode is required'));
-  for (const mode of given ?? []) if (!modes.includes(mode)) errors.push(notSupported('spec.accessModes', mode, modes));
-}
 
 function className(o: PersistentVolume | PersistentVolumeClaim): string {
   return o.metadata?.annotations?.[classAnnotation] ?? o.spec?.storageClassName ?? '';
@@ -37,13 +37,8 @@ export const persistentVolumeKind = defineKind(persistentVolumes, {
   prepareForCreate: o => {
     o.status = { phase: 'Pending' };
   },
-  validate: (o, errors) => {
-    validateAccessModes(o.spec?.accessModes, errors);
-    if (!o.spec?.capacity?.['storage']) errors.push(required('spec.capacity', 'must specify a storage capacity'));
-    const policy = o.spec?.persistentVolumeReclaimPolicy ?? '';
-    if (!['Delete', 'Recycle', 'Retain'].includes(policy))
-      errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, ['Delete', 'Recycle', 'Retain']));
-  },
+  validate: validateVolume,
+  validateUpdate: validateVolumeUpdate,
   columns: [
     nameColumn,
     text('Capacity', 'How much it holds.', o => o.spec?.capacity?.['storage'] ?? ''),
@@ -70,23 +65,8 @@ export const persistentVolumeClaimKind = defineKind(persistentVolumeClaims, {
   prepareForCreate: o => {
     o.status = { phase: 'Pending' };
   },
-  validate: (o, errors) => {
-    validateAccessModes(o.spec?.accessModes, errors);
-    if (!o.spec?.resources?.requests?.['storage']) errors.push(required('spec.resources[storage]'));
-  },
-  validateUpdate: (next, old, errors) => {
-    const allowed = { ...next.spec, resources: old.spec?.resources, volumeAttributesClassName: undefined };
-    if (!old.spec?.volumeName) allowed.volumeName = undefined as never;
-    // A claim that did not name a class gets the default one when there is one.
-    if (old.spec?.storageClassName === undefined) allowed.storageClassName = undefined as never;
-    if (!deepEqual(allowed, { ...old.spec, volumeAttributesClassName: undefined }))
-      errors.push(
-        forbidden(
-          'spec',
-          'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims',
-        ),
-      );
-  },
+  validate: validateClaim,
+  validateUpdate: validateClaimUpdate,
   columns: [
     nameColumn,
     text('Status', 'Its phase.', phaseOf),
