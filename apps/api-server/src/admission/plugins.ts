@@ -15,6 +15,7 @@ import { expressionSyntax } from './policies/expression-syntax';
 import { mutatingPolicies } from './policies/mutating-policies';
 import { validatingPolicies } from './policies/validating-policies';
 import { podSecurity } from './pod-security/pod-security';
+import { podTopologyLabels } from './pod-topology-labels';
 import { priority } from './priority';
 import { rbacEscalation, type EscalationDeps } from './rbac-escalation';
 import { runtimeClass } from './runtime-class';
@@ -64,6 +65,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     certificateSigning(deps),
     certificateSubjectRestriction,
     defaultIngressClass,
+    podTopologyLabels,
     rbacEscalation(deps),
     expressionSyntax,
     // What the cluster's users configured comes last, and sees what the others made.

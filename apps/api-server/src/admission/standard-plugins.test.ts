@@ -109,6 +109,21 @@ test('an ingress gets the default class unless it names one', async () => {
   expect((await ingress('b', { ingressClassName: 'own' })).json['spec'].ingressClassName).toBe('own');
 });
 
+test('a pod gets the labels of its node that tell zone and region', async () => {
+  const labels = { 'topology.kubernetes.io/zone': 'z1', 'topology.kubernetes.io/region': 'r1', other: 'x' };
+  await api.call('POST', '/api/v1/nodes', { metadata: { name: 'zoned', labels } });
+  const pods = inDefault('pods');
+  const containers = [{ name: 'c', image: 'i' }];
+  await api.call('POST', pods, { metadata: { name: 'bound', labels: { own: 'yes' } }, spec: { containers } });
+  const target = { kind: 'Node', name: 'zoned' };
+  expect((await api.call('POST', `${pods}/bound/binding`, { metadata: { name: 'bound' }, target })).code).toBe(201);
+  const topology = { 'topology.kubernetes.io/zone': 'z1', 'topology.kubernetes.io/region': 'r1' };
+  const { json } = await api.call('GET', `${pods}/bound`);
+  expect(json['metadata'].labels).toEqual({ own: 'yes', ...topology });
+  const placed = { metadata: { name: 'placed' }, spec: { containers, nodeName: 'zoned' } };
+  expect((await api.call('POST', pods, placed)).json['metadata'].labels).toEqual(topology);
+});
+
 describe('a request for a certificate', () => {
   const url = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
   const rbac = '/apis/rbac.authorization.k8s.io/v1';

@@ -58,6 +58,7 @@ async function bind(deps: ObjectDeps, request: ObjectRequest, body: Body): Promi
         throw conflict(where, name, `pod ${name} has non-empty .spec.schedulingGates`);
       pod.spec!.nodeName = node;
       if (metadata?.annotations) pod.metadata!.annotations = { ...pod.metadata!.annotations, ...metadata.annotations };
+      if (metadata?.labels) pod.metadata!.labels = { ...metadata.labels, ...pod.metadata!.labels };
       setScheduled(pod, formatTime(deps.clock.now()));
       return pod;
     },
