@@ -2,10 +2,11 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Metadata, credentials, type CallOptions, type Client } from '@grpc/grpc-js';
+import { credentials } from '@grpc/grpc-js';
 import { cri } from '@naru/proto';
 import { busyboxImage, eventually, writeOciLayout, type ImageDescription } from '@naru/testing';
 import { buildSync } from 'esbuild';
+import { call } from './call';
 
 /** Real containers need root. In CI a test must not pass by being skipped. */
 export const canRunContainers = process.getuid?.() === 0;
@@ -17,19 +18,7 @@ export const describeWithRoot = canRunContainers
   ? describe
   : (name: string, body: () => void): void => describe.skip(`${name} (skipped: needs root)`, body);
 
-type Method<Q, A> = (
-  request: Q,
-  metadata: Metadata,
-  options: Partial<CallOptions>,
-  callback: (error: Error | null, answer: A) => void,
-) => unknown;
-
-/** Calls a unary method of a generated client. */
-export function call<Q, A>(client: Client, method: Method<Q, A>, request: Q): Promise<A> {
-  return new Promise((resolve, reject) => {
-    method.call(client, request, new Metadata(), {}, (error, answer) => (error ? reject(error) : resolve(answer)));
-  });
-}
+export { call } from './call';
 
 const root = path.resolve(__dirname, '../../../..');
 let bundle: string | undefined;
