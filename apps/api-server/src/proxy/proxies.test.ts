@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import { type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { promisify } from 'node:util';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -163,6 +163,23 @@ describe('the proxies', () => {
       reason: 'ServiceUnavailable',
       message: 'error trying to reach service: dial tcp 10.99.7.9:9: connect: connection refused',
     });
+  });
+
+  test('ask again when a kept connection has been closed meanwhile', async () => {
+    let connections = 0;
+    const server = createServer(socket => {
+      connections++;
+      socket.on('error', () => undefined);
+      // Good for one request, and it does not say so.
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+        socket.once('data', () => socket.destroy());
+      });
+    });
+    servers.push(server);
+    const port = await listen(server);
+    for (let i = 0; i < 3; i++) expect((await get(`${core}/pods/web:${port}/proxy/`)).text).toBe('ok');
+    expect(connections).toBe(3);
   });
 
   test("reach a node's kubelet with the api-server's certificate, with or without its port", async () => {

@@ -106,7 +106,10 @@ function ask(request: HttpRequest, target: ProxyTarget, signal: AbortSignal): Pr
     const options = { host, port, path, agent, method: request.method ?? 'GET', headers, signal };
     const outgoing = secure ? https.request({ ...options, ...tls }) : http.request(options);
     outgoing.once('response', resolve);
-    outgoing.once('error', cause => {
+    outgoing.once('error', (cause: NodeJS.ErrnoException) => {
+      // A kept connection may be closed by the other side just as it is used again: that says nothing about the target.
+      if (outgoing.reusedSocket && !hasBody && cause.code === 'ECONNRESET')
+        return resolve(ask(request, target, signal));
       const message = `error trying to reach service: ${cause.message}`;
       reject(new StatusError('ServiceUnavailable', message, { cause }));
     });
