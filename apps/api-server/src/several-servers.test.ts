@@ -148,8 +148,8 @@ test('many servers give each cluster address and node port once', async () => {
   const specs = created.map(({ json }) => json['spec'] as { clusterIP: string; ports: [{ nodePort: number }] });
   expect(new Set(specs.map(({ clusterIP }) => clusterIP)).size).toBe(90);
   expect(new Set(specs.map(({ ports }) => ports[0].nodePort)).size).toBe(90);
-  // Everybody wants the same ones: one gets them.
-  const wanted = { clusterIP: '10.96.77.7', type: 'NodePort', ports: [{ port: 80, nodePort: 31777 }] };
+  // Everybody wants the same ones, which are never given unasked: one gets them.
+  const wanted = { clusterIP: '10.96.0.200', type: 'NodePort', ports: [{ port: 80, nodePort: 30077 }] };
   const rivals = await Promise.all(
     servers.map((server, i) => server.call('POST', services, { metadata: { name: `rival-${i}` }, spec: wanted })),
   );
@@ -159,14 +159,38 @@ test('many servers give each cluster address and node port once', async () => {
     const { json } = await server.call('GET', '/apis/networking.k8s.io/v1/ipaddresses');
     return (json['items'] as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name);
   };
-  expect(await addresses(servers[1]!)).toEqual(expect.arrayContaining([...specs.map(s => s.clusterIP), '10.96.77.7']));
+  expect(await addresses(servers[1]!)).toEqual(expect.arrayContaining([...specs.map(s => s.clusterIP), '10.96.0.200']));
   // What is given up at one server is free at the others.
   const winner = rivals.findIndex(({ code }) => code === 201);
   await servers[(winner + 1) % 3]!.call('DELETE', `${services}/rival-${winner}`);
-  expect(await addresses(servers[0]!)).not.toContain('10.96.77.7');
+  expect(await addresses(servers[0]!)).not.toContain('10.96.0.200');
   const again = await servers[(winner + 2) % 3]!.call('POST', services, { metadata: { name: 'again' }, spec: wanted });
   expect(again.code).toBe(201);
 });
+
+test('while etcd is away nothing is made up: the present cannot be read, the cache can, and watches go on afterwards', async () => {
+  const [first, second] = servers as [TestServer, TestServer];
+  const url = '/api/v1/namespaces/away/configmaps';
+  await first.call('POST', '/api/v1/namespaces', { metadata: { name: 'away' } });
+  expect((await first.call('POST', url, { metadata: { name: 'before' } })).code).toBe(201);
+  const list = await second.call('GET', url);
+  const through = watch(second, url, (list.json['metadata'] as { resourceVersion: string }).resourceVersion);
+  await through.opened;
+  await etcd.kill();
+  const unknown = [503, 504];
+  expect(unknown).toContain((await second.call('GET', `${url}/before`)).code);
+  expect(unknown).toContain((await first.call('POST', url, { metadata: { name: 'lost' } })).code);
+  const cached = await second.call('GET', `${url}?resourceVersion=0`);
+  expect((cached.json['items'] as unknown[]).length).toBe(1);
+  expect((await second.call('GET', '/livez')).code).toBe(200);
+  expect((await second.call('GET', '/readyz')).code).toBe(500);
+  await etcd.start();
+  await eventually(async () => (await second.call('GET', '/readyz')).code === 200 || undefined, 20_000);
+  expect((await first.call('POST', url, { metadata: { name: 'after' } })).code).toBe(201);
+  await eventually(() => through.seen.some(({ name }) => name === 'after') || undefined);
+  expect(through.seen.filter(({ name }) => name === 'after')).toHaveLength(1);
+  through.stop();
+}, 60_000);
 
 test(`watches on several servers tell the same story, whole and in order, while many write and one server ends (seed ${seed})`, async () => {
   const random = seeded(seed);
