@@ -53,6 +53,11 @@ describe('values that nobody means', () => {
         ],
       },
     });
+    const rule = definition('a');
+    const schema = rule.spec.versions[0]!.schema.openAPIV3Schema.properties.a as Record<string, unknown>;
+    schema['x-kubernetes-validations'] = [{ rule: `self.matches('${'(a'.repeat(4000)}${')'.repeat(4000)}')` }];
+    const refused = await api.call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', rule);
+    expect(refused.json['message']).toContain('expression nests too deeply');
     for (const [pattern, why] of [
       ['x'.repeat(300_000), 'expression too large'],
       ['(a'.repeat(2000) + ')'.repeat(2000), 'expression nests too deeply'],

@@ -70,7 +70,7 @@ export function compileStructural(schema: JsonSchema): Structural {
 const countedTwice = /\{\d+(?:,\d*)?\}[^)]*\)[*+{]|[*+][^)]*\)\{\d/;
 
 const maxPatternLength = 10_000;
-const maxPatternDepth = 250;
+export const maxPatternDepth = 250;
 
 /** What Go's RE2 refuses, and what would also keep V8 from falling back to its linear engine. */
 const unsupported = /\(\?(?:[=!]|<[=!])|\\[1-9]|\\k</;
@@ -103,7 +103,7 @@ export function compilePattern(pattern: string): RegExp {
 }
 
 /** How deep the groups of a pattern are, or more. */
-function nesting(pattern: string): number {
+export function nesting(pattern: string): number {
   let depth = 0;
   let deepest = 0;
   for (const character of pattern) {

@@ -1,4 +1,5 @@
 import type { ASTNode, Environment, ParseError, ParseResult } from '@marcbachmann/cel-js';
+import { maxPatternDepth, nesting } from '../structural';
 import { costOf, type RuleCost } from './cost';
 
 const maxExpressionLength = 16 * 1024;
@@ -42,6 +43,9 @@ function parse(text: string, environment: Environment): ParseResult {
 /** @throws Error with what upstream's compiler says, "compilation failed: ..." */
 export function compileProgram(text: string, environment: Environment, expected?: Expected): Program {
   if (text.length > maxExpressionLength) throw new Error(`is longer than ${maxExpressionLength} characters`);
+  // Patterns in it are compiled where they are used: they must not be too much for V8 either.
+  if (nesting(text) > maxPatternDepth)
+    throw new Error('compilation failed: ERROR: <input>:1:1: expression nests too deeply');
   let program: ParseResult;
   try {
     program = parse(text, environment);
