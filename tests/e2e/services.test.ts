@@ -1,0 +1,127 @@
+import { eventually } from '@naru/testing';
+import { apply, ask, kubectl, run } from './cluster';
+
+const namespace = 'services';
+
+const manifest = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: { name: web }
+spec:
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: main
+          image: naru.dev/web:v1
+          ports: [{ name: http, containerPort: 8080, hostPort: 18080 }]
+          env: [{ name: NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { type: LoadBalancer, selector: { app: web }, ports: [{ port: 80, targetPort: http }] }
+`;
+
+const own = (...args: string[]): Promise<string> => ask('-n', namespace, ...args);
+const patch = (spec: object): Promise<unknown> => own('patch', 'service', 'web', '-p', JSON.stringify({ spec }));
+const field = (path: string): Promise<string> => own('get', 'service', 'web', '-o', `jsonpath={${path}}`);
+
+/** Asked from this machine, which is outside the cluster; answers the node of the pod that answered. */
+async function servedBy(host: string, port: string | number = 80): Promise<string> {
+  const { stdout } = await run('curl', ['--silent', '--fail', '--max-time', '2', `http://${host}:${port}/`]);
+  const node = / on (\S+), /.exec(stdout)?.[1];
+  if (node === undefined) throw new Error(`${host}:${port} answered ${stdout}`);
+  return node;
+}
+
+async function nodesServing(host: string, port: string | number, times = 30): Promise<string[]> {
+  const nodes = await Promise.all(Array.from({ length: times }, () => servedBy(host, port)));
+  return [...new Set(nodes)].sort();
+}
+
+let workers: { name: string; ip: string }[] = [];
+
+beforeAll(async () => {
+  await kubectl(['create', 'namespace', namespace]);
+  await apply(manifest, '-n', namespace);
+  await own('rollout', 'status', 'daemonset/web', '--timeout=60s');
+  const range = '{range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}';
+  workers = (await ask('get', 'nodes', '-o', `jsonpath=${range}`)).split('\n').map(line => {
+    const [name = '', ip = ''] = line.split(' ');
+    return { name, ip };
+  });
+});
+afterAll(() => kubectl(['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found']));
+
+test("a load balancer's address is reached from outside and leads to the pods of every node", async () => {
+  const address = await eventually(async () => {
+    const ip = await field('.status.loadBalancer.ingress[0].ip');
+    expect(ip).not.toBe('');
+    return ip;
+  });
+  await eventually(() => servedBy(address));
+  expect(await nodesServing(address, 80)).toEqual(workers.map(({ name }) => name).sort());
+});
+
+test('a node port of every node leads to the pods of every node, and with the policy Local to its own', async () => {
+  const nodePort = await field('.spec.ports[0].nodePort');
+  for (const { ip } of workers) {
+    expect(await nodesServing(ip, nodePort)).toEqual(workers.map(({ name }) => name).sort());
+  }
+  await patch({ externalTrafficPolicy: 'Local' });
+  for (const { name, ip } of workers) {
+    await eventually(async () => expect(await nodesServing(ip, nodePort)).toEqual([name]), 20_000);
+  }
+});
+
+test('the health check node port says which nodes have endpoints', async () => {
+  const port = await field('.spec.healthCheckNodePort');
+  const [first] = workers;
+  const check = async (): Promise<unknown> => {
+    const { stdout } = await run('curl', ['--silent', '--max-time', '2', `http://${first?.ip}:${port}/healthz`]);
+    return JSON.parse(stdout);
+  };
+  const service = { namespace, name: 'web' };
+  await eventually(async () =>
+    expect(await check()).toEqual({ service, localEndpoints: 1, serviceProxyHealthy: true }),
+  );
+  await patch({ selector: { app: 'nobody' } });
+  await eventually(async () => expect(await check()).toMatchObject({ localEndpoints: 0 }));
+  await patch({ selector: { app: 'web' }, externalTrafficPolicy: 'Cluster' });
+});
+
+test("source ranges keep others from a load balancer's address", async () => {
+  const address = await field('.status.loadBalancer.ingress[0].ip');
+  await eventually(() => servedBy(address), 20_000);
+  await patch({ loadBalancerSourceRanges: ['203.0.113.0/24'] });
+  await eventually(() => expect(servedBy(address)).rejects.toThrow(), 20_000);
+  await patch({ loadBalancerSourceRanges: null });
+  await eventually(() => servedBy(address), 20_000);
+});
+
+test('traffic stays on the node of who asks when the distribution prefers it', async () => {
+  await patch({ trafficDistribution: 'PreferSameNode' });
+  const clusterIp = await field('.spec.clusterIP');
+  for (const { name } of workers) {
+    const pod = await own('get', 'pods', '-o', 'name', `--field-selector=spec.nodeName=${name}`);
+    const loop = `for i in 1 2 3 4 5 6 7 8 9 10; do wget -q -O - http://${clusterIp}/; done`;
+    await eventually(async () => {
+      const lines = (await own('exec', pod, '--', 'sh', '-c', loop)).trim().split('\n');
+      expect(new Set(lines.map(line => / on (\S+), /.exec(line)?.[1]))).toEqual(new Set([name]));
+    }, 20_000);
+  }
+});
+
+test("a host port leads to the node's own pod", async () => {
+  for (const { name, ip } of workers) expect(await nodesServing(ip, 18_080, 5)).toEqual([name]);
+});
+
+test('a Service that is no load balancer any more gives its address back', async () => {
+  const address = await field('.status.loadBalancer.ingress[0].ip');
+  await patch({ type: 'ClusterIP' });
+  await eventually(async () => expect(await field('.status.loadBalancer')).toBe('{}'));
+  await eventually(() => expect(servedBy(address)).rejects.toThrow(), 20_000);
+});
