@@ -62,19 +62,21 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   const network = options.podNetwork
     ? new PodNetwork({ config: options.podNetwork, run, clock, logger, fullSyncPeriodMs })
     : undefined;
-  const policies = given['network-policy']
-    ? new PolicyEnforcer({
-        nodeName,
-        runtimeEndpoint: given['container-runtime-endpoint'],
-        run,
-        informers,
-        metrics: createPolicyMetrics(registry),
-        clock,
-        logger,
-        minSyncPeriodMs: options.minSyncPeriodMs,
-        fullSyncPeriodMs,
-      })
-    : undefined;
+  // Without rules there is no enforcing.
+  const policies =
+    given['network-policy'] && options.mode !== 'userspace'
+      ? new PolicyEnforcer({
+          nodeName,
+          runtimeEndpoint: given['container-runtime-endpoint'],
+          run,
+          informers,
+          metrics: createPolicyMetrics(registry),
+          clock,
+          logger,
+          minSyncPeriodMs: options.minSyncPeriodMs,
+          fullSyncPeriodMs,
+        })
+      : undefined;
   followNodes({ informers, nodeName, proxy, network, policies, announcer });
   const health = await serveHealth({
     address: given['health-address'],

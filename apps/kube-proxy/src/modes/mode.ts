@@ -3,7 +3,7 @@ import type { CommandRunner } from '../command';
 import type { Scheduler } from './ipvs/virtual-server';
 import type { PortChange, ServicePort } from '../desired/service-port';
 
-export type ModeName = 'iptables' | 'nftables' | 'ipvs';
+export type ModeName = 'iptables' | 'nftables' | 'ipvs' | 'userspace';
 
 /** What rules depend on besides Services; the same for the life of a process. */
 export interface RuleConfig {
@@ -11,7 +11,7 @@ export interface RuleConfig {
   clusterCidr: string | undefined;
   /** Node ports answer on this node's addresses in these ranges. Absent: on all of them. */
   nodePortAddresses?: readonly string[];
-  /** How the mode ipvs balances; default rr. */
+  /** How the modes ipvs and userspace balance; default rr. */
   ipvsScheduler?: Scheduler;
 }
 

@@ -1,0 +1,148 @@
+import net from 'node:net';
+import type { CommandRunner } from '../../command';
+import { endpointsFor, outsideIps, type Policy, type ServicePort } from '../../desired/service-port';
+import { parseJson } from '../../pod-network/backend';
+import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
+import { Balancer } from './balancer';
+import type { Listener } from './listener';
+import { listenTcp } from './tcp-listener';
+import { listenUdp } from './udp-listener';
+
+/**
+ * No rules at all: this process listens on the addresses of Services and joins connections. For machines whose kernel may not be given
+ * rules; endpoints see this node as their client.
+ */
+export const userspace: ProxyMode = {
+  name: 'userspace',
+  async probe(run) {
+    try {
+      await run('ip', ['-json', 'addr', 'show', 'dev', 'lo']);
+      return [];
+    } catch {
+      return ['the program ip (Debian: apt install iproute2)'];
+    }
+  },
+  build: deps => new UserspaceSync(deps),
+};
+
+/** The addresses are put on the loopback interface; by this label they are known as ours. */
+const label = 'lo:naru';
+
+interface Place {
+  listener: Listener;
+  balancer: Balancer;
+  /** What it was made for; the rest is changed without a new socket. */
+  port: ServicePort;
+}
+
+class UserspaceSync implements RuleSync {
+  private readonly ports = new Map<string, ServicePort>();
+  /** By `tcp 10.96.0.10:80`. */
+  private readonly places = new Map<string, Place>();
+
+  constructor(private readonly deps: ModeDeps) {}
+
+  async sync(update: Update): Promise<void> {
+    if (update.full) {
+      this.ports.clear();
+      for (const port of update.ports()) this.ports.set(port.name, port);
+    } else {
+      for (const { before, after } of update.changes) {
+        if (before) this.ports.delete(before.name);
+        if (after) this.ports.set(after.name, after);
+      }
+    }
+    const list = [...this.ports.values()].filter(({ protocol }) => protocol !== 'sctp');
+    await this.setAddresses(new Set(list.flatMap(port => [port.clusterIp, ...outsideIps(port)])));
+    const wanted = new Map(list.flatMap(port => placesOf(port).map(place => [place.key, place] as const)));
+    for (const [key, { listener }] of this.places) {
+      if (wanted.has(key)) continue;
+      this.places.delete(key);
+      await listener.close();
+    }
+    for (const place of wanted.values()) await this.setPlace(place);
+  }
+
+  async cleanup(): Promise<void> {
+    for (const { listener } of this.places.values()) await listener.close();
+    this.places.clear();
+    this.ports.clear();
+    await this.setAddresses(new Set());
+  }
+
+  private async setPlace({ key, address, number, policy, port }: WantedPlace): Promise<void> {
+    const endpoints = endpointsFor(port, policy);
+    const present = this.places.get(key);
+    if (present) {
+      present.port = port;
+      present.balancer.set(endpoints, port.affinitySeconds);
+      present.listener.forget(endpoint => !present.balancer.has(endpoint));
+      return;
+    }
+    const scheduler = this.deps.config.ipvsScheduler ?? 'rr';
+    const balancer = new Balancer({ scheduler, address, now: Date.now });
+    balancer.set(endpoints, port.affinitySeconds);
+    const listen = port.protocol === 'udp' ? listenUdp : listenTcp;
+    const admits = (client: string): boolean => isAdmitted(this.places.get(key)?.port ?? port, address, client);
+    try {
+      this.places.set(key, { listener: await listen({ address, port: number, balancer, admits }), balancer, port });
+    } catch (err) {
+      // Somebody else has the port; the other Services are served all the same, and the next sync tries again.
+      this.deps.logger.error({ err, service: port.name, address, port: number }, 'cannot listen for a Service');
+    }
+  }
+
+  private async setAddresses(wanted: ReadonlySet<string>): Promise<void> {
+    const { run } = this.deps;
+    const present = await readAddresses(run);
+    // 127.0.0.0/8 is this machine's anyway.
+    const coming = [...wanted].filter(address => !present.has(address) && !address.startsWith('127.'));
+    const lines = [
+      ...coming.map(address => `addr add ${address}/32 dev lo label ${label}`),
+      ...[...present].filter(address => !wanted.has(address)).map(address => `addr del ${address}/32 dev lo`),
+    ];
+    if (lines.length > 0) await run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+  }
+}
+
+interface WantedPlace {
+  key: string;
+  address: string;
+  number: number;
+  policy: Policy;
+  port: ServicePort;
+}
+
+function placesOf(port: ServicePort): WantedPlace[] {
+  const at = (address: string, number: number, policy: Policy): WantedPlace => ({
+    key: `${port.protocol} ${address}:${number}`,
+    address,
+    number,
+    policy,
+    port,
+  });
+  const places = [at(port.clusterIp, port.port, port.internalPolicy)];
+  for (const ip of outsideIps(port)) places.push(at(ip, port.port, port.externalPolicy));
+  if (port.nodePort !== undefined) places.push(at('0.0.0.0', port.nodePort, port.externalPolicy));
+  return places;
+}
+
+function isAdmitted({ sourceRanges, loadBalancerIps }: ServicePort, address: string, client: string): boolean {
+  if (sourceRanges.length === 0 || !loadBalancerIps.includes(address)) return true;
+  const allowed = new net.BlockList();
+  for (const range of sourceRanges) {
+    const [network = '', length] = range.split('/');
+    allowed.addSubnet(network, Number(length));
+  }
+  return allowed.check(client);
+}
+
+interface LinkJson {
+  addr_info?: { local?: string; label?: string }[];
+}
+
+async function readAddresses(run: CommandRunner): Promise<Set<string>> {
+  const links = parseJson<LinkJson>(await run('ip', ['-json', '-4', 'addr', 'show', 'dev', 'lo']));
+  const all = links.flatMap(({ addr_info: list = [] }) => list);
+  return new Set(all.flatMap(({ local, label: its }) => (its === label && local !== undefined ? [local] : [])));
+}
