@@ -5,9 +5,17 @@ export const flags = {
   ...connectionFlags,
   'node-name': { description: 'the name of this Node', type: 'string', default: '' },
   'node-ip': { description: 'the address of this node that other nodes reach it by', type: 'string', default: '' },
-  'proxy-mode': { description: 'which kind of rules: iptables, nftables, ipvs, or none at all: userspace', type: 'string', default: 'iptables' },
+  'proxy-mode': {
+    description: 'which kind of rules: iptables, nftables, ipvs, or none at all: userspace',
+    type: 'string',
+    default: 'iptables',
+  },
   'cluster-cidr': { description: "the range of all pods' addresses", type: 'string', default: '10.244.0.0/16' },
-  'ipvs-scheduler': { description: 'how ipvs and userspace balance: rr, lc, dh, sh, sed or nq', type: 'string', default: 'rr' },
+  'ipvs-scheduler': {
+    description: 'how ipvs and userspace balance: rr, lc, dh, sh, sed or nq',
+    type: 'string',
+    default: 'rr',
+  },
   'nodeport-addresses': {
     description: 'ranges of the addresses that node ports answer on, separated by commas; empty: all of this node',
     type: 'string',

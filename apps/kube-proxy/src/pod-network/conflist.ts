@@ -32,6 +32,8 @@ export function renderConflist({ podCidr, mtu, ipamDir }: ConflistOptions): stri
         },
       },
       { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+      // For the annotations kubernetes.io/ingress-bandwidth and egress-bandwidth; without them it does nothing.
+      { type: 'bandwidth', capabilities: { bandwidth: true } },
     ],
   };
   return `${JSON.stringify(list, null, 2)}\n`;

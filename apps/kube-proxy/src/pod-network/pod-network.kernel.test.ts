@@ -102,6 +102,18 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
     expect((await lab.ask(pods[0]!, pods[2]!.ip, 8080)).name).toBe('pod-2');
   });
 
+  test("a pod's bandwidth is limited in both directions", async () => {
+    const { lab } = cluster;
+    const burst = 1_000_000;
+    const bandwidth = { ingressRate: 8_000_000, ingressBurst: burst, egressRate: 4_000_000, egressBurst: burst };
+    const limited = await lab.addPod(lab.node(1), { bandwidth });
+    const queues = await lab.node(1).run('tc', ['qdisc', 'show']);
+    expect(queues).toMatch(/tbf .* rate 8Mbit/);
+    expect(queues).toMatch(/tbf .* rate 4Mbit/);
+    await lab.serve(limited, 8080, 'limited');
+    expect((await lab.ask(cluster.pods[0]!, limited.ip, 8080)).name).toBe('limited');
+  });
+
   test('--cleanup leaves nothing', async () => {
     const { lab } = cluster;
     const node = lab.node(3);
@@ -144,7 +156,10 @@ describeInKernel('a pod network without a range', () => {
       network.setNode(nodeObject(node, 1));
       await eventually(() => network.checkReady());
       const list = JSON.parse(fs.readFileSync(path.join(node.dir, 'net.d', '10-naru.conflist'), 'utf8')) as object;
-      expect(list).toMatchObject({ name: 'naru', plugins: [{ type: 'ptp', mtu: 1450 }, { type: 'portmap' }] });
+      expect(list).toMatchObject({
+        name: 'naru',
+        plugins: [{ type: 'ptp', mtu: 1450 }, { type: 'portmap' }, { type: 'bandwidth' }],
+      });
       const { run } = lab.node(1);
       expect(await run('cat', ['/proc/sys/net/ipv4/ip_forward'])).toBe('1\n');
     } finally {

@@ -90,7 +90,7 @@ export class NetworkLab {
   }
 
   /** A pod wired by the plugins of the node's configuration list, as a runtime would. */
-  async addPod(node: LabNode): Promise<Place> {
+  async addPod(node: LabNode, runtimeConfig: Record<string, unknown> = {}): Promise<Place> {
     const name = `pod-${++this.pods}`;
     const run = await this.makeNamespace(name);
     const namespace = `${this.id}-${name}`;
@@ -108,7 +108,7 @@ export class NetworkLab {
         'CNI_IFNAME=eth0',
         `CNI_PATH=${cniBinDir}`,
       ];
-      const config = { ...list, ...plugin, ...(prevResult ? { prevResult } : {}) };
+      const config = { ...list, ...plugin, runtimeConfig, ...(prevResult ? { prevResult } : {}) };
       const answer = await node.run('env', [...env, path.join(cniBinDir, plugin.type)], JSON.stringify(config));
       prevResult = JSON.parse(answer);
     }
