@@ -13,6 +13,7 @@ import { parseDuration } from './config/duration';
 import type { KubeletConfiguration } from './config/kubelet-configuration';
 import { parseResolvConf } from './containers/dns';
 import type { PodFacts } from './containers/field-ref';
+import { knownServices } from './containers/known-services';
 import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
 import { buildCsi } from './csi/build-csi';
@@ -20,6 +21,7 @@ import { DeviceManager } from './devices/device-manager';
 import { ImagePuller } from './images/image-puller';
 import { LogRotator } from './logs/log-rotator';
 import { readMachine } from './node/machine';
+import { GracefulShutdown } from './node/graceful-shutdown';
 import { NodeLease } from './node/node-lease';
 import { NodeReporter } from './node/node-reporter';
 import { parseReserved } from './node/reserved';
@@ -50,7 +52,8 @@ import { KubeletServer } from './server/kubelet-server';
 import { NodeRoutes } from './server/node-routes';
 import { StatusWriter } from './status/status-writer';
 import { Claims } from './volumes/claims';
-import { makeShared, mountsBelow, mountTmpfs } from './volumes/mount';
+import { memoryDirectory } from './volumes/memory-directory';
+import { makeShared } from './volumes/mount';
 import { ObjectCache } from './volumes/object-cache';
 import { removeLocalVolumes } from './volumes/local-path-removal';
 import { PodVolumes } from './volumes/pod-volumes';
@@ -69,17 +72,6 @@ export interface KubeletDeps {
   signal?: AbortSignal;
   /** How often the node is looked at for what runs out; 10 s unless a test is in a hurry. */
   evictionPeriodMs?: number;
-}
-
-/** A directory on a tmpfs for secrets; without the right to mount one they stay on the disk, as root's alone. */
-async function memoryDirectory(directory: string, logger: Logger): Promise<void> {
-  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
-  if ((await mountsBelow(directory)).includes(directory)) return;
-  try {
-    await mountTmpfs(directory, 0, '0755');
-  } catch (err) {
-    logger.warn({ err, directory }, 'no tmpfs for secrets, they are kept on disk');
-  }
 }
 
 /** The node's agent, assembled. `start` returns when it works; `stop` leaves all containers running. */
@@ -177,6 +169,11 @@ export class Kubelet {
     const stopping = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
     const cleaned = synced.catch((err: unknown) => signal.aborted || logger.error({ err }, 'start-up clean-up failed'));
     this.tasks.push(Promise.race([cleaned, stopping]));
+  }
+
+  /** Ends all pods when the configuration gives them time for it (shutdownGracePeriod). */
+  shutDown(): Promise<void> {
+    return this.built.shutdown.run();
   }
 
   /** Stops watching over pods; every container stays as it is. */
@@ -342,6 +339,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     reportMs: parseDuration(configuration.nodeStatusReportFrequency),
     kubeletVersion,
     volumesInUse: () => csi.attachments.inUse(),
+    isShuttingDown: () => shutdown.isActive,
     onPodCidr: cidr =>
       void runtime
         .updateRuntimeConfig(cidr)
@@ -382,7 +380,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       facts,
       admit: pod => {
         const node = reporter.current;
-        const refused = pressure.eviction.admit(pod) ?? admitSecurity(pod, security);
+        const refused = shutdown.admit() ?? pressure.eviction.admit(pod) ?? admitSecurity(pod, security);
         if (refused || !node) return refused;
         return admit(pod, node, workers.given(pod.metadata.uid), staticPods.isStatic(pod));
       },
@@ -394,6 +392,11 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       forget: uid => tokens.forget(uid),
       released: uid => deviceManager.release(uid),
     },
+  });
+  const shutdown: GracefulShutdown = new GracefulShutdown({
+    ...{ clock, logger, workers: () => workers.list(), onBegin: () => reporter.poke() },
+    periodMs: parseDuration(configuration.shutdownGracePeriod),
+    criticalMs: parseDuration(configuration.shutdownGracePeriodCriticalPods),
   });
   const staticPods: StaticPods = new StaticPods({
     sources: manifestSources(configuration, logger),
@@ -444,6 +447,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     podInformer,
     serviceInformer,
     staticPods,
+    shutdown,
     pressure,
     cgroups,
     deviceManager,
@@ -485,14 +489,4 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     }),
     orphans: new OrphanCleaner({ workers, paths, volumes, cgroups, logger, isKnown: uid => staticPods.has(uid) }),
   };
-}
-
-/** A container's environment names the services of its namespace, so they have to be known first. */
-async function knownServices(informer: Informer<Service>, clock: Clock): Promise<readonly Service[]> {
-  const limitMs = 30_000;
-  for (let waited = 0; !informer.hasSynced; waited += 10) {
-    if (waited >= limitMs) throw new Error('services have not yet been read at least once, cannot construct envvars');
-    await clock.sleep(10);
-  }
-  return informer.lister.list();
 }

@@ -1,5 +1,6 @@
 import { connect, registerWorkqueueMetrics } from '@naru/client';
 import { createMetrics, runProcess, serveHealth } from '@naru/foundation';
+import { parseDuration } from './config/duration';
 import { kubeletFlags } from './config/flags';
 import { effectiveConfiguration } from './config/kubelet-configuration';
 import { Kubelet } from './kubelet';
@@ -37,6 +38,8 @@ runProcess('kubelet', kubeletFlags, async (flags, logger, lifecycle) => {
   });
   isReady = () => kubelet.reporter.isReady;
   lifecycle.onStop('kubelet', () => kubelet.stop());
+  const graceMs = parseDuration(configuration.shutdownGracePeriod);
+  lifecycle.onStop('pods', () => kubelet.shutDown(), graceMs);
   await kubelet.start();
   logger.info({ node: flags['node-name'], port: kubelet.server.port }, 'kubelet started');
 });

@@ -6,8 +6,11 @@ import { createLogger, type Logger } from './log';
 export interface Lifecycle {
   /** Aborted when the process is asked to stop. */
   readonly signal: AbortSignal;
-  /** Registers something to close; the name appears in the log when it fails or is late. */
-  onStop(name: string, close: () => Promise<void> | void): void;
+  /**
+   * Registers something to close; the name appears in the log when it fails or is late. What may take long says so: the
+   * process has that much longer.
+   */
+  onStop(name: string, close: () => Promise<void> | void, allowanceMs?: number): void;
 }
 
 /** How long a process may take to close before it is ended all the same. */
@@ -39,14 +42,15 @@ export function runProcess<const T extends Record<string, FlagSpec>>(
   const controller = new AbortController();
   // Every informer and loop of the process listens to this one signal.
   setMaxListeners(0, controller.signal);
-  const closers: { name: string; close: () => Promise<void> | void }[] = [];
+  const closers: { name: string; close: () => Promise<void> | void; allowanceMs: number }[] = [];
   const stop = async (exitCode: number): Promise<void> => {
     if (controller.signal.aborted) return;
     controller.abort(new Error('the process is stopping'));
+    const timeoutMs = closers.reduce((sum, { allowanceMs }) => sum + allowanceMs, stopTimeoutMs);
     const deadline = setTimeout(() => {
-      logger.error({ timeoutMs: stopTimeoutMs }, 'stop timed out');
+      logger.error({ timeoutMs }, 'stop timed out');
       process.exit(exitCode || 1);
-    }, stopTimeoutMs);
+    }, timeoutMs);
     deadline.unref();
     for (const { name, close } of closers.reverse()) {
       try {
@@ -69,7 +73,7 @@ export function runProcess<const T extends Record<string, FlagSpec>>(
   process.on('unhandledRejection', crash);
   const lifecycle: Lifecycle = {
     signal: controller.signal,
-    onStop: (name, close) => void closers.push({ name, close }),
+    onStop: (name, close, allowanceMs = 0) => void closers.push({ name, close, allowanceMs }),
   };
   run(flags, logger, lifecycle).catch((err: unknown) => {
     if (controller.signal.aborted) return;

@@ -12,6 +12,8 @@ export interface KubeletConfiguration {
   staticPodURL: string;
   staticPodURLHeader: Record<string, string[]>;
   httpCheckFrequency: string;
+  shutdownGracePeriod: string;
+  shutdownGracePeriodCriticalPods: string;
   podLogsDir: string;
   allowedUnsafeSysctls: string[];
   seccompDefault: boolean;

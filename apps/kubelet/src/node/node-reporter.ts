@@ -43,6 +43,7 @@ export interface NodeReporterDeps {
   reportMs: number;
   kubeletVersion: string;
   volumesInUse: () => string[];
+  isShuttingDown: () => boolean;
   /** Called with the pod CIDR that the cluster gave to this node, when it is known or changes. */
   onPodCidr?: (cidr: string) => void;
   /** Called with this node's Node each time it has been reported. */
@@ -99,7 +100,8 @@ export class NodeReporter {
   private async runtimeReading(): Promise<RuntimeReading> {
     try {
       const { status } = await this.deps.runtime.status(runtimeTimeoutMs);
-      return { failure: undefined, conditions: status?.conditions ?? [] };
+      const shuttingDown = this.deps.isShuttingDown();
+      return { failure: undefined, conditions: status?.conditions ?? [], shuttingDown };
     } catch (error) {
       return { failure: (error as Error).message, conditions: [] };
     }

@@ -11,6 +11,8 @@ export type NodeCondition = NonNullable<NodeStatus['conditions']>[number];
 export interface RuntimeReading {
   /** Undefined when the runtime answered; otherwise why not. */
   failure: string | undefined;
+  /** The node is going down: it is no place for pods any more. */
+  shuttingDown?: boolean;
   conditions: readonly { type: string; status: boolean; reason: string; message: string }[];
 }
 
@@ -36,6 +38,7 @@ const maxNamesPerImage = 5;
 
 /** What keeps the node from being Ready, in upstream's words; empty when nothing does. */
 export function notReadyReasons(runtime: RuntimeReading): string[] {
+  if (runtime.shuttingDown) return ['node is shutting down'];
   if (runtime.failure !== undefined) return [`container runtime is down: ${runtime.failure}`];
   const reasons: string[] = [];
   for (const [type, what] of [
