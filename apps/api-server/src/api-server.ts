@@ -40,6 +40,7 @@ import { ResourceHandler } from './rest/resource-handler';
 import { sendJson, sendText } from './rest/respond';
 import { RestServer, type ConnectionLimits, type Connector, type Route } from './rest/rest-server';
 import { AddressClaims } from './services/address-claims';
+import { AddressObjects } from './services/address-objects';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
 import { SpaceMonitor } from './storage/space-monitor';
 import { Storage, type CommittedEvent } from './storage/storage';
@@ -100,6 +101,7 @@ export class ApiServer {
     private readonly bootstrap: Bootstrap,
     private readonly customResources: CustomResources,
     private readonly localApiServices: LocalApiServices,
+    private readonly addressObjects: AddressObjects,
     private readonly aggregator: Aggregator,
     private readonly space: SpaceMonitor,
     private readonly flowSchemaStatus: FlowSchemaStatus,
@@ -337,6 +339,7 @@ export class ApiServer {
       bootstrap,
       customResources,
       localApiServices,
+      new AddressObjects({ storage, scheme, clock, logger, range: deps.services.clusterIPRange }),
       aggregator,
       space,
       new FlowSchemaStatus({ storage, scheme, clock, logger }),
@@ -351,6 +354,7 @@ export class ApiServer {
   /** Writes what every cluster has, then opens both doors. */
   async listen(rest: string, grpc: string): Promise<{ rest: AddressInfo; grpcPort: number }> {
     await this.bootstrap.run();
+    await this.addressObjects.start();
     this.space.start();
     this.flowSchemaStatus.start();
     this.onReady();
@@ -369,6 +373,8 @@ export class ApiServer {
     this.customResources.close();
     await this.customResources.idle();
     this.localApiServices.close();
+    this.addressObjects.close();
+    await this.addressObjects.idle();
     this.aggregator.close();
     await this.localApiServices.idle();
     await this.flowSchemaStatus.close();

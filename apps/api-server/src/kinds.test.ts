@@ -125,7 +125,13 @@ test.each(rows)('$name answers every verb that it has', async ({ definition, api
   expect(labels(updated)).toMatchObject({ step: 'update' });
   current.metadata.resourceVersion = '1';
   await ok(api.call('PUT', url, current), 409);
-  if (definition.subresources.status) await ok(api.call('GET', `${url}/status`));
+  if (definition.subresources.status) {
+    await ok(api.call('GET', `${url}/status`));
+    const note = { metadata: { annotations: { patchedstatus: 'true' } }, spec: { nonsense: 'x' } };
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    const status = await ok(api.call('PATCH', `${url}/status?fieldValidation=Ignore`, note, { headers }));
+    expect(status.json.spec).toEqual(updated.json.spec);
+  }
 
   await ok(api.call('DELETE', `${url}?gracePeriodSeconds=0`));
   if (kind === 'Namespace') return;
@@ -162,6 +168,18 @@ test.each(rows)('nulls do not hurt a new $name', async ({ definition }) => {
     expect(code >= 500 ? text : '').toBe('');
   }
 });
+
+test.each([{}, { spec: {} }, { spec: { containers: null } }, { spec: { containers: [null] } }])(
+  'a pod like %j is refused, and no failure of the server',
+  async body => {
+    const { code, json } = await api.call('POST', `/api/v1/namespaces/${namespace}/pods`, {
+      metadata: { name: 'p' },
+      ...body,
+    });
+    expect(code).toBe(422);
+    expect(json.message).toContain('spec.containers');
+  },
+);
 
 test('the reference of kinds names each with its verbs and subresources', () => {
   const reference = readFileSync(path.join(__dirname, '../../../docs/reference/kinds.md'), 'utf8');

@@ -1,0 +1,56 @@
+import { eventually, startTestServer, type TestServer } from '../testing/test-server';
+
+const group = '/apis/networking.k8s.io/v1';
+const services = '/api/v1/namespaces/default/services';
+
+describe('the addresses of Services', () => {
+  let api: TestServer;
+  beforeAll(async () => {
+    api = await startTestServer();
+  });
+  afterAll(() => api.close());
+
+  const parentOf = async (address: string): Promise<unknown> =>
+    (await api.call('GET', `${group}/ipaddresses/${address}`)).json.spec?.parentRef;
+
+  test('are of one range', async () => {
+    const { json } = await api.call('GET', `${group}/servicecidrs/kubernetes`);
+    expect(json).toMatchObject({
+      spec: { cidrs: ['10.96.0.0/16'] },
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+  });
+
+  test('are objects that come, change hands and go with the Services', async () => {
+    expect(await eventually(() => parentOf('10.96.0.1'))).toEqual({
+      group: '',
+      resource: 'services',
+      namespace: 'default',
+      name: 'kubernetes',
+    });
+    const spec = { clusterIP: '10.96.7.7', ports: [{ port: 80 }] };
+    await api.call('POST', services, { metadata: { name: 'one' }, spec });
+    await eventually(async () => ((await parentOf('10.96.7.7')) as { name?: string } | undefined)?.name === 'one');
+    const { json } = await api.call('GET', `${group}/ipaddresses/10.96.7.7`);
+    expect(json.metadata.labels).toEqual({
+      'ipaddress.kubernetes.io/ip-family': 'IPv4',
+      'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io',
+    });
+    await api.call('DELETE', `${services}/one`);
+    await api.call('POST', services, { metadata: { name: 'two' }, spec });
+    await eventually(async () => ((await parentOf('10.96.7.7')) as { name?: string } | undefined)?.name === 'two');
+    await api.call('DELETE', `${services}/two`);
+    await eventually(async () => (await parentOf('10.96.7.7')) === undefined);
+  });
+
+  test('are none of a headless Service', async () => {
+    const spec = { clusterIP: 'None', ports: [{ port: 80 }] };
+    await api.call('POST', services, { metadata: { name: 'headless' }, spec });
+    await api.call('POST', services, { metadata: { name: 'last' }, spec: { ...spec, clusterIP: '10.96.7.8' } });
+    await eventually(() => parentOf('10.96.7.8'));
+    const { items } = (await api.call('GET', `${group}/ipaddresses`)).json as {
+      items: { spec: { parentRef: { name: string } } }[];
+    };
+    expect(items.map(item => item.spec.parentRef.name).sort()).toEqual(['kubernetes', 'last']);
+  });
+});
