@@ -24,7 +24,8 @@ export class ReinvocationPass {
     this.memory = known ?? { asked: new Set(), due: new Set(), left: undefined };
     this.round.memory.set(plugin, this.memory);
     // Other plugins have changed the object since.
-    if (this.round.isReinvocation && this.memory.left !== this.current()) this.requireEarlier();
+    const { asked, left } = this.memory;
+    if (this.round.isReinvocation && asked.size > 0 && left !== this.current()) this.requireEarlier();
   }
 
   /** In the second round nobody is asked for the first time. */
@@ -42,7 +43,8 @@ export class ReinvocationPass {
   }
 
   end(): void {
-    this.memory.left = this.current();
+    // Written out only for those who may be asked again.
+    if (this.memory.asked.size > 0) this.memory.left = this.current();
   }
 
   private requireEarlier(): void {
