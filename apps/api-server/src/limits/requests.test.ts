@@ -103,7 +103,7 @@ describe('a client', () => {
 
 describe('a client that does not take its answer', () => {
   let api: TestServer;
-  const requestMs = 1500;
+  const requestMs = 3000;
   beforeAll(async () => {
     api = await startTestServer({ limits: { requestMs } });
     const data = { blob: 'x'.repeat(500_000) };
