@@ -1,4 +1,5 @@
 import type { CoreEvent, CronJob, Deployment, HorizontalPodAutoscaler, Job } from '@naru/api';
+import { createRequest } from '@naru/pki';
 import { eventually } from '@naru/testing';
 import { apply, ask, askJson, kubectl } from './cluster';
 
@@ -147,4 +148,43 @@ test('a resource quota counts what a namespace uses, refuses what is too much, a
   } finally {
     await kubectl(['delete', 'namespace', quota, '--wait=false']);
   }
+});
+
+test('kubectl certificate: an approved request is signed, and a kubelet needs nobody to approve its own', async () => {
+  const request = async (
+    name: string,
+    signerName: string,
+    subject: { commonName: string; organizations?: string[] },
+  ) => {
+    const csr = await createRequest({ subject });
+    return JSON.stringify({
+      apiVersion: 'certificates.k8s.io/v1',
+      kind: 'CertificateSigningRequest',
+      metadata: { name },
+      spec: {
+        signerName,
+        request: Buffer.from(csr.request).toString('base64'),
+        usages: ['digital signature', 'client auth'],
+        expirationSeconds: 3600,
+      },
+    });
+  };
+  const certificateOf = (name: string) => ask('get', 'csr', name, '-o', 'jsonpath={.status.certificate}');
+  await kubectl(['delete', 'csr', 'e2e-jane', 'e2e-kubelet', '--ignore-not-found']);
+  await kubectl(['create', '-f', '-'], {
+    input: await request('e2e-jane', 'kubernetes.io/kube-apiserver-client', { commonName: 'jane' }),
+  });
+  expect(await ask('get', 'csr', 'e2e-jane', '--no-headers')).toContain('Pending');
+  await ask('certificate', 'approve', 'e2e-jane');
+  await eventually(async () => expect(await certificateOf('e2e-jane')).not.toBe(''));
+  expect(await ask('get', 'csr', 'e2e-jane', '--no-headers')).toContain('Approved,Issued');
+  const node = { commonName: 'system:node:worker-1', organizations: ['system:nodes'] };
+  await kubectl(
+    ['create', '-f', '-', '--as=system:node:worker-1', '--as-group=system:nodes', '--as-group=system:authenticated'],
+    {
+      input: await request('e2e-kubelet', 'kubernetes.io/kube-apiserver-client-kubelet', node),
+    },
+  );
+  await eventually(async () => expect(await certificateOf('e2e-kubelet')).not.toBe(''));
+  await kubectl(['delete', 'csr', 'e2e-jane', 'e2e-kubelet']);
 });

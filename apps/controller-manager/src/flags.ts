@@ -45,6 +45,17 @@ export const managerFlags = {
     type: 'number',
     default: defaultConfig.terminatedPodGcThreshold,
   },
+  'cluster-signing-cert-file': {
+    description: 'file with the authority that signs certificates; without it none are signed',
+    type: 'string',
+    default: '',
+  },
+  'cluster-signing-key-file': { description: 'file with the key of that authority', type: 'string', default: '' },
+  'cluster-signing-duration': {
+    description: 'seconds that a signed certificate is good for at most',
+    type: 'number',
+    default: 31_536_000,
+  },
   'rest-api': {
     description: 'https://HOST:PORT of the api-server, for the metrics of autoscalers (with --kubeconfig: not needed)',
     type: 'string',
@@ -89,6 +100,14 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
     terminatedPodGcThreshold: flags['terminated-pod-gc-threshold'],
     localPath: flags['local-path'].replace(/\/+$/, ''),
     loadBalancerAddresses: flags['load-balancer-addresses'],
+    ...readSigning(flags),
     rootCa: flags['root-ca-file'] ? readFileSync(flags['root-ca-file'], 'utf8') : (ca ?? ''),
   };
+}
+
+function readSigning(flags: Flags<typeof managerFlags>): Pick<ControllerConfig, 'signing'> {
+  const { 'cluster-signing-cert-file': certificate, 'cluster-signing-key-file': key } = flags;
+  if (!certificate || !key) return {};
+  const maxSeconds = flags['cluster-signing-duration'];
+  return { signing: { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8'), maxSeconds } };
 }

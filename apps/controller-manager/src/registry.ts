@@ -1,4 +1,9 @@
 import type { Controller } from './framework/controller';
+import {
+  csrApprovingController,
+  csrCleanerController,
+  csrSigningController,
+} from './controllers/certificates/certificate-controllers';
 import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/clusterrole-aggregation-controller';
 import { cronJobController } from './controllers/cronjob/cronjob-controller';
 import { daemonSetController } from './controllers/daemonset/daemonset-controller';
@@ -57,6 +62,9 @@ export const controllers: readonly Controller[] = [
   horizontalPodAutoscalerController,
   disruptionController,
   clusterRoleAggregationController,
+  csrApprovingController,
+  csrSigningController,
+  csrCleanerController,
   serviceAccountController,
   rootCaController,
   namespaceController,

@@ -95,6 +95,8 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
         'load-balancer-addresses': loadBalancerAddresses(settings.nodeCidr),
+        'cluster-signing-cert-file': cluster.pki('authority/ca.crt'),
+        'cluster-signing-key-file': cluster.pki('authority/ca.key'),
         'rest-api': `https://${hostAddress}:${ports.api}`,
         'local-path': path.join(cluster.data, 'local-path'),
       }),

@@ -144,6 +144,8 @@ const metricsServer = clusterRole(
   rule('get,create,patch', 'apiregistration.k8s.io', 'apiservices'),
 );
 
+const csrPrefix = 'system:certificates.k8s.io:certificatesigningrequests';
+
 /** The roles and bindings that a cluster begins with; changed ones are set right at each start. */
 export const bootstrapClusterRoles: readonly ClusterRole[] = [
   clusterRole('cluster-admin', rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }),
@@ -179,6 +181,9 @@ export const bootstrapClusterRoles: readonly ClusterRole[] = [
     rule('create', 'authentication.k8s.io', 'tokenreviews'),
     rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
   ),
+  ...['nodeclient', 'selfnodeclient'].map(kind =>
+    clusterRole(`${csrPrefix}:${kind}`, rule('create', 'certificates.k8s.io', `certificatesigningrequests/${kind}`)),
+  ),
   clusterRole('view', ...viewRules),
   clusterRole('edit', ...editRules),
   clusterRole('admin', ...adminRules),
@@ -202,4 +207,6 @@ export const bootstrapClusterRoleBindings: readonly ClusterRoleBinding[] = [
   binding('system:kube-proxy', 'User', 'system:kube-proxy'),
   binding('system:dns', 'User', 'system:dns'),
   binding('system:metrics-server', 'User', 'system:metrics-server'),
+  // A node renews its own certificate without anybody's approval.
+  binding(`${csrPrefix}:selfnodeclient`, 'Group', 'system:nodes'),
 ];

@@ -19,6 +19,8 @@ export interface ControllerConfig {
   localPath: string;
   /** Addresses for Services of type LoadBalancer, as 10.0.0.200-10.0.0.239; empty: none are given. */
   loadBalancerAddresses: string;
+  /** PEM of the authority that signs certificates, and the longest that one is good for. Absent: nothing is signed. */
+  signing?: { certificate: string; key: string; maxSeconds: number };
   /** PEM for kube-root-ca.crt; empty: not published. */
   rootCa: string;
 }
