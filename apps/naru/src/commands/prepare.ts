@@ -24,7 +24,11 @@ export const prepareCommand = command({
     'api-server-address': { description: 'more addresses of the api-server', type: 'list', default: [] },
     'nats-name': { description: 'host name of nats', type: 'string', default: 'nats' },
     server: { description: 'URL for the kubeconfig', type: 'string', default: 'https://127.0.0.1:6443' },
-    'proxy-mode': { description: 'nftables or iptables', type: 'string', default: defaultSettings.proxyMode },
+    'proxy-mode': {
+      description: 'nftables, iptables, ipvs or userspace',
+      type: 'string',
+      default: defaultSettings.proxyMode,
+    },
     'pod-network': { description: 'vxlan, host-gw or none', type: 'string', default: defaultSettings.podNetwork },
   },
   async run({ flags }) {
