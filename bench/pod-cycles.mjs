@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { openKubeconfig } from './kube-rest.mjs';
+import { nodeProcesses, rssMb } from './node-processes.mjs';
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,22 +23,6 @@ const namespace = `cycles-${Date.now().toString(36)}`;
 const podsPath = `/api/v1/namespaces/${namespace}/pods`;
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
-/** Process ids of the node's three processes. */
-function processes() {
-  const found = {};
-  for (const pid of fs.readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
-    let line;
-    try {
-      line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
-    } catch {
-      continue;
-    }
-    const [, name] = /apps\/(runtime|kubelet|kube-proxy)\/main\.js /.exec(line) ?? [];
-    if (name && line.includes(`/${flags.node}/`) && line.includes(flags.match)) found[name] = pid;
-  }
-  return found;
-}
-
 const lines = file => fs.readFileSync(file, 'utf8').split('\n');
 const count = (file, pattern) => lines(file).filter(line => pattern.test(line)).length;
 
@@ -47,16 +32,14 @@ function folders(directory) {
 }
 
 function measure() {
-  const pids = processes();
+  const pids = nodeProcesses(flags.node, flags.match);
   const root = `/proc/${pids.runtime}/root`;
   const mounts = `/proc/${pids.runtime}/mountinfo`;
   const cgroups = fs.existsSync(`${root}/sys/fs/cgroup/memory/naru`)
     ? `${root}/sys/fs/cgroup/memory/naru`
     : `${root}/sys/fs/cgroup/naru`;
   const each = read => Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, read(pid)]));
-  const rss = each(
-    pid => Math.round(Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 102.4) / 10,
-  );
+  const rss = each(rssMb);
   return {
     rssMb: { ...rss, all: Math.round(Object.values(rss).reduce((a, b) => a + b, 0) * 10) / 10 },
     fds: each(pid => fs.readdirSync(`/proc/${pid}/fd`).length),

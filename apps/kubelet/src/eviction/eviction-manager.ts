@@ -6,8 +6,8 @@ import type { Rejection } from '../pods/admission';
 import { rejection } from '../pods/admission';
 import { isCritical } from '../pods/critical-pod';
 import type { PodEvents } from '../pods/pod-events';
-import type { Summary } from '../stats/summary-types';
-import { storageLimitExceeded } from './local-storage';
+import type { NodeStats, Summary } from '../stats/summary-types';
+import { hasStorageLimit, storageLimitExceeded } from './local-storage';
 import { evictionMessage } from './message';
 import { observe } from './observe';
 import { rankPods, type PodStatsOf } from './ranking';
@@ -31,7 +31,11 @@ export interface EvictablePod {
 
 export interface EvictionManagerDeps {
   thresholds: readonly Threshold[];
+  /** The node alone, which is cheap; all pods are measured only when something about them matters. */
+  nodeStats: () => Promise<NodeStats>;
   summary: () => Promise<Summary>;
+  /** All pods are measured at least so often: who wrote how much takes a while to find out, and is wanted at once when a disk is full. */
+  measureMs: number;
   /** Pods that run or are about to. */
   activePods: () => EvictablePod[];
   /** Images, layers and containers are on another file system than the pods' files. */
@@ -63,6 +67,7 @@ export class EvictionManager {
   private readonly lastSeen = new Map<Pressure, number>();
   private firstMet = new Map<Threshold, number>();
   private met: Threshold[] = [];
+  private measuredAt = 0;
   private readonly pause = new Nudge();
 
   constructor(private readonly deps: EvictionManagerDeps) {}
@@ -102,13 +107,17 @@ export class EvictionManager {
   async synchronize(): Promise<EvictablePod[]> {
     const { deps } = this;
     const pods = deps.activePods();
-    const summary = await deps.summary();
-    const observations = observe(summary);
+    const observations = observe(await deps.nodeStats());
     const due = this.follow(observations);
+    const limited = deps.localStorageIsolation && pods.some(({ current }) => hasStorageLimit(current));
+    const now = deps.clock.now();
+    if (due.length === 0 && !limited && now - this.measuredAt < deps.measureMs) return [];
+    this.measuredAt = now;
+    const summary = await deps.summary();
     const byUid = new Map(summary.pods.map(stats => [stats.podRef.uid, stats]));
     const statsOf: PodStatsOf = pod => byUid.get(pod.metadata?.uid ?? '');
     const dedicated = await deps.dedicatedImageFs();
-    if (deps.localStorageIsolation) {
+    if (limited) {
       const evicted = await this.evictOverLimits(pods, statsOf, dedicated);
       if (evicted.length > 0) return evicted;
     }
@@ -179,14 +188,14 @@ export class EvictionManager {
 
   /** True when giving back what nobody uses was enough. */
   private async reclaimed(signal: Signal, dedicatedImageFs: boolean): Promise<boolean> {
-    const { reclaim, logger, thresholds, summary } = this.deps;
+    const { reclaim, logger, thresholds, nodeStats } = this.deps;
     const disk = pressureOf(signal) === 'DiskPressure';
     // Images and layers are not on the nodefs then.
     if (!disk || reclaim.length === 0 || (dedicatedImageFs && signal.startsWith('nodefs'))) return false;
     for (const work of reclaim) {
       await work().catch((err: unknown) => logger.warn({ err, signal }, 'node resources not reclaimed'));
     }
-    return thresholdsMet(thresholds, observe(await summary()), true).length === 0;
+    return thresholdsMet(thresholds, observe(await nodeStats()), true).length === 0;
   }
 
   private async evict(pod: EvictablePod, message: string, graceSeconds: number, disruption: boolean): Promise<void> {

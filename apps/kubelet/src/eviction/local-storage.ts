@@ -1,6 +1,15 @@
 import { podLimits, quantityValue, type Pod } from '@naru/api';
 import type { PodStats } from '../stats/summary-types';
 
+/** True for a pod that may take only so much of the disk. */
+export function hasStorageLimit(pod: Pod): boolean {
+  const { volumes = [], containers: all = [] } = pod.spec ?? {};
+  return (
+    volumes.some(({ emptyDir }) => emptyDir?.sizeLimit !== undefined) ||
+    all.some(({ resources }) => resources?.limits?.['ephemeral-storage'] !== undefined)
+  );
+}
+
 /** Why a pod that took more of the disk than it may has to go; undefined when it keeps to its limits. Source: localStorageEviction. */
 export function storageLimitExceeded(
   pod: Pod,

@@ -1,13 +1,13 @@
-import type { FsStats, Summary } from '../stats/summary-types';
+import type { FsStats, NodeStats } from '../stats/summary-types';
 import type { Observation, Signal } from './thresholds';
 
-/** Reads the signals off a summary. Source: pkg/kubelet/eviction makeSignalObservations. */
-export function observe({ node }: Summary): Map<Signal, Observation> {
+/** Reads the signals off the node's figures. Source: pkg/kubelet/eviction makeSignalObservations. */
+export function observe(node: NodeStats): Map<Signal, Observation> {
   const observations = new Map<Signal, Observation>();
   const put = (signal: Signal, available: number | undefined, capacity: number | undefined): void => {
     if (available !== undefined && capacity !== undefined) observations.set(signal, { available, capacity });
   };
-  const memory = (signal: Signal, of: Summary['node']['memory']): void =>
+  const memory = (signal: Signal, of: NodeStats['memory']): void =>
     put(signal, of?.availableBytes, (of?.availableBytes ?? 0) + (of?.workingSetBytes ?? 0));
   const disk = (name: 'nodefs' | 'imagefs', of: FsStats | undefined): void => {
     put(`${name}.available`, of?.availableBytes, of?.capacityBytes);

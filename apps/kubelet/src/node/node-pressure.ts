@@ -102,8 +102,10 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
   };
   const eviction = new EvictionManager({
     ...{ thresholds: deps.thresholds, node, events, clock, logger, onPressure: deps.onPressure },
+    nodeStats: () => summary.nodeStats(),
+    measureMs: parseDuration(configuration.volumeStatsAggPeriod),
     summary: async () => {
-      await Promise.all(active().map(({ current }) => disks.renewVolumes(current)));
+      await Promise.all(active().map(({ current }) => disks.renew(current)));
       return summary.fresh();
     },
     activePods: active,

@@ -50,13 +50,15 @@ export class PodDisks {
     return this.directory(path.join(this.deps.paths.logs(pod), container), node);
   }
 
-  /** Measures anew what may exceed a limit, so that the next reading is of now. */
-  async renewVolumes(pod: Pod): Promise<void> {
+  /** Measures a pod's own directories anew, so that the next reading is of now. */
+  async renew(pod: Pod): Promise<void> {
     const { paths, usages } = this.deps;
     const uid = pod.metadata?.uid ?? '';
-    const directories = (pod.spec?.volumes ?? [])
-      .filter(({ emptyDir }) => emptyDir?.sizeLimit !== undefined && emptyDir.medium !== 'Memory')
-      .map(({ name }) => paths.volume(uid, 'empty-dir', name, false));
+    const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+    const directories = containers.map(({ name }) => path.join(paths.logs(pod), name));
+    for (const { name, emptyDir } of pod.spec?.volumes ?? []) {
+      if (emptyDir && emptyDir.medium !== 'Memory') directories.push(paths.volume(uid, 'empty-dir', name, false));
+    }
     await Promise.all(directories.map(directory => usages.renew(directory)));
   }
 

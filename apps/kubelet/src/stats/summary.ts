@@ -64,11 +64,10 @@ export class SummaryProvider {
     return images !== undefined && fs.statSync(images.directory).dev !== fs.statSync(this.deps.rootDir).dev;
   }
 
-  private async measure(): Promise<Summary> {
-    const { runtime, rootDir, clock } = this.deps;
-    const [containers, sandboxes, machine, nodeFs, images] = await Promise.all([
-      runtime.listContainerStats(),
-      runtime.listPodSandboxStats().catch((): cri.PodSandboxStats[] => []),
+  /** The node alone: a dozen small files, however many pods there are. */
+  async nodeStats(): Promise<NodeStats> {
+    const { rootDir, clock } = this.deps;
+    const [machine, nodeFs, images] = await Promise.all([
       readMachine(rootDir),
       fileSystemStats(rootDir, clock.now()),
       this.imageFs().catch(() => undefined),
@@ -77,9 +76,19 @@ export class SummaryProvider {
       ...(await fileSystemStats(images.directory, clock.now())),
       ...(images.usedBytes === undefined ? {} : { usedBytes: images.usedBytes }),
     };
+    return this.node(machine, nodeFs, imageFs);
+  }
+
+  private async measure(): Promise<Summary> {
+    const { runtime } = this.deps;
+    const [containers, sandboxes, node] = await Promise.all([
+      runtime.listContainerStats(),
+      runtime.listPodSandboxStats().catch((): cri.PodSandboxStats[] => []),
+      this.nodeStats(),
+    ]);
     const pods: PodStats[] = [];
-    for (const pod of this.deps.pods()) pods.push(await this.pod(pod, containers, sandboxes, nodeFs));
-    return { node: this.node(machine, nodeFs, imageFs), pods };
+    for (const pod of this.deps.pods()) pods.push(await this.pod(pod, containers, sandboxes, node.fs));
+    return { node, pods };
   }
 
   private node(machine: MachineReading, nodeFs: FsStats, imageFs: FsStats | undefined): NodeStats {
