@@ -74,3 +74,8 @@ test.each([
   expect(json).toMatchObject({ apiVersion, kind, status });
   expect((await api.call('GET', url)).code).toBe(405);
 });
+
+test('who uses Endpoints is told what is used now', async () => {
+  const { headers } = await api.call('GET', `${namespace}/endpoints`);
+  expect(headers['warning']).toContain('v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice');
+});

@@ -15,16 +15,14 @@ function statusOf(o: ComponentStatus): string {
 }
 
 /** Asked, not stored: nobody may write it. */
-export const componentStatusKind = {
-  ...defineKind(componentStatuses, {
-    shortNames: ['cs'],
-    verbs: ['get', 'list'],
-    columns: [
-      nameColumn,
-      text('Status', 'Whether it answers its health check.', statusOf),
-      text('Message', 'What it answered.', o => healthOf(o)?.message ?? ''),
-      text('Error', 'Why it could not be asked.', o => healthOf(o)?.error ?? ''),
-    ],
-  }),
+export const componentStatusKind = defineKind(componentStatuses, {
+  shortNames: ['cs'],
+  verbs: ['get', 'list'],
+  columns: [
+    nameColumn,
+    text('Status', 'Whether it answers its health check.', statusOf),
+    text('Message', 'What it answered.', o => healthOf(o)?.message ?? ''),
+    text('Error', 'Why it could not be asked.', o => healthOf(o)?.error ?? ''),
+  ],
   deprecationWarning: 'v1 ComponentStatus is deprecated in v1.19+',
-};
+});

@@ -53,6 +53,8 @@ export interface KindSpec<T extends KubeObject> {
   /** Field selectors besides metadata.name and metadata.namespace. */
   selectable?: Record<string, (o: T) => string | number | boolean | undefined>;
   storedAs?: StoredAs<T>;
+  /** Told to every client that uses the kind. */
+  deprecationWarning?: string;
 }
 
 const allVerbs: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
@@ -90,6 +92,7 @@ export function defineKind<T extends KubeObject>(
       return fields;
     },
     ...(spec.storedAs ? { storedAs: spec.storedAs } : {}),
+    ...(spec.deprecationWarning ? { deprecationWarning: spec.deprecationWarning } : {}),
     strategicMerge: true,
   };
 }

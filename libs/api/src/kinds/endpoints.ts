@@ -21,6 +21,7 @@ function hostPorts(o: Endpoints): string {
 
 export const endpointsKind = defineKind(endpoints, {
   singular: 'endpoints',
+  deprecationWarning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   shortNames: ['ep'],
   applyDefaults: o => {
     for (const subset of o.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
