@@ -84,6 +84,32 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
     await eventually(async () => expect((await ask()).name).toBe('pod-2'));
   });
 
+  test('an endpoint that flaps does no harm, and its last word counts', async () => {
+    const { lab, pods } = cluster;
+    const key = { namespace: 'default', name: 'dns-1' };
+    for (let time = 0; time < 100; time++) {
+      await api.patch(endpointSlices, key, { type: 'merge', body: slice(time % 2 === 0 ? [] : [1, 2]) });
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    await api.patch(endpointSlices, key, { type: 'merge', body: slice([1]) });
+    await eventually(async () => expect(await lab.names(pods[0]!, clusterIp, 53, 10)).toEqual(['pod-1']));
+    expect(await registry.metrics()).toMatch(/kubeproxy_sync_proxy_rules_failures_total 0\n/);
+  });
+
+  test('1,000 Services that are deleted at once leave nothing, and the others go on', async () => {
+    const { lab, pods } = cluster;
+    const names = Array.from({ length: 1000 }, (_, index) => `many-${index}`);
+    for (const [index, name] of names.entries()) {
+      const spec = { clusterIP: `10.97.${index >> 8}.${index & 255}`, ports: [{ port: 80, protocol: 'TCP' }] };
+      await api.create(services, { metadata: { namespace: 'default', name }, spec });
+    }
+    const rules = (): Promise<string> => lab.node(1).run('nft', ['list', 'table', 'ip', 'naru-proxy']);
+    await eventually(async () => expect((await rules()).match(/10\.97\.\d+\.\d+ \. tcp/g)).toHaveLength(1000));
+    await Promise.all(names.map(name => api.delete(services, { namespace: 'default', name })));
+    await eventually(async () => expect(await rules()).not.toContain('10.97.'));
+    expect((await lab.ask(pods[0]!, clusterIp, 53)).name).toBe('pod-1');
+  });
+
   test("upstream's metrics say how long rules took", async () => {
     const text = await registry.metrics();
     expect(text).toMatch(/kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/);

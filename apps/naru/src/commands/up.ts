@@ -23,7 +23,7 @@ const flags = {
   ...clusterFlags,
   workers: { description: 'how many nodes there should be at least (default 3)', type: 'number' },
   ha: { description: 'several api-servers; only "no" is possible yet', type: 'string', default: 'no' },
-  'proxy-mode': { description: 'nftables or iptables (default nftables)', type: 'string' },
+  'proxy-mode': { description: 'nftables, iptables, ipvs or userspace (default nftables)', type: 'string' },
   'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
   'cluster-cidr': { description: 'network of the pods, default 10.244.0.0/16', type: 'string' },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
