@@ -1,21 +1,7 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { promisify } from 'node:util';
 import { nodes } from '@naru/api';
 import { GrpcObjectsClient } from '@naru/client';
+import { describeKubectl, Kubectl } from './testing/kubectl';
 import { startTestServer, type TestServer } from './testing/test-server';
-
-const hasKubectl = (() => {
-  try {
-    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-if (!hasKubectl && process.env['CI']) throw new Error('kubectl is missing, and CI must not skip this test');
-const run = promisify(execFile);
 
 interface Entry {
   manager: string;
@@ -79,21 +65,17 @@ spec:
                     name: { type: string }
 `;
 
-(hasKubectl ? describe : describe.skip)('kubectl', () => {
-  const environment = () => ({ ...process.env, KUBECONFIG: api.files.kubeconfig, HOME: api.folder });
-  const kubectl = async (...args: string[]): Promise<string> =>
-    (await run('kubectl', args, { env: environment(), timeout: 20_000 })).stdout;
+describeKubectl('kubectl', () => {
+  let client: Kubectl;
+  beforeAll(() => void (client = new Kubectl(api)));
+  const kubectl = (...args: string[]): Promise<string> => client.ask(...args);
   const fails = async (...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> =>
     kubectl(...args).then(
       stdout => Promise.reject(new Error(`kubectl ${args.join(' ')} did not fail: ${stdout}`)),
       (error: { stdout: string; stderr: string; code: number }) => error,
     );
-  const file = (text: string): string => {
-    const at = path.join(api.folder, `manifest-${files++}.yaml`);
-    writeFileSync(at, text);
-    return at;
-  };
   let files = 0;
+  const file = (text: string): string => client.file(`manifest-${files++}.yaml`, text);
   const apply = (text: string, ...flags: string[]): Promise<string> =>
     kubectl('apply', '--server-side', '-f', file(text), ...flags);
   const managers = async (what: string): Promise<string[]> => {
@@ -179,9 +161,8 @@ spec:
   test('the last applied configuration can be seen, set and edited', async () => {
     await kubectl('apply', '-f', file(deployment('last', 2)));
     expect(await kubectl('apply', 'view-last-applied', 'deploy/last')).toContain('replicas: 2');
-    const edited = await run('kubectl', ['apply', 'edit-last-applied', 'deploy/last'], {
-      env: { ...environment(), KUBE_EDITOR: `sed -i 's/replicas: 2/replicas: 7/'` },
-      timeout: 20_000,
+    const edited = await client.run(['apply', 'edit-last-applied', 'deploy/last'], {
+      KUBE_EDITOR: `sed -i 's/replicas: 2/replicas: 7/'`,
     });
     expect(edited.stdout).toContain('deployment.apps/last edited');
     expect(await kubectl('apply', 'view-last-applied', 'deploy/last')).toContain('replicas: 7');
