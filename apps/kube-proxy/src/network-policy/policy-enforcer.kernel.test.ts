@@ -213,7 +213,9 @@ function testBeside(mode: ProxyMode): void {
     echo.catch(() => undefined);
     await eventually(async () => expect(await web.run('ss', ['-Hlnt'])).toContain(':9191'));
     const talk = client.run(process.execPath, ['-e', talker, web.ip]);
-    await eventually(async () => expect(await client.run('ss', ['-Hnt', 'state', 'established'])).toContain(':9191'));
+    // Not before it has been answered once: a connection that was never talked on tells nothing.
+    const connection = (): Promise<string> => client.run('ss', ['-Hnti', 'state', 'established', 'dport', '= :9191']);
+    await eventually(async () => expect(await connection()).toMatch(/bytes_received:[1-9]/));
     await put('deny', { podSelector: select('web'), policyTypes: ['Ingress'] });
     expect(await talk).toBe('silence after an answer\n');
     await lab.ask(lab.node(1), web.ip, 8080);
