@@ -9,6 +9,9 @@ import { SpacedSizes } from './window-size';
 /**
  * Connects a client to a running container. Output comes from the container's log, from its present end on: conmon writes there at
  * once, partial lines too. Input goes through conmon's attach socket, a SOCK_SEQPACKET one, which Node cannot open: socat bridges it.
+ *
+ * However the container ends, the stream ends with success: an exit code is Exec's to tell. kubectl run takes a failure for a stream
+ * that never was, prints the whole log instead, and reads the code from the pod.
  */
 export async function runAttachSession(
   containers: Containers,
@@ -34,7 +37,7 @@ export async function runAttachSession(
     for await (const { stream, data } of followLog(record.logPath, ended, session.signal)) {
       if (stream === 'stderr' ? streams.stderr : streams.stdout) await session.write(stream, data);
     }
-    await session.finish({ exitCode: containers.find(id)?.exit?.code ?? 0 });
+    await session.finish({ exitCode: 0 });
   } catch (error) {
     if (!session.signal.aborted)
       await session.finish({ error: `error attaching to container: ${(error as Error).message}` });
