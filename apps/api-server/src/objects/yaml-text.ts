@@ -1,5 +1,5 @@
 import { StatusError } from '@naru/foundation';
-import { Composer, Parser, type CST } from 'yaml';
+import { Composer, LineCounter, Parser, type CST, type YAMLError } from 'yaml';
 import { badRequest } from './failures';
 
 /** How often one anchor may be used: "billion laughs" need more. */
@@ -18,11 +18,14 @@ export function parseYamlText(text: string): unknown {
       'RequestEntityTooLarge',
       `Request entity too large: limit is ${maxBytes} for YAML; send it as JSON`,
     );
-  const tokens = [...new Parser().parse(text)];
+  const lines = new LineCounter();
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
   // Composing goes down by recursion: what is too deep for the stack would end the process.
   if (isDeeper(tokens, maxDepth)) throw badRequest('the object is nested too deeply');
   const [document, ...more] = new Composer({ version: '1.1' }).compose(tokens, true, text.length);
-  const [error] = document?.errors ?? [];
+  const errors = document?.errors ?? [];
+  const [error] = errors;
+  if (error?.code === 'DUPLICATE_KEY') throw notYaml(new Error(twice(errors, lines, text)));
   if (error) throw notYaml(error);
   if (more.length > 0) throw notYaml(new Error('more than one document'));
   try {
@@ -34,6 +37,17 @@ export function parseYamlText(text: string): unknown {
 
 function notYaml(cause: Error): StatusError {
   return badRequest(`error converting YAML to JSON: ${cause.message}`, cause);
+}
+
+/** Keys that a map has twice, in the words of upstream's reader. */
+function twice(errors: readonly YAMLError[], lines: LineCounter, text: string): string {
+  const said = errors
+    .filter(({ code }) => code === 'DUPLICATE_KEY')
+    .map(({ pos: [start] }) => {
+      const key = /^(["']?)([^:\n]*?)\1\s*:/.exec(text.slice(start, start + 300))?.[2] ?? '';
+      return `  line ${lines.linePos(start).line}: key ${JSON.stringify(key)} already set in map`;
+    });
+  return ['yaml: unmarshal errors:', ...said].join('\n');
 }
 
 type Node = CST.Token | CST.CollectionItem | undefined | null;

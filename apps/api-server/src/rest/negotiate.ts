@@ -1,3 +1,4 @@
+import type { AnyDefinition } from '@naru/api';
 import { StatusError } from '@naru/foundation';
 
 export interface Negotiated {
@@ -13,8 +14,11 @@ const shapes: Record<string, Negotiated['as']> = {
   PartialObjectMetadataList: 'metadata',
 };
 
-/** Picks the first of the client's wishes that can be served. @throws StatusError NotAcceptable */
-export function negotiate(accept: string | undefined): Negotiated {
+/**
+ * Picks the first of the client's wishes that can be served; what is answered and never stored has no columns to show.
+ * @throws StatusError NotAcceptable
+ */
+export function negotiate(accept: string | undefined, { verbs }: Pick<AnyDefinition, 'verbs'>): Negotiated {
   if (accept === undefined || accept === '' || accept === '*/*' || accept === 'application/json') return plain;
   for (const wish of accept.split(',')) {
     const [type = '', ...parameters] = wish.split(';').map(part => part.trim());
@@ -23,6 +27,7 @@ export function negotiate(accept: string | undefined): Negotiated {
     const options = Object.fromEntries(parameters.map(parameter => parameter.split('=') as [string, string]));
     if (options['as'] === undefined) return { media, as: 'object' };
     const as = shapes[options['as']];
+    if (as === 'table' && !hasColumns(verbs)) continue;
     const isMeta = options['g'] === undefined || options['g'] === 'meta.k8s.io';
     if (as && isMeta && (options['v'] === undefined || options['v'] === 'v1')) return { media, as };
   }
@@ -30,4 +35,8 @@ export function negotiate(accept: string | undefined): Negotiated {
     'NotAcceptable',
     'only the following media types are accepted: application/json, application/yaml',
   );
+}
+
+function hasColumns(verbs: AnyDefinition['verbs']): boolean {
+  return verbs.some(verb => verb !== 'create');
 }

@@ -47,6 +47,14 @@ describe('an answer', () => {
     expect((await get(`${maps}/a`, { accept: 'application/yaml' })).text).toContain('kind: ConfigMap\n');
   });
 
+  test('that is no stored object is not a table: 406', async () => {
+    const reviews = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    const body = { spec: { resourceAttributes: { namespace: 'default', verb: 'get', resource: 'pods' } } };
+    const ask = (accept: string) => api.call('POST', reviews, body, { headers: { accept } });
+    expect((await ask(table)).json).toMatchObject({ kind: 'Status', code: 406 });
+    expect((await ask(`${table},application/json`)).json).toMatchObject({ status: { allowed: true } });
+  });
+
   test('that is long is compressed for who can unpack it', async () => {
     await api.call('POST', maps, { metadata: { name: 'long' }, data: { text: 'x'.repeat(200_000) } });
     const packed = await new Promise<Buffer>((resolve, reject) => {

@@ -65,7 +65,7 @@ export class ResourceHandler {
     const definition = this.deps.scheme.byResource(path.group, path.version, path.resource);
     if (!definition) throw pageNotFound();
     const verb = verbOf(request.method, path, query);
-    const negotiated = negotiate(request.headers.accept);
+    const negotiated = negotiate(request.headers.accept, definition);
     const objectRequest: ObjectRequest = {
       user,
       verb,

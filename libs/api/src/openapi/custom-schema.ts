@@ -22,7 +22,7 @@ export function publishedSchema(schema: JsonSchema, dialect: { v3: boolean }): J
   for (const [key, value] of Object.entries(schema)) {
     if (key === 'x-kubernetes-validations' && !dialect.v3) continue;
     if (!dialect.v3 && notInV2.has(key)) continue;
-    if (untyped && (key === 'items' || key === 'properties' || (key === 'type' && schema.nullable))) continue;
+    if (untyped && (key === 'items' || key === 'properties' || key === 'type')) continue;
     result[key] = publishedField(key, value, dialect);
   }
   return result;

@@ -1,6 +1,8 @@
 import { definitions } from '../scheme/definitions';
 import { Scheme } from '../scheme/scheme';
+import type { JsonSchema } from '../extensions/types';
 import { openApiV2, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi';
+import { SchemaCollector, v2Dialect } from './schemas';
 
 const scheme = new Scheme(definitions);
 interface Schema {
@@ -76,6 +78,24 @@ test('the v2 document is complete in itself', () => {
   const document = parse(openApiV2(scheme));
   for (const ref of refs(document)) expect(document.definitions).toHaveProperty([ref.split('/').pop()!]);
   expect(document.paths['/api/v1/pods']?.['get']).toBeDefined();
+});
+
+test('the v2 schema of a custom kind names no field where unknown ones may be', () => {
+  const type = { group: 'example.com', version: 'v1', kind: 'Widget', resource: 'widgets', namespaced: true };
+  const schemaOf = (schema: JsonSchema): unknown => {
+    const collector = new SchemaCollector(v2Dialect, []);
+    return collector.schemas[collector.addCustom({ type, schema })];
+  };
+  const open: JsonSchema = {
+    type: 'object',
+    properties: { a: { type: 'string' } },
+    'x-kubernetes-preserve-unknown-fields': true,
+  };
+  const typeMeta = { 'x-kubernetes-group-version-kind': [{ group: 'example.com', version: 'v1', kind: 'Widget' }] };
+  expect(schemaOf(open)).toEqual({ type: 'object', ...typeMeta });
+  expect(schemaOf({ type: 'object', properties: { spec: open } })).toMatchObject({
+    properties: { metadata: {}, spec: { 'x-kubernetes-preserve-unknown-fields': true } },
+  });
 });
 
 test('a document is made once until the scheme changes', () => {

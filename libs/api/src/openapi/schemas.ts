@@ -43,6 +43,12 @@ export class SchemaCollector {
   /** A custom resource: its own schema with the metadata that all kinds have; without one, any object. */
   addCustom({ type: { group, version, kind }, schema }: Pick<AnyDefinition, 'type' | 'schema'>): string {
     const name = customName(group, version, kind);
+    const typeMeta = { 'x-kubernetes-group-version-kind': [{ group, kind, version }] };
+    // kubectl takes what v2 names for all there may be: of an object with unknown fields it names none.
+    if (!this.dialect.v3 && (!schema || schema['x-kubernetes-preserve-unknown-fields'])) {
+      this.schemas[name] = { type: 'object', ...typeMeta };
+      return name;
+    }
     const own: Json = schema
       ? publishedSchema(schema, this.dialect)
       : { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
@@ -59,7 +65,7 @@ export class SchemaCollector {
           : { description: docs.metadata, ...meta },
         ...without(properties as Json, 'apiVersion', 'kind', 'metadata'),
       },
-      'x-kubernetes-group-version-kind': [{ group, kind, version }],
+      ...typeMeta,
     };
     return name;
   }
