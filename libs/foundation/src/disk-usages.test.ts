@@ -33,6 +33,19 @@ describe('disk usages', () => {
     expect(usages.get(directory)).toMatchObject({ inodes: 1, atMs: 2_000 });
   });
 
+  it('walks again for who asks as a walk is under way, and once for all who wait for that', async () => {
+    const usages = new DiskUsages(systemClock);
+    const underWay = usages.renew(directory);
+    await Promise.resolve();
+    const next = usages.renew(directory);
+    expect(next).not.toBe(underWay);
+    expect(usages.renew(directory)).toBe(next);
+    await underWay;
+    fs.writeFileSync(path.join(directory, 'a'), 'a');
+    await next;
+    expect(usages.get(directory)).toMatchObject({ inodes: 1 });
+  });
+
   it('knows nothing of a directory that is gone', async () => {
     const usages = new DiskUsages(systemClock);
     await usages.renew(path.join(directory, 'absent'));

@@ -16,7 +16,8 @@ export interface DiskUsage {
 export class DiskUsages {
   readonly #known = new Map<string, DiskUsage & { askedAtMs: number }>();
   #walking: Promise<void> = Promise.resolve();
-  readonly #pending = new Map<string, Promise<void>>();
+  readonly #waiting = new Map<string, Promise<void>>();
+  #walked: string | undefined;
 
   constructor(
     private readonly clock: Clock,
@@ -28,24 +29,27 @@ export class DiskUsages {
     const known = this.#known.get(directory);
     const now = this.clock.now();
     if (known) known.askedAtMs = now;
-    if (!known || now - known.atMs >= this.maxAgeMs) void this.renew(directory);
+    const old = !known || now - known.atMs >= this.maxAgeMs;
+    if (old && this.#walked !== directory) void this.renew(directory);
     return known;
   }
 
-  /** Walks now; resolves when `get` knows the outcome. Never rejects. */
+  /** Walks now; resolves when `get` knows the outcome. A walk that is under way does not count: it may have seen less. Never rejects. */
   renew(directory: string): Promise<void> {
-    const pending = this.#pending.get(directory);
-    if (pending) return pending;
+    const waiting = this.#waiting.get(directory);
+    if (waiting) return waiting;
     // One walk at a time: a disk has one head, and the event loop one thread.
     const walk = this.#walking.then(async () => {
+      this.#waiting.delete(directory);
+      this.#walked = directory;
       const usage = await measure(directory).catch(() => undefined);
       const now = this.clock.now();
       if (usage) this.#known.set(directory, { atMs: now, askedAtMs: now, ...usage });
       else this.#known.delete(directory);
-      this.#pending.delete(directory);
+      this.#walked = undefined;
       this.#forget(now);
     });
-    this.#pending.set(directory, walk);
+    this.#waiting.set(directory, walk);
     this.#walking = walk;
     return walk;
   }
