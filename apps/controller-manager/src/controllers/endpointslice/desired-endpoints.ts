@@ -65,7 +65,10 @@ export function hasEndpoint(pod: Pod): boolean {
   return !isFinished(pod) && !!(pod.status?.podIP || pod.status?.podIPs?.length);
 }
 
-/** What the slices of a Service should hold for one family of addresses. */
+/** Says that a Service has no endpoints, which is not the same as not having been looked at yet. */
+const nobody: PortGroup = { ports: [], endpoints: [] };
+
+/** What the slices of a Service should hold for one family of addresses: without endpoints, one empty slice. */
 export function desiredEndpoints(
   service: Service,
   selected: readonly Stored<Pod>[],
@@ -85,7 +88,7 @@ export function desiredEndpoints(
     group.endpoints.push(toEndpoint(pod, address, service, getNode(pod.spec?.nodeName ?? '')));
     groups.set(id, group);
   }
-  return [...groups.values()];
+  return groups.size > 0 ? [...groups.values()] : [nobody];
 }
 
 export function addressTypes(service: Service): AddressType[] {

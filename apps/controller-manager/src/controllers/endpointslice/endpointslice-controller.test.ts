@@ -76,6 +76,19 @@ test('readiness, termination and pods of another port show in the slices', async
   await cluster.stop();
 });
 
+test('a service without endpoints has one empty slice, before its first pod and after its last', async () => {
+  const api = new MemoryObjects();
+  api.seed(services, service());
+  const cluster = await startControllers([endpointSliceController], { api });
+  const empty = [{ port: undefined, endpoints: [] }];
+  await eventually(async () => expect(await slicesOf(api)).toEqual(empty));
+  api.seed(pods, pod('a', '10.0.0.1', true));
+  await eventually(async () => expect(await slicesOf(api)).toMatchObject([{ port: 8080 }]));
+  await api.delete(pods, { namespace: 'default', name: 'a' }, { gracePeriodSeconds: 0 });
+  await eventually(async () => expect(await slicesOf(api)).toEqual(empty));
+  await cluster.stop();
+});
+
 test('a status update that changes no endpoint writes nothing', async () => {
   const api = new MemoryObjects();
   api.seed(services, service());

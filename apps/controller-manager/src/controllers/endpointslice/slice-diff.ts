@@ -31,7 +31,8 @@ function portsId(ports: readonly EndpointPort[] | undefined): string {
 
 /**
  * Compares the slices of one address type with what they should hold. Endpoints stay in the slice where they are; new
- * ones fill slices that are written anyway, then such with room, then new slices. An emptied slice is deleted.
+ * ones fill slices that are written anyway, then such with room, then new slices. An emptied slice is deleted; a group
+ * without endpoints has one empty slice.
  */
 export function diffSlices(
   existing: readonly Stored<EndpointSlice>[],
@@ -91,11 +92,14 @@ function diffGroup(
   };
   for (const draft of drafts) if (draft.changed) fill(draft);
   for (const draft of drafts) if (!draft.changed) fill(draft);
+  const wantsEmpty = group.endpoints.length === 0;
+  if (wantsEmpty && drafts.length === 0) changes.create.push({ addressType, ports: group.ports, endpoints: [] });
   while (added.length > 0) {
     changes.create.push({ addressType, ports: group.ports, endpoints: added.splice(0, maxEndpointsPerSlice) });
   }
-  for (const { slice, endpoints, changed } of drafts) {
-    if (endpoints.length === 0) changes.delete.push(slice);
+  for (const [index, { slice, endpoints, changed }] of drafts.entries()) {
+    const stays = endpoints.length > 0 || (wantsEmpty && index === 0);
+    if (!stays) changes.delete.push(slice);
     else if (changed) changes.update.push({ slice, endpoints });
   }
 }
