@@ -66,6 +66,89 @@ describe('identities', () => {
     expect(own.json['spec'].taints).toEqual([{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }]);
   });
 
+  test('of nodes may read their own Node and their own pods, and no others', async () => {
+    const node = { identity: 'node-1' };
+    const get = async (path: string) => api.call('GET', path, undefined, node);
+    await api.call('POST', pods, pod('here', { nodeName: 'node-1' }));
+    await api.call('POST', pods, pod('there', { nodeName: 'node-2' }));
+    const mine = await get('/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1');
+    expect(mine.code).toBe(200);
+    expect(mine.json['items'].map((item: { spec: { nodeName: string } }) => item.spec.nodeName)).toContain('node-1');
+    expect((await get(`${pods}/here`)).code).toBe(200);
+    expect((await get(`${pods}/gone`)).code).toBe(404);
+    for (const path of ['/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-2', '/api/v1/pods', '/api/v1/pods?watch=1'])
+      expect((await get(path)).json['message']).toContain('can only list/watch pods with spec.nodeName field selector');
+    expect((await get(`${pods}/there`)).code).toBe(403);
+    expect((await get('/api/v1/nodes/node-2')).json['message']).toContain(
+      "node 'node-1' cannot read 'node-2', only its own Node object",
+    );
+    expect((await get('/api/v1/nodes')).json['message']).toContain("node 'node-1' cannot read all nodes");
+    expect((await get('/api/v1/nodes?fieldSelector=metadata.name%3Dnode-1')).code).toBe(200);
+  });
+
+  test('of nodes may read a persistent volume only when a pod of theirs claims it', async () => {
+    const volume = (name: string) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name },
+      spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/a' } },
+    });
+    for (const name of ['volume-mine', 'volume-other'])
+      expect((await api.call('POST', '/api/v1/persistentvolumes', volume(name))).code).toBe(201);
+    const spec = {
+      accessModes: ['ReadWriteOnce'],
+      resources: { requests: { storage: '1Gi' } },
+      volumeName: 'volume-mine',
+      storageClassName: '',
+    };
+    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'claim' }, spec };
+    expect((await api.call('POST', '/api/v1/namespaces/default/persistentvolumeclaims', claim)).code).toBe(201);
+    const volumes = [{ name: 'v', persistentVolumeClaim: { claimName: 'claim' } }];
+    await api.call('POST', pods, pod('claimer', { nodeName: 'node-1', volumes }));
+    const node = { identity: 'node-1' };
+    expect((await api.call('GET', '/api/v1/persistentvolumes/volume-mine', undefined, node)).code).toBe(200);
+    expect((await api.call('GET', '/api/v1/persistentvolumes/volume-other', undefined, node)).code).toBe(403);
+  });
+
+  test('with a role in a namespace may read the namespace, and not write where its Services send', async () => {
+    const namespaces = '/api/v1/namespaces';
+    await api.call('POST', namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'theirs' } });
+    const url = '/apis/rbac.authorization.k8s.io/v1/namespaces/theirs/rolebindings';
+    const group = 'rbac.authorization.k8s.io';
+    await api.call('POST', url, {
+      metadata: { name: 'admin' },
+      roleRef: { apiGroup: group, kind: 'ClusterRole', name: 'admin' },
+      subjects: [{ kind: 'User', name: 'nobody', apiGroup: group }],
+    });
+    const nobody = { token: tokens.nobody };
+    const get = async (path: string) => api.call('GET', `${namespaces}/${path}`, undefined, nobody);
+    expect((await get('theirs')).code).toBe(200);
+    expect((await get('default')).json['message']).toBe(
+      'namespaces "default" is forbidden: User "nobody" cannot get resource "namespaces" in API group "" in the namespace "default"',
+    );
+    expect((await get('theirs/endpoints')).code).toBe(200);
+    const endpoints = { apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'e' } };
+    expect((await api.call('POST', `${namespaces}/theirs/endpoints`, endpoints, nobody)).code).toBe(403);
+  });
+
+  test('with a right to one object may list it by its name', async () => {
+    const url = '/apis/rbac.authorization.k8s.io/v1/namespaces/default';
+    const group = 'rbac.authorization.k8s.io';
+    const rules = [{ verbs: ['list'], apiGroups: [''], resources: ['configmaps'], resourceNames: ['one'] }];
+    await api.call('POST', `${url}/roles`, { metadata: { name: 'one' }, rules });
+    await api.call('POST', `${url}/rolebindings`, {
+      metadata: { name: 'one' },
+      roleRef: { apiGroup: group, kind: 'Role', name: 'one' },
+      subjects: [{ kind: 'User', name: 'nobody', apiGroup: group }],
+    });
+    const list = async (name: string) =>
+      api.call('GET', `/api/v1/namespaces/default/configmaps?fieldSelector=metadata.name%3D${name}`, undefined, {
+        token: tokens.nobody,
+      });
+    expect((await list('one')).code).toBe(200);
+    expect((await list('two')).code).toBe(403);
+  });
+
   test('of service accounts get tokens that end with their pod', async () => {
     const { json: bound } = await api.call('POST', pods, pod('tokened'));
     const url = '/api/v1/namespaces/default/serviceaccounts/default/token';

@@ -1,3 +1,4 @@
+import type { FieldSelector } from '@naru/api';
 import { StatusError } from '@naru/foundation';
 import { forbidden } from '../objects/failures';
 import type { UserInfo } from '../objects/request';
@@ -11,7 +12,10 @@ export interface Attributes {
   resource: string;
   subresource: string;
   namespace: string;
+  /** Of a list or watch: the one that its field selector asks for. */
   name: string;
+  /** Of a list, a watch or the deletion of a collection. */
+  selector?: FieldSelector | undefined;
   /** Set for URLs that are not of a resource. */
   path?: string;
 }

@@ -13,9 +13,7 @@ const write = new Set(['update', 'patch', 'delete']);
 
 /** What every node may read in full: names and addresses, nothing confidential. */
 const readable = new Set([
-  '/nodes',
   '/services',
-  '/pods',
   'node.k8s.io/runtimeclasses',
   'storage.k8s.io/csidrivers',
   'storage.k8s.io/csinodes',
@@ -23,6 +21,8 @@ const readable = new Set([
 ]);
 /** What a node may read object by object, when a pod of its own refers to it. */
 const referenced = new Set(['secrets', 'configmaps', 'serviceaccounts', 'persistentvolumeclaims']);
+/** Those of them that it may also watch, one by one. */
+const watched = new Set(['secrets', 'configmaps']);
 const creatable = new Set([
   '/events',
   'events.k8s.io/events',
@@ -56,9 +56,15 @@ export class NodeAuthorizer implements AuthorizationRule {
     return this.allowsNode(node, attributes) ? true : undefined;
   }
 
-  reason({ user, resource }: Attributes): string | undefined {
-    if (nodeOf(user) === undefined || !referenced.has(resource)) return undefined;
-    return `no relationship found between node '${nodeOf(user)}' and this object`;
+  reason({ user, verb, resource, name }: Attributes): string | undefined {
+    const node = nodeOf(user);
+    if (node === undefined) return undefined;
+    if (referenced.has(resource) || resource === 'persistentvolumes' || (resource === 'pods' && verb === 'get'))
+      return `no relationship found between node '${node}' and this object`;
+    if (!read.has(verb)) return undefined;
+    if (resource === 'pods') return 'can only list/watch pods with spec.nodeName field selector';
+    if (resource !== 'nodes') return undefined;
+    return `node '${node}' cannot read ${name === '' ? 'all nodes' : `'${name}'`}, only its own Node object`;
   }
 
   private allowsNode(node: string, attributes: Attributes): boolean {
@@ -70,29 +76,43 @@ export class NodeAuthorizer implements AuthorizationRule {
     switch (id) {
       case '/nodes':
         if (verb === 'create') return subresource === '';
-        return name === node && (subresource === '' || subresource === 'status') && (write.has(verb) || verb === 'get');
+        if (name !== node) return false;
+        return subresource === ''
+          ? write.has(verb) || read.has(verb)
+          : subresource === 'status' && (write.has(verb) || verb === 'get');
       case '/pods':
-        return this.mayWritePod(node, attributes);
+        return subresource === '' && read.has(verb)
+          ? this.mayReadPods(node, attributes)
+          : this.mayWritePod(node, attributes);
       case 'coordination.k8s.io/leases':
         return namespace === leaseNamespace && (verb === 'create' || name === node);
       case '/serviceaccounts':
         if (subresource === 'token') return verb === 'create' && this.refersTo(node, resource, namespace, name);
         break;
       case '/persistentvolumes':
-        return verb === 'get' && subresource === '';
+        return verb === 'get' && subresource === '' && this.volumesOf(node).some(volume => volume.name === name);
       case '/persistentvolumeclaims':
         // The kubelet says that it has grown a volume.
         if (subresource === 'status')
           return (verb === 'update' || verb === 'patch') && this.refersTo(node, resource, namespace, name);
         break;
       case '/secrets':
-        if (verb === 'get' && subresource === '' && this.volumesNeed(node, namespace, name)) return true;
+        if (read.has(verb) && subresource === '' && this.volumesNeed(node, namespace, name)) return true;
         break;
       case 'storage.k8s.io/csinodes':
         return subresource === '' && (verb === 'create' || (name === node && write.has(verb)));
     }
-    if (group !== '' || subresource !== '' || verb !== 'get' || !referenced.has(resource)) return false;
+    if (group !== '' || subresource !== '' || !referenced.has(resource)) return false;
+    if (verb !== 'get' && !(read.has(verb) && watched.has(resource))) return false;
     return this.refersTo(node, resource, namespace, name);
+  }
+
+  private mayReadPods(node: string, { verb, namespace, name, selector }: Attributes): boolean {
+    if (verb !== 'get' && selector?.requiresExactly('spec.nodeName') === node) return true;
+    if (name === '' || namespace === '') return false;
+    const pod = this.caches.pods.get(namespace, name);
+    // That a pod is gone is what its last node has to hear.
+    return pod ? pod.fields['spec.nodeName'] === node : verb === 'get';
   }
 
   private mayWritePod(node: string, { verb, subresource, namespace, name }: Attributes): boolean {
@@ -112,18 +132,21 @@ export class NodeAuthorizer implements AuthorizationRule {
 
   /** A secret with which the driver of a pod's persistent volume mounts it. */
   private volumesNeed(node: string, namespace: string, name: string): boolean {
+    const wanted = `${namespace}/${name}`;
+    return this.volumesOf(node).some(({ bytes }) => secretsOf(decodeBytes<PersistentVolume>(bytes)).has(wanted));
+  }
+
+  /** The persistent volumes that claims of the node's pods are bound to. */
+  private volumesOf(node: string): Entry[] {
     const { pods, claims, volumes } = this.caches;
-    for (const pod of pods.podsOfNode(node)) {
-      for (const reference of this.referencesOf(pod)) {
+    return pods.podsOfNode(node).flatMap(pod =>
+      [...this.referencesOf(pod)].flatMap(reference => {
         const [resource = '', claimName = ''] = reference.split('/');
-        if (resource !== 'persistentvolumeclaims') continue;
-        const claim = claims.get(pod.namespace, claimName);
+        const claim = resource === 'persistentvolumeclaims' ? claims.get(pod.namespace, claimName) : undefined;
         const volumeName = claim && decodeBytes<PersistentVolumeClaim>(claim.bytes).spec?.volumeName;
-        const volume = volumeName === undefined ? undefined : volumes.get('', volumeName);
-        if (volume && secretsOf(decodeBytes<PersistentVolume>(volume.bytes)).has(`${namespace}/${name}`)) return true;
-      }
-    }
-    return false;
+        return (volumeName && volumes.get('', volumeName)) || [];
+      }),
+    );
   }
 
   private referencesOf(entry: Entry): ReadonlySet<string> {

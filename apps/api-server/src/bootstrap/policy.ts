@@ -39,12 +39,12 @@ const write = 'create,delete,deletecollection,patch,update';
 const workloads =
   'deployments,deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale,daemonsets,controllerrevisions';
 const coreWorkloads =
-  'pods,replicationcontrollers,replicationcontrollers/scale,services,endpoints,configmaps,persistentvolumeclaims,serviceaccounts';
+  'pods,replicationcontrollers,replicationcontrollers/scale,services,configmaps,persistentvolumeclaims,serviceaccounts';
 const viewRules = [
   rule(
     read,
     'core',
-    `${coreWorkloads},pods/log,pods/status,events,limitranges,namespaces,namespaces/status,resourcequotas,bindings`,
+    `${coreWorkloads},endpoints,pods/log,pods/status,events,limitranges,namespaces,namespaces/status,resourcequotas,bindings`,
   ),
   rule(read, 'apps', workloads),
   rule(read, 'batch', 'jobs,cronjobs'),
@@ -53,6 +53,7 @@ const viewRules = [
   rule(read, 'networking.k8s.io', 'ingresses,networkpolicies'),
   rule(read, 'discovery.k8s.io', 'endpointslices'),
 ];
+// Endpoints and EndpointSlices are read-only here: who writes them sends a Service's traffic into any namespace (CVE-2021-25740).
 const editRules = [
   ...viewRules,
   rule(read, 'core', 'secrets,pods/attach,pods/exec,pods/portforward,pods/proxy,services/proxy'),

@@ -1,5 +1,5 @@
 import { StatusError, type Clock } from '@naru/foundation';
-import { applyPatch, decodeValue, patchMediaTypes, type KubeObject } from '@naru/api';
+import { applyPatch, decodeValue, parseFieldSelector, patchMediaTypes, type KubeObject } from '@naru/api';
 import type { Authorizer } from '../auth/authorizer';
 import { applyObject, checkPatchOptions } from './apply';
 import { decodeAny, decodeBody } from './body';
@@ -32,10 +32,15 @@ const patchTypes = new Set<string>(Object.values(patchMediaTypes));
 export class Pipeline {
   constructor(readonly deps: PipelineDeps) {}
 
-  authorize(request: ObjectRequest): void {
-    const { user, verb, definition, namespace, name, subresource } = request;
+  /** `fieldSelector`: of a request for many objects; one that names its object asks for the right to that one. */
+  authorize(request: ObjectRequest, fieldSelector = ''): void {
+    const { user, verb, definition, subresource } = request;
     const { group, version, resource } = definition.type;
-    this.deps.authorizer.require({ user, verb, group, version, resource, subresource, namespace, name });
+    const selector = fieldSelector === '' ? undefined : parseFieldSelector(fieldSelector, definition);
+    const name = request.name || (selector?.requiresExactly('metadata.name') ?? '');
+    // A namespace lies in itself: a role in it can let its users read it.
+    const namespace = group === '' && resource === 'namespaces' ? request.name : request.namespace;
+    this.deps.authorizer.require({ user, verb, group, version, resource, subresource, namespace, name, selector });
   }
 
   /** `resourceVersion`: how new the answer must be; "" for the present. */
@@ -61,7 +66,7 @@ export class Pipeline {
   }
 
   async list(request: ObjectRequest, query: ListQuery): Promise<ListReply> {
-    this.authorize(request);
+    this.authorize(request, query.fieldSelector);
     const { storage } = this.deps;
     const behind =
       query.continue === '' ? storage.fresh(query.resourceVersion) : recallList(storage, request.definition, query);
@@ -190,7 +195,7 @@ export class Pipeline {
 
   /** Deletes what the query selects; the reply is the list of what was selected. */
   async deleteCollection(request: ObjectRequest, query: ListQuery, options: DeleteOptions): Promise<ListReply> {
-    this.authorize(request);
+    this.authorize(request, query.fieldSelector);
     this.requireVerb(request, 'deletecollection');
     checkDeleteOptions(options);
     await this.deps.storage.fresh('');

@@ -123,10 +123,10 @@ export class ResourceHandler {
     objectRequest: ObjectRequest,
     negotiated: Negotiated,
   ): Promise<void> {
-    this.deps.pipeline.authorize(objectRequest);
+    const selected = parseListOptions(call.query, false);
+    this.deps.pipeline.authorize(objectRequest, selected.fieldSelector);
     const options = parseDeleteOptions(await decodeAny(await readBody(call.request)), call.query);
     if (options.dryRun?.length) objectRequest.dryRun = parseDryRun(options.dryRun);
-    const selected = parseListOptions(call.query, false);
     const list = await this.deps.pipeline.deleteCollection(objectRequest, selected, options);
     await this.sendList(call, objectRequest.definition, list, negotiated);
   }
@@ -147,9 +147,9 @@ export class ResourceHandler {
     const { pipeline, clock } = this.deps;
     const { response, query, signal } = call;
     const { definition, namespace, name } = objectRequest;
-    pipeline.authorize(objectRequest);
     const { storage } = pipeline.deps;
     const text = parseListOptions(query, true);
+    pipeline.authorize(objectRequest, text.fieldSelector);
     // The old form /watch/.../NAME watches one object.
     if (name !== '') text.fieldSelector = [text.fieldSelector, `metadata.name=${name}`].filter(Boolean).join(',');
     const revision = parseRevision(text.resourceVersion);
