@@ -146,20 +146,32 @@ describeWithRoot('the container runtime interface', () => {
     expect(linux?.cgroupDriver).toBe(cri.CgroupDriver.CGROUPFS);
   });
 
-  test('a handler runs containers with the OCI runtime of its name', async () => {
+  test('a handler runs containers with the OCI runtime of its name, and read-only reaches what is mounted below', async () => {
     const { runtimeHandlers } = await call(harness.runtime, harness.runtime.status, { verbose: false });
     const names = runtimeHandlers.map(({ name }) => name);
     expect(names).toContain('');
     expect(names.length).toBeGreaterThan(1);
+    const outer = `${harness.directory}/outer`;
+    fs.mkdirSync(`${outer}/inner`, { recursive: true });
+    harness.inside('mount', '-t', 'tmpfs', 'inner', `${outer}/inner`);
     for (const runtimeHandler of names) {
       const config = harness.sandboxConfig(`handler-${runtimeHandler || 'standard'}`);
       const { podSandboxId } = await call(harness.runtime, harness.runtime.runPodSandbox, { config, runtimeHandler });
-      const containerId = await harness.createContainer(podSandboxId, config, shell(forever));
+      const containerId = await harness.createContainer(podSandboxId, config, {
+        ...shell(forever),
+        mounts: [
+          { hostPath: outer, containerPath: '/ro', readonly: true },
+          { hostPath: outer, containerPath: '/rro', readonly: true, recursiveReadOnly: true },
+        ],
+      });
       await call(harness.runtime, harness.runtime.startContainer, { containerId });
+      expect((await harness.exec(containerId, 'touch', '/ro/inner/file')).exitCode).toBe(0);
+      expect((await harness.exec(containerId, 'touch', '/rro/inner/file')).stderr).toContain('Read-only');
       expect((await harness.exec(containerId, 'echo', 'inside')).stdout).toBe('inside\n');
       if (runtimeHandler) expect(harness.holders(containerId)).toContain(runtimeHandler);
       await call(harness.runtime, harness.runtime.removePodSandbox, { podSandboxId });
     }
+    harness.inside('umount', `${outer}/inner`);
     expect(harness.leftovers()).toEqual([]);
   });
 });

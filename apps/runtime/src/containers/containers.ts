@@ -158,6 +158,8 @@ export class Containers {
       const snapshot = this.snapshot(id);
       await snapshot.mount(id, image.config.rootfs.diff_ids, directory);
       const imageMounts = await this.#mountImages(id, config);
+      const runtime = this.deps.runtimes.get(sandbox.runtimeHandler);
+      const recursiveReadOnly = await runtime.recursiveReadOnly();
       const pidMode = config.linux?.securityContext?.namespaceOptions?.pid ?? cri.NamespaceMode.CONTAINER;
       const { spec, user } = containerSpec({
         config,
@@ -166,13 +168,13 @@ export class Containers {
         cgroup,
         sandbox: this.deps.sandboxes.parts(sandbox, pidMode, this.#targetPid(sandbox, config)),
         imageMounts,
-        node: { cgroups: this.deps.cgroups, boundingSet: this.deps.boundingSet, recursiveReadOnly: false },
+        node: { cgroups: this.deps.cgroups, boundingSet: this.deps.boundingSet, recursiveReadOnly },
       });
       fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
       const logPath =
         config.logPath && sandboxConfig.logDirectory ? path.join(sandboxConfig.logDirectory, config.logPath) : '';
       if (logPath) fs.mkdirSync(path.dirname(logPath), { recursive: true });
-      const processes = await createWithConmon(this.deps.conmon, this.deps.runtimes.get(sandbox.runtimeHandler), {
+      const processes = await createWithConmon(this.deps.conmon, runtime, {
         id,
         name: config.metadata?.name ?? id,
         bundle,

@@ -5,6 +5,7 @@ import type { Logger } from '@naru/foundation';
 import { removeCgroup, type Cgroups } from '../process/cgroups';
 import { listMounts } from '../process/mounts';
 import { CommandError, runCommand, tryCommand } from '../process/run-command';
+import { mountsRecursivelyReadOnly } from './recursive-read-only';
 import type { OciResources, OciSpec } from '../spec/oci-types';
 
 /** runc or crun: both take the same commands. Source: opencontainers/runtime-spec, runtime.md, and the programs' own help. */
@@ -16,6 +17,8 @@ export class OciRuntime {
     private readonly cgroups: Cgroups,
   ) {}
 
+  #readOnly: Promise<boolean> | undefined;
+
   get name(): string {
     return path.basename(this.program);
   }
@@ -23,6 +26,12 @@ export class OciRuntime {
   /** Arguments before the command. */
   get globalArguments(): string[] {
     return ['--root', this.root];
+  }
+
+  /** Read-only may hold for what is mounted below a mount too; asked once. */
+  recursiveReadOnly(): Promise<boolean> {
+    this.#readOnly ??= mountsRecursivelyReadOnly(this.program);
+    return this.#readOnly;
   }
 
   /** It has state of this container. */

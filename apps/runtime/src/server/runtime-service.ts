@@ -128,7 +128,7 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
       runtimeVersion: deps.version,
       runtimeApiVersion: 'v1',
     })),
-    status: unary('Status', request => {
+    status: unary('Status', async request => {
       const network = deps.networks.current();
       const ready = (type: string): cri.RuntimeCondition => ({ type, status: true, reason: '', message: '' });
       const networkCondition =
@@ -140,13 +140,17 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
               reason: 'NetworkPluginNotReady',
               message: `Network plugin returns error: ${network.problem}`,
             };
-      const features = { recursiveReadOnlyMounts: false, userNamespaces: false };
       return {
         status: { conditions: [ready('RuntimeReady'), networkCondition] },
         info: request.verbose
           ? { config: JSON.stringify({ ociRuntime: deps.runtimes.standard.program, network }) }
           : {},
-        runtimeHandlers: deps.runtimes.handlers.map(name => ({ name, features })),
+        runtimeHandlers: await Promise.all(
+          deps.runtimes.handlers.map(async name => {
+            const recursiveReadOnlyMounts = await deps.runtimes.get(name).recursiveReadOnly();
+            return { name, features: { recursiveReadOnlyMounts, userNamespaces: false } };
+          }),
+        ),
         features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
       };
     }),
