@@ -22,10 +22,12 @@ export async function patchScheduledCondition(
   const presentNode = pod.status?.nominatedNodeName ?? '';
   const renominated = nominatedNode !== undefined && nominatedNode !== presentNode;
   const known = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (!renominated && known?.status === 'False' && known.reason === reason && known.message === message) return;
-  const { namespace, name, uid } = pod.metadata;
+  const { namespace, name, uid, generation } = pod.metadata;
+  const said = known?.status === 'False' && known.reason === reason && known.message === message;
+  if (!renominated && said && known.observedGeneration === generation) return;
   const condition = {
     type: 'PodScheduled',
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
     status: 'False',
     reason,
     message,

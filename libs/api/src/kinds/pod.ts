@@ -44,6 +44,7 @@ export const podKind = defineKind(pods, {
       o.status.conditions = [
         {
           type: 'PodScheduled',
+          observedGeneration: 1,
           status: 'False',
           reason: 'SchedulingGated',
           message: 'Scheduling is blocked due to non-empty scheduling gates',

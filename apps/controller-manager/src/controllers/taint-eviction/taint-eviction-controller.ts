@@ -6,15 +6,25 @@ import { withKind } from '../../framework/owner';
 import { isFinished } from '../../pods/pod-state';
 import { evictionTime } from './eviction-time';
 
-async function reconcile(key: string, deps: ControllerDeps): Promise<ReconcileResult> {
+/** Pod → since when it is known that it has to go later. */
+type Sightings = Map<string, { uid: string; at: number }>;
+
+async function reconcile(key: string, deps: ControllerDeps, sightings: Sightings): Promise<ReconcileResult> {
   const { informers, clock } = deps;
   const pod = informers.lister(pods).get(parseKey(key));
+  const sighting = sightings.get(key);
+  sightings.delete(key);
   if (!pod?.spec?.nodeName || pod.metadata.deletionTimestamp || isFinished(pod)) return undefined;
   const node = informers.lister(nodes).get({ name: pod.spec.nodeName });
-  const at = evictionTime(pod, node?.spec?.taints ?? [], clock.now());
+  const { uid } = pod.metadata;
+  const seenAt = sighting?.uid === uid ? sighting.at : clock.now();
+  const at = evictionTime(pod, node?.spec?.taints ?? [], seenAt);
   if (at === undefined) return undefined;
   const waitMs = at - clock.now();
-  if (waitMs > 0) return { requeueAfterMs: waitMs };
+  if (waitMs > 0) {
+    sightings.set(key, { uid, at: seenAt });
+    return { requeueAfterMs: waitMs };
+  }
   return evict(pod, deps);
 }
 
@@ -54,5 +64,8 @@ export const taintEvictionController: Controller = {
         pod.spec?.nodeName !== old.spec?.nodeName || pod.spec?.tolerations?.length !== old.spec?.tolerations?.length,
     }),
   ],
-  build: deps => ({ reconcile: key => reconcile(key, deps) }),
+  build: deps => {
+    const sightings: Sightings = new Map();
+    return { reconcile: key => reconcile(key, deps, sightings) };
+  },
 };
