@@ -100,6 +100,21 @@ here('a nats-server with this configuration (needs the nats-server binary)', () 
     await reader.close();
   });
 
+  test('lets no reader list or end the consumers of others', async () => {
+    const publisher = await connectAs('api-server');
+    const other = await publisher.jetstreamManager();
+    const { name } = await other.consumers.add('FEED', {
+      deliver_subject: '_INBOX.other',
+      ack_policy: 'none' as never,
+    });
+    const reader = await connectAs('controller-manager');
+    const manager = await reader.jetstreamManager({ checkAPI: false });
+    await expect(manager.consumers.list('FEED').next()).rejects.toThrow(/permission/i);
+    await expect(manager.consumers.delete('FEED', name)).rejects.toThrow(/permission/i);
+    await reader.close();
+    await publisher.close();
+  });
+
   test('refuses whoever has no certificate', async () => {
     const ca = readFileSync(path.join(folder, 'nats/ca.crt'), 'utf8');
     const attempt = connect({ servers: `tls://127.0.0.1:${port}`, tls: { ca }, timeout: 2_000, reconnect: false });

@@ -10,14 +10,17 @@ export interface NatsOptions {
   storeDir: string;
 }
 
-/** What a reader needs: an ordered consumer of the stream FEED, and the feed's own subjects. */
+/**
+ * What a reader needs: an ordered consumer of the stream FEED, and the feed's own subjects. Consumers that nobody listens to end by
+ * themselves; to list or delete them is not allowed, or one node could end those of all others.
+ */
 const readerMayPublish = [
   '$JS.API.INFO',
   '$JS.API.STREAM.NAMES',
   '$JS.API.STREAM.INFO.FEED',
-  '$JS.API.CONSUMER.*.FEED',
-  '$JS.API.CONSUMER.*.FEED.>',
-  '$JS.API.CONSUMER.MSG.NEXT.FEED.>',
+  '$JS.API.CONSUMER.CREATE.FEED',
+  '$JS.API.CONSUMER.CREATE.FEED.>',
+  '$JS.API.CONSUMER.INFO.FEED.>',
   '$JS.ACK.FEED.>',
   '$JS.FC.FEED.>',
 ];
