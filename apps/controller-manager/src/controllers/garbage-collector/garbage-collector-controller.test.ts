@@ -83,6 +83,27 @@ test('foreground deletion waits for the dependents that block it', async () => {
   await cluster.stop();
 });
 
+test('three that own each other in a circle all go', async () => {
+  const { api, cluster } = await start(api => {
+    for (const [name, owner] of [
+      ['a', 'c'],
+      ['b', 'a'],
+      ['c', 'b'],
+    ] as const)
+      api.seed(configMaps, {
+        metadata: {
+          namespace: 'default',
+          name,
+          uid: name,
+          ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: owner, uid: owner, blockOwnerDeletion: true }],
+        },
+      });
+  });
+  await api.delete(configMaps, key('a'), { propagationPolicy: 'Foreground' });
+  await eventually(async () => expect((await api.list(configMaps)).items).toEqual([]));
+  await cluster.stop();
+});
+
 test('orphaned dependents stay, without the reference', async () => {
   const { api, cluster } = await start(api => {
     api.seed(replicaSets, { ...makeReplicaSet('rs', 1), metadata: deletingWith('orphan') });

@@ -104,6 +104,12 @@ class GarbageCollector {
       return undefined;
     }
     const waiting = owners.some(({ state }) => state === 'waiting');
+    if (waiting && inCircle(node)) {
+      // Each would wait for the next for ever: this one stops to block its owner, which brings it back here.
+      const ownerReferences = current.metadata.ownerReferences?.map(one => ({ ...one, blockOwnerDeletion: false }));
+      const { uid, resourceVersion } = current.metadata;
+      return void (await this.patch(node, { metadata: { uid, resourceVersion, ownerReferences } }));
+    }
     await this.delete(node, current, this.propagation(node, waiting));
     return undefined;
   }
@@ -223,6 +229,12 @@ function keyOf({ namespace, name }: GraphNode): { namespace: string | undefined;
 
 function blocks(dependent: GraphNode, ownerUid: string): boolean {
   return dependent.owners.some(({ uid, blockOwnerDeletion }) => uid === ownerUid && blockOwnerDeletion);
+}
+
+/** Whether what belongs to the node is itself waiting for what belongs to it, as only the node's owners should. */
+function inCircle(node: GraphNode): boolean {
+  if (!node.owners.some(({ blockOwnerDeletion }) => blockOwnerDeletion)) return false;
+  return [...node.dependents].some(({ deleting, finalizers }) => deleting && finalizers.includes(foregroundFinalizer));
 }
 
 /** Deletes objects whose owners are gone. Must be the last of the registry: see ClusterInformers.metadata. */
