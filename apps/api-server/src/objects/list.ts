@@ -2,7 +2,7 @@ import { StatusError } from '@naru/foundation';
 import { parseFieldSelector, parseLabelSelector, type AnyDefinition } from '@naru/api';
 import type { Entry } from '../storage/entry';
 import type { Storage } from '../storage/storage';
-import { selects, type Selection } from '../storage/watch-cache';
+import { selects, type Selection, type WatchCache } from '../storage/watch-cache';
 import { badRequest } from './failures';
 import { presentObject } from './present';
 
@@ -59,17 +59,18 @@ export function listObjects(
   definition: AnyDefinition,
   namespace: string,
   query: ListQuery,
+  nowMs: number,
 ): ListReply {
   const cache = storage.cache(definition);
   const selection = parseSelection(definition, namespace, query);
   const { revision } = storage;
-  if (query.continue !== '') return continueList(storage, definition, selection, query);
+  if (query.continue !== '') return continueList(storage, definition, selection, query, nowMs);
   const wanted = parseRevision(query.resourceVersion);
   if (wanted > revision) throw tooLarge(wanted, revision);
   if (query.resourceVersionMatch === 'Exact' && wanted !== revision && cache.eventsAfter(wanted).length > 0)
     throw new StatusError('Expired', `The provided resource version ${wanted} is no longer available`);
   const entries = cache.select(selection);
-  return page(storage, definition, selection, entries, revision, query.limit);
+  return page(cache, selection, entries, revision, query.limit, nowMs);
 }
 
 interface Token {
@@ -79,41 +80,52 @@ interface Token {
 }
 
 /** To be awaited, if there is anything to wait for, before a list is continued that another server may have begun. */
-export function recallList(storage: Storage, definition: AnyDefinition, query: ListQuery): Promise<void> | undefined {
+export function recallList(
+  storage: Storage,
+  definition: AnyDefinition,
+  query: ListQuery,
+  nowMs: number,
+): Promise<void> | undefined {
   if (!storage.shared) return undefined;
   const { rv, start } = parseToken(query.continue);
-  return rv === -1 ? storage.fresh('') : storage.recallSnapshot(definition, rv, start);
+  return rv === -1 ? storage.fresh('') : storage.recallSnapshot(definition, rv, start, nowMs);
 }
 
-function continueList(storage: Storage, definition: AnyDefinition, selection: Selection, query: ListQuery): ListReply {
+function continueList(
+  storage: Storage,
+  definition: AnyDefinition,
+  selection: Selection,
+  query: ListQuery,
+  nowMs: number,
+): ListReply {
   const token = parseToken(query.continue);
   const cache = storage.cache(definition);
-  const snapshot = token.rv === -1 ? undefined : cache.snapshot(token.rv);
+  const snapshot = token.rv === -1 ? undefined : cache.snapshot(token.rv, nowMs, token.start);
   const revision = token.rv === -1 ? storage.revision : token.rv;
   if (!snapshot && token.rv !== -1 && token.rv !== storage.revision) throw expired(token);
   const entries = (snapshot ?? cache.select({ namespace: selection.namespace })).filter(
     entry => entry.key >= token.start && selects(selection, entry),
   );
-  return page(storage, definition, selection, entries, revision, query.limit);
+  return page(cache, selection, entries, revision, query.limit, nowMs);
 }
 
 function page(
-  storage: Storage,
-  definition: AnyDefinition,
+  cache: WatchCache,
   selection: Selection,
   entries: Entry[],
   revision: number,
   limit: number,
+  nowMs: number,
 ): ListReply {
   if (limit <= 0 || entries.length <= limit) return { entries, revision, continue: '', remaining: undefined };
-  const cache = storage.cache(definition);
-  // The whole rest is kept, by reference: the objects are the cache's own.
-  cache.keepSnapshot(revision, entries.slice(limit));
+  const start = entries[limit]!.key;
+  // A page may be asked for again, and lists of other namespaces begin at the same revision: all is kept, by reference.
+  if (!cache.snapshot(revision, nowMs, start)) cache.keepSnapshot(revision, nowMs);
   const selective = (selection.labels && !selection.labels.empty) || (selection.fields && !selection.fields.empty);
   return {
     entries: entries.slice(0, limit),
     revision,
-    continue: encodeToken({ v: 'meta.k8s.io/v1', rv: revision, start: entries[limit]!.key }),
+    continue: encodeToken({ v: 'meta.k8s.io/v1', rv: revision, start }),
     remaining: selective ? undefined : entries.length - limit,
   };
 }

@@ -68,8 +68,11 @@ export class Pipeline {
   async list(request: ObjectRequest, query: ListQuery): Promise<ListReply> {
     this.authorize(request, query.fieldSelector);
     const { storage } = this.deps;
+    const nowMs = this.deps.clock.now();
     const behind =
-      query.continue === '' ? storage.fresh(query.resourceVersion) : recallList(storage, request.definition, query);
+      query.continue === ''
+        ? storage.fresh(query.resourceVersion)
+        : recallList(storage, request.definition, query, nowMs);
     if (behind) await behind;
     const { definition, namespace, signal } = request;
     const virtual = this.virtual(request);
@@ -84,7 +87,7 @@ export class Pipeline {
         signal,
       );
     }
-    return listObjects(this.deps.storage, request.definition, request.namespace, query);
+    return listObjects(storage, request.definition, request.namespace, query, nowMs);
   }
 
   create(request: ObjectRequest, body: Body): Promise<ObjectReply> {
@@ -199,7 +202,8 @@ export class Pipeline {
     this.requireVerb(request, 'deletecollection');
     checkDeleteOptions(options);
     await this.deps.storage.fresh('');
-    const list = listObjects(this.deps.storage, request.definition, request.namespace, query);
+    const { storage, clock } = this.deps;
+    const list = listObjects(storage, request.definition, request.namespace, query, clock.now());
     const entries = list.entries.values();
     const work = async (): Promise<void> => {
       for (const { namespace, name } of entries) {

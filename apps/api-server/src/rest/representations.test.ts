@@ -120,6 +120,22 @@ describe('a list', () => {
     });
   });
 
+  test('can be continued from the same token again, whatever other lists begin at the same moment', async () => {
+    const page = async (query: string) => (await get(`${maps}?limit=1&labelSelector=of%3Dtest${query}`)).json;
+    const names = (list: { items: { metadata: { name: string } }[] }) =>
+      list.items.map(({ metadata }) => metadata.name);
+    const first = await page('');
+    const token = `&continue=${first['metadata'].continue}`;
+    expect(names((await page(token)) as never)).toEqual(['b']);
+    await get('/api/v1/namespaces/kube-system/configmaps?limit=1');
+    await api.call('DELETE', `${maps}/b`);
+    const again = await page(token);
+    expect(names(again as never)).toEqual(['b']);
+    expect(again['metadata']).toMatchObject({ resourceVersion: first['metadata'].resourceVersion });
+    expect(names((await page(`&continue=${again['metadata'].continue}`)) as never)).toEqual(['c']);
+    await api.call('POST', maps, { metadata: { name: 'b', labels: { of: 'test' } }, data: { text: 'b' } });
+  });
+
   test('that is continued too late says so, and how to go on', async () => {
     const first = (await get(`${maps}?limit=1&labelSelector=of%3Dtest`)).json;
     const token = JSON.parse(Buffer.from(first['metadata'].continue, 'base64url').toString());

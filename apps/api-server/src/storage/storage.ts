@@ -127,9 +127,9 @@ export class Storage {
    * Makes it possible to continue a list that another server began: keeps what was stored from `start` on at `revision`.
    * Where that is not known any more, continuing says so.
    */
-  async recallSnapshot(definition: AnyDefinition, revision: number, start: string): Promise<void> {
+  async recallSnapshot(definition: AnyDefinition, revision: number, start: string, nowMs: number): Promise<void> {
     const cache = this.cache(definition);
-    if (!this.shared || revision === this.applied || cache.snapshot(revision)) return;
+    if (!this.shared || revision === this.applied || cache.snapshot(revision, nowMs, start)) return;
     const prefix = storagePrefix(cache.definition);
     const entries: Entry[] = [];
     try {
@@ -139,7 +139,7 @@ export class Storage {
         if (!more) break;
         from = `${items.at(-1)!.key}\0`;
       }
-      cache.keepSnapshot(revision, entries);
+      cache.keepSnapshot(revision, nowMs, entries, start);
     } catch (error) {
       if (!isReason(error, 'Expired')) throw error;
     }

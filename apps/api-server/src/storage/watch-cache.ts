@@ -27,6 +27,15 @@ export interface CacheListener {
 const indexedField = 'spec.nodeName';
 /** Lists that were cut by `limit` and may be continued as they were. */
 const maxSnapshots = 8;
+/** As long as upstream's store is sure to remember. */
+const snapshotMs = 5 * 60_000;
+
+/** All objects of one revision from one key on, in key order. */
+interface Snapshot {
+  entries: Entry[];
+  from: string;
+  expiresMs: number;
+}
 
 export function selects(selection: Selection, entry: Entry): boolean {
   if (selection.namespace !== '' && selection.namespace !== entry.namespace) return false;
@@ -42,7 +51,7 @@ export class WatchCache {
   private deletedWhileLoading: Set<string> | undefined = new Set();
   private readonly index: Map<string, Map<string, Entry>> | undefined;
   private readonly listeners = new Set<CacheListener>();
-  private readonly snapshots = new Map<number, Entry[]>();
+  private readonly snapshots = new Map<number, Snapshot>();
   /** Grows with every change: what is derived from the contents is cached under it. */
   generation = 0;
 
@@ -170,16 +179,19 @@ export class WatchCache {
     return this.listeners.size;
   }
 
-  /** Keeps what a page left over, so that the next page shows the same moment. */
-  keepSnapshot(revision: number, entries: Entry[]): void {
-    this.snapshots.delete(revision);
-    this.snapshots.set(revision, entries);
+  /** Keeps the objects of a revision from the key `from` on, so that every page of a list shows the same moment. */
+  keepSnapshot(revision: number, nowMs: number, entries = this.entries.list(''), from = ''): void {
+    this.snapshots.set(revision, { entries, from, expiresMs: nowMs + snapshotMs });
     const [oldest] = this.snapshots.keys();
     if (this.snapshots.size > maxSnapshots) this.snapshots.delete(oldest!);
   }
 
-  snapshot(revision: number): Entry[] | undefined {
-    return this.snapshots.get(revision);
+  /** What was kept of a revision, if that is still known and reaches back to `from`. */
+  snapshot(revision: number, nowMs: number, from: string): Entry[] | undefined {
+    const kept = this.snapshots.get(revision);
+    if (kept && kept.expiresMs <= nowMs) this.snapshots.delete(revision);
+    else if (kept && kept.from <= from) return kept.entries;
+    return undefined;
   }
 
   private candidates(namespace: string, fields: FieldSelector | undefined): Entry[] {
