@@ -1,9 +1,11 @@
 // A small CSI driver: volumes are directories of the node. One process is identity, controller and node service, registers
-// with the kubelet, and, when it finds a Kubernetes API, provisions the volumes of its node.
+// with the kubelet, and, when it finds a Kubernetes API, provisions and attaches the volumes of its node.
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { csi, registration } from '@naru/proto';
+import { Attacher } from './attacher';
+import { ControllerCalls, runLoop, type ControllerDeps } from './controller-loop';
 import { KubeApi } from './kube-api';
 import { Provisioner } from './provisioner';
 import { controllerService, identityService, nodeService, registrationService, type DriverOptions } from './services';
@@ -49,7 +51,10 @@ async function main(): Promise<void> {
 
   const controller = new AbortController();
   const api = KubeApi.fromPod();
-  if (api) void new Provisioner({ api, name, nodeName, endpoint, log }).run(controller.signal);
+  if (api) {
+    const deps: ControllerDeps = { api, name, nodeName, controller: new ControllerCalls(endpoint), log };
+    for (const loop of [new Provisioner(deps), new Attacher(deps)]) void runLoop(loop, deps, controller.signal);
+  }
   const stop = (): void => {
     controller.abort();
     server.forceShutdown();

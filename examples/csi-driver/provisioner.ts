@@ -1,85 +1,41 @@
-import { credentials } from '@grpc/grpc-js';
 import { csi } from '@naru/proto';
-import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '@naru/api';
+import type { PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment } from '@naru/api';
 import { quantityValue } from '@naru/api';
-import { ApiError, type KubeApi } from './kube-api';
+import { ApiError } from './kube-api';
+import { attachmentsPath, list, type ControllerDeps, type ControllerLoop } from './controller-loop';
 import { topologyKey } from './services';
-
-export interface ProvisionerDeps {
-  api: KubeApi;
-  name: string;
-  nodeName: string;
-  /** Socket of the driver. */
-  endpoint: string;
-  log: (message: string) => void;
-}
-
-interface List<T> {
-  items: T[];
-}
 
 const selectedNode = 'volume.kubernetes.io/selected-node';
 const provisionedBy = 'pv.kubernetes.io/provisioned-by';
 const storage = '/apis/storage.k8s.io/v1';
-const relookMs = 5_000;
+const claimsPath = '/api/v1/persistentvolumeclaims';
+const volumesPath = '/api/v1/persistentvolumes';
 
 /**
  * What elsewhere external-provisioner does, for the volumes of one node: makes a volume for a claim whose pod has been given
- * to this node, and removes one that is released. All it knows it reads anew each time.
+ * to this node, and removes one that is released.
  */
-export class Provisioner {
-  private readonly controller: csi.ControllerClient;
-  private wake = (): void => undefined;
+export class Provisioner implements ControllerLoop {
+  readonly watched = [claimsPath, volumesPath, attachmentsPath];
 
-  constructor(private readonly deps: ProvisionerDeps) {
-    this.controller = new csi.ControllerClient(`unix://${deps.endpoint}`, credentials.createInsecure());
-  }
+  constructor(private readonly deps: ControllerDeps) {}
 
-  /** Until the signal; never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { api, log } = this.deps;
-    const watched = ['/api/v1/persistentvolumeclaims', '/api/v1/persistentvolumes'];
-    for (const path of watched) void this.follow(path, signal);
-    while (!signal.aborted) {
-      const next = new Promise<void>(resolve => {
-        this.wake = resolve;
-        setTimeout(resolve, relookMs).unref();
-      });
-      await this.reconcile(api).catch((error: Error) => log(`not reconciled: ${error.message}`));
-      await next;
-    }
-    this.controller.close();
-  }
-
-  private async follow(path: string, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.deps.api.watch(path, signal, () => this.wake()).catch(() => undefined);
-      await new Promise(resolve => setTimeout(resolve, 500));
-    }
-  }
-
-  private async reconcile(api: KubeApi): Promise<void> {
-    const { name, nodeName } = this.deps;
-    const claims = await api.request<List<PersistentVolumeClaim>>('GET', '/api/v1/persistentvolumeclaims');
-    for (const claim of claims.items) {
+  async reconcile(): Promise<void> {
+    const { api, name, nodeName } = this.deps;
+    for (const claim of await list<PersistentVolumeClaim>(api, claimsPath)) {
       if (claim.spec?.volumeName || claim.metadata?.annotations?.[selectedNode] !== nodeName) continue;
       const path = `${storage}/storageclasses/${claim.spec?.storageClassName}`;
       const storageClass = await api.request<StorageClass>('GET', path);
       if (storageClass.provisioner === name) await this.provision(claim, storageClass);
     }
-    const volumes = await api.request<List<PersistentVolume>>('GET', '/api/v1/persistentvolumes');
-    for (const volume of volumes.items) if (this.isOver(volume)) await this.remove(volume);
-  }
-
-  private call<Q, A>(call: unknown, request: Q): Promise<A> {
-    type Call = (request: Q, callback: (error: Error | null, answer: A) => void) => void;
-    return new Promise((resolve, reject) =>
-      (call as Call).call(this.controller, request, (error, answer) => (error ? reject(error) : resolve(answer))),
-    );
+    const attachments = await list<VolumeAttachment>(api, attachmentsPath);
+    const attached = new Set(attachments.map(({ spec }) => spec.source.persistentVolumeName));
+    for (const volume of await list<PersistentVolume>(api, volumesPath))
+      if (this.isOver(volume) && !attached.has(volume.metadata?.name)) await this.remove(volume);
   }
 
   private async provision(claim: PersistentVolumeClaim, storageClass: StorageClass): Promise<void> {
-    const { api, name, log } = this.deps;
+    const { api, name, controller, log } = this.deps;
     const { name: claimName = '', namespace = '', uid = '', resourceVersion = '' } = claim.metadata ?? {};
     const wanted = claim.spec?.resources?.requests?.['storage'] ?? '0';
     const request = csi.CreateVolumeRequest.fromPartial({
@@ -87,7 +43,7 @@ export class Provisioner {
       capacityRange: { requiredBytes: BigInt(quantityValue(wanted)) },
       parameters: storageClass.parameters ?? {},
     });
-    const { volume } = await this.call<unknown, csi.CreateVolumeResponse>(this.controller.createVolume, request);
+    const { volume } = await controller.call<csi.CreateVolumeResponse>('createVolume', request);
     const segments = volume?.accessibleTopology[0]?.segments ?? {};
     const matchExpressions = Object.entries(segments).map(([key, value]) => ({ key, operator: 'In', values: [value] }));
     const body = {
@@ -106,7 +62,7 @@ export class Provisioner {
         nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions }] } },
       },
     };
-    await api.request('POST', '/api/v1/persistentvolumes', body).catch((error: ApiError) => {
+    await api.request('POST', volumesPath, body).catch((error: ApiError) => {
       if (error.code !== 409) throw error;
     });
     log(`provisioned pvc-${uid} for ${namespace}/${claimName}`);
@@ -122,9 +78,9 @@ export class Provisioner {
   }
 
   private async remove({ metadata, spec }: PersistentVolume): Promise<void> {
-    const { api, log } = this.deps;
-    await this.call(this.controller.deleteVolume, { volumeId: spec?.csi?.volumeHandle ?? '', secrets: {} });
-    await api.request('DELETE', `/api/v1/persistentvolumes/${metadata?.name}`).catch((error: ApiError) => {
+    const { api, controller, log } = this.deps;
+    await controller.call('deleteVolume', { volumeId: spec?.csi?.volumeHandle ?? '', secrets: {} });
+    await api.request('DELETE', `${volumesPath}/${metadata?.name}`).catch((error: ApiError) => {
       if (error.code !== 404) throw error;
     });
     log(`removed ${metadata?.name}`);

@@ -29,13 +29,8 @@ export function identityService({ name }: DriverOptions): csi.IdentityServer {
   };
 }
 
-/** A directory of the node needs no attaching. */
-function unimplemented(): never {
-  throw new CsiFailure(status.UNIMPLEMENTED, 'volumes are not attached');
-}
-
 export function controllerService({ name, nodeName, volumes }: DriverOptions): csi.ControllerServer {
-  const { CREATE_DELETE_VOLUME, EXPAND_VOLUME } = csi.ControllerServiceCapability_RPC_Type;
+  const { CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME } = csi.ControllerServiceCapability_RPC_Type;
   return {
     createVolume: answer(async ({ name: id, capacityRange }) => {
       await volumes.create(required(id, 'name'));
@@ -47,14 +42,20 @@ export function controllerService({ name, nodeName, volumes }: DriverOptions): c
       await volumes.remove(required(volumeId, 'volume_id'));
       return {};
     }),
-    controllerPublishVolume: answer(unimplemented),
-    controllerUnpublishVolume: answer(unimplemented),
+    // A directory is attached by being there; the node is told where it comes from, as it would be of a disk.
+    controllerPublishVolume: answer(async ({ volumeId, nodeId }) => {
+      if (nodeId !== nodeName) throw new CsiFailure(status.NOT_FOUND, `node ${nodeId} has no volumes of ${nodeName}`);
+      if (!(await volumes.exists(required(volumeId, 'volume_id'))))
+        throw new CsiFailure(status.NOT_FOUND, `volume ${volumeId} is not on node ${nodeName}`);
+      return { publishContext: { directory: volumes.directory(volumeId) } };
+    }),
+    controllerUnpublishVolume: answer(() => ({})),
     controllerExpandVolume: answer(({ capacityRange }) => ({
       capacityBytes: capacityRange?.requiredBytes ?? 0n,
       nodeExpansionRequired: true,
     })),
     controllerGetCapabilities: answer(() => ({
-      capabilities: [CREATE_DELETE_VOLUME, EXPAND_VOLUME].map(type => ({
+      capabilities: [CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME].map(type => ({
         type: { $case: 'rpc' as const, value: { type } },
       })),
     })),

@@ -1,4 +1,4 @@
-import type { CSINode, PersistentVolume, PersistentVolumeClaim, Pod } from '@naru/api';
+import type { CSINode, Node, PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttachment } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { ask, askJson, kubectl, naru, run, withNamespace } from './cluster';
 
@@ -41,7 +41,7 @@ spec:
   volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]
 `;
 
-test('a driver that runs as a daemon set makes a volume for a claim, which outlives its pod and goes with the claim', async () => {
+test('a driver that runs as a daemon set makes a volume for a claim, which is attached to a node, outlives its pod and goes with the claim', async () => {
   await withNamespace('csi', async namespace => {
     const nodes = (await ask('get', 'nodes', '-o', 'name')).split('\n').length;
     await eventually(async () => {
@@ -54,6 +54,22 @@ test('a driver that runs as a daemon set makes a volume for a claim, which outli
     expect(claim.status?.phase).toBe('Bound');
     const volume = await askJson<PersistentVolume>('get', 'pv', claim.spec?.volumeName ?? '');
     expect(volume.spec?.csi).toMatchObject({ driver: 'hostpath.csi.naru.dev', volumeHandle: volume.metadata?.name });
+
+    // The controller asked for its attachment, the driver did it, and the kubelet waited for it.
+    const name = volume.metadata?.name ?? '';
+    const attachments = async () =>
+      (await askJson<{ items: VolumeAttachment[] }>('get', 'volumeattachments')).items.filter(
+        ({ spec }) => spec.source.persistentVolumeName === name,
+      );
+    const [attachment] = await attachments();
+    expect(attachment?.status).toMatchObject({
+      attached: true,
+      attachmentMetadata: { directory: `/var/lib/csi-hostpath/${name}` },
+    });
+    const { status } = await askJson<Node>('get', 'node', attachment?.spec.nodeName ?? '');
+    const unique = `kubernetes.io/csi/hostpath.csi.naru.dev^${name}`;
+    expect(status?.volumesAttached).toEqual([{ name: unique, devicePath: '' }]);
+    expect(status?.volumesInUse).toEqual([unique]);
 
     // A second pod finds what the first one wrote: on the same node, because the volume is there.
     const first = await askJson<Pod>('-n', namespace, 'get', 'pod', 'writer');
@@ -70,5 +86,6 @@ test('a driver that runs as a daemon set makes a volume for a claim, which outli
       const { stderr } = await kubectl(['get', 'pv', volume.metadata?.name ?? ''], { anyCode: true });
       expect(stderr).toMatch(/not found/);
     }, 20_000);
+    await eventually(async () => expect(await attachments()).toEqual([]), 20_000);
   });
 }, 180_000);

@@ -1,4 +1,5 @@
 import type { Controller } from './framework/controller';
+import { attachDetachController } from './controllers/attach-detach/attach-detach-controller';
 import {
   csrApprovingController,
   csrCleanerController,
@@ -56,6 +57,7 @@ export const controllers: readonly Controller[] = [
   endpointSliceMirroringController,
   persistentVolumeBinderController,
   localPathProvisionerController,
+  attachDetachController,
   pvcProtectionController,
   pvProtectionController,
   ephemeralVolumeController,

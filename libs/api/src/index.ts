@@ -75,6 +75,7 @@ export {
   storageClassOf,
   volumeAnnotations,
 } from './storage/claim';
+export { attachedVolumeName, attachmentName, parseAttachedVolumeName, type CsiHandle } from './storage/attachment';
 export { findMatchingVolume, isReachableFrom, type MatchOptions } from './storage/match-volume';
 export { addQuantities, formatQuantities, parseQuantities, podQuantities, type Quantities } from './quota/quantities';
 export { countName, coveredNames, missingAmounts, quotaMatches, quotaUsage } from './quota/usage';

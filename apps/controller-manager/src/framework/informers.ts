@@ -3,11 +3,13 @@ import {
   customResourceDefinitions,
   persistentVolumes,
   pods,
+  volumeAttachments,
   type CustomResourceDefinition,
   type KubeObject,
   type PersistentVolume,
   type ResourceType,
   type Stored,
+  type VolumeAttachment,
 } from '@naru/api';
 import type { Informer, InformerOptions, Lister } from '@naru/client';
 import { controllerOf } from './owner';
@@ -45,7 +47,7 @@ export function orphansOf(namespace: string | undefined): string {
 
 /**
  * One informer per resource for all controllers of the process. Every one has the index `owner` (uid of the controlling
- * owner, or `orphansOf(namespace)`), those of pods also `node`, those of pods
+ * owner, or `orphansOf(namespace)`), those of pods and attachments also `node`, those of attachments also `volume`, those of pods
  * and volumes also `claim` (namespace/name of the claims that a pod uses, or of the one that a volume is reserved for).
  */
 export class ClusterInformers {
@@ -106,7 +108,17 @@ function claimKeyOf(volume: KubeObject): string[] {
   return name ? [`${namespace ?? ''}/${name}`] : [];
 }
 
+function attachedNodeOf(attachment: KubeObject): string[] {
+  return [(attachment as VolumeAttachment).spec.nodeName];
+}
+
+function attachedVolumeOf(attachment: KubeObject): string[] {
+  const { persistentVolumeName } = (attachment as VolumeAttachment).spec.source;
+  return persistentVolumeName ? [persistentVolumeName] : [];
+}
+
 const extraIndexers: Record<string, Record<string, (object: KubeObject) => string[]>> = {
   [keyOf(pods)]: { node: nodeNameOf, claim: claimKeysOf },
   [keyOf(persistentVolumes)]: { claim: claimKeyOf },
+  [keyOf(volumeAttachments)]: { node: attachedNodeOf, volume: attachedVolumeOf },
 };

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { nodes, volumeAttachments } from '@naru/api';
+import { attachedVolumeName, attachmentName, nodes, volumeAttachments, type CsiHandle } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import type { Clock } from '@naru/foundation';
 import { listVolumeData } from './volume-data';
@@ -12,25 +11,13 @@ export interface AttachmentsDeps {
   onChange: () => void;
 }
 
-export interface AttachedVolume {
+export interface AttachedVolume extends CsiHandle {
   /** Of the PersistentVolume. */
   name: string;
-  driver: string;
-  handle: string;
 }
 
 const pollMs = 200;
 const patienceMs = 120_000;
-
-/** As the Node's lists name a volume of a CSI driver. */
-function uniqueName({ driver, handle }: AttachedVolume): string {
-  return `kubernetes.io/csi/${driver}^${handle}`;
-}
-
-/** The name that the attach-detach controller gives to the VolumeAttachment of a volume on a node. */
-export function attachmentName({ handle, driver }: AttachedVolume, nodeName: string): string {
-  return `csi-${createHash('sha256').update(handle).update(driver).update(nodeName).digest('hex')}`;
-}
 
 /**
  * Volumes that a controller attaches to this node: they are told as in use before they are mounted, so that nobody
@@ -56,7 +43,7 @@ export class Attachments {
   }
 
   use(volume: AttachedVolume, directory: string): void {
-    const name = uniqueName(volume);
+    const name = attachedVolumeName(volume);
     const users = this.users.get(name) ?? new Set();
     if (users.size === 0) {
       this.users.set(name, users);
@@ -76,7 +63,7 @@ export class Attachments {
   /** Resolves with what the attacher says of the volume when it is attached. Throws when that takes too long. */
   async attached(volume: AttachedVolume, signal: AbortSignal | undefined): Promise<Record<string, string>> {
     const { client, clock, nodeName } = this.deps;
-    const name = uniqueName(volume);
+    const name = attachedVolumeName(volume);
     const deadline = clock.now() + patienceMs;
     for (;;) {
       signal?.throwIfAborted();

@@ -2,6 +2,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import {
+  attachmentName,
   csiDrivers,
   csiNodes,
   nodes,
@@ -12,7 +13,6 @@ import {
   type Pod,
 } from '@naru/api';
 import { eventually } from '@naru/testing';
-import { attachmentName } from '../csi/attachments';
 import type { Kubelet } from '../kubelet';
 import { TestNode, forever, image, nodeName, shell, whyNot } from './test-node';
 
@@ -226,7 +226,7 @@ withRoot('volumes on a real runtime', () => {
       expect(log).not.toContain('staged');
 
       // What the attach-detach controller and the attacher of the driver do.
-      const name = attachmentName({ name: 'pv-data', driver: driverName, handle: 'data' }, nodeName);
+      const name = attachmentName({ driver: driverName, handle: 'data' }, nodeName);
       await node.api.create(volumeAttachments, {
         metadata: { name },
         spec: { attacher: driverName, nodeName, source: { persistentVolumeName: 'pv-data' } },
