@@ -1,4 +1,5 @@
 import { UsageError, describeFlags } from '@naru/foundation';
+import { endWithReader } from './closed-output';
 import { commands } from './commands/registry';
 
 /** What the launcher does itself, before anything of this program exists. */
@@ -37,6 +38,8 @@ async function main([name, ...argv]: string[]): Promise<number> {
   }
   return (await command.run(argv)) ?? 0;
 }
+
+for (const output of [process.stdout, process.stderr]) endWithReader(output, code => process.exit(code));
 
 main(process.argv.slice(2)).then(
   code => (process.exitCode = code),

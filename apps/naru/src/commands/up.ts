@@ -87,11 +87,13 @@ async function startControlPlane(cluster: Cluster): Promise<string> {
 
 /** Waits for a process to be healthy; gives up early, with its last words, when it keeps ending. */
 async function waitHealthy(cluster: Cluster, api: KubeApi, name: string): Promise<void> {
+  const restarts = (): number => readService(path.join(cluster.services, name)).restarts;
+  // The keeper counts for as long as it runs, and every new bundle is a restart too: only those from now on tell.
+  const before = restarts();
   await waitFor(
     name,
     async () => {
-      const { restarts } = readService(path.join(cluster.services, name));
-      if (restarts >= 4) throw new Error(`${name} keeps ending:\n${lastWords(cluster, name)}`);
+      if (restarts() - before >= 4) throw new Error(`${name} keeps ending:\n${lastWords(cluster, name)}`);
       return (await controlPlaneHealth(cluster, api))[name] === 'ok';
     },
     { timeoutMs: 60_000 },
