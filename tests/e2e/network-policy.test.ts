@@ -130,7 +130,7 @@ test('what a pod does first is already judged', async () => {
   };
   await Promise.all([eager(own, 1), eager(other, 5)]);
   const logs = (namespace: string): Promise<string> => ask('-n', namespace, 'logs', 'eager');
-  await eventually(async () => expect(await logs(own)).toMatch(/shut in$/), 20_000);
+  await eventually(async () => expect(await logs(own)).toMatch(/^shut in$/m), 20_000);
   // The same pod where no policy selects it, though one pod's policy is enforced on this node.
   await eventually(async () => expect(await logs(other)).toBe('through'), 20_000);
 });
