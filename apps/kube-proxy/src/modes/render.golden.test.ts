@@ -3,6 +3,8 @@ import path from 'node:path';
 import type { Endpoint, ServicePort } from '../desired/service-port';
 import { aPort } from '../testing/ports';
 import { parseSaved, renderChanges, renderFull } from './iptables/tables';
+import { entriesOf, noEntries, renderRules, renderSetChanges } from './ipvs/filter';
+import { LeavingReals, nameOf, renderChanges as renderServers, virtualServersOf } from './ipvs/virtual-server';
 import { NftTable } from './nftables/table';
 
 const config = { clusterCidr: '10.244.0.0/16' };
@@ -62,9 +64,20 @@ function difference(text: string, empty: string): string {
 
 const nothingSaved = parseSaved('');
 
+/** What is told to ipvsadm and then to ipset, on a node with one address, when the ports become others. */
+function ipvsChanges(before: ServicePort[], after: ServicePort[]): string {
+  const nodeIps = ['192.168.77.11'];
+  const serversOf = (ports: ServicePort[]) =>
+    new Map(ports.flatMap(port => virtualServersOf(port, 'rr', nodeIps)).map(server => [nameOf(server), server]));
+  const lines = renderServers(serversOf(before), serversOf(after), new LeavingReals());
+  const entries = before.length === 0 ? noEntries() : entriesOf(before, nodeIps);
+  return `${lines.join('\n')}\n\n${renderSetChanges(entries, entriesOf(after, nodeIps))}`;
+}
+
 describe('the structure of the rules is that of the golden file', () => {
   test('nftables', () => expectGolden('structure.nft', new NftTable(config).renderFull([])));
   test('iptables', () => expectGolden('structure.iptables', renderFull([], config, nothingSaved)));
+  test('ipvs', () => expectGolden('structure.ipvs', renderRules(config)));
 });
 
 describe.each(Object.entries(cases))('the rules for %s are those of the golden file', (name, ports) => {
@@ -76,6 +89,7 @@ describe.each(Object.entries(cases))('the rules for %s are those of the golden f
     const text = renderFull(ports, config, nothingSaved);
     expectGolden(`${name}.iptables`, difference(text, renderFull([], config, nothingSaved)));
   });
+  test('ipvs', () => expectGolden(`${name}.ipvs`, ipvsChanges([], ports)));
 });
 
 describe('the change when one of three endpoints leaves is that of the golden file', () => {
@@ -90,6 +104,7 @@ describe('the change when one of three endpoints leaves is that of the golden fi
     expectGolden('endpoint-leaves.nft', table.renderChanges([{ before, after }]));
   });
   test('iptables', () => expectGolden('endpoint-leaves.iptables', renderChanges([{ before, after }], config)));
+  test('ipvs', () => expectGolden('endpoint-leaves.ipvs', ipvsChanges([before], [after])));
 });
 
 test('without a difference there is nothing to tell', () => {

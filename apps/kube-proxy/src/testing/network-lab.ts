@@ -1,10 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { eventually } from '@naru/testing';
 import { commandRunner, type CommandRunner } from '../command';
+import { PlaceAgent, type HeldConnection } from './place-agent';
 
 const cniBinDir = '/usr/lib/cni';
 
@@ -21,17 +20,19 @@ export interface LabNode extends Place {
   dir: string;
 }
 
+interface AskOptions {
+  protocol?: 'tcp' | 'udp';
+  /** Of UDP. */
+  sourcePort?: number;
+  /** Of TCP: the address to ask from, when it is not to be the kernel's choice. */
+  localAddress?: string;
+  timeoutMs?: number;
+}
+
 interface CniPlugin {
   type: string;
   [key: string]: unknown;
 }
-
-const server = `
-const [port, name] = process.argv.slice(1);
-require('net').createServer(socket => socket.on('error', () => 0).end(name + ' ' + socket.remoteAddress + '\\n')).listen(port, '0.0.0.0');
-const udp = require('dgram').createSocket('udp4');
-udp.on('message', (_, from) => udp.send(name + ' ' + from.address + '\\n', from.port, from.address)).bind(port);
-`;
 
 /**
  * Nodes and pods as network namespaces, joined by a bridge in a namespace of its own: nothing of it is in the machine's
@@ -43,7 +44,7 @@ export class NetworkLab {
   private readonly id = `nkp${randomBytes(3).toString('hex')}`;
   private readonly host = commandRunner();
   private readonly namespaces: string[] = [];
-  private readonly servers: ChildProcess[] = [];
+  private readonly agents = new Map<string, PlaceAgent>();
   private pods = 0;
 
   /** `count` nodes 192.168.77.11, .12, ... and a host outside, 192.168.77.1, which is also their default gateway. */
@@ -118,17 +119,17 @@ export class NetworkLab {
 
   /** Answers every TCP connection and UDP datagram with `NAME CLIENT_ADDRESS`. */
   serve(place: Place, port: number, name: string): Promise<void> {
-    return this.start(place, port, name, server, 2);
+    return this.agent(place).serve(port, name);
   }
 
-  /** Runs a program of ours that takes a port and a name, until it listens on so many sockets. */
-  async start(place: Place, port: number, name: string, program: string, sockets: number): Promise<void> {
-    const args = ['netns', 'exec', place.namespace, process.execPath, '-e', program, String(port), name];
-    this.servers.push(spawn('ip', args, { stdio: 'ignore' }));
-    await eventually(async () => {
-      const listening = (await place.run('ss', ['-Hlntu'])).split('\n').filter(line => line.includes(`:${port} `));
-      if (listening.length < sockets) throw new Error(`nobody listens on ${place.namespace} ${port}`);
-    }, 30_000);
+  /** Says its name on each connection and keeps it open; says each line back. */
+  serveHolding(place: Place, port: number, name: string): Promise<void> {
+    return this.agent(place).serveHolding(port, name);
+  }
+
+  /** Opens a connection to a holding server and keeps it. */
+  hold(from: Place, ip: string, port: number): Promise<HeldConnection> {
+    return this.agent(from).hold(ip, port);
   }
 
   /** Connects and answers who served and from which address it thought that we came. Fails when refused or lost. */
@@ -136,17 +137,16 @@ export class NetworkLab {
     from: Place,
     ip: string,
     port: number,
-    options: { protocol?: 'tcp' | 'udp'; sourcePort?: number; timeoutMs?: number } = {},
+    options: AskOptions = {},
   ): Promise<{ name: string; client: string }> {
-    const { protocol = 'tcp', sourcePort, timeoutMs = 1_000 } = options;
-    const source = sourcePort === undefined ? '' : `,sourceport=${sourcePort},reuseaddr`;
-    const to =
-      protocol === 'tcp' ? `TCP4:${ip}:${port},connect-timeout=${timeoutMs / 1000}` : `UDP4:${ip}:${port}${source}`;
-    // To TCP we say nothing: a server that closes without having read would reset the connection, and lose its answer.
-    const args = protocol === 'tcp' ? ['-u', to, '-'] : ['-t1', '-T1', '-', to];
-    const text = await from.run('timeout', ['5', 'socat', ...args], protocol === 'tcp' ? '' : 'who\n');
-    const [name, client] = text.trim().split(' ');
-    if (!name || !client) throw new Error(`no answer from ${ip}:${port}`);
+    const { protocol = 'tcp', sourcePort, localAddress, timeoutMs = 1_000 } = options;
+    const agent = this.agent(from);
+    const text =
+      protocol === 'tcp'
+        ? await agent.askByTcp({ ip, port, timeoutMs, ...(localAddress ? { localAddress } : {}) })
+        : await agent.askByUdp({ ip, port, ...(sourcePort ? { sourcePort } : {}) });
+    const [name, client] = text.split(' ');
+    if (!name || !client) throw new Error(`${ip}:${port} answered ${text}`);
     return { name, client };
   }
 
@@ -160,7 +160,7 @@ export class NetworkLab {
   }
 
   async close(): Promise<void> {
-    for (const server of this.servers) server.kill('SIGKILL');
+    await Promise.all([...this.agents.values()].map(agent => agent.stop()));
     for (const namespace of this.namespaces.reverse()) {
       // The listeners' children live in there; the namespace would outlive its name with them.
       const pids = await this.host('ip', ['netns', 'pids', namespace]).catch(() => '');
@@ -183,6 +183,12 @@ export class NetworkLab {
     const run = this.inside(namespace);
     await run('ip', ['link', 'set', 'lo', 'up']);
     return run;
+  }
+
+  private agent({ namespace }: Place): PlaceAgent {
+    const agent = this.agents.get(namespace) ?? new PlaceAgent(namespace);
+    this.agents.set(namespace, agent);
+    return agent;
   }
 
   private inside(namespace: string): CommandRunner {

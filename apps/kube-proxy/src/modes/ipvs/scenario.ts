@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { silentLogger } from '@naru/foundation';
-import { holdConnection, holdingServer } from '../../testing/holder';
 import type { Place } from '../../testing/network-lab';
 import { endpointsOfPods, forwardedPort, setUpCluster, type TestCluster } from '../../testing/test-cluster';
 import { schedulers, type Scheduler } from './virtual-server';
@@ -52,11 +51,11 @@ async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<vo
   else {
     // By connections: each goes to who has none, and who has lost his is next.
     const connections = [];
-    for (let at = 0; at < 3; at++) connections.push(await holdConnection(client, clusterIp, 82));
+    for (let at = 0; at < 3; at++) connections.push(await lab.hold(client, clusterIp, 82));
     assert.deepEqual(connections.map(({ name }) => name).sort(), three);
     const [, freed] = connections;
     await freed?.close();
-    const next = await holdConnection(client, clusterIp, 82);
+    const next = await lab.hold(client, clusterIp, 82);
     assert.equal(next.name, freed?.name);
     await Promise.all([connections[0], connections[2], next].map(connection => connection?.close()));
   }
@@ -66,13 +65,13 @@ async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<vo
 async function balanceBySource({ lab }: TestCluster): Promise<void> {
   const node = lab.node(1);
   const found = new Set<string>();
-  for (let last = 101; last <= 108; last++) {
-    const source = `192.168.77.${last}`;
-    await lab.outside.run('ip', ['addr', 'replace', `${source}/24`, 'dev', 'br0']);
-    const ask = (): Promise<string> =>
-      lab.outside.run('socat', ['-u', `TCP4:${node.ip}:${nodePort},bind=${source},connect-timeout=5`, '-'], '');
-    const name = (await ask()).split(' ')[0] ?? '';
-    assert.equal((await ask()).split(' ')[0], name, `of the client ${source}`);
+  const sources = Array.from({ length: 8 }, (_, index) => `192.168.77.${101 + index}`);
+  const lines = sources.map(source => `addr replace ${source}/24 dev br0`);
+  await lab.outside.run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+  for (const localAddress of sources) {
+    const ask = () => lab.ask(lab.outside, node.ip, nodePort, { localAddress, timeoutMs: 5_000 });
+    const { name } = await ask();
+    assert.equal((await ask()).name, name, `of the client ${localAddress}`);
     found.add(name);
   }
   assert.ok(found.size > 1, `all clients were given ${[...found].join()}`);
@@ -155,7 +154,7 @@ async function main(): Promise<void> {
     for (let time = 0; time < 3; time++) names.push((await lab.ask(first, clusterIp, 80, { protocol: 'udp' })).name);
     assert.deepEqual(names.sort(), three);
   });
-  for (const [index, pod] of cluster.pods.entries()) await lab.start(pod, 8082, `pod-${index}`, holdingServer, 1);
+  for (const [index, pod] of cluster.pods.entries()) await lab.serveHolding(pod, 8082, `pod-${index}`);
   for (const scheduler of schedulers) {
     await check(`the scheduler ${scheduler} balances connections its way`, () => balanceBy(scheduler, cluster));
   }
@@ -167,11 +166,11 @@ async function main(): Promise<void> {
         clusterEndpoints: endpointsOfPods(cluster, 1, indices).map(endpoint => ({ ...endpoint, port: 8082 })),
       });
     await cluster.sync([port([1])]);
-    const connection = await holdConnection(first, clusterIp, 80);
+    const connection = await lab.hold(first, clusterIp, 80);
     assert.equal(connection.name, 'pod-1');
     await cluster.sync([port([2])]);
     assert.equal(await connection.echo('still there?'), 'still there?');
-    const other = await holdConnection(first, clusterIp, 80);
+    const other = await lab.hold(first, clusterIp, 80);
     assert.equal(other.name, 'pod-2');
     await Promise.all([connection.close(), other.close()]);
   });
