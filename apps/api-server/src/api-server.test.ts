@@ -374,6 +374,27 @@ describe('workloads', () => {
     expect(spec.json['status']).toMatchObject(status);
   });
 
+  test.each([
+    ['/api/v1/namespaces/default/replicationcontrollers', { selector: { a: 'b' } }, 'Always'],
+    ['/apis/batch/v1/namespaces/default/jobs', {}, 'Never'],
+  ])('of %s leave their pods behind unless they are told what to do', async (of, spec, restartPolicy) => {
+    const containers = [{ name: 'a', image: 'a' }];
+    const template = { metadata: { labels: { a: 'b' } }, spec: { containers, restartPolicy } };
+    const url = `${of}/keeps`;
+    const create = () => api.call('POST', of, { metadata: { name: 'keeps' }, spec: { ...spec, template } });
+    expect((await create()).code).toBe(201);
+    expect((await api.call('DELETE', url)).json['metadata'].finalizers).toEqual(['orphan']);
+    await api.call(
+      'PATCH',
+      url,
+      { metadata: { finalizers: null } },
+      { headers: { 'content-type': 'application/merge-patch+json' } },
+    );
+    expect((await create()).code).toBe(201);
+    await api.call('DELETE', url, { propagationPolicy: 'Background' });
+    expect((await api.call('GET', url)).code).toBe(404);
+  });
+
   test('deleted in the foreground wait for the garbage collector', async () => {
     const reply = await api.call('DELETE', `${url}/web`, { propagationPolicy: 'Foreground' });
     expect(reply.json['metadata'].finalizers).toEqual(['foregroundDeletion']);

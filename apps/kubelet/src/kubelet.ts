@@ -384,6 +384,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
         if (refused || !node) return refused;
         return admit(pod, node, workers.given(pod.metadata.uid), staticPods.isStatic(pod));
       },
+      renewNode: () => reporter.renew(),
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
       refreshMs: parseDuration(configuration.syncFrequency),

@@ -62,6 +62,7 @@ export {
 } from './canonical-quantity';
 export { parseNano, quantityMilliValue, quantityValue } from './quantity';
 export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels } from './label-selector';
+export { hostPortsConflict, hostPortsOf, type HostPort } from './host-ports';
 export { findUntoleratedTaint, parseTaint, tolerates } from './taints';
 export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
 export { podLimits, podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';

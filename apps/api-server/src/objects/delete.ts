@@ -10,6 +10,8 @@ import { jsonReply, type DeleteOptions, type ObjectReply, type ObjectRequest } f
 
 const orphanFinalizer = 'orphan';
 const foregroundFinalizer = 'foregroundDeletion';
+/** Their pods stay when nothing is said of them: so it was before there was a garbage collector. */
+const orphanedByDefault = new Set(['/replicationcontrollers', 'batch/jobs']);
 const policies = new Set(['Orphan', 'Background', 'Foreground']);
 
 export function checkDeleteOptions(options: DeleteOptions): void {
@@ -120,7 +122,7 @@ function decide(
       type.group === '' && type.resource === pods.resource ? podGrace(object as Pod, requested) : undefined;
     if (graceSeconds !== undefined) mark(object, nowMs + graceSeconds * 1000, graceSeconds);
   }
-  setGarbageFinalizers(object, options);
+  setGarbageFinalizers(object, options, orphanedByDefault.has(`${type.group}/${type.resource}`));
   const held = (metadata.finalizers?.length ?? 0) > 0 || heldBySpec(object);
   if (held && !metadata.deletionTimestamp) mark(object, nowMs, 0);
   if (held && type.group === '' && type.resource === namespaces.resource)
@@ -152,15 +154,18 @@ function podGrace(pod: Pod, requested: number | undefined): number {
 }
 
 /** The garbage collector finds what to do with the dependents in these finalizers. */
-function setGarbageFinalizers(object: KubeObject, options: DeleteOptions): void {
+function setGarbageFinalizers(object: KubeObject, options: DeleteOptions, orphans: boolean): void {
   const metadata = object.metadata!;
   const before = metadata.finalizers ?? [];
   const { propagationPolicy, orphanDependents } = options;
   const explicit =
     propagationPolicy ?? (orphanDependents === true ? 'Orphan' : orphanDependents === false ? 'Background' : undefined);
-  const policy =
-    explicit ??
-    (before.includes(orphanFinalizer) ? 'Orphan' : before.includes(foregroundFinalizer) ? 'Foreground' : 'Background');
+  const asked = before.includes(orphanFinalizer)
+    ? 'Orphan'
+    : before.includes(foregroundFinalizer)
+      ? 'Foreground'
+      : undefined;
+  const policy = explicit ?? asked ?? (orphans ? 'Orphan' : 'Background');
   const after = before.filter(name => name !== orphanFinalizer && name !== foregroundFinalizer);
   if (policy === 'Orphan') after.push(orphanFinalizer);
   if (policy === 'Foreground') after.push(foregroundFinalizer);

@@ -74,6 +74,15 @@ export class NodeReporter {
     return this.ready;
   }
 
+  /** Reads the Node anew; keeps what is known while the api-server is away. */
+  async renew(): Promise<void> {
+    try {
+      await this.read();
+    } catch (err) {
+      this.deps.logger.warn({ err }, 'node not read anew');
+    }
+  }
+
   /** Looks again now: the runtime came or went. */
   poke(): void {
     this.pause.nudge();
@@ -188,16 +197,17 @@ export class NodeReporter {
 
   private async patch(node: Stored<Node>, status: NodeStatus, age: number): Promise<void> {
     const { api, template } = this.deps;
+    let read = node;
     const labels = ownLabels(template.nodeName, template.labels);
     const missing = Object.entries(labels).filter(([key, value]) => node.metadata.labels?.[key] !== value);
     if (missing.length > 0) {
       const body = { metadata: { labels: Object.fromEntries(missing) } };
-      this.node = await api.patch(nodes, { name: template.nodeName }, { type: 'merge', body });
+      read = this.node = await api.patch(nodes, { name: template.nodeName }, { type: 'merge', body });
     }
     const unchanged = sameNodeStatus(node.status ?? {}, status);
     if (unchanged && age < this.deps.reportMs && this.reportedAt !== 0) return;
     // Conditions of others stay: the list is written whole, from the version just read.
-    const { resourceVersion, uid } = this.node?.metadata ?? node.metadata;
+    const { resourceVersion, uid } = read.metadata;
     const body = { metadata: { uid, resourceVersion }, status };
     this.node = await api.patch(nodes, { name: template.nodeName }, { type: 'merge', body }, { subresource: 'status' });
   }

@@ -7,6 +7,10 @@ const node: Node = {
   status: { allocatable: { cpu: '1', memory: '1Gi', pods: '2' } },
 };
 
+const port = (hostIP?: string, protocol?: string) => ({
+  containers: [{ name: 'a', ports: [{ containerPort: 80, hostPort: 80, hostIP, protocol }] }],
+});
+
 const pod = (spec: Partial<NonNullable<Pod['spec']>>, cpu?: string): Pod => ({
   spec: {
     tolerations: [{ operator: 'Exists' }],
@@ -23,8 +27,16 @@ describe('admit', () => {
     [pod({}, '1'), [], undefined],
     [pod({}, '600m'), [pod({}, '500m')], 'OutOfcpu'],
     [pod({}), [pod({}), pod({})], 'OutOfpods'],
+    [pod(port()), [pod(port('10.0.0.1'))], 'NodePorts'],
+    [pod(port('10.0.0.1')), [pod(port('10.0.0.2'))], undefined],
+    [pod(port()), [pod(port(undefined, 'UDP'))], undefined],
   ])('of %j beside %j gives %s', (input, others, reason) => {
     expect(admit(input, node, others)?.reason).toBe(reason);
+  });
+
+  it('leaves a resource that the node does not know to the scheduler', () => {
+    const resources = { requests: { 'example.com/licence': '4' } };
+    expect(admit(pod({ containers: [{ name: 'a', resources }] }), node, [])).toBeUndefined();
   });
 
   it('says how much is missing', () => {

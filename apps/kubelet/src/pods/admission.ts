@@ -1,4 +1,13 @@
-import { compileNodeDemand, findUntoleratedTaint, podRequests, resourceAmounts, type Node, type Pod } from '@naru/api';
+import {
+  compileNodeDemand,
+  findUntoleratedTaint,
+  hostPortsConflict,
+  hostPortsOf,
+  podRequests,
+  resourceAmounts,
+  type Node,
+  type Pod,
+} from '@naru/api';
 
 /** Why this node does not take a pod, in upstream's words. */
 export interface Rejection {
@@ -30,9 +39,23 @@ export function admit(pod: Pod, node: Node, others: readonly Pod[], isStatic = f
       `Predicate TaintToleration failed: node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`,
     );
   }
+  if (lacksHostPort(pod, others)) {
+    const why = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
+    return rejection('NodePorts', why);
+  }
   const missing = missingResource(pod, node, others);
   return missing && rejection(`OutOf${missing.name}`, missing.why);
 }
+
+function lacksHostPort(pod: Pod, others: readonly Pod[]): boolean {
+  const wanted = hostPortsOf(pod);
+  if (wanted.length === 0) return false;
+  const taken = others.flatMap(hostPortsOf);
+  return wanted.some(port => taken.some(other => hostPortsConflict(port, other)));
+}
+
+/** Counted for the whole cluster, or by a device plugin: a node that does not know one has no say in it. */
+const isExtended = (resource: string): boolean => resource.includes('/') && !resource.startsWith('kubernetes.io/');
 
 /** The first resource that a pod requests and the node has not got left beside `others`. */
 export function missingResource(
@@ -44,7 +67,7 @@ export function missingResource(
   const requested = podRequests(pod);
   requested.set('pods', 1);
   for (const [name, amount] of requested) {
-    if (amount === 0) continue;
+    if (amount === 0 || (isExtended(name) && !allocatable.has(name))) continue;
     const capacity = allocatable.get(name) ?? 0;
     let used = 0;
     for (const other of others) used += name === 'pods' ? 1 : (podRequests(other).get(name) ?? 0);

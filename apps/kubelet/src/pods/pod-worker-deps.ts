@@ -37,6 +37,8 @@ export interface PodWorkerDeps {
   hostIps: readonly string[];
   facts: (podIps: readonly string[]) => Parameters<PodVolumes['refresh']>[1];
   admit: (pod: Stored<Pod>) => Rejection | undefined;
+  /** Reads this node's Node anew: the scheduler may know of a label or resource that this node has not heard of yet. */
+  renewNode: () => Promise<void>;
   removeContainer: (id: string) => Promise<void>;
   removeSandbox: (id: string) => Promise<void>;
   /** How often volumes follow the objects they show. */

@@ -197,6 +197,7 @@ export class PodWorker {
     if (this.isTerminating) return this.terminate();
     if (isTerminal(this.pod) || this.failure) return this.end();
     if (!this.admitted) {
+      if (this.deps.admit(this.pod)) await this.deps.renewNode();
       const rejected = this.deps.admit(this.pod);
       if (rejected) return this.reject(rejected);
       this.admitted = true;

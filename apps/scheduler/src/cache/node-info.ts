@@ -1,5 +1,5 @@
-import { resourceAmounts, type Node, type Stored } from '@naru/api';
-import { toResources, type HostPort, type PodInfo, type Resources } from './pod-info';
+import { resourceAmounts, type HostPort, type Node, type Stored } from '@naru/api';
+import { toResources, type PodInfo, type Resources } from './pod-info';
 
 const anyAddress = '0.0.0.0';
 

@@ -1,11 +1,5 @@
-import { podRequests, podRequestsNonZero, type Pod, type Stored } from '@naru/api';
+import { hostPortsOf, podRequests, podRequestsNonZero, type HostPort, type Pod, type Stored } from '@naru/api';
 import { compilePodAffinity, type PodAffinity } from './pod-affinity';
-
-export interface HostPort {
-  protocol: string;
-  ip: string;
-  port: number;
-}
 
 /** Amounts that every node and pod have, and the rest by name. cpu in millicores, the others in whole units. */
 export interface Resources {
@@ -38,19 +32,6 @@ export function toResources(amounts: Map<string, number>): Resources {
     ephemeralStorage: amounts.get('ephemeral-storage') ?? 0,
     scalars: scalars.length > 0 ? new Map(scalars) : undefined,
   };
-}
-
-const noPorts: readonly HostPort[] = [];
-
-function hostPortsOf(pod: Pod): readonly HostPort[] {
-  const found: HostPort[] = [];
-  const containers = pod.spec?.containers ?? [];
-  const sidecars = (pod.spec?.initContainers ?? []).filter(container => container.restartPolicy === 'Always');
-  for (const container of [...containers, ...sidecars]) {
-    for (const { hostPort, hostIP, protocol } of container.ports ?? [])
-      if (hostPort) found.push({ protocol: protocol ?? 'TCP', ip: hostIP || '0.0.0.0', port: hostPort });
-  }
-  return found.length > 0 ? found : noPorts;
 }
 
 /** Throws for quantities that are none; admitted pods have none of these. */

@@ -52,6 +52,8 @@ test.each<[string, string, Partial<Spec>, number[], string[]]>([
   ['in parallel all come at once', '1-', parallel, [0, 2], []],
   ['the highest goes first', '0 1 2', { replicas: 1 }, [], ['db-2']],
   ['one at a time', '0 1 2~', { replicas: 1 }, [], []],
+  ['going down halts while more than the highest is not ready', '0- 1- 2-', { replicas: 0 }, [], []],
+  ['the highest goes when it alone is not ready', '0 1 2-', { replicas: 0 }, [], ['db-2']],
   ['in parallel all go at once', '0 1 2', { ...parallel, replicas: 1 }, [], ['db-2', 'db-1']],
   ['ordinals start elsewhere', '', { ordinals: { start: 5 } }, [5], []],
   ['what is below the start goes', '0 5', { ordinals: { start: 5 }, replicas: 1 }, [], ['db-0']],

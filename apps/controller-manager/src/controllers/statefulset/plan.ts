@@ -71,6 +71,9 @@ function planShrink(view: SetView, ordered: boolean): { delete: Stored<Pod>[]; w
   if (!ordered) return { delete: condemned.filter(pod => !isLeaving(view, pod)), wait: false };
   const [highest] = condemned;
   if (!highest) return { delete: [], wait: false };
+  // One that is not well may go only when it is the first of those: what waits below it is not to be lost as well.
+  const sick = condemned.filter(pod => !isHealthy(view, pod));
+  if (sick.includes(highest) && sick.at(-1) !== highest) return { delete: [], wait: true };
   return { delete: isLeaving(view, highest) ? [] : [highest], wait: true };
 }
 
