@@ -22,12 +22,14 @@ test('an unschedulable pod gets the condition and is placed when a node comes', 
   const api = new MemoryObjects();
   api.seed(nodes, makeNode('small', { cpu: '1' }));
   const { stop } = await startScheduler(api);
-  api.seed(pods, makePod({ name: 'big', cpu: '2' }));
+  const big = makePod({ name: 'big', cpu: '2' });
+  api.seed(pods, { ...big, metadata: { ...big.metadata, generation: 3 } });
   await eventually(async () => {
     const pod = await api.get(pods, { namespace: 'default', name: 'big' });
     expect(pod.status?.conditions).toEqual([
       expect.objectContaining({
         type: 'PodScheduled',
+        observedGeneration: 3,
         status: 'False',
         reason: 'Unschedulable',
         message:

@@ -19,6 +19,8 @@ export interface MountsInput {
   images: ReadonlyMap<string, string>;
   env: ReadonlyMap<string, string>;
   paths: PodPaths;
+  /** The runtime can make read-only hold for what is mounted below a volume; asked only where a mount wants it if possible. */
+  canRecursiveReadOnly: () => Promise<boolean>;
 }
 
 const propagations: Record<string, cri.MountPropagation> = {
@@ -79,7 +81,7 @@ export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> 
       hostPath: await hostPathOf(mount, index, volume, input),
       readonly: mount.readOnly ?? false,
       propagation: propagations[mount.mountPropagation ?? ''] ?? cri.MountPropagation.PROPAGATION_PRIVATE,
-      recursiveReadOnly: mount.readOnly === true && mount.recursiveReadOnly === 'Enabled',
+      recursiveReadOnly: await isRecursiveReadOnly(mount, input),
     });
   }
   if (!mounts.some(({ containerPath }) => containerPath === '/etc/hosts')) {
@@ -90,6 +92,13 @@ export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> 
     hostPath: await terminationMessageFile(input),
   });
   return mounts.map(mount => cri.Mount.fromPartial(mount));
+}
+
+/** Where it is asked for and not possible the runtime says so. Source: pkg/kubelet resolveRecursiveReadOnly. */
+async function isRecursiveReadOnly(mount: VolumeMount, input: MountsInput): Promise<boolean> {
+  if (!mount.readOnly) return false;
+  if (mount.recursiveReadOnly === 'IfPossible') return input.canRecursiveReadOnly();
+  return mount.recursiveReadOnly === 'Enabled';
 }
 
 /** The devices of a container: its block volumes. */

@@ -154,6 +154,33 @@ withRoot('volumes on a real runtime', () => {
     await node.delete('kinds');
   });
 
+  it('makes read-only reach what is mounted below a volume, where that is asked for, and says so', async () => {
+    const outer = await directory('kubelet/outer');
+    await fs.mkdir(path.join(outer, 'inner'));
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path.join(outer, 'inner')]);
+    try {
+      const mount = (mountPath: string, recursiveReadOnly?: string) => ({
+        ...{ name: 'outer', mountPath, readOnly: true },
+        ...(recursiveReadOnly ? { recursiveReadOnly } : {}),
+      });
+      const volumeMounts = [mount('/plain'), mount('/enabled', 'Enabled'), mount('/possible', 'IfPossible')];
+      await node.create('read-only', {
+        containers: [shell(forever, { volumeMounts })],
+        volumes: [{ name: 'outer', hostPath: { path: outer } }],
+      });
+      await node.untilReady('read-only');
+      const touch = (at: string) => node.exec('read-only', 'touch', `${at}/inner/file`);
+      expect(await touch('/plain')).toBe('');
+      expect(await touch('/enabled')).toContain('Read-only file system');
+      expect(await touch('/possible')).toContain('Read-only file system');
+      const mounts = (await node.get('read-only')).status?.containerStatuses?.[0]?.volumeMounts ?? [];
+      expect(mounts.slice(0, 3).map(each => each.recursiveReadOnly)).toEqual(['Disabled', 'Enabled', 'Enabled']);
+      await node.delete('read-only');
+    } finally {
+      execFileSync('umount', [path.join(outer, 'inner')]);
+    }
+  });
+
   it('says what mount said of an NFS volume that cannot be mounted, and lets the pod go', async () => {
     await node.create('nfs', {
       containers: [mounting({ name: 'nfs', mountPath: '/nfs' })],

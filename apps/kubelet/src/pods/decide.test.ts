@@ -37,6 +37,7 @@ function record(name: string, phase: ContainerPhase, more: Partial<ContainerReco
     messagePath: '',
     messagePolicy: 'File',
     messageHostPath: '',
+    recursiveReadOnly: [],
     preStop: undefined,
     gracePeriodSeconds: undefined,
     user: undefined,

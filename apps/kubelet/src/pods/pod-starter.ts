@@ -256,7 +256,14 @@ export class PodStarter {
     });
     const grant = await this.deps.deviceManager.allocate(pod, container);
     for (const [name, value] of Object.entries(grant.envs)) env.set(name, value);
-    const mounts = await containerMounts({ pod, container, attempt, volumes, images: images.volumes, env, paths });
+    const mounts = await containerMounts({
+      ...{ pod, container, attempt, volumes, images: images.volumes, env, paths },
+      canRecursiveReadOnly: async () => {
+        const handler = await this.deps.runtimeHandler(pod.spec?.runtimeClassName);
+        const { runtimeHandlers } = await client.status();
+        return runtimeHandlers.some(({ name, features }) => name === handler && features?.recursiveReadOnlyMounts);
+      },
+    });
     const target = (container as { targetContainerName?: string }).targetContainerName;
     await fs.mkdir(`${paths.logs(pod)}/${container.name}`, { recursive: true, mode: 0o755 });
     const id = await client.createContainer(

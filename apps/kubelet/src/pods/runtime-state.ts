@@ -26,6 +26,8 @@ export interface ContainerRecord {
   readonly messagePolicy: string;
   /** The node's path of the file that is mounted at messagePath. */
   readonly messageHostPath: string;
+  /** Places in the container that are read-only with all that is mounted below them. */
+  readonly recursiveReadOnly: readonly string[];
   readonly preStop: string | undefined;
   readonly gracePeriodSeconds: number | undefined;
   readonly user: cri.ContainerUser | undefined;
@@ -101,6 +103,7 @@ function containerRecord(status: cri.ContainerStatus, sandboxId: string): Contai
     messagePath,
     messagePolicy: annotations[annotationNames.messagePolicy] ?? 'File',
     messageHostPath: status.mounts.find(mount => mount.containerPath === messagePath)?.hostPath ?? '',
+    recursiveReadOnly: status.mounts.filter(each => each.recursiveReadOnly).map(each => each.containerPath),
     preStop: annotations[annotationNames.preStop],
     gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
     user: status.user,

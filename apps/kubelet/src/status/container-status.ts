@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { formatTime } from '@naru/foundation';
 import type { Container, ContainerStatus, Pod, PodStatus } from '@naru/api';
 import { isSidecar, restartsAfter } from '../pods/restart-rule';
@@ -139,7 +140,7 @@ function withRecord(
     ...resourcesOf(container, old, input.isOutdated?.(container, record) ?? false),
     ...userOf(record),
     ...(record.stopSignal ? { stopSignal: record.stopSignal } : {}),
-    ...mountsOf(container),
+    ...mountsOf(container, record),
   });
 }
 
@@ -163,12 +164,14 @@ function userOf(record: ContainerRecord): Partial<ContainerStatus> {
   return { user: { linux: { uid: Number(linux.uid), gid: Number(linux.gid), supplementalGroups } } };
 }
 
-function mountsOf(container: Container): Partial<ContainerStatus> {
+function mountsOf(container: Container, record: ContainerRecord): Partial<ContainerStatus> {
   if (!container.volumeMounts?.length) return {};
+  const recursive = (mountPath: string): string =>
+    record.recursiveReadOnly.includes(path.posix.resolve('/', mountPath)) ? 'Enabled' : 'Disabled';
   const volumeMounts = container.volumeMounts.map(({ name, mountPath, readOnly }) => ({
     name,
     mountPath,
-    ...(readOnly ? { readOnly, recursiveReadOnly: 'Disabled' } : {}),
+    ...(readOnly ? { readOnly, recursiveReadOnly: recursive(mountPath) } : {}),
   }));
   return { volumeMounts };
 }
