@@ -149,6 +149,9 @@ export class ApiServer {
       clock,
     });
     const addresses = new ServiceAddresses(deps.services, claims);
+    const ranges = cache('networking.k8s.io', 'servicecidrs');
+    addresses.followRanges(ranges);
+    ranges.listen({ onEvent: () => addresses.followRanges(ranges) });
     addresses.load(services, (service, value) =>
       logger.error({ service, value }, 'service holds what another one holds'),
     );

@@ -32,6 +32,7 @@ import { replicationController } from './controllers/replication/replication-con
 import { resourceQuotaController } from './controllers/resource-quota/resource-quota-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
+import { serviceCidrController } from './controllers/service-cidr/service-cidr-controller';
 import { serviceLbController } from './controllers/service-lb/service-lb-controller';
 import { statefulSetController } from './controllers/statefulset/statefulset-controller';
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/ttl-after-finished-controller';
@@ -53,6 +54,7 @@ export const controllers: readonly Controller[] = [
   ttlAfterFinishedController,
   endpointSliceController,
   serviceLbController,
+  serviceCidrController,
   endpointsController,
   endpointSliceMirroringController,
   persistentVolumeBinderController,

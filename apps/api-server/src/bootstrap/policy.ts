@@ -90,6 +90,7 @@ const controllerManager = clusterRole(
     'pods,endpoints,services,services/status,namespaces,namespaces/status,namespaces/finalize,nodes,nodes/status,configmaps,secrets,serviceaccounts,persistentvolumes,persistentvolumes/status,persistentvolumeclaims,persistentvolumeclaims/status,replicationcontrollers,replicationcontrollers/status,resourcequotas,resourcequotas/status,pods/status,pods/finalizers',
   ),
   rule(write, 'apps,batch,autoscaling,policy,discovery.k8s.io,storage.k8s.io,certificates.k8s.io', '*'),
+  rule(write, 'networking.k8s.io', 'servicecidrs,servicecidrs/status'),
   rule('create', 'core', 'serviceaccounts/token,pods/eviction'),
   rule('create', 'authentication.k8s.io,authorization.k8s.io', 'tokenreviews,subjectaccessreviews'),
   // Namespace deletion and garbage collection reach every kind.

@@ -53,4 +53,26 @@ describe('the addresses of Services', () => {
     };
     expect(items.map(item => item.spec.parentRef.name).sort()).toEqual(['kubernetes', 'last']);
   });
+
+  test('are also of a ServiceCIDR that a user made, as long as it is ready', async () => {
+    const metadata = { name: 'more' };
+    await api.call('POST', `${group}/servicecidrs`, { metadata, spec: { cidrs: ['10.50.0.0/28'] } });
+    const make = (name: string) =>
+      api.call('POST', services, { metadata: { name }, spec: { clusterIP: '10.50.0.9', ports: [{ port: 80 }] } });
+    const refused = await make('early');
+    expect(refused.code).toBe(422);
+    expect(refused.json.message).toContain('The range of valid IPs is 10.96.0.0/16');
+    const ready = (status: string) => {
+      const condition = { type: 'Ready', status, reason: '', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      const body = { status: { conditions: [condition] } };
+      return api.call('PATCH', `${group}/servicecidrs/more/status`, body, { headers });
+    };
+    await ready('True');
+    expect((await make('in-time')).code).toBe(201);
+    expect(await eventually(() => parentOf('10.50.0.9'))).toMatchObject({ name: 'in-time' });
+    await api.call('DELETE', `${services}/in-time`);
+    await ready('False');
+    expect((await make('late')).code).toBe(422);
+  });
 });

@@ -1,18 +1,21 @@
 import { randomInt } from 'node:crypto';
 
-/** Hands out numbers of a range once each. What is taken is rebuilt from the Services at start. */
+/** Numbers from `first` to `last`; the lowest `reserved` are left to those who ask for them: upstream's static band. */
+export interface NumberRange {
+  first: number;
+  last: number;
+  reserved: number;
+}
+
+/** Hands out numbers of some ranges once each. What is taken is rebuilt from the Services at start. */
 export class NumberAllocator {
   private readonly taken = new Map<number, string>();
 
-  /** Picks at random among [first + reserved, last], then, when those run out, below: upstream's static band. */
-  constructor(
-    private readonly first: number,
-    private readonly last: number,
-    private readonly reserved: number,
-  ) {}
+  /** Ranges may be replaced at any time: what was given stays given. */
+  constructor(public ranges: readonly NumberRange[]) {}
 
   includes(value: number): boolean {
-    return value >= this.first && value <= this.last;
+    return this.ranges.some(({ first, last }) => value >= first && value <= last);
   }
 
   /** Who holds it. */
@@ -28,9 +31,16 @@ export class NumberAllocator {
     return true;
   }
 
-  /** A free number, or undefined when there is none. */
+  /**
+   * A free number of the first range that has one: at random above its reserved ones, then, when those run out, below.
+   * Undefined when there is none.
+   */
   next(owner: string): number | undefined {
-    return this.search(this.first + this.reserved, this.last, owner) ?? this.search(this.first, this.last, owner);
+    for (const { first, last, reserved } of this.ranges) {
+      const found = this.search(first + reserved, last, owner) ?? this.search(first, last, owner);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   release(value: number, owner: string): void {

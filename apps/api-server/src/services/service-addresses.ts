@@ -1,5 +1,5 @@
 import { StatusError } from '@naru/foundation';
-import { invalid, invalidObject, services, type KubeObject, type Service } from '@naru/api';
+import { invalid, invalidObject, services, type KubeObject, type Service, type ServiceCIDR } from '@naru/api';
 import type { KindHooks, Reservation } from '../objects/kind-hooks';
 import { decodeBytes } from '../storage/codec';
 import type { CacheEvent } from '../storage/event-ring';
@@ -7,19 +7,15 @@ import type { Claim } from '../storage/storage';
 import type { WatchCache } from '../storage/watch-cache';
 import type { AddressClaims } from './address-claims';
 import { NumberAllocator } from './allocator';
+import { addressRange, extraRanges } from './address-ranges';
 import { assigned, nothing, ownerOf, without, type Assigned } from './assigned';
-import { formatIPv4, parseCidr, parseIPv4 } from './cidr';
+import { formatIPv4, parseIPv4 } from './cidr';
 
 export interface ServiceAddressOptions {
   /** "10.96.0.0/16" */
   clusterIPRange: string;
   /** "30000-32767" */
   nodePortRange: string;
-}
-
-/** Addresses below this index of the range are left to those who ask for them: the api-server's own, the DNS's. */
-function staticBand(size: number): number {
-  return Math.min(Math.max(16, Math.floor(size / 16)), 256);
 }
 
 /** What a reservation took, and how the object is as it was. */
@@ -35,6 +31,8 @@ export class ServiceAddresses implements KindHooks {
   readonly resource = '/services';
   private readonly addresses: NumberAllocator;
   private readonly ports: NumberAllocator;
+  /** Blocks that addresses are of, the cluster's own first. */
+  private cidrs: readonly string[];
   /** The first of the range: the Service `kubernetes`. */
   readonly apiServerAddress: string;
 
@@ -42,13 +40,16 @@ export class ServiceAddresses implements KindHooks {
     private readonly options: ServiceAddressOptions,
     private readonly claims: AddressClaims,
   ) {
-    const { first, last } = parseCidr(options.clusterIPRange);
-    this.addresses = new NumberAllocator(first, last, staticBand(last - first + 1));
-    this.apiServerAddress = formatIPv4(first);
+    const range = addressRange(options.clusterIPRange);
+    this.addresses = new NumberAllocator([range]);
+    this.cidrs = [options.clusterIPRange];
+    this.apiServerAddress = formatIPv4(range.first);
     const [low, high] = options.nodePortRange.split('-').map(Number);
     if (!low || !high || low > high || high > 65535)
       throw new Error(`Cannot parse node port range ${options.nodePortRange}: want FIRST-LAST`);
-    this.ports = new NumberAllocator(low, high, Math.min(Math.floor((high - low + 1) / 16), 128));
+    this.ports = new NumberAllocator([
+      { first: low, last: high, reserved: Math.min(Math.floor((high - low + 1) / 16), 128) },
+    ]);
   }
 
   /** Takes what the stored Services hold. Two that hold the same are told about, not changed. */
@@ -67,6 +68,14 @@ export class ServiceAddresses implements KindHooks {
     this.release(without(had, has), entry.key);
     for (const address of has.addresses) this.addresses.take(parseIPv4(address), entry.key);
     for (const port of has.ports) this.ports.take(port, entry.key);
+  }
+
+  /** Takes up the ServiceCIDRs as they are: addresses are of the cluster's own range and of every other that is ready. */
+  followRanges(cache: WatchCache): void {
+    const own = this.options.clusterIPRange;
+    const objects = cache.select({ namespace: '' }).map(({ bytes }) => decodeBytes<ServiceCIDR>(bytes));
+    this.cidrs = [own, ...extraRanges(objects, own)];
+    this.addresses.ranges = this.cidrs.map(addressRange);
   }
 
   beginCreate(object: KubeObject): Reservation {
@@ -168,7 +177,7 @@ export class ServiceAddresses implements KindHooks {
         service,
         'spec.clusterIPs',
         [address],
-        `failed to allocate IP ${address}: the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.options.clusterIPRange}`,
+        `failed to allocate IP ${address}: the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.cidrs.join(', ')}`,
       );
     return value;
   }
