@@ -143,12 +143,10 @@ export class MemoryObjects implements ObjectsClient, Feed {
   async delete(type: ResourceType, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     this.note('delete', type, key, '');
     const object = structuredClone(this.find(type, key)) as Stored<KubeObject> & { spec?: Tree };
-    const { preconditions, gracePeriodSeconds, propagationPolicy } = options;
+    const { preconditions, gracePeriodSeconds } = options;
     if (preconditions?.uid && preconditions.uid !== object.metadata.uid) {
       throw new StatusError('Conflict', `the UID in the precondition does not match the UID in record`);
     }
-    if (propagationPolicy === 'Foreground' && !object.metadata.finalizers?.includes('foregroundDeletion'))
-      (object.metadata.finalizers ??= []).push('foregroundDeletion');
     const grace = gracePeriodSeconds ?? Number(object.spec?.['terminationGracePeriodSeconds'] ?? 30);
     const graceful = type.resource === 'pods' && Boolean(object.spec?.['nodeName']) && grace > 0;
     if (!graceful && !object.metadata.finalizers?.length) return this.drop(type, object);

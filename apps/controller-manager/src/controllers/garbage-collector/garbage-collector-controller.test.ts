@@ -95,11 +95,13 @@ test('three that own each other in a circle all go', async () => {
           namespace: 'default',
           name,
           uid: name,
+          // The API in memory adds none.
+          finalizers: ['foregroundDeletion'],
           ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: owner, uid: owner, blockOwnerDeletion: true }],
         },
       });
   });
-  await api.delete(configMaps, key('a'), { propagationPolicy: 'Foreground' });
+  await api.delete(configMaps, key('a'));
   await eventually(async () => expect((await api.list(configMaps)).items).toEqual([]));
   await cluster.stop();
 });
