@@ -36,6 +36,7 @@ import { serviceCidrController } from './controllers/service-cidr/service-cidr-c
 import { serviceLbController } from './controllers/service-lb/service-lb-controller';
 import { statefulSetController } from './controllers/statefulset/statefulset-controller';
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/ttl-after-finished-controller';
+import { validatingAdmissionPolicyStatusController } from './controllers/validating-admission-policy-status/validating-admission-policy-status-controller';
 import { taintEvictionController } from './controllers/taint-eviction/taint-eviction-controller';
 
 /** Every controller. Quotas and the garbage collector are last: they follow everything, and share the informers of the others. */
@@ -66,6 +67,7 @@ export const controllers: readonly Controller[] = [
   horizontalPodAutoscalerController,
   disruptionController,
   clusterRoleAggregationController,
+  validatingAdmissionPolicyStatusController,
   csrApprovingController,
   csrSigningController,
   csrCleanerController,
