@@ -42,6 +42,9 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const sandboxIps = hostNetwork ? (sandbox ? hostIps : []) : (sandbox?.ips ?? []);
   // Addresses are kept after the sandbox has gone, as long as no other replaces them.
   const podIps = sandboxIps.length > 0 ? sandboxIps : (old.podIPs ?? []).map(({ ip }) => ip);
+  // Of containers that this node never began there is nothing to say: the reason of the pod is what people are to see.
+  const wasRefused =
+    phase === 'Failed' && runtime.containers.length === 0 && runtime.sandboxes.length === 0 && !old.containerStatuses;
   const generation = pod.metadata?.generation;
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
@@ -60,8 +63,8 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...(hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map(ip => ({ ip })) } : {}),
     ...(podIps[0] ? { podIP: podIps[0], podIPs: podIps.map(ip => ({ ip })) } : {}),
     startTime: old.startTime ?? formatTime(nowMs),
-    ...(init.length > 0 ? { initContainerStatuses: init } : {}),
-    containerStatuses: main,
+    ...(init.length > 0 && !wasRefused ? { initContainerStatuses: init } : {}),
+    ...(wasRefused ? {} : { containerStatuses: main }),
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
     qosClass: old.qosClass ?? qosClass(pod),
   };

@@ -144,6 +144,13 @@ describe('podStatus', () => {
     expect(compute(spec, [record('i', 'exited', { exitCode: 1 })], { finished: true }).phase).toBe('Failed');
   });
 
+  it('of a pod that this node refused tells why, and nothing of its containers', () => {
+    const runtime: PodRuntime = { uid: 'u', name: 'p', namespace: 'n', sandboxes: [], containers: [] };
+    const status = compute({}, [], { runtime, failure: { reason: 'NodePorts', message: 'taken' } });
+    expect(status).toMatchObject({ phase: 'Failed', reason: 'NodePorts', message: 'taken' });
+    expect(status.containerStatuses).toBeUndefined();
+  });
+
   it('keeps a terminal phase', () => {
     expect(compute({}, [], { terminating: true }, { phase: 'Succeeded' }).phase).toBe('Succeeded');
   });
