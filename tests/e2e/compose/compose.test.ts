@@ -83,7 +83,14 @@ test('compose up with three workers is a cluster of three nodes that runs the ex
 test('names are resolved in pods, by two DNS processes', async () => {
   await eventually(
     async () => {
-      const { items } = await askJson<List<EndpointSlice>>('-n', 'kube-system', 'get', 'endpointslices');
+      const { items } = await askJson<List<EndpointSlice>>(
+        '-n',
+        'kube-system',
+        'get',
+        'endpointslices',
+        '-l',
+        'kubernetes.io/service-name=kube-dns',
+      );
       expect(new Set(items.flatMap(({ endpoints }) => endpoints?.[0]?.addresses ?? [])).size).toBe(2);
     },
     60_000,
