@@ -156,7 +156,9 @@ withRoot('the kubelet when things go wrong', () => {
 
   it('keeps a flood of logs to so many files of so much, compressed', async () => {
     const line = 'x'.repeat(1023);
-    await node.create('flood', { containers: [shell(`yes ${line} | head -c 12582912; ${forever}`)] });
+    // In waves: files are looked at five times a second, and one wave may well be over before.
+    const waves = `for i in 1 2 3 4 5 6; do yes ${line} | head -c 2097152; sleep 1; done`;
+    await node.create('flood', { containers: [shell(`${waves}; ${forever}`)] });
     const directory = (): string =>
       `${node.rootDir}/logs/default_flood_${kubelet.workers.find('default', 'flood')?.uid}/main`;
     await eventually(() => {

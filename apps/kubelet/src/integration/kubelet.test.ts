@@ -166,7 +166,7 @@ withRoot('the kubelet on a real runtime', () => {
     await node.create('configured', {
       volumes: [{ name: 'c', configMap: { name: 'settings' } }],
       containers: [
-        shell('while :; do cat /c/color /one; echo; sleep 0.2; done', {
+        shell('while :; do echo "$(cat /c/color)$(cat /one)"; sleep 0.2; done', {
           volumeMounts: [
             { name: 'c', mountPath: '/c' },
             { name: 'c', mountPath: '/one', subPath: 'color' },
