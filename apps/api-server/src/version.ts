@@ -1,4 +1,6 @@
-export const gitVersion = 'v1.36.0+naru';
+import { kubernetesVersion } from '@naru/foundation';
+
+export const gitVersion = kubernetesVersion;
 
 /** The answer of /version. */
 export const versionInfo = {

@@ -1,6 +1,6 @@
 import { parseTaint } from '@naru/api';
 import { connect, registerWorkqueueMetrics } from '@naru/client';
-import { UsageError, createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
+import { UsageError, createMetrics, kubernetesVersion, runProcess, serveHealth, systemClock } from '@naru/foundation';
 import { hollowFlags } from './flags';
 import { HollowNodes } from './hollow-nodes';
 import { HollowPods } from './hollow-pods';
@@ -31,7 +31,7 @@ runProcess('hollow', hollowFlags, async (flags, logger, { signal, onStop }) => {
       maxPods: flags['max-pods'],
       zones,
       taints: flags['register-with-taints'].filter(Boolean).map(parseTaint),
-      version: `v1.36.0+naru`,
+      version: kubernetesVersion,
     },
   });
   onStop('nodes', () => nodes.stop());

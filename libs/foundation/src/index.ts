@@ -17,3 +17,4 @@ export { KeyedLock } from './keyed-lock';
 export { addressesOf, ownAddress, parseListen, type Endpoint } from './own-address';
 export { AddressRanges } from './address-ranges';
 export { runPeriodically, type PeriodicWork } from './run-periodically';
+export { kubernetesVersion } from './version';

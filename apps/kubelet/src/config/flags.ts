@@ -1,5 +1,5 @@
 import { connectionFlags } from '@naru/client';
-import type { FlagSpec, Flags } from '@naru/foundation';
+import { kubernetesVersion, type FlagSpec, type Flags } from '@naru/foundation';
 
 /**
  * The kubelet's command line. Names are upstream's where upstream has them. Flags without a default belong to a field of the
@@ -45,4 +45,4 @@ export const kubeletFlags = {
 } as const satisfies Record<string, FlagSpec>;
 
 export type KubeletFlags = Flags<typeof kubeletFlags>;
-export const kubeletVersion = 'v1.36.0+naru';
+export const kubeletVersion = kubernetesVersion;

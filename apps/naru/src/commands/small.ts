@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { kubernetesVersion } from '@naru/foundation';
 import { requireCluster } from '../cluster';
 import { clusterFlags, command } from '../command';
 import { askReadyz, nodeHealthPorts } from '../health';
@@ -40,7 +41,7 @@ export const versionCommand = command({
   summary: 'print the version',
   flags: clusterFlags,
   async run() {
-    process.stdout.write(`naru ${NARU_VERSION} (Kubernetes v1.36.0+naru)\n`);
+    process.stdout.write(`naru ${NARU_VERSION} (Kubernetes ${kubernetesVersion})\n`);
   },
 });
 
