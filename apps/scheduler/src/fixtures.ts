@@ -82,7 +82,15 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
   const scheduler = new Scheduler({
     client: api,
     listers: { services: none, replicaSets: none, statefulSets: none, budgets: none },
-    storage: { claims: none, volumes: none, classes: none, csiNodes: none, onClaim: () => () => undefined },
+    storage: {
+      claims: none,
+      volumes: none,
+      classes: none,
+      csiNodes: none,
+      csiDrivers: none,
+      capacities: none,
+      onClaim: () => () => undefined,
+    },
     namespaceLabels: namespace => ({ 'kubernetes.io/metadata.name': namespace }),
     recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),

@@ -14,6 +14,7 @@ import { stateKey } from '../framework/cycle-state';
 import { skip, unresolvable, type Status } from '../framework/status';
 import type { Handle, Plugin, PluginFactory } from '../framework/types';
 import { AssumedVolumes, type VolumeDecision } from '../storage/assumed-volumes';
+import { provisioning } from '../storage/provisioning';
 import { claimsOfPod, usesClaims, volumesOf, type Claim, type PodClaims, type Volume } from '../storage/pod-claims';
 
 const claimsKey = stateKey<{ claims: PodClaims; volumes: (Volume | undefined)[] }>('VolumeBinding/claims');
@@ -23,6 +24,7 @@ const unbound = unresolvable('pod has unbound immediate PersistentVolumeClaims')
 const missing = unresolvable('node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)');
 const elsewhere = unresolvable("node(s) didn't match PersistentVolume's node affinity");
 const nothingFound = unresolvable("node(s) didn't find available persistent volumes to bind");
+const noSpace = unresolvable('node(s) did not have enough free storage');
 
 const { boundByController, selectedNode } = volumeAnnotations;
 const defaultTimeoutSeconds = 600;
@@ -35,15 +37,15 @@ class VolumeBinder {
     private readonly timeoutMs: number,
   ) {}
 
-  /** What the claims need on the node; undefined when they cannot get it there. */
-  decide(claims: readonly Claim[], node: Node): VolumeDecision | undefined {
+  /** What the claims need on the node, or why they cannot get it there. */
+  decide(claims: readonly Claim[], node: Node): VolumeDecision | Status {
     const decision: VolumeDecision = { bindings: [], provisions: [] };
     const excluded = new Set(this.assumed.volumes);
     const nodeName = node.metadata?.name;
     // The hardest to satisfy choose first.
     for (const claim of claims) {
       const chosen = this.assumed.nodeOf(claim) ?? claim.metadata.annotations?.[selectedNode];
-      if (chosen !== undefined && chosen !== nodeName) return undefined;
+      if (chosen !== undefined && chosen !== nodeName) return nothingFound;
       if (chosen !== undefined) {
         decision.provisions.push(claim);
         continue;
@@ -53,23 +55,13 @@ class VolumeBinder {
       if (volume) {
         excluded.add(volume.metadata.name);
         decision.bindings.push({ claim, volume });
-      } else if (this.canProvision(claim, node)) decision.provisions.push(claim);
-      else return undefined;
+        continue;
+      }
+      const outlook = provisioning(claim, node, this.handle.storage);
+      if (outlook !== 'possible') return outlook === 'no space' ? noSpace : nothingFound;
+      decision.provisions.push(claim);
     }
     return decision;
-  }
-
-  private canProvision(claim: Claim, node: Node): boolean {
-    const storageClass = this.handle.storage.classes.get({ name: storageClassOf(claim) ?? '' });
-    if (!storageClass?.provisioner || storageClass.provisioner === 'kubernetes.io/no-provisioner') return false;
-    const topologies = storageClass.allowedTopologies ?? [];
-    const labels = node.metadata?.labels ?? {};
-    return (
-      topologies.length === 0 ||
-      topologies.some(({ matchLabelExpressions = [] }) =>
-        matchLabelExpressions.every(({ key, values }) => values.includes(labels[key] ?? '')),
-      )
-    );
   }
 
   reserve(podUid: string, nodeName: string, decision: VolumeDecision): void {
@@ -138,6 +130,8 @@ class VolumeBinder {
   }
 }
 
+const isDecision = (outcome: VolumeDecision | Status): outcome is VolumeDecision => 'provisions' in outcome;
+
 function build(handle: Handle, timeoutMs: number): Plugin {
   const binder = new VolumeBinder(handle, timeoutMs);
   return {
@@ -159,7 +153,7 @@ function build(handle: Handle, timeoutMs: number): Plugin {
       }
       if (found.claims.delayed.length === 0) return undefined;
       const decision = binder.decide(found.claims.delayed, node);
-      if (!decision) return nothingFound;
+      if (!isDecision(decision)) return decision;
       state.read(decisionsKey)?.set(name, decision);
       return undefined;
     },
@@ -169,7 +163,7 @@ function build(handle: Handle, timeoutMs: number): Plugin {
       if (!claims || typeof claims === 'string' || claims.delayed.length === 0) return undefined;
       // A node that was nominated has not been filtered in this cycle.
       const decision = state.read(decisionsKey)?.get(nodeName) ?? (node && binder.decide(claims.delayed, node));
-      if (!decision) return nothingFound;
+      if (!decision || !isDecision(decision)) return decision ?? nothingFound;
       state.write(decisionsKey, new Map([[nodeName, decision]]));
       binder.reserve(pod.uid, nodeName, decision);
       return undefined;
@@ -187,7 +181,10 @@ function build(handle: Handle, timeoutMs: number): Plugin {
 /** Finds nodes where the pod's claims have their volumes or can get them, and has those bound before the pod. */
 export const volumeBinding: PluginFactory = {
   name: 'VolumeBinding',
-  requeueOn: ['ClaimChange', 'VolumeChange', 'StorageClassChange', 'NodeAdd', 'NodeLabels', 'PodUpdate'],
+  requeueOn: [
+    ...(['ClaimChange', 'VolumeChange', 'StorageClassChange', 'CSIDriverChange', 'CSIStorageCapacityGrowth'] as const),
+    ...(['NodeAdd', 'NodeLabels', 'PodUpdate'] as const),
+  ],
   build: handle => build(handle, defaultTimeoutSeconds * 1000),
   configure(args) {
     const { bindTimeoutSeconds } = argumentFields(args, 'bindTimeoutSeconds', 'shape');

@@ -1,15 +1,18 @@
 import {
+  csiDrivers,
   csiNodes,
+  csiStorageCapacities,
   persistentVolumeClaims,
   persistentVolumes,
   pods,
   storageClasses,
+  type CSIStorageCapacity,
   type PersistentVolume,
   type PersistentVolumeClaim,
 } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { createLab, makeNode, makePod, type PodInput } from '../fixtures';
-import { followStorage } from './storage-view';
+import { followStorage, type StorageEvent } from './storage-view';
 
 const key = (name: string) => ({ namespace: 'default', name });
 const bound = { 'pv.kubernetes.io/bind-completed': 'yes' };
@@ -57,11 +60,12 @@ async function createStorageLab(nodeNames: string[], seed: (api: MemoryObjects) 
   });
   seed(api);
   const factory = api.informers();
-  const storage = followStorage(factory, () => undefined);
+  const told: StorageEvent[] = [];
+  const storage = followStorage(factory, event => void told.push(event));
   const abort = new AbortController();
   await factory.start(abort.signal);
   const nodes = nodeNames.map(name => makeNode(name, { labels }));
-  return { api, lab: createLab(nodes, { storage, client: api }), stop: () => abort.abort() };
+  return { api, told, lab: createLab(nodes, { storage, client: api }), stop: () => abort.abort() };
 }
 
 test.each<[string, PersistentVolumeClaim | undefined, string]>([
@@ -173,6 +177,65 @@ test('a class may be restricted to some topologies', async () => {
   stop();
 });
 
+describe('of a driver that publishes its capacity', () => {
+  const room = (name: string, more: Partial<CSIStorageCapacity>): CSIStorageCapacity => ({
+    metadata: { namespace: 'default', name },
+    storageClassName: 'late',
+    nodeTopology: { matchLabels: { 'kubernetes.io/hostname': name } },
+    ...more,
+  });
+  const seed =
+    (storageCapacity: boolean, ...rooms: CSIStorageCapacity[]) =>
+    (api: MemoryObjects): void => {
+      api.seed(csiDrivers, { metadata: { name: 'example.com/disk' }, spec: { storageCapacity } });
+      api.seed(persistentVolumeClaims, claim('data'));
+      for (const each of rooms) api.seed(csiStorageCapacities, each);
+    };
+  const short = 'node(s) did not have enough free storage';
+
+  test.each<[string, boolean, CSIStorageCapacity[], { node?: string; message?: string }]>([
+    ['goes where there is room', true, [room('a', { capacity: '1Mi' }), room('b', { capacity: '1Gi' })], { node: 'b' }],
+    ['goes nowhere while nothing is said', true, [], { message: `2 ${short}` }],
+    ['is not held up when the driver does not ask for it', false, [], { node: 'a' }],
+    [
+      'needs room for the one volume, not only in sum',
+      true,
+      [room('a', { capacity: '9Gi', maximumVolumeSize: '512Mi' })],
+      { message: `2 ${short}` },
+    ],
+    [
+      'needs room in its own class',
+      true,
+      [room('a', { capacity: '9Gi', storageClassName: 'other' })],
+      { message: short },
+    ],
+    [
+      'needs room that its node reaches',
+      true,
+      [{ metadata: room('a', {}).metadata ?? {}, storageClassName: 'late', capacity: '9Gi' }],
+      { message: short },
+    ],
+  ])('a pod %s', async (_what, asks, rooms, { node, message }) => {
+    const { lab, stop } = await createStorageLab(['a', 'b'], seed(asks, ...rooms));
+    const outcome = lab.schedule(using('data'));
+    if (node) expect(outcome).toEqual({ node });
+    else expect(outcome.message).toContain(message);
+    stop();
+  });
+
+  test('a pod is tried again when there is more room, and only then', async () => {
+    const { api, lab, told, stop } = await createStorageLab(['a'], seed(true, room('a', { capacity: '1Mi' })));
+    expect(lab.schedule(using('data')).message).toContain(`1 ${short}`);
+    told.length = 0;
+    const grow = (capacity: string) => api.patch(csiStorageCapacities, key('a'), { type: 'merge', body: { capacity } });
+    await grow('512Ki');
+    await grow('2Gi');
+    await eventually(() => expect(told).toEqual(['CSIStorageCapacityGrowth']));
+    expect(lab.schedule(using('data'))).toEqual({ node: 'a' });
+    stop();
+  });
+});
+
 test('a volume with a zone is used in that zone', async () => {
   const zone = 'topology.kubernetes.io/zone';
   const seed = (value: string) => (api: MemoryObjects) => {
@@ -224,9 +287,10 @@ test('a pod that was refused for its claim is tried again when a claim changes',
   scheduler.enqueue(refused, false);
   expect(scheduler.scheduleOne()).toBe(true);
   const waiting = scheduler.queue.get(refused.metadata.uid);
-  const isRelevant = (event: 'ClaimChange' | 'NodeTaints') =>
+  const isRelevant = (event: 'ClaimChange' | 'CSIStorageCapacityGrowth' | 'NodeTaints') =>
     waiting &&
     scheduler.frameworkOf('default-scheduler')?.isRelevant({ event }, waiting.info, new Set(['VolumeBinding']));
   expect(isRelevant('ClaimChange')).toBe(true);
+  expect(isRelevant('CSIStorageCapacityGrowth')).toBe(true);
   expect(isRelevant('NodeTaints')).toBe(false);
 });
