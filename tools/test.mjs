@@ -3,7 +3,7 @@
 // `./naru test` calls it after it has set the machine up; a check counts as one test.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -49,6 +49,9 @@ async function jest(name, args) {
   }
 }
 
+// Most of these tests wait: for containers, packets, other processes. With a worker a core the machine would idle.
+const workers = availableParallelism() + 1;
+
 const stages = {
   checks: () => [
     () => check('format', 'npm', ['run', '-s', 'format:check']),
@@ -56,7 +59,7 @@ const stages = {
     () => check('lint', 'npm', ['run', '-s', 'lint']),
     () => check('reference', 'node', ['tools/check-reference.mjs']),
   ],
-  unit: () => [() => jest('unit and integration', ['--silent=false'])],
+  unit: () => [() => jest('unit and integration', ['--silent=false', `--maxWorkers=${workers}`])],
   compose: () => [() => jest('docker compose', ['--config', 'tests/compose.jest.config.js', '--runInBand'])],
   e2e: () => [() => jest('end to end', ['--config', 'tests/jest.config.js', '--runInBand'])],
 };
