@@ -1,9 +1,9 @@
 // Load on a Kubernetes API server, of any kind: the phases of a small cluster's day, one JSON line each.
 //   node bench/api-load.mjs --server https://127.0.0.1:6443 --token T [--pid PID] [--only phase,...]
 // With --pid each line also says what the server's process used: CPU seconds and resident megabytes.
-import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import { parseArgs } from 'node:util';
+import { cpuSeconds, residentMB } from './dev-server.mjs';
 
 const { values: given } = parseArgs({
   options: {
@@ -47,18 +47,6 @@ function call(method, path, body, { type = 'application/json', keep = true } = {
   });
 }
 
-const ticksPerSecond = 100;
-/** User and system time of the server so far, in seconds. */
-function cpuSeconds() {
-  if (!given.pid) return undefined;
-  const fields = readFileSync(`/proc/${given.pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-}
-
-function residentMB() {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${given.pid}/status`, 'utf8'))[1]) / 1024;
-}
-
 const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 
 function report(phase, latencies, seconds, cpu) {
@@ -71,8 +59,8 @@ function report(phase, latencies, seconds, cpu) {
     p99Ms: +at(latencies, 0.99).toFixed(2),
   };
   if (given.pid) {
-    row.serverCpuUsEach = Math.round(((cpuSeconds() - cpu) * 1e6) / latencies.length);
-    row.residentMB = Math.round(residentMB());
+    row.serverCpuUsEach = Math.round(((cpuSeconds(given.pid) - cpu) * 1e6) / latencies.length);
+    row.residentMB = residentMB(given.pid);
   }
   console.log(JSON.stringify(row));
 }
@@ -81,7 +69,7 @@ function report(phase, latencies, seconds, cpu) {
 async function phase(name, count, work, width = clients) {
   if (only && !only.includes(name)) return;
   const latencies = [];
-  const cpu = cpuSeconds();
+  const cpu = given.pid && cpuSeconds(given.pid);
   const begun = performance.now();
   let next = 0;
   const worker = async () => {
@@ -158,7 +146,7 @@ async function fanOut() {
   });
   const requests = await Promise.all(open);
   await call('POST', `${base}/configmaps`, configMap('mark', {}));
-  const cpu = cpuSeconds();
+  const cpu = given.pid && cpuSeconds(given.pid);
   const begun = performance.now();
   for (let i = 0; i < updates; i++) {
     sent[i] = performance.now();

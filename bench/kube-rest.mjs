@@ -75,6 +75,51 @@ class KubeRest {
     request.end();
     return () => request.destroy();
   }
+
+  /**
+   * Counts the events of a type that a watch tells, without reading the objects: `started` gives how many there were at first, `until(n)`
+   * resolves with the milliseconds from the next one to the n-th.
+   */
+  count(path, type) {
+    const mark = `{"type":"${type}"`;
+    const bookmark = '"k8s.io/initial-events-end":"true"';
+    let seen = 0;
+    let firstAt;
+    let rest = '';
+    let onChange = () => {};
+    let start;
+    const started = new Promise(resolve => (start = resolve));
+    const request = https.request(
+      {
+        host: this.server.hostname,
+        port: this.server.port,
+        path: `${path}&watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan`,
+        agent: this.agent,
+        headers: this.headers,
+      },
+      response => {
+        response.setEncoding('latin1').on('data', chunk => {
+          const text = rest + chunk;
+          const end = text.lastIndexOf('\n') + 1;
+          for (let at = text.indexOf(mark); at >= 0 && at < end; at = text.indexOf(mark, at + 1)) seen++;
+          if (start && text.includes(bookmark)) {
+            start(seen);
+            start = undefined;
+          } else if (!start && seen > 0) firstAt ??= performance.now();
+          rest = text.slice(end);
+          onChange();
+        });
+      },
+    );
+    request.on('error', () => {});
+    request.end();
+    const until = count =>
+      new Promise(resolve => {
+        onChange = () => seen >= count && resolve(performance.now() - firstAt);
+        onChange();
+      });
+    return { started, until, stop: () => request.destroy() };
+  }
 }
 
 export function quantile(values, q) {

@@ -2,10 +2,10 @@
 // collection, what the steady state costs, API latencies and memory. Needs a built tree and root; uses a cluster of its own.
 //   node bench/scale.mjs [--nodes 1000] [--pods 3000] [--fill 30000] [--replicas 1000] [--dependents 5000]
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { cpuSeconds } from './dev-server.mjs';
 import { openKubeconfig, quantile } from './kube-rest.mjs';
 
 const number = value => ({ type: 'string', default: String(value) });
@@ -47,11 +47,7 @@ async function inParallel(count, width, work) {
 /** Processor seconds that the control plane has used so far, by process. */
 function processorSeconds() {
   const { processes } = JSON.parse(naru('status', '--output', 'json'));
-  const used = pid => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  };
-  return Object.fromEntries(processes.filter(({ pid }) => pid).map(row => [row.name, used(row.pid)]));
+  return Object.fromEntries(processes.filter(({ pid }) => pid).map(row => [row.name, cpuSeconds(row.pid)]));
 }
 
 function difference(after, before) {
