@@ -6,6 +6,7 @@ import { systemClock, type Flags, type Logger } from '@naru/foundation';
 import { cri, images as own } from '@naru/proto';
 import { Cni } from './cni/cni';
 import { NetworkConfigDirectory } from './cni/cni-config';
+import { Networks } from './cni/networks';
 import { ContainerRecords } from './containers/container-record';
 import { Containers } from './containers/containers';
 import type { runtimeFlags } from './flags';
@@ -68,10 +69,10 @@ export async function buildRuntime(
     logger,
     signal,
   });
-  const networks = new NetworkConfigDirectory(flags['cni-conf-dir']);
   const events = new EventHub();
   const pause = new PauseProcesses({ runtime, root, state });
   const cni = new Cni({ binDirectories: flags['cni-bin-dir'], timeoutMs: flags['cni-timeout-seconds'] * 1_000 });
+  const networks = new Networks({ directory: new NetworkConfigDirectory(flags['cni-conf-dir']), cni, logger });
   const gate = new Gate({ slots: slotsPerProcessor * os.availableParallelism(), patienceMs: gatePatienceMs });
   const sandboxes = new Sandboxes({
     records: new SandboxRecords(root),
@@ -107,6 +108,7 @@ export async function buildRuntime(
   });
   await sandboxes.recover();
   await containers.recover();
+  await sandboxes.collectNetworks();
   const streaming = new StreamingServer({ clock, logger });
   await streaming.listen(flags['streaming-address']);
   const usage = new Usage({ cgroups, containers, sandboxes, root, clock });

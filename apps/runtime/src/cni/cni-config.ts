@@ -1,31 +1,59 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { listDirectory } from '../process/files';
+import { usableVersions } from './cni-versions';
 
 /** One plugin's part of a network configuration, as its author wrote it. */
 export type PluginConfig = Record<string, unknown> & { type: string; capabilities?: Record<string, boolean> };
 
 /** A network configuration list: containernetworking/cni, SPEC.md, section 1. */
 export interface NetworkConfig {
+  /** The newest that it allows; after negotiation with its plugins the one that is spoken. */
   cniVersion: string;
+  /** All that it allows, newest first; absent in records of earlier versions. */
+  cniVersions?: string[];
   name: string;
   plugins: PluginConfig[];
+  disableCheck?: boolean;
+  disableGC?: boolean;
 }
 
-/** Reads a .conflist, or a .conf with a single plugin. Throws with the reason when it is not valid. */
-export function parseNetworkConfig(text: string): NetworkConfig {
-  const document = JSON.parse(text) as Partial<NetworkConfig> & Partial<PluginConfig>;
-  if (typeof document.name !== 'string' || document.name === '') throw new Error('it has no name');
-  const plugins = Array.isArray(document.plugins) ? document.plugins : [document as PluginConfig];
-  if (plugins.length === 0) throw new Error('it lists no plugins');
-  for (const plugin of plugins) {
+function truth(document: Record<string, unknown>, name: string): boolean {
+  const value = document[name] ?? false;
+  if (value === true || value === 'true') return true;
+  if (value === false || value === 'false') return false;
+  throw new Error(`${name} must be true or false`);
+}
+
+function validPlugins(plugins: unknown[]): PluginConfig[] {
+  for (const plugin of plugins as Partial<PluginConfig>[]) {
     if (typeof plugin.type !== 'string' || !/^[\w.-]+$/.test(plugin.type))
       throw new Error('a plugin has no valid type');
   }
+  return plugins as PluginConfig[];
+}
+
+/**
+ * Reads a .conflist, or a .conf with a single plugin. `more` gives the plugins that stand in files of their own for a network of that name;
+ * they follow those of the list, unless the list says loadOnlyInlinedPlugins. Throws with the reason when it is not valid.
+ */
+export function parseNetworkConfig(text: string, more: (name: string) => PluginConfig[] = () => []): NetworkConfig {
+  const document = JSON.parse(text) as Record<string, unknown>;
+  const { name } = document;
+  if (typeof name !== 'string' || !/^[A-Za-z0-9][\w.-]*$/.test(name)) throw new Error('it has no valid name');
+  const single = document['plugins'] === undefined && document['type'] !== undefined;
+  const inlined = single ? [document] : Array.isArray(document['plugins']) ? (document['plugins'] as unknown[]) : [];
+  const plugins = validPlugins(inlined);
+  if (!single && !truth(document, 'loadOnlyInlinedPlugins')) plugins.push(...more(name));
+  if (plugins.length === 0) throw new Error('it lists no plugins');
+  const cniVersions = usableVersions(document['cniVersion'], document['cniVersions']);
   return {
-    cniVersion: typeof document.cniVersion === 'string' ? document.cniVersion : '0.1.0',
-    name: document.name,
+    cniVersion: cniVersions[0] as string,
+    cniVersions,
+    name,
     plugins,
+    disableCheck: truth(document, 'disableCheck'),
+    disableGC: truth(document, 'disableGC'),
   };
 }
 
@@ -43,18 +71,36 @@ export class NetworkConfigDirectory {
       .sort();
   }
 
+  /** Files of single plugins: DIRECTORY/NETWORK/*.conf. */
+  #pluginFiles(network: string): string[] {
+    const folder = path.join(this.directory, network);
+    return listDirectory(folder)
+      .filter(name => name.endsWith('.conf'))
+      .sort()
+      .map(name => path.join(folder, name));
+  }
+
+  #stampOf(files: string[]): string {
+    return files
+      .map(file => {
+        const stat = fs.statSync(file, { throwIfNoEntry: false });
+        return `${file} ${stat?.mtimeMs} ${stat?.ino} ${stat?.size}`;
+      })
+      .join('\n');
+  }
+
   /** The configuration, or the reason why there is none. */
   current(): { config: NetworkConfig } | { problem: string } {
     const files = this.#files();
-    const stamp = files
-      .map(name => {
-        const stat = fs.statSync(path.join(this.directory, name), { throwIfNoEntry: false });
-        return `${name} ${stat?.mtimeMs} ${stat?.ino} ${stat?.size}`;
-      })
-      .join('\n');
-    if (stamp !== this.#stamp || this.#stamp === '') {
-      this.#stamp = stamp;
+    const stamp = (): string =>
+      this.#stampOf([
+        ...files.map(name => path.join(this.directory, name)),
+        ...(this.#current ? this.#pluginFiles(this.#current.name) : []),
+      ]);
+    // Nothing is valid that could not be made so by a plugin file which has come since.
+    if (!this.#current || stamp() !== this.#stamp) {
       this.#load(files);
+      this.#stamp = stamp();
     }
     return this.#current ? { config: this.#current } : { problem: this.#problem };
   }
@@ -64,11 +110,16 @@ export class NetworkConfigDirectory {
     this.#problem = `no network config found in ${this.directory}: cni plugin not initialized`;
     for (const name of files) {
       try {
-        this.#current = parseNetworkConfig(fs.readFileSync(path.join(this.directory, name), 'utf8'));
+        const text = fs.readFileSync(path.join(this.directory, name), 'utf8');
+        this.#current = parseNetworkConfig(text, network => this.#readPlugins(network));
         return;
       } catch (error) {
         this.#problem = `network config ${name} in ${this.directory} is invalid: ${(error as Error).message}`;
       }
     }
+  }
+
+  #readPlugins(network: string): PluginConfig[] {
+    return validPlugins(this.#pluginFiles(network).map(file => JSON.parse(fs.readFileSync(file, 'utf8')) as unknown));
   }
 }

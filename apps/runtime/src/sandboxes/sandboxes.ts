@@ -4,7 +4,8 @@ import path from 'node:path';
 import { type Clock, KeyedLock, type Logger, StatusError } from '@naru/foundation';
 import { cri } from '@naru/proto';
 import type { Attachment, Cni, NetworkResult } from '../cni/cni';
-import type { NetworkConfigDirectory } from '../cni/cni-config';
+import { capabilityArguments } from '../cni/capability-arguments';
+import type { Networks } from '../cni/networks';
 import { removeCgroup, type Cgroups } from '../process/cgroups';
 import type { OciRuntimes } from '../oci/oci-runtimes';
 import type { Gate } from '../process/gate';
@@ -20,7 +21,7 @@ import { sysctlFiles } from './sysctls';
 
 export interface SandboxesDeps {
   records: SandboxRecords;
-  networks: NetworkConfigDirectory;
+  networks: Networks;
   cni: Cni;
   pause: PauseProcesses;
   runtimes: OciRuntimes;
@@ -119,7 +120,7 @@ export class Sandboxes {
       phase: 'creating',
       ips: [],
     };
-    this.#prepareNetwork(record, own.network);
+    await this.#prepareNetwork(record, own.network);
     // Written down first: whatever is made from here on can be found and taken away again.
     this.deps.records.save(record);
     try {
@@ -154,23 +155,15 @@ export class Sandboxes {
     return record;
   }
 
-  #prepareNetwork(record: SandboxRecord, own: boolean): void {
+  async #prepareNetwork(record: SandboxRecord, own: boolean): Promise<void> {
     if (!own) return;
-    const current = this.deps.networks.current();
-    if ('problem' in current)
-      throw new StatusError(
-        'ServiceUnavailable',
-        `failed to setup network for sandbox "${record.id}": ${current.problem}`,
-      );
-    const { metadata, annotations, portMappings, dnsConfig } = record.config;
-    const mappings = portMappings
-      .filter(mapping => mapping.hostPort > 0)
-      .map(mapping => ({
-        hostPort: mapping.hostPort,
-        containerPort: mapping.containerPort,
-        protocol: cri.protocolToJSON(mapping.protocol).toLowerCase(),
-        hostIP: mapping.hostIp,
-      }));
+    const network = await this.deps.networks.current().catch((cause: unknown) => {
+      const { message } = cause as Error;
+      throw new StatusError('ServiceUnavailable', `failed to setup network for sandbox "${record.id}": ${message}`, {
+        cause,
+      });
+    });
+    const { metadata } = record.config;
     const attachment: Attachment = {
       containerId: record.id,
       netns: this.namespaces(record.id).network,
@@ -182,15 +175,25 @@ export class Sandboxes {
         K8S_POD_INFRA_CONTAINER_ID: record.id,
         K8S_POD_UID: metadata?.uid ?? '',
       },
-      runtimeConfig: {
-        ...(mappings.length > 0 ? { portMappings: mappings } : {}),
-        ...bandwidth(annotations),
-        ...(dnsConfig
-          ? { dns: { servers: dnsConfig.servers, searches: dnsConfig.searches, options: dnsConfig.options } }
-          : {}),
-      },
+      runtimeConfig: capabilityArguments(record.config, this.cgroupParent(record)),
     };
-    record.network = { config: current.config, attachment };
+    record.network = { config: network, attachment };
+  }
+
+  /** What the plugins say of a sandbox's attachment: undefined when nobody can tell, or it is in the node's network. */
+  async checkNetwork(record: SandboxRecord): Promise<string | undefined> {
+    const { config, attachment, result } = record.network ?? {};
+    if (!config || !attachment || !result || !this.isReady(record)) return undefined;
+    try {
+      return (await this.deps.cni.check(config, attachment, result)) ? 'ok' : undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  /** Has plugins give back what they hold for sandboxes that are not there. Nothing may be attached meanwhile. */
+  async collectNetworks(): Promise<void> {
+    await this.deps.networks.collect(this.list().flatMap(({ network }) => (network ? [network.attachment] : [])));
   }
 
   #writeFiles(record: SandboxRecord, ownNetwork: boolean): void {
@@ -325,24 +328,4 @@ function pinned(
       : []),
     ...(own.ipc ? [{ type: 'ipc' as const, path: namespaces.ipc }] : []),
   ];
-}
-
-const units: Record<string, number> = { '': 1, k: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
-
-/** The bandwidth that a pod's annotations allow it, for the plugin of that name: bits a second, and bursts as large as one may be. */
-function bandwidth(annotations: Record<string, string>): Record<string, unknown> {
-  const rate = (direction: string): number | undefined => {
-    const [, number, unit = ''] =
-      /^(\d+(?:\.\d+)?)([kMG]i?)?$/.exec(annotations[`kubernetes.io/${direction}-bandwidth`] ?? '') ?? [];
-    return number === undefined ? undefined : Math.floor(Number(number) * (units[unit] ?? 1));
-  };
-  const [ingressRate, egressRate] = [rate('ingress'), rate('egress')];
-  if (ingressRate === undefined && egressRate === undefined) return {};
-  const burst = 2 ** 31 - 1;
-  return {
-    bandwidth: {
-      ...(ingressRate === undefined ? {} : { ingressRate, ingressBurst: burst }),
-      ...(egressRate === undefined ? {} : { egressRate, egressBurst: burst }),
-    },
-  };
 }

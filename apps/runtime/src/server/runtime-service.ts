@@ -1,6 +1,6 @@
 import { StatusError, type Clock, type Logger } from '@naru/foundation';
 import { cri } from '@naru/proto';
-import type { NetworkConfigDirectory } from '../cni/cni-config';
+import type { Networks } from '../cni/networks';
 import type { ContainerRecord } from '../containers/container-record';
 import { containerState, type Containers } from '../containers/containers';
 import { execSync, prepareExec } from '../containers/exec';
@@ -22,7 +22,7 @@ export interface RuntimeServiceDeps {
   sandboxes: Sandboxes;
   containers: Containers;
   images: ImageStore;
-  networks: NetworkConfigDirectory;
+  networks: Networks;
   runtimes: OciRuntimes;
   streaming: StreamingServer;
   usage: Usage;
@@ -129,21 +129,21 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
       runtimeApiVersion: 'v1',
     })),
     status: unary('Status', async request => {
-      const network = deps.networks.current();
+      const problem = await deps.networks.problem();
       const ready = (type: string): cri.RuntimeCondition => ({ type, status: true, reason: '', message: '' });
       const networkCondition =
-        'config' in network
+        problem === undefined
           ? ready('NetworkReady')
           : {
               type: 'NetworkReady',
               status: false,
               reason: 'NetworkPluginNotReady',
-              message: `Network plugin returns error: ${network.problem}`,
+              message: `Network plugin returns error: ${problem}`,
             };
       return {
         status: { conditions: [ready('RuntimeReady'), networkCondition] },
         info: request.verbose
-          ? { config: JSON.stringify({ ociRuntime: deps.runtimes.standard.program, network }) }
+          ? { config: JSON.stringify({ ociRuntime: deps.runtimes.standard.program, network: problem ?? 'ok' }) }
           : {},
         runtimeHandlers: await Promise.all(
           deps.runtimes.handlers.map(async name => {
@@ -177,13 +177,17 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
       emitSandbox(CONTAINER_DELETED_EVENT, id);
       return {};
     }),
-    podSandboxStatus: unary('PodSandboxStatus', request => {
+    podSandboxStatus: unary('PodSandboxStatus', async request => {
       const record = sandboxes.get(request.podSandboxId);
       return {
         status: sandboxStatus(record),
         info: request.verbose
           ? {
-              info: JSON.stringify({ netns: sandboxes.namespaces(record.id).network, network: record.network?.result }),
+              info: JSON.stringify({
+                netns: sandboxes.namespaces(record.id).network,
+                network: record.network?.result,
+                networkCheck: await sandboxes.checkNetwork(record),
+              }),
             }
           : {},
         containersStatuses: containers
