@@ -1,0 +1,41 @@
+import type { Pod } from '@naru/api';
+import { api, makeNamespace, type Known } from './api';
+import { Following } from './following';
+import { loadConformanceImage } from './image/load';
+import { caseObjects, podCases } from './node-pod-cases';
+
+// The pods of upstream's tests that look at what a container finds and how it ends: all of them side by side.
+let namespace: string;
+let pods: Following<Pod>;
+const nameOf = (index: number): string => `case-${index}`;
+const ended = ({ status }: Known<Pod>): boolean => ['Succeeded', 'Failed'].includes(status?.phase ?? '');
+
+beforeAll(async () => {
+  await loadConformanceImage();
+  namespace = await makeNamespace('node-containers');
+  for (const [resource, object] of caseObjects) await api.create(`${namespace}/${resource}`, object);
+  pods = await Following.start(`${namespace}/pods`);
+  await Promise.all(
+    podCases.map(({ spec }, index) => api.create(`${namespace}/pods`, { metadata: { name: nameOf(index) }, spec })),
+  );
+});
+afterAll(async () => {
+  pods.stop();
+  await api.remove(namespace);
+});
+
+test.each(podCases.map((podCase, index) => ({ ...podCase, index })))(
+  'a container $name',
+  async ({ index, until = ended, phase = 'Succeeded', output, check }) => {
+    const pod = await pods.until(nameOf(index), until);
+    expect(pod.status).toMatchObject({ phase });
+    if (output) {
+      const log = await api.text(`${namespace}/pods/${nameOf(index)}/log`);
+      const wanted = typeof output === 'function' ? output(pod) : output;
+      for (const part of wanted)
+        if (typeof part === 'string') expect(log.split('\n')).toContain(part);
+        else expect(log).toMatch(part);
+    }
+    check?.(pod);
+  },
+);
