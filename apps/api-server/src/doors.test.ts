@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import https from 'node:https';
 import { configMaps, pods, secrets, serviceAccounts, type ConfigMap, type Pod, type Secret } from '@naru/api';
 import { GrpcObjectsClient, NatsFeed, feedFilter, type FeedListener, type FeedMessage } from '@naru/client';
 import { StatusError, silentLogger, systemClock } from '@naru/foundation';
 import { certificateHash, createRequest, isSignedBy } from '@naru/pki';
 import { FeedPublisher } from './feed/publisher';
-import { eventually, joinSecret, startTestServer, tokens, type TestServer } from './testing/test-server';
+import { eventually, joinSecret, startTestServer, type TestServer } from './testing/test-server';
+import { watch as watchUrl, type Watched } from './testing/watch';
 
 const configMap = (name: string, data: Record<string, string> = {}, labels?: Record<string, string>): ConfigMap => ({
   apiVersion: 'v1',
@@ -21,36 +21,8 @@ describe('a watch', () => {
   beforeAll(async () => (api = await startTestServer()));
   afterAll(() => api.close());
 
-  interface Watched {
-    events: { type: string; object: { kind: string; metadata: Record<string, never>; code?: number } }[];
-    ended: boolean;
-    stop(): void;
-  }
-
-  function watch(query: string, headers: Record<string, string> = {}): Watched {
-    const watched: Watched = { events: [], ended: false, stop: () => request.destroy() };
-    let rest = '';
-    const request = https.get(
-      {
-        port: api.port,
-        path: `${maps}?watch=1&${query}`,
-        rejectUnauthorized: false,
-        agent: false,
-        headers: { authorization: `Bearer ${tokens.admin}`, ...headers },
-      },
-      response => {
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          const lines = (rest + chunk).split('\n');
-          rest = lines.pop()!;
-          for (const line of lines) watched.events.push(JSON.parse(line));
-        });
-        response.on('close', () => (watched.ended = true));
-      },
-    );
-    request.on('error', () => (watched.ended = true));
-    return watched;
-  }
+  const watch = (query: string, headers?: Record<string, string>): Watched =>
+    watchUrl(api, `${maps}?${query}`, headers);
   const seen = ({ events }: Watched) => events.map(({ type, object }) => `${type} ${object.metadata['name']}`);
   const patch = (name: string, body: unknown) =>
     api.call('PATCH', `${maps}/${name}`, body, { headers: { 'content-type': 'application/merge-patch+json' } });

@@ -1,37 +1,20 @@
-import { request as httpsRequest } from 'node:https';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { apiVersionOf, definitions, type AnyDefinition, type KubeObject } from '@naru/api';
-import { kindSamples } from './testing/kind-samples';
-import { eventually, startTestServer, tokens, type Reply, type TestServer } from './testing/test-server';
+import { apiVersionOf, definitions, type AnyDefinition } from '@naru/api';
+import { collectionOf as collectionIn, sampleOf, storedKinds } from './testing/stored-kinds';
+import { eventually, startTestServer, type Reply, type TestServer } from './testing/test-server';
+import { watch } from './testing/watch';
 
 // Each kind that is stored against each verb that it has, by the REST API alone.
 let api: TestServer;
 const namespace = 'samples';
+const collectionOf = (definition: AnyDefinition): string => collectionIn(definition, namespace);
 beforeAll(async () => {
   api = await startTestServer();
   await api.call('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
   await api.call('POST', `/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: 'default' } });
 });
 afterAll(() => api.close());
-
-const stored = definitions.filter(({ verbs }) => verbs.includes('watch'));
-const rows = stored.map(definition => {
-  const apiVersion = apiVersionOf(definition.type);
-  const { kind } = definition.type;
-  return { name: `${apiVersion} ${kind}`, apiVersion, kind, definition };
-});
-
-function sampleOf({ type }: AnyDefinition): KubeObject {
-  const found = kindSamples.find(({ apiVersion, kind }) => apiVersion === apiVersionOf(type) && kind === type.kind);
-  if (!found) throw new Error(`there is no sample of ${apiVersionOf(type)} ${type.kind}`);
-  return structuredClone(found);
-}
-
-function collectionOf({ type }: AnyDefinition): string {
-  const root = type.group === '' ? '/api' : `/apis/${type.group}`;
-  return `${root}/${type.version}/${type.namespaced ? `namespaces/${namespace}/` : ''}${type.resource}`;
-}
 
 /** These are only overwritten by who has seen them. */
 const needVersion = new Set(
@@ -50,37 +33,7 @@ async function ok(reply: Promise<Reply>, code = 200): Promise<Reply> {
   return answer;
 }
 
-/** The types of the events of a watch, until `count` of them have come. */
-function watchEvents(url: string, count: number): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest(
-      {
-        host: '127.0.0.1',
-        port: api.port,
-        path: url,
-        ca: readFileSync(api.files.ca),
-        headers: { authorization: `Bearer ${tokens.admin}` },
-      },
-      response => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('error', () => undefined);
-        response.on('data', (chunk: string) => {
-          text += chunk;
-          const lines = text.split('\n').slice(0, -1);
-          if (lines.length < count) return;
-          resolve(lines.map(line => (JSON.parse(line) as { type: string }).type));
-          request.destroy();
-        });
-        response.on('end', () => reject(new Error(`the watch ended after ${text}`)));
-      },
-    );
-    request.on('error', reject);
-    request.end();
-  });
-}
-
-test.each(rows)('$name answers every verb that it has', async ({ definition, apiVersion, kind }) => {
+test.each(storedKinds)('$name answers every verb that it has', async ({ definition, apiVersion, kind }) => {
   const collection = collectionOf(definition);
   const sample = sampleOf(definition);
   const url = `${collection}/${sample.metadata?.name}`;
@@ -98,11 +51,12 @@ test.each(rows)('$name answers every verb that it has', async ({ definition, api
   const list = await ok(api.call('GET', `${collection}?fieldSelector=metadata.name=${sample.metadata?.name}`));
   expect(list.json).toMatchObject({ apiVersion, kind: `${kind}List`, items: [{ metadata: sample.metadata }] });
   const revision = list.json.metadata.resourceVersion as string;
-  const watching = watchEvents(`${collection}?watch=1&resourceVersion=${revision}&labelSelector=step`, 1);
+  const watched = watch(api, `${collection}?resourceVersion=${revision}&labelSelector=step`);
 
   const json = await ok(patch('json-patch+json', [{ op: 'add', path: '/metadata/labels', value: { step: 'json' } }]));
   expect(labels(json)).toMatchObject({ step: 'json' });
-  expect(await watching).toEqual(['ADDED']);
+  await watched.until('ADDED');
+  watched.stop();
   expect(labels(await ok(patch('merge-patch+json', { metadata: { labels: { step: 'merge' } } })))).toMatchObject({
     step: 'merge',
   });
@@ -149,7 +103,7 @@ test.each(rows)('$name answers every verb that it has', async ({ definition, api
   await eventually(async () => (await api.call('GET', url)).code === 404);
 });
 
-test.each(rows)('$name has a table with the name first, and its own metadata alone', async ({ definition }) => {
+test.each(storedKinds)('$name has a table with the name first, and its own metadata alone', async ({ definition }) => {
   const accept = (as: string) => ({ headers: { accept: `application/json;as=${as};v=v1;g=meta.k8s.io` } });
   const collection = collectionOf(definition);
   const table = (await ok(api.call('GET', collection, undefined, accept('Table')))).json;
@@ -159,7 +113,7 @@ test.each(rows)('$name has a table with the name first, and its own metadata alo
   expect(partial.json.kind).toBe('PartialObjectMetadataList');
 });
 
-test.each(rows)('nulls do not hurt a new $name', async ({ definition }) => {
+test.each(storedKinds)('nulls do not hurt a new $name', async ({ definition }) => {
   const sample = sampleOf(definition) as unknown as Record<string, unknown>;
   const holes = holed(sample);
   expect(holes.length).toBeGreaterThan(0);

@@ -39,10 +39,11 @@ export async function createObject(
   delete metadata.selfLink;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
-  strategy.prepareForCreate(object);
   const generated = !metadata.name && metadata.generateName;
   for (let attempt = 1; ; attempt++) {
     if (generated) metadata.name = generateName(generated);
+    // After the name: a Job labels its pods with it.
+    strategy.prepareForCreate(object);
     const errors = strategy.validateCreate(object);
     if (errors.length > 0) throw invalidObject(type, metadata.name ?? '', errors);
     const reply = await storeNew(deps, request, object, admission);
