@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { apiVersionOf, definitions, type AnyDefinition } from '@naru/api';
+import { ok } from './testing/expect-reply';
 import { collectionOf as collectionIn, sampleOf, storedKinds } from './testing/stored-kinds';
 import { eventually, startTestServer, type Reply, type TestServer } from './testing/test-server';
 import { watch } from './testing/watch';
@@ -26,12 +27,6 @@ const needVersion = new Set(
 );
 
 const labels = (reply: Reply): unknown => reply.json.metadata?.labels;
-
-async function ok(reply: Promise<Reply>, code = 200): Promise<Reply> {
-  const answer = await reply;
-  expect(`${answer.code} ${answer.code === code ? '' : answer.text}`).toBe(`${code} `);
-  return answer;
-}
 
 test.each(storedKinds)('$name answers every verb that it has', async ({ definition, apiVersion, kind }) => {
   const collection = collectionOf(definition);

@@ -1,5 +1,6 @@
 import type { AnyDefinition, KubeObject } from '@naru/api';
 import { statusSteps } from './status-steps';
+import { mergePatch, okJson } from '../testing/expect-reply';
 import { collectionOf, sampleOf, storedKinds } from '../testing/stored-kinds';
 import { eventually, startTestServer, type Reply, type TestServer } from '../testing/test-server';
 import { watch } from '../testing/watch';
@@ -16,13 +17,6 @@ afterAll(() => api.close());
 
 const label = 'e2e-life';
 const query = `labelSelector=${label}%3Dtrue`;
-const merge = { headers: { 'content-type': 'application/merge-patch+json' } };
-
-async function ok(reply: Promise<Reply>, code = 200): Promise<Reply['json']> {
-  const answer = await reply;
-  expect(`${answer.code} ${answer.code === code ? '' : answer.text}`).toBe(`${code} `);
-  return answer.json;
-}
 
 /** What has to be different in each of several objects of kinds whose names say what they are. */
 const distinct: Record<string, (number: number) => object> = {
@@ -53,7 +47,7 @@ function oneOfMany(definition: AnyDefinition, number: number): KubeObject {
 }
 
 const present = async (collection: string): Promise<Reply['json'][]> =>
-  (await ok(api.call('GET', `${collection}?${query}`)))['items'] as Reply['json'][];
+  (await okJson(api.call('GET', `${collection}?${query}`)))['items'] as Reply['json'][];
 
 /** What no controller is here to do: finalizers go, namespaces are let go of. */
 async function letGo(collection: string, kind: string): Promise<void> {
@@ -61,7 +55,7 @@ async function letGo(collection: string, kind: string): Promise<void> {
     if (!metadata.deletionTimestamp) continue;
     const url = `${collection}/${metadata.name}`;
     if (kind === 'Namespace') await api.call('PUT', `${url}/finalize`, { metadata, spec: { ...spec, finalizers: [] } });
-    else if (metadata.finalizers) await api.call('PATCH', url, { metadata: { finalizers: null } }, merge);
+    else if (metadata.finalizers) await api.call('PATCH', url, { metadata: { finalizers: null } }, mergePatch);
   }
 }
 
@@ -76,14 +70,14 @@ test.each(storedKinds)('$name is discovered at each level', async ({ definition 
   const { group, version, resource } = definition.type;
   const root = group === '' ? '/api' : `/apis/${group}`;
   if (group !== '') {
-    const { groups } = await ok(api.call('GET', '/apis'));
+    const { groups } = await okJson(api.call('GET', '/apis'));
     const listed = (groups as { name: string; versions: object[] }[]).find(({ name }) => name === group);
     expect(listed?.versions).toContainEqual({ groupVersion: `${group}/${version}`, version });
-    const alone = await ok(api.call('GET', root));
+    const alone = await okJson(api.call('GET', root));
     expect(alone).toMatchObject({ kind: 'APIGroup', name: group });
     expect(alone['preferredVersion']).toEqual(listed && (listed as Reply['json'])['preferredVersion']);
   }
-  const { resources } = await ok(api.call('GET', `${root}/${version}`));
+  const { resources } = await okJson(api.call('GET', `${root}/${version}`));
   const names = (resources as { name: string }[]).map(({ name }) => name);
   const { status, scale } = definition.subresources;
   expect(names).toEqual(
@@ -100,18 +94,20 @@ test.each(storedKinds)(
   async ({ name, kind, definition }) => {
     const collection = collectionOf(definition, namespace);
     const everywhere = collectionOf(definition);
-    for (const number of [1, 2]) await ok(api.call('POST', collection, oneOfMany(definition, number)), 201);
-    const created = await ok(api.call('POST', collection, oneOfMany(definition, 3)), 201);
+    for (const number of [1, 2]) await okJson(api.call('POST', collection, oneOfMany(definition, number)), 201);
+    const created = await okJson(api.call('POST', collection, oneOfMany(definition, 3)), 201);
     const { uid } = created['metadata'];
     const url = `${collection}/${created['metadata'].name}`;
-    expect((await ok(api.call('GET', url)))['metadata'].uid).toBe(uid);
+    expect((await okJson(api.call('GET', url)))['metadata'].uid).toBe(uid);
     expect(await present(collection)).toHaveLength(3);
-    const all = await ok(api.call('GET', `${everywhere}?${query}`));
+    const all = await okJson(api.call('GET', `${everywhere}?${query}`));
     expect(all['items']).toHaveLength(3);
 
     const { resourceVersion } = all['metadata'];
     const watched = watch(api, `${everywhere}?${query}&resourceVersion=${resourceVersion}`);
-    const patched = await ok(api.call('PATCH', url, { metadata: { annotations: { patched: 'true' } } }, merge));
+    const patched = await okJson(
+      api.call('PATCH', url, { metadata: { annotations: { patched: 'true' } } }, mergePatch),
+    );
     expect(patched['metadata'].annotations).toMatchObject({ patched: 'true' });
     const updated = await write(url, '', object => ({
       metadata: { annotations: { ...notes(object), updated: 'true' } },
@@ -121,17 +117,17 @@ test.each(storedKinds)(
 
     if (definition.subresources.status) await changeStatus(name, url, uid as string);
 
-    await ok(api.call('DELETE', `${url}?gracePeriodSeconds=0`));
+    await okJson(api.call('DELETE', `${url}?gracePeriodSeconds=0`));
     await deleted(collection, kind, 2);
-    await ok(api.call('GET', url), 404);
+    await okJson(api.call('GET', url), 404);
     await watched.until('DELETED', ({ metadata }) => metadata.uid === uid);
     watched.stop();
     // Upstream has no such verb for these either.
     const hasCollections = definition.verbs.includes('deletecollection');
-    if (hasCollections) await ok(api.call('DELETE', `${collection}?${query}&gracePeriodSeconds=0`));
+    if (hasCollections) await okJson(api.call('DELETE', `${collection}?${query}&gracePeriodSeconds=0`));
     else
       for (const { metadata } of await present(collection))
-        await ok(api.call('DELETE', `${collection}/${metadata.name}`));
+        await okJson(api.call('DELETE', `${collection}/${metadata.name}`));
     await deleted(collection, kind, 0);
   },
 );
@@ -145,20 +141,20 @@ async function write(
   change: (object: Reply['json']) => object,
 ): Promise<Reply['json']> {
   const reply = await eventually(async () => {
-    const object = await ok(api.call('GET', url));
+    const object = await okJson(api.call('GET', url));
     const answer = await api.call('PUT', `${url}${subresource}`, merged(object, change(object)));
     return answer.code === 409 ? undefined : answer;
   });
-  return ok(Promise.resolve(reply));
+  return okJson(Promise.resolve(reply));
 }
 
 async function changeStatus(name: string, url: string, uid: string): Promise<void> {
   const steps = statusSteps[name];
   if (!steps) throw new Error(`there is no status to write for ${name}`);
-  const before = await ok(api.call('GET', `${url}/status`));
+  const before = await okJson(api.call('GET', `${url}/status`));
   expect(before['metadata'].uid).toBe(uid);
   const body = { metadata: { annotations: { patchedstatus: 'true' } }, status: steps.patch };
-  const patched = await ok(api.call('PATCH', `${url}/status`, body, merge));
+  const patched = await okJson(api.call('PATCH', `${url}/status`, body, mergePatch));
   expect(patched['status']).toMatchObject(steps.patch);
   expect(patched['spec']).toEqual(before['spec']);
   const updated = await write(url, '/status', () => ({ status: steps.update }));
@@ -170,7 +166,7 @@ async function changeStatus(name: string, url: string, uid: string): Promise<voi
     status: null,
   }));
   const { conditions = [], ...rest } = steps.update as { conditions?: object[] };
-  for (const { status } of [elsewhere, await ok(api.call('GET', `${url}/status`))]) {
+  for (const { status } of [elsewhere, await okJson(api.call('GET', `${url}/status`))]) {
     expect(status).toMatchObject(rest);
     expect(status.conditions ?? []).toEqual(expect.arrayContaining(conditions.map(c => expect.objectContaining(c))));
   }
