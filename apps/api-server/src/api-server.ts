@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createMetrics, type Clock, type HealthCheck, type Logger } from '@naru/foundation';
@@ -40,7 +41,6 @@ import { ResourceHandler } from './rest/resource-handler';
 import { sendJson, sendText } from './rest/respond';
 import { RestServer, type ConnectionLimits, type Connector, type Route } from './rest/rest-server';
 import { AddressClaims } from './services/address-claims';
-import { AddressObjects } from './services/address-objects';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
 import { SpaceMonitor } from './storage/space-monitor';
 import { Storage, type CommittedEvent } from './storage/storage';
@@ -101,7 +101,6 @@ export class ApiServer {
     private readonly bootstrap: Bootstrap,
     private readonly customResources: CustomResources,
     private readonly localApiServices: LocalApiServices,
-    private readonly addressObjects: AddressObjects,
     private readonly aggregator: Aggregator,
     private readonly space: SpaceMonitor,
     private readonly flowSchemaStatus: FlowSchemaStatus,
@@ -278,11 +277,15 @@ export class ApiServer {
       ],
     });
     const { address, port } = deps.advertise;
-    const discovery = new DiscoveryRoutes({ scheme, remotes: aggregator, serverAddress: `${address}:${port}` });
+    const discovery = new DiscoveryRoutes({
+      scheme,
+      remotes: aggregator,
+      serverAddress: isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`,
+    });
     const own = namesOf(deps.serving.certificate);
     const join = new JoinRoutes({
       reserved: {
-        serviceRange: deps.services.clusterIPRange,
+        serviceRanges: addresses.cluster.own,
         names: own.names,
         addresses: [address, ...own.addresses],
       },
@@ -319,7 +322,6 @@ export class ApiServer {
       logger,
       addresses,
       claims,
-      serviceRange: deps.services.clusterIPRange,
       advertise: deps.advertise,
       authentication: authenticationConfigMap(ca, frontProxy),
     });
@@ -342,7 +344,6 @@ export class ApiServer {
       bootstrap,
       customResources,
       localApiServices,
-      new AddressObjects({ storage, scheme, clock, logger, range: deps.services.clusterIPRange }),
       aggregator,
       space,
       new FlowSchemaStatus({ storage, scheme, clock, logger }),
@@ -357,7 +358,6 @@ export class ApiServer {
   /** Writes what every cluster has, then opens both doors. */
   async listen(rest: string, grpc: string): Promise<{ rest: AddressInfo; grpcPort: number }> {
     await this.bootstrap.run();
-    await this.addressObjects.start();
     this.space.start();
     this.flowSchemaStatus.start();
     this.onReady();
@@ -376,8 +376,6 @@ export class ApiServer {
     this.customResources.close();
     await this.customResources.idle();
     this.localApiServices.close();
-    this.addressObjects.close();
-    await this.addressObjects.idle();
     this.aggregator.close();
     await this.localApiServices.idle();
     await this.flowSchemaStatus.close();

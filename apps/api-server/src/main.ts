@@ -23,6 +23,8 @@ runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, l
   const feed =
     nats && new FeedPublisher({ connection: { servers: nats.split(','), ...tls }, logger, clock: systemClock });
   const store = await openStore(flags);
+  // As upstream: the Service of the api-server is of the cluster's first family, and leads to an address of it.
+  const family = flags['service-cluster-ip-range'].split(',')[0]?.includes(':') ? 'IPv6' : 'IPv4';
   const port = Number(flags.listen.slice(flags.listen.lastIndexOf(':') + 1));
   const server = await ApiServer.build({
     logger,
@@ -59,7 +61,7 @@ runProcess('api-server', serverFlags, async (flags: Flags<typeof serverFlags>, l
         unreachableSeconds: flags['default-unreachable-toleration-seconds'],
       },
     },
-    advertise: { address: flags['advertise-address'] || outsideAddress(flags.listen), port },
+    advertise: { address: flags['advertise-address'] || outsideAddress(flags.listen, family), port },
     ...(feed ? { publish: events => feed.publish(events) } : {}),
   });
   lifecycle.onStop('server', () => server.close());

@@ -1,9 +1,12 @@
-import os from 'node:os';
+import { networkInterfaces } from 'node:os';
 
-/** The IPv4 address at which others reach a server that listens on `listen` (HOST:PORT). */
-export function outsideAddress(listen: string): string {
+/** The address of a family at which others reach a server that listens on `listen` (HOST:PORT). */
+export function outsideAddress(listen: string, family: 'IPv4' | 'IPv6'): string {
   const host = listen.slice(0, listen.lastIndexOf(':'));
-  if (host !== '' && host !== '0.0.0.0' && host !== '[::]') return host;
-  const addresses = Object.values(os.networkInterfaces()).flat();
-  return addresses.find(address => address?.family === 'IPv4' && !address.internal)?.address ?? '127.0.0.1';
+  if (!['', '0.0.0.0', '[::]'].includes(host)) return host.replace(/^\[|\]$/g, '');
+  const addresses = Object.values(networkInterfaces()).flat();
+  const found = addresses.find(
+    entry => entry?.family === family && !entry.internal && !entry.address.startsWith('fe80'),
+  );
+  return found?.address ?? (family === 'IPv4' ? '127.0.0.1' : '::1');
 }

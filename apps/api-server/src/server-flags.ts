@@ -41,7 +41,11 @@ export const serverFlags = {
   },
   'join-token-file': { description: 'file with one agent secret a line', type: 'string', default: '' },
   'token-file': { description: 'CSV file of static tokens: token,user,uid,"groups"', type: 'string', default: '' },
-  'service-cluster-ip-range': { description: 'CIDR of cluster addresses', type: 'string', default: '10.96.0.0/16' },
+  'service-cluster-ip-range': {
+    description: 'CIDR of cluster addresses, or one of each family with a comma between: the first is the default',
+    type: 'string',
+    default: '10.96.0.0/16',
+  },
   'service-node-port-range': { description: 'FIRST-LAST of node ports', type: 'string', default: '30000-32767' },
   'default-not-ready-toleration-seconds': {
     description: 'seconds that a pod stays on a node that is not ready, unless it says otherwise',

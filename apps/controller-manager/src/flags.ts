@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connectionFlags } from '@naru/client';
-import { AddressRanges, UsageError, type Flags } from '@naru/foundation';
-import { parseCidr } from './controllers/node-ipam/cidr-allocator';
+import { AddressRanges, UsageError, familyOf, parseDualNetworks, type Flags } from '@naru/foundation';
+import { CidrAllocator } from './controllers/node-ipam/cidr-allocator';
 import { defaultConfig, type ControllerConfig } from './framework/config';
 
 /** Upstream's names; durations are in seconds where upstream takes "8s". */
@@ -18,12 +18,18 @@ export const managerFlags = {
     type: 'list',
     default: ['*'] as string[],
   },
-  'cluster-cidr': { description: 'addresses of pods', type: 'string', default: defaultConfig.clusterCidr },
-  'node-cidr-mask-size': {
-    description: 'size of the share of a node',
-    type: 'number',
-    default: defaultConfig.nodeCidrMaskSize,
+  'cluster-cidr': {
+    description: 'addresses of pods: a range, or one of each family with a comma between',
+    type: 'string',
+    default: '10.244.0.0/16',
   },
+  'node-cidr-mask-size': {
+    description: 'size of the share of a node, where pods have addresses of one family (0: that of the family)',
+    type: 'number',
+    default: 0,
+  },
+  'node-cidr-mask-size-ipv4': { description: 'the same of IPv4', type: 'number', default: 24 },
+  'node-cidr-mask-size-ipv6': { description: 'the same of IPv6', type: 'number', default: 64 },
   'allocate-node-cidrs': { description: 'give every node its pod CIDR', type: 'boolean', default: true },
   'node-monitor-grace-period': {
     description: 'seconds of silence after which a node is unreachable, unless its lease lasts longer',
@@ -67,7 +73,7 @@ export const managerFlags = {
     default: defaultConfig.localPath,
   },
   'load-balancer-addresses': {
-    description: 'addresses for Services of type LoadBalancer, such as 10.0.0.200-10.0.0.239 or 10.0.1.0/24',
+    description: 'addresses for Services of type LoadBalancer, such as 10.0.0.200-10.0.0.239 or fd00::200/120',
     type: 'string',
     default: '',
   },
@@ -80,19 +86,13 @@ export const managerFlags = {
 /** `ca`: PEM of the authority that the connection trusts. Throws UsageError for values that cannot work. */
 export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefined): ControllerConfig {
   try {
-    parseCidr(flags['cluster-cidr']);
-  } catch (cause) {
-    throw new UsageError(`flag --cluster-cidr: ${(cause as Error).message}`, { cause });
-  }
-  try {
     AddressRanges.parse(flags['load-balancer-addresses']);
   } catch (cause) {
     throw new UsageError(`flag --load-balancer-addresses: ${(cause as Error).message}`, { cause });
   }
   return {
     ...defaultConfig,
-    clusterCidr: flags['cluster-cidr'],
-    nodeCidrMaskSize: flags['node-cidr-mask-size'],
+    clusterCidrs: readClusterCidrs(flags),
     allocateNodeCidrs: flags['allocate-node-cidrs'],
     nodeMonitorGraceMs: flags['node-monitor-grace-period'] * 1000,
     nodeEvictionRate: flags['node-eviction-rate'],
@@ -103,6 +103,22 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
     ...readSigning(flags),
     rootCa: flags['root-ca-file'] ? readFileSync(flags['root-ca-file'], 'utf8') : (ca ?? ''),
   };
+}
+
+function readClusterCidrs(flags: Flags<typeof managerFlags>): ControllerConfig['clusterCidrs'] {
+  try {
+    const cidrs = parseDualNetworks(flags['cluster-cidr']);
+    const single = flags['node-cidr-mask-size'];
+    if (single !== 0 && cidrs.length > 1)
+      throw new Error('with two families --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 say the size');
+    return cidrs.map(cidr => {
+      const nodeMask = single || flags[`node-cidr-mask-size-ipv${familyOf(cidr)}`];
+      new CidrAllocator(cidr, nodeMask);
+      return { cidr, nodeMask };
+    });
+  } catch (cause) {
+    throw new UsageError(`flag --cluster-cidr: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function readSigning(flags: Flags<typeof managerFlags>): Pick<ControllerConfig, 'signing'> {

@@ -86,6 +86,7 @@ export { groupPriority, versionPriority } from './discovery/group-priority';
 export { openApiV2, openApiV2Protobuf, openApiV3, openApiV3Index, type OpenApiDocument } from './openapi/openapi';
 export { qosClassOf, type QosClass } from './pod-qos';
 export { hasSubresource } from './discovery/subresources';
+export { keepServiceAddresses } from './kinds/service';
 export { validateEphemeralContainers } from './validation/pod/ephemeral-containers';
 export { scaledIntOrPercent, validateIntOrPercent } from './validation/int-or-percent';
 export { deepEqual } from './deep-equal';

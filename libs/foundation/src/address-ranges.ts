@@ -1,6 +1,15 @@
-/** A set of IPv4 addresses, as `10.0.0.200-10.0.0.239,192.0.2.0/28`. */
+import { isIP } from 'node:net';
+import { addressValue, blockSize, familyOf, formatAddress, parseBlock, type IpFamily } from './ip';
+
+interface Range {
+  family: IpFamily;
+  first: bigint;
+  last: bigint;
+}
+
+/** A set of addresses, as `10.0.0.200-10.0.0.239,192.0.2.0/28,fd00::200/120`. */
 export class AddressRanges {
-  private constructor(private readonly ranges: readonly { first: number; last: number }[]) {}
+  private constructor(private readonly ranges: readonly Range[]) {}
 
   /** Throws an Error that names the part that is not a range. The text may be empty. */
   static parse(text: string): AddressRanges {
@@ -18,39 +27,38 @@ export class AddressRanges {
   }
 
   contains(address: string): boolean {
-    const number = parseIpv4(address);
-    return number !== undefined && this.ranges.some(({ first, last }) => first <= number && number <= last);
+    if (isIP(address) === 0) return false;
+    const value = addressValue(address);
+    return this.of(familyOf(address)).some(({ first, last }) => first <= value && value <= last);
   }
 
-  /** In order; as many as there are. */
-  *addresses(): Iterable<string> {
-    for (const { first, last } of this.ranges) {
-      for (let number = first; number <= last; number++) yield formatIpv4(number);
-    }
+  /** Of one family, in order; as many as there are. */
+  *addresses(family: IpFamily): Iterable<string> {
+    for (const { first, last } of this.of(family))
+      for (let value = first; value <= last; value++) yield formatAddress(value, family);
+  }
+
+  private of(family: IpFamily): Range[] {
+    return this.ranges.filter(range => range.family === family);
   }
 }
 
-function parseRange(text: string): { first: number; last: number } {
-  const [from = '', to] = text.split('-');
-  const [address = '', length] = from.split('/');
-  const first = parseIpv4(address);
-  const size =
-    length !== undefined && /^\d{1,2}$/.test(length) && Number(length) <= 32 ? 2 ** (32 - Number(length)) : 1;
-  const last = to === undefined ? (first ?? 0) + size - 1 : parseIpv4(to);
-  const valid =
-    first !== undefined && last !== undefined && first <= last && first % (to === undefined ? size : 1) === 0;
-  if (!valid || (length !== undefined && (to !== undefined || (size === 1 && length !== '32')))) {
-    throw new Error(`Cannot parse address range "${text}": neither FIRST-LAST nor ADDRESS/LENGTH of IPv4`);
-  }
-  return { first, last };
+function parseRange(text: string): Range {
+  const range = text.includes('/') ? blockRange(text) : spanOf(text);
+  if (range) return range;
+  throw new Error(`Cannot parse address range "${text}": neither FIRST-LAST nor ADDRESS/LENGTH`);
 }
 
-function parseIpv4(text: string): number | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every(part => /^\d{1,3}$/.test(part) && Number(part) <= 255)) return undefined;
-  return parts.reduce((value, part) => value * 256 + Number(part), 0);
+function blockRange(text: string): Range | undefined {
+  const block = parseBlock(text);
+  if (!block?.isCanonical) return undefined;
+  return { family: block.family, first: block.base, last: block.base + blockSize(block) - 1n };
 }
 
-function formatIpv4(value: number): string {
-  return [24, 16, 8, 0].map(shift => Math.floor(value / 2 ** shift) % 256).join('.');
+/** FIRST-LAST, or one address. */
+function spanOf(text: string): Range | undefined {
+  const [from = '', to = from] = text.split('-');
+  if (isIP(from) === 0 || isIP(from) !== isIP(to)) return undefined;
+  const [first, last] = [addressValue(from), addressValue(to)];
+  return first <= last ? { family: familyOf(from), first, last } : undefined;
 }

@@ -16,5 +16,19 @@ export { DiskUsages, type DiskUsage } from './disk-usages';
 export { KeyedLock } from './keyed-lock';
 export { addressesOf, ownAddress, parseListen, type Endpoint } from './own-address';
 export { AddressRanges } from './address-ranges';
+export {
+  addressBits,
+  addressValue,
+  blockContains,
+  blockSize,
+  canonicalAddress,
+  familyOf,
+  formatAddress,
+  parseBlock,
+  parseDualNetworks,
+  parseNetwork,
+  type IpBlock,
+  type IpFamily,
+} from './ip';
 export { runPeriodically, type PeriodicWork } from './run-periodically';
 export { kubernetesVersion } from './version';

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import { formatTime, type Clock, type Logger } from '@naru/foundation';
 import type {
   AnyDefinition,
@@ -26,8 +27,6 @@ export interface BootstrapDeps {
   logger: Logger;
   addresses: ServiceAddresses;
   claims: AddressClaims;
-  /** "10.96.0.0/16" */
-  serviceRange: string;
   /** Where the api-server is reached: IP and port. */
   advertise: { address: string; port: number };
   /** The config map from which extension servers learn whom to trust. */
@@ -81,7 +80,7 @@ export class Bootstrap {
       replaceFields(current, wanted, ['data']),
     );
     for (const priority of priorityClasses) await this.ensure('scheduling.k8s.io', 'priorityclasses', priority);
-    await this.ensure('networking.k8s.io', 'servicecidrs', this.serviceCIDR());
+    await this.ensure('networking.k8s.io', 'servicecidrs', this.serviceCIDR(), addsFamily);
     const flowGroup = 'flowcontrol.apiserver.k8s.io';
     for (const level of bootstrapPriorityLevels) await this.ensure(flowGroup, 'prioritylevelconfigurations', level);
     for (const schema of bootstrapFlowSchemas) await this.ensure(flowGroup, 'flowschemas', schema);
@@ -97,23 +96,24 @@ export class Bootstrap {
       apiVersion: 'networking.k8s.io/v1',
       kind: 'ServiceCIDR',
       metadata: { name: 'kubernetes' },
-      spec: { cidrs: [this.deps.serviceRange] },
+      spec: { cidrs: [...this.deps.addresses.cluster.own] },
       status: { conditions: [{ ...ready, lastTransitionTime }] },
     };
   }
 
   private async kubernetesService(): Promise<void> {
     const { addresses, advertise } = this.deps;
+    const { apiServerAddress, families } = addresses.cluster;
     const labels = { component: 'apiserver', provider: 'kubernetes' };
     const service: Service = {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name: 'kubernetes', namespace: 'default', labels },
       spec: {
-        clusterIP: addresses.apiServerAddress,
-        clusterIPs: [addresses.apiServerAddress],
+        clusterIP: apiServerAddress,
+        clusterIPs: [apiServerAddress],
         internalTrafficPolicy: 'Cluster',
-        ipFamilies: ['IPv4'],
+        ipFamilies: families.slice(0, 1),
         ipFamilyPolicy: 'SingleStack',
         ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise.port }],
         sessionAffinity: 'None',
@@ -148,7 +148,7 @@ export class Bootstrap {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-      addressType: 'IPv4',
+      addressType: servers.some(isIPv6) ? 'IPv6' : 'IPv4',
       endpoints: servers.map(address => ({ addresses: [address], conditions: { ready: true } })),
       ports: [{ name: 'https', port, protocol: 'TCP' }],
     };
@@ -195,6 +195,13 @@ function namespace(name: string): Namespace {
     spec: { finalizers: ['kubernetes'] },
     status: { phase: 'Active' },
   };
+}
+
+/** A cluster that gets a second family extends its range; anything else is for the administrator to solve. */
+function addsFamily(current: KubeObject, wanted: KubeObject): KubeObject | undefined {
+  const [before = [], after = []] = [(current as ServiceCIDR).spec?.cidrs, (wanted as ServiceCIDR).spec?.cidrs];
+  const isUpgrade = before.length === 1 && after.length === 2 && before[0] === after[0];
+  return isUpgrade ? ({ ...current, spec: { cidrs: after } } as KubeObject) : undefined;
 }
 
 function replaceFields(current: KubeObject, wanted: KubeObject, fields: string[]): KubeObject | undefined {

@@ -3,7 +3,11 @@ import { joinSecret, startTestServer } from '../testing/test-server';
 import { createRequest } from '@naru/pki';
 import { checkClaim, isNodeName } from './join-names';
 
-const reserved = { serviceRange: '10.96.0.0/16', names: ['api-server'], addresses: ['10.95.0.1', 'fd00::1'] };
+const reserved = {
+  serviceRanges: ['10.96.0.0/16', 'fd00:96::/112'],
+  names: ['api-server'],
+  addresses: ['10.95.0.1', 'fd00::1'],
+};
 const node = (name: string, address: string, ready = 'True'): Node => ({
   metadata: { name },
   status: { addresses: [{ type: 'InternalIP', address }], conditions: [{ type: 'Ready', status: ready }] },

@@ -5,8 +5,8 @@ import type { Node } from '@naru/api';
 
 /** What a node's serving certificate must not speak for. */
 export interface Reserved {
-  /** "10.96.0.0/16" */
-  serviceRange: string;
+  /** "10.96.0.0/16"; one of each family that the cluster has. */
+  serviceRanges: readonly string[];
   /** Names and addresses of the control plane. */
   names: readonly string[];
   addresses: readonly string[];
@@ -51,15 +51,17 @@ export function checkClaim(claim: Claim, reserved: Reserved, nodes: Iterable<Nod
   special.addSubnet('224.0.0.0', 3);
   special.addSubnet('ff00::', 8, 'ipv6');
   const services = new BlockList();
-  const [base = '', bits = ''] = reserved.serviceRange.split('/');
-  services.addSubnet(base, Number(bits), family(base));
+  for (const range of reserved.serviceRanges) {
+    const [base = '', bits = ''] = range.split('/');
+    services.addSubnet(base, Number(bits), family(base));
+  }
   const own = listOf(reserved.addresses);
   const others = [...nodes].filter(node => node.metadata?.name !== nodeName && isAlive(node));
   addresses.forEach((address, index) => {
     const field = `addresses[${index}]`;
     const isIn = (list: BlockList): boolean => list.check(address, family(address));
     if (isIn(special)) throw invalid(field, address, 'must not be a loopback, unspecified or multicast address');
-    if (isIn(services)) throw invalid(field, address, `is in the service range ${reserved.serviceRange}`);
+    if (isIn(services)) throw invalid(field, address, `is in the service range ${reserved.serviceRanges.join(',')}`);
     if (isIn(own)) throw invalid(field, address, 'is an address of the control plane');
     for (const node of others)
       if (isIn(listOf(addressesOf(node))))

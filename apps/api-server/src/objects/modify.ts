@@ -99,13 +99,13 @@ async function tryStore(
   const value = encodeObject(stored);
   if (sameAsStored(entry, value, stored)) return { code: 200, bytes: presentBytes(definition, entry.bytes) };
   const gone = isFinished(stored);
-  if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };
   const hooks = hooksOf(deps, definition);
   const reservation = mode === 'object' && !gone ? hooks?.beginUpdate?.(next, old, request) : undefined;
   // What was reserved is written into the object.
   const reserved = reservation ? encodeObject(stored) : value;
   let kept = false;
   try {
+    if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };
     const committed = await deps.storage.commit({
       definition: deps.storage.storedDefinition(definition),
       namespace: request.namespace,

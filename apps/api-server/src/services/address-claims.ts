@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { formatTime, type Clock } from '@naru/foundation';
+import { canonicalAddress, formatTime, type Clock } from '@naru/foundation';
 import type { AnyDefinition, IPAddress, Service } from '@naru/api';
 import { decodeBytes, encodeObject } from '../storage/codec';
 import { storageKey, type Claim, type Storage } from '../storage/storage';
 import { assigned, ownerOf, type Assigned } from './assigned';
+import { familyName } from './service-families';
 
 export interface AddressClaimsDeps {
   storage: Storage;
@@ -27,7 +28,7 @@ export class AddressClaims {
 
   /** Somebody has this address, for a Service or for something else. */
   holds(address: string): boolean {
-    return this.cache.get('', address) !== undefined;
+    return this.entry(address) !== undefined;
   }
 
   take({ addresses, ports }: Assigned, service: Service): Claim[] {
@@ -44,7 +45,7 @@ export class AddressClaims {
   release({ addresses, ports }: Assigned, owner: string): Claim[] {
     return [
       ...addresses.flatMap(address => {
-        const entry = this.cache.get('', address);
+        const entry = this.entry(address);
         // Deleted by hand, and perhaps another's by now: no business of this Service.
         if (!entry || parentOf(decodeBytes<IPAddress>(entry.bytes)) !== owner) return [];
         return [{ key: this.addressKey(address), value: undefined, expected: entry.revision }];
@@ -88,8 +89,12 @@ export class AddressClaims {
     return this.deps.storage.cache(this.deps.definition);
   }
 
+  private entry(address: string) {
+    return this.cache.get('', canonicalAddress(address));
+  }
+
   private addressKey(address: string): string {
-    return storageKey(this.deps.definition, '', address);
+    return storageKey(this.deps.definition, '', canonicalAddress(address));
   }
 
   private ipAddress(address: string, { metadata }: Service): IPAddress {
@@ -98,10 +103,10 @@ export class AddressClaims {
       apiVersion: 'networking.k8s.io/v1',
       kind: 'IPAddress',
       metadata: {
-        name: address,
+        name: canonicalAddress(address),
         uid: randomUUID(),
         creationTimestamp: formatTime(this.deps.clock.now()),
-        labels: { 'ipaddress.kubernetes.io/ip-family': 'IPv4', [managedBy]: allocator },
+        labels: { 'ipaddress.kubernetes.io/ip-family': familyName(address), [managedBy]: allocator },
       },
       spec: { parentRef: { group: '', resource: 'services', namespace, name } },
     };

@@ -9,7 +9,8 @@ export interface Assigned {
 export const nothing: Assigned = { addresses: [], ports: [] };
 
 export function assigned({ spec }: Service): Assigned {
-  const addresses = spec?.clusterIP && spec.clusterIP !== 'None' ? [spec.clusterIP] : [];
+  const given = spec?.clusterIPs?.length ? spec.clusterIPs : [spec?.clusterIP ?? ''];
+  const addresses = given.filter(address => address !== '' && address !== 'None');
   const ports = (spec?.ports ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
   if (spec?.healthCheckNodePort) ports.push(spec.healthCheckNodePort);
   return { addresses: spec?.type === 'ExternalName' ? [] : addresses, ports: [...new Set(ports)] };

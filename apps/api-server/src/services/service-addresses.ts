@@ -1,5 +1,13 @@
 import { StatusError } from '@naru/foundation';
-import { invalid, invalidObject, services, type KubeObject, type Service, type ServiceCIDR } from '@naru/api';
+import {
+  invalid,
+  invalidObject,
+  keepServiceAddresses,
+  services,
+  type KubeObject,
+  type Service,
+  type ServiceCIDR,
+} from '@naru/api';
 import type { KindHooks, Reservation } from '../objects/kind-hooks';
 import { decodeBytes } from '../storage/codec';
 import type { CacheEvent } from '../storage/event-ring';
@@ -7,12 +15,12 @@ import type { Claim } from '../storage/storage';
 import type { WatchCache } from '../storage/watch-cache';
 import type { AddressClaims } from './address-claims';
 import { NumberAllocator } from './allocator';
-import { addressRange, extraRanges } from './address-ranges';
 import { assigned, nothing, ownerOf, without, type Assigned } from './assigned';
-import { formatIPv4, parseIPv4 } from './cidr';
+import { ClusterAddresses } from './cluster-addresses';
+import { setFamilies, type Family } from './service-families';
 
 export interface ServiceAddressOptions {
-  /** "10.96.0.0/16" */
+  /** "10.96.0.0/16", or one range of each family: "10.96.0.0/16,fd00:10:96::/112". */
   clusterIPRange: string;
   /** "30000-32767" */
   nodePortRange: string;
@@ -29,26 +37,19 @@ interface Taken extends Assigned {
  */
 export class ServiceAddresses implements KindHooks {
   readonly resource = '/services';
-  private readonly addresses: NumberAllocator;
+  readonly cluster: ClusterAddresses;
   private readonly ports: NumberAllocator;
-  /** Blocks that addresses are of, the cluster's own first. */
-  private cidrs: readonly string[];
-  /** The first of the range: the Service `kubernetes`. */
-  readonly apiServerAddress: string;
 
   constructor(
     private readonly options: ServiceAddressOptions,
     private readonly claims: AddressClaims,
   ) {
-    const range = addressRange(options.clusterIPRange);
-    this.addresses = new NumberAllocator([range]);
-    this.cidrs = [options.clusterIPRange];
-    this.apiServerAddress = formatIPv4(range.first);
+    this.cluster = new ClusterAddresses(options.clusterIPRange, claims);
     const [low, high] = options.nodePortRange.split('-').map(Number);
     if (!low || !high || low > high || high > 65535)
       throw new Error(`Cannot parse node port range ${options.nodePortRange}: want FIRST-LAST`);
     this.ports = new NumberAllocator([
-      { first: low, last: high, reserved: Math.min(Math.floor((high - low + 1) / 16), 128) },
+      { first: BigInt(low), last: BigInt(high), reserved: BigInt(Math.min(Math.floor((high - low + 1) / 16), 128)) },
     ]);
   }
 
@@ -56,8 +57,8 @@ export class ServiceAddresses implements KindHooks {
   load(cache: WatchCache, complain: (service: string, what: string) => void): void {
     for (const { bytes, key } of cache.select({ namespace: '' })) {
       const { addresses, ports } = assigned(decodeBytes<Service>(bytes));
-      for (const address of addresses) if (!this.addresses.take(parseIPv4(address), key)) complain(key, address);
-      for (const port of ports) if (!this.ports.take(port, key)) complain(key, String(port));
+      for (const address of addresses) if (!this.cluster.take(address, key)) complain(key, address);
+      for (const port of ports) if (!this.ports.take(BigInt(port), key)) complain(key, String(port));
     }
   }
 
@@ -66,16 +67,13 @@ export class ServiceAddresses implements KindHooks {
     const had = previous ? assigned(decodeBytes<Service>(previous.bytes)) : nothing;
     const has = type === 'DELETED' ? nothing : assigned(decodeBytes<Service>(entry.bytes));
     this.release(without(had, has), entry.key);
-    for (const address of has.addresses) this.addresses.take(parseIPv4(address), entry.key);
-    for (const port of has.ports) this.ports.take(port, entry.key);
+    for (const address of has.addresses) this.cluster.take(address, entry.key);
+    for (const port of has.ports) this.ports.take(BigInt(port), entry.key);
   }
 
-  /** Takes up the ServiceCIDRs as they are: addresses are of the cluster's own range and of every other that is ready. */
+  /** Takes up the ServiceCIDRs as they are. */
   followRanges(cache: WatchCache): void {
-    const own = this.options.clusterIPRange;
-    const objects = cache.select({ namespace: '' }).map(({ bytes }) => decodeBytes<ServiceCIDR>(bytes));
-    this.cidrs = [own, ...extraRanges(objects, own)];
-    this.addresses.ranges = this.cidrs.map(addressRange);
+    this.cluster.followRanges(cache.select({ namespace: '' }).map(({ bytes }) => decodeBytes<ServiceCIDR>(bytes)));
   }
 
   beginCreate(object: KubeObject): Reservation {
@@ -87,8 +85,7 @@ export class ServiceAddresses implements KindHooks {
     const before = old as Service;
     if (!service.spec || !before.spec) return;
     if (service.spec.type === 'ExternalName' || before.spec.type === 'ExternalName') return;
-    service.spec.clusterIP ||= before.spec.clusterIP;
-    if (!service.spec.clusterIPs?.length && before.spec.clusterIPs) service.spec.clusterIPs = before.spec.clusterIPs;
+    keepServiceAddresses(service, before);
     keepNodePorts(service, before);
   }
 
@@ -105,7 +102,8 @@ export class ServiceAddresses implements KindHooks {
     const had = before ? assigned(before) : nothing;
     const taken: Taken = { addresses: [], ports: [], undo: [] };
     try {
-      this.reserveAddress(service, owner, had, taken);
+      setFamilies(service, before, this.cluster.families);
+      this.reserveAddresses(service, owner, had, taken);
       this.reservePorts(service, owner, had, taken);
     } catch (error) {
       this.release(taken, owner);
@@ -124,62 +122,27 @@ export class ServiceAddresses implements KindHooks {
     };
   }
 
-  private reserveAddress(service: Service, owner: string, had: Assigned, taken: Taken): void {
-    const spec = service.spec;
-    if (!spec || spec.type === 'ExternalName' || spec.clusterIP === 'None') return;
-    if (spec.clusterIP && had.addresses.includes(spec.clusterIP)) return;
-    if (spec.clusterIP) {
-      const wanted = this.parseAddress(service, spec.clusterIP);
-      if (this.addresses.owner(wanted) !== undefined || this.claims.holds(spec.clusterIP))
-        throw this.wrong(
-          service,
-          'spec.clusterIPs',
-          [spec.clusterIP],
-          'failed to allocate IP ' + `${spec.clusterIP}: provided IP is already allocated`,
-        );
-      this.addresses.take(wanted, owner);
-    } else {
-      spec.clusterIP = this.nextAddress(owner);
-      taken.undo.push(() => {
-        delete spec.clusterIP;
-        delete spec.clusterIPs;
-      });
+  private reserveAddresses(service: Service, owner: string, had: Assigned, taken: Taken): void {
+    const { spec } = service;
+    if (!spec || spec.type === 'ExternalName' || spec.clusterIPs?.[0] === 'None') return;
+    const { clusterIP, clusterIPs } = spec;
+    taken.undo.push(() => {
+      delete spec.clusterIP;
+      delete spec.clusterIPs;
+      if (clusterIP) spec.clusterIP = clusterIP;
+      if (clusterIPs) spec.clusterIPs = clusterIPs;
+    });
+    const wanted = clusterIPs ?? [];
+    const given: string[] = [];
+    for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
+      const address = wanted[index];
+      if (address !== undefined && !had.addresses.includes(address)) this.cluster.reserve(service, address, owner);
+      const next = address ?? this.cluster.next(family as Family, owner);
+      given.push(next);
+      if (!had.addresses.includes(next)) taken.addresses.push(next);
     }
-    taken.addresses.push(spec.clusterIP);
-    spec.clusterIPs = [spec.clusterIP];
-    spec.ipFamilies = ['IPv4'];
-    spec.ipFamilyPolicy ??= 'SingleStack';
-  }
-
-  private nextAddress(owner: string): string {
-    for (;;) {
-      const next = this.addresses.next(owner);
-      if (next === undefined)
-        throw new StatusError(
-          'InternalError',
-          'Internal error occurred: failed to allocate a serviceIP: range is full',
-        );
-      const address = formatIPv4(next);
-      // An IPAddress that a user made for something else: it stays taken here.
-      if (!this.claims.holds(address)) return address;
-    }
-  }
-
-  private parseAddress(service: Service, address: string): number {
-    let value: number;
-    try {
-      value = parseIPv4(address);
-    } catch {
-      throw this.wrong(service, 'spec.clusterIPs[0]', address, 'must be a valid IP address');
-    }
-    if (!this.addresses.includes(value))
-      throw this.wrong(
-        service,
-        'spec.clusterIPs',
-        [address],
-        `failed to allocate IP ${address}: the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.cidrs.join(', ')}`,
-      );
-    return value;
+    if (given[0] !== undefined) spec.clusterIP = given[0];
+    spec.clusterIPs = given;
   }
 
   private reservePorts(service: Service, owner: string, had: Assigned, taken: Taken): void {
@@ -188,14 +151,14 @@ export class ServiceAddresses implements KindHooks {
       spec?.type === 'NodePort' || (spec?.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
     const take = (port: number, path: string): void => {
       if (had.ports.includes(port) || taken.ports.includes(port)) return;
-      if (!this.ports.includes(port))
+      if (!this.ports.includes(BigInt(port)))
         throw this.wrong(
           service,
           path,
           port,
           `provided port is not in the valid range. The range of valid ports is ${this.options.nodePortRange}`,
         );
-      if (!this.ports.take(port, owner) || this.ports.owner(port) !== owner)
+      if (!this.ports.take(BigInt(port), owner))
         throw this.wrong(service, path, port, 'provided port is already allocated');
       taken.ports.push(port);
     };
@@ -203,7 +166,7 @@ export class ServiceAddresses implements KindHooks {
       const path = `spec.ports[${index}].nodePort`;
       if (port.nodePort) take(port.nodePort, path);
       else if (wants) {
-        const next = this.ports.next(owner);
+        const next = this.nextPort(owner);
         if (next === undefined)
           throw new StatusError(
             'InternalError',
@@ -217,7 +180,7 @@ export class ServiceAddresses implements KindHooks {
     if (spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
       if (spec.healthCheckNodePort) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort');
       else {
-        const next = this.ports.next(owner);
+        const next = this.nextPort(owner);
         if (next !== undefined) {
           spec.healthCheckNodePort = next;
           taken.ports.push(next);
@@ -227,9 +190,14 @@ export class ServiceAddresses implements KindHooks {
     }
   }
 
+  private nextPort(owner: string): number | undefined {
+    const next = this.ports.next(owner);
+    return next === undefined ? undefined : Number(next);
+  }
+
   private release({ addresses, ports }: Assigned, owner: string): void {
-    for (const address of addresses) this.addresses.release(parseIPv4(address), owner);
-    for (const port of ports) this.ports.release(port, owner);
+    for (const address of addresses) this.cluster.release(address, owner);
+    for (const port of ports) this.ports.release(BigInt(port), owner);
   }
 
   private wrong(service: Service, field: string, value: unknown, detail: string): StatusError {

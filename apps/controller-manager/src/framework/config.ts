@@ -1,8 +1,7 @@
 /** The settings of the controllers, from flags; the defaults are Naru's. */
 export interface ControllerConfig {
-  /** Pod addresses of the cluster, "10.244.0.0/16". */
-  clusterCidr: string;
-  nodeCidrMaskSize: number;
+  /** Pod addresses of the cluster, "10.244.0.0/16", and the size of a node's share; one of each family. */
+  clusterCidrs: readonly { cidr: string; nodeMask: number }[];
   allocateNodeCidrs: boolean;
   /** How long a node may be silent before it counts as unreachable; a longer lease duration of the node counts instead. */
   nodeMonitorGraceMs: number;
@@ -26,8 +25,7 @@ export interface ControllerConfig {
 }
 
 export const defaultConfig: ControllerConfig = {
-  clusterCidr: '10.244.0.0/16',
-  nodeCidrMaskSize: 24,
+  clusterCidrs: [{ cidr: '10.244.0.0/16', nodeMask: 24 }],
   allocateNodeCidrs: true,
   nodeMonitorGraceMs: 8_000,
   nodeEvictionRate: 0.1,

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
+import { canonicalAddress, parseBlock } from '@naru/foundation';
 import { deepEqual } from '../deep-equal';
 import { ipAddresses, serviceCIDRs } from '../resource';
 import { text } from '../table/columns';
 import type { IPAddress, ServiceCIDR } from '../types';
-import { parseCidr, validateCidr } from '../validation/cidr';
+import { validateCidr } from '../validation/cidr';
 import { invalid, required, tooMany, type FieldError } from '../validation/field-error';
 import { validateName, validateRequiredName } from '../validation/fields';
 import { dnsSubdomainProblem, pathSegmentProblem } from '../validation/names';
@@ -25,7 +26,7 @@ function validate({ spec }: ServiceCIDR, errors: FieldError[]): void {
         invalid(`${path}[${index}]`, cidr, 'must be in canonical form: its address must be the first of the block'),
       );
   }
-  const [first, second] = cidrs.map(parseCidr);
+  const [first, second] = cidrs.map(parseBlock);
   if (first && second && first.family === second.family)
     errors.push(
       invalid(path, cidrs, 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'),
@@ -55,12 +56,8 @@ function parentOf({ spec }: IPAddress): string {
 /** An address has many spellings, and its object one name. */
 function addressNameProblem(name: string): string | undefined {
   const family = isIP(name);
-  if (family === 4 || (family === 6 && canonicalIPv6(name) === name)) return undefined;
+  if (family === 4 || (family === 6 && canonicalAddress(name) === name)) return undefined;
   return 'must be an IP address in canonical form (RFC 5952)';
-}
-
-function canonicalIPv6(address: string): string {
-  return new URL(`http://[${address}]/`).hostname.slice(1, -1);
 }
 
 function validateAddress({ spec }: IPAddress, errors: FieldError[]): void {

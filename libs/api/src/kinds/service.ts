@@ -1,7 +1,8 @@
 import { services } from '../resource';
 import { ageColumn, formatMap, nameColumn, text, wide } from '../table/columns';
 import type { Service } from '../types';
-import { validateService, validateServiceUpdate } from '../validation/service';
+import { validateService } from '../validation/service';
+import { validateServiceUpdate } from '../validation/service-addresses';
 import { dns1035Problem } from '../validation/names';
 import { defineKind } from './define-kind';
 
@@ -24,32 +25,32 @@ function applyDefaults({ spec }: Service): void {
   if (isExternal && spec.type !== 'ExternalName') spec.externalTrafficPolicy ||= 'Cluster';
   if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
-  syncClusterIps(spec);
 }
 
-/** clusterIP is the first of clusterIPs; a client may write either. */
-function syncClusterIps(spec: ServiceSpec): void {
-  if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
-  else if (!spec.clusterIP && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0];
+/** Old clients write clusterIP alone. Source: normalizeClusterIPs. */
+function completeAddresses(spec: ServiceSpec | undefined): void {
+  if (spec?.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
 }
 
-function setFamilies(spec: ServiceSpec | undefined): void {
-  if (!spec || spec.type === 'ExternalName') return;
-  spec.ipFamilyPolicy ??= 'SingleStack';
-  spec.ipFamilies ??= ['IPv4'];
+/**
+ * An update keeps the addresses that it leaves out, and an old client that changes clusterIP alone means clusterIPs too.
+ * Source: patchAllocatedValues and normalizeClusterIPs.
+ */
+export function keepServiceAddresses(next: Service, old: Service): void {
+  const [a, b] = [next.spec, old.spec];
+  if (!a || !b || a.type === 'ExternalName' || b.type === 'ExternalName') return;
+  if (!a.clusterIP && b.clusterIP) a.clusterIP = b.clusterIP;
+  const changed = a.clusterIP !== b.clusterIP;
+  if (!changed && !a.clusterIPs?.length && b.clusterIPs) a.clusterIPs = [...b.clusterIPs];
+  else if (changed && a.clusterIP && a.clusterIPs?.join() === b.clusterIPs?.join()) a.clusterIPs = [a.clusterIP];
 }
 
 /** An update that leaves out what was allocated keeps it. */
 function keepAllocated(next: Service, old: Service): void {
   const a = next.spec;
   const b = old.spec;
+  keepServiceAddresses(next, old);
   if (!a || !b || a.type === 'ExternalName' || b.type === 'ExternalName') return;
-  if (!a.clusterIP && b.clusterIP) {
-    a.clusterIP = b.clusterIP;
-    if (b.clusterIPs) a.clusterIPs = b.clusterIPs;
-  }
-  if (b.ipFamilies) a.ipFamilies ??= b.ipFamilies;
-  if (b.ipFamilyPolicy) a.ipFamilyPolicy ??= b.ipFamilyPolicy;
   const usesNodePorts =
     a.type === 'NodePort' || (a.type === 'LoadBalancer' && a.allocateLoadBalancerNodePorts !== false);
   if (!usesNodePorts) return;
@@ -78,11 +79,13 @@ function dropUnused(next: Service, old: Service): void {
   const checked = (spec: ServiceSpec): boolean =>
     spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
   if (checked(b) && !checked(a) && a.healthCheckNodePort === b.healthCheckNodePort) delete a.healthCheckNodePort;
-  if (b.type !== 'ExternalName' && a.type === 'ExternalName' && a.clusterIP === b.clusterIP) {
-    delete a.clusterIP;
-    delete a.clusterIPs;
-    delete a.ipFamilies;
-    delete a.ipFamilyPolicy;
+  if (b.type !== 'ExternalName' && a.type === 'ExternalName') {
+    if (a.clusterIPs?.join() === b.clusterIPs?.join() || !a.clusterIPs?.length) {
+      delete a.clusterIP;
+      delete a.clusterIPs;
+    }
+    if (a.ipFamilies?.join() === b.ipFamilies?.join()) delete a.ipFamilies;
+    if (a.ipFamilyPolicy === b.ipFamilyPolicy) delete a.ipFamilyPolicy;
   }
 }
 
@@ -118,12 +121,12 @@ export const serviceKind = defineKind(services, {
   applyDefaults,
   prepareForCreate: o => {
     o.status = { loadBalancer: {} };
-    setFamilies(o.spec);
+    completeAddresses(o.spec);
   },
   prepareForUpdate: (next, old) => {
     dropUnused(next, old);
     keepAllocated(next, old);
-    setFamilies(next.spec);
+    completeAddresses(next.spec);
   },
   validate: validateService,
   validateUpdate: validateServiceUpdate,

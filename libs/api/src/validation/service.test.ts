@@ -18,10 +18,10 @@ test('a service gets its defaults', () => {
     type: 'ClusterIP',
     sessionAffinity: 'None',
     internalTrafficPolicy: 'Cluster',
-    ipFamilyPolicy: 'SingleStack',
-    ipFamilies: ['IPv4'],
   });
 });
+
+const ports = [{ port: 80 }];
 
 test.each<[Service['spec'], string]>([
   [{}, 'spec.ports: FieldValueRequired'],
@@ -32,6 +32,38 @@ test.each<[Service['spec'], string]>([
   ],
   [{ ports: [{ port: 0 }] }, 'spec.ports[0].port: FieldValueInvalid must be between 1 and 65535, inclusive'],
   [{ type: 'ExternalName' }, 'spec.externalName: FieldValueRequired'],
+  [
+    { type: 'ExternalName', externalName: 'a.example', ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' },
+    'spec.ipFamilies: FieldValueForbidden may not be set for ExternalName services,' +
+      'spec.ipFamilyPolicy: FieldValueForbidden may not be set for ExternalName services',
+  ],
+  [
+    { clusterIPs: ['10.0.0.1'], ports },
+    'spec.clusterIPs: FieldValueInvalid must be empty when `clusterIP` is not specified',
+  ],
+  [
+    { clusterIP: '10.0.0.1', clusterIPs: ['10.0.0.2'], ports },
+    'spec.clusterIPs: FieldValueInvalid first value must match `clusterIP`',
+  ],
+  [
+    { clusterIP: 'None', clusterIPs: ['None', 'fd00::1'], ports },
+    "spec.clusterIPs: FieldValueInvalid 'None' must be the first and only value",
+  ],
+  [
+    { clusterIP: '10.0.0.1', clusterIPs: ['10.0.0.1', '10.0.0.2'], ports },
+    'spec.clusterIPs: FieldValueInvalid may specify no more than one IP for each IP family',
+  ],
+  [{ clusterIP: 'x', ports }, 'spec.clusterIPs[0]: FieldValueInvalid must be a valid IP address'],
+  [
+    { clusterIP: '10.0.0.1', ipFamilies: ['IPv6'], ports },
+    'spec.clusterIPs[0]: FieldValueInvalid expected an IPv6 value as indicated by `ipFamilies[0]`',
+  ],
+  [{ ipFamilies: ['IPv4', 'IPv4'], ports }, 'spec.ipFamilies[1]: FieldValueDuplicate'],
+  [
+    { ipFamilies: ['IPv5'], ports } as never,
+    'spec.ipFamilies[0]: FieldValueNotSupported supported values: "IPv4", "IPv6"',
+  ],
+  [{ ipFamilyPolicy: 'Both', ports }, 'spec.ipFamilyPolicy: FieldValueNotSupported'],
   [{ type: 'Magic', ports: [{ port: 1 }] }, 'spec.type: FieldValueNotSupported'],
 ])('%j is refused', (spec, message) => {
   expect(create(spec).errors.join()).toContain(message);
@@ -48,6 +80,8 @@ test('an update keeps what was allocated, and may not change the address', () =>
   expect(next.spec).toMatchObject({ clusterIP: '10.96.0.9', ports: [{ nodePort: 30123 }] });
   expect(strategy.validateUpdate(next, old)).toEqual([]);
   next.spec!.clusterIP = '10.96.0.10';
+  strategy.prepareForUpdate(next, old);
+  expect(next.spec?.clusterIPs).toEqual(['10.96.0.10']);
   expect(strategy.validateUpdate(next, old)[0]).toMatchObject({ field: 'spec.clusterIPs[0]' });
 });
 

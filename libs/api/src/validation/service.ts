@@ -1,9 +1,9 @@
-import { isIP } from 'node:net';
 import type { Service } from '../types';
 import { duplicate, forbidden, invalid, notSupported, required, type FieldError } from './field-error';
 import { validateAddress } from './addresses';
 import { validateLabels } from './metadata';
 import { dnsLabelProblem, dnsSubdomainProblem, isPort, portRangeMessage } from './names';
+import { validateServiceAddresses } from './service-addresses';
 import { validatePortOrName } from './pod/probes';
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
@@ -11,6 +11,7 @@ const affinities = ['ClientIP', 'None'];
 const protocols = ['SCTP', 'TCP', 'UDP'];
 const policies = ['Cluster', 'Local'];
 const maxAffinitySeconds = 86_400;
+const notOfExternalName = 'may not be set for ExternalName services';
 
 /** Source: pkg/apis/core/validation.ValidateService. */
 export function validateService({ spec }: Service, errors: FieldError[]): void {
@@ -18,13 +19,13 @@ export function validateService({ spec }: Service, errors: FieldError[]): void {
     errors.push(required('spec.ports'));
     return;
   }
-  const headless = spec.clusterIP === 'None';
+  const headless = spec.clusterIPs?.[0] === 'None';
   if (!types.includes(spec.type ?? '')) errors.push(notSupported('spec.type', spec.type ?? '', types));
   if (!spec.ports?.length && !headless && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
   if (headless && (spec.type === 'NodePort' || spec.type === 'LoadBalancer'))
     errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`));
   if (spec.type === 'ExternalName') validateExternalName(spec, errors);
-  else validateClusterIp(spec.clusterIP, errors);
+  else validateServiceAddresses(spec, errors);
   validatePorts(spec, errors);
   validateLabels(spec.selector, 'spec.selector', errors);
   if (!affinities.includes(spec.sessionAffinity ?? ''))
@@ -50,7 +51,9 @@ export function validateService({ spec }: Service, errors: FieldError[]): void {
 type ServiceSpec = NonNullable<Service['spec']>;
 
 function validateExternalName(spec: ServiceSpec, errors: FieldError[]): void {
-  if (spec.clusterIP) errors.push(forbidden('spec.clusterIPs', "may not be set when `type` is 'ExternalName'"));
+  for (const field of ['clusterIPs', 'ipFamilies'] as const)
+    if (spec[field]?.length) errors.push(forbidden(`spec.${field}`, notOfExternalName));
+  if (spec.ipFamilyPolicy) errors.push(forbidden('spec.ipFamilyPolicy', notOfExternalName));
   const name = (spec.externalName ?? '').replace(/\.$/, '');
   if (name === '') {
     errors.push(required('spec.externalName'));
@@ -58,13 +61,6 @@ function validateExternalName(spec: ServiceSpec, errors: FieldError[]): void {
   }
   const problem = dnsSubdomainProblem(name);
   if (problem) errors.push(invalid('spec.externalName', name, problem));
-}
-
-function validateClusterIp(address: string | undefined, errors: FieldError[]): void {
-  if (address && address !== 'None' && isIP(address) === 0)
-    errors.push(
-      invalid('spec.clusterIPs[0]', address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'),
-    );
 }
 
 function validatePorts(spec: ServiceSpec, errors: FieldError[]): void {
@@ -97,11 +93,4 @@ function validatePorts(spec: ServiceSpec, errors: FieldError[]): void {
     if (nodePorts.has(nodeIdentity)) errors.push(duplicate(`${at}.nodePort`, port.nodePort));
     nodePorts.add(nodeIdentity);
   }
-}
-
-export function validateServiceUpdate(next: Service, old: Service, errors: FieldError[]): void {
-  if (next.spec?.type === 'ExternalName' || old.spec?.type === 'ExternalName') return;
-  const before = old.spec?.clusterIP;
-  if (before && next.spec?.clusterIP !== before)
-    errors.push(invalid('spec.clusterIPs[0]', next.spec?.clusterIP ?? null, 'may not change once set'));
 }

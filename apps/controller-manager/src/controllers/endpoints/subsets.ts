@@ -1,5 +1,5 @@
 import type { Endpoints, Pod, Service, Stored } from '@naru/api';
-import { hasEndpoint, resolvePort } from '../endpointslice/desired-endpoints';
+import { addressTypes, hasEndpoint, podAddress, resolvePort } from '../endpointslice/desired-endpoints';
 import { isPodReady } from '../../pods/pod-state';
 
 type Subset = NonNullable<Endpoints['subsets']>[number];
@@ -17,8 +17,13 @@ export const maxAddresses = 1_000;
 /** The subsets of the legacy Endpoints object: addresses that share their ports. Terminating pods have left it. */
 export function endpointSubsets(service: Service, selected: readonly Stored<Pod>[]): Subset[] {
   const groups = new Map<string, Group>();
-  for (const pod of [...selected].sort(byAddress).slice(0, maxAddresses)) {
-    if (!hasEndpoint(pod) || !pod.status?.podIP || pod.metadata.deletionTimestamp) continue;
+  // Of the Service's first family only, as upstream: the others are in the slices.
+  const [type = 'IPv4'] = addressTypes(service);
+  const reachable = selected.flatMap(pod => {
+    const ip = hasEndpoint(pod) && !pod.metadata.deletionTimestamp ? podAddress(pod, type) : undefined;
+    return ip === undefined ? [] : [{ pod, ip }];
+  });
+  for (const { pod, ip } of reachable.sort((a, b) => (a.ip < b.ip ? -1 : 1)).slice(0, maxAddresses)) {
     const ports = (service.spec?.ports ?? []).flatMap(({ name, protocol = 'TCP', port, targetPort }) => {
       const number = resolvePort(pod, targetPort, port, protocol);
       return number === undefined ? [] : [{ ...(name ? { name } : {}), port: number, protocol }];
@@ -27,7 +32,7 @@ export function endpointSubsets(service: Service, selected: readonly Stored<Pod>
     const id = JSON.stringify(ports);
     const group: Group = groups.get(id) ?? { addresses: [], notReadyAddresses: [], ports };
     const ready = !!service.spec?.publishNotReadyAddresses || isPodReady(pod);
-    group[ready ? 'addresses' : 'notReadyAddresses'].push(addressOf(pod, service));
+    group[ready ? 'addresses' : 'notReadyAddresses'].push(addressOf(pod, ip, service));
     groups.set(id, group);
   }
   return [...groups.values()].map(({ addresses, notReadyAddresses, ports }) => ({
@@ -37,15 +42,11 @@ export function endpointSubsets(service: Service, selected: readonly Stored<Pod>
   }));
 }
 
-function byAddress(a: Pod, b: Pod): number {
-  return (a.status?.podIP ?? '') < (b.status?.podIP ?? '') ? -1 : 1;
-}
-
-function addressOf(pod: Stored<Pod>, service: Service): Address {
+function addressOf(pod: Stored<Pod>, ip: string, service: Service): Address {
   const { namespace, name, uid } = pod.metadata;
   const { hostname, subdomain, nodeName } = pod.spec ?? {};
   return {
-    ip: pod.status?.podIP ?? '',
+    ip,
     ...(hostname && subdomain === service.metadata?.name ? { hostname } : {}),
     ...(nodeName ? { nodeName } : {}),
     targetRef: { kind: 'Pod', namespace, name, uid },

@@ -37,7 +37,8 @@ function portsFor(service: Service, pod: Pod): EndpointPort[] {
   return ports;
 }
 
-function addressOf(pod: Pod, type: AddressType): string | undefined {
+/** The pod's address of a family. */
+export function podAddress(pod: Pod, type: AddressType): string | undefined {
   const addresses = pod.status?.podIPs?.map(({ ip }) => ip) ?? [pod.status?.podIP];
   return addresses.find(ip => ip && isIPv6(ip) === (type === 'IPv6'));
 }
@@ -78,7 +79,7 @@ export function desiredEndpoints(
   const groups = new Map<string, PortGroup>();
   const headless = service.spec?.clusterIP === 'None';
   for (const pod of selected) {
-    const address = hasEndpoint(pod) ? addressOf(pod, type) : undefined;
+    const address = hasEndpoint(pod) ? podAddress(pod, type) : undefined;
     if (!address) continue;
     const ports = portsFor(service, pod);
     // A headless Service without ports is there for its names alone.

@@ -52,6 +52,31 @@ test('ready pods stand behind their service, with node, zone and resolved port',
   await cluster.stop();
 });
 
+test('a Service of two families has slices of each, and Endpoints of the first', async () => {
+  const api = new MemoryObjects();
+  api.seed(services, service({ ipFamilies: ['IPv6', 'IPv4'] }));
+  const cluster = await startControllers([endpointSliceController, endpointsController], { api });
+  const both = pod('a', '10.0.0.1', true);
+  api.seed(pods, { ...both, status: { ...both.status, podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] } });
+  api.seed(pods, pod('b', '10.0.0.2', true));
+  const slices = async () =>
+    (await api.list(endpointSlices)).items
+      .map(({ addressType, endpoints: all }) => [addressType, all?.map(({ addresses }) => addresses[0]).sort()])
+      .sort();
+  await eventually(async () => {
+    expect(await slices()).toEqual([
+      ['IPv4', ['10.0.0.1', '10.0.0.2']],
+      ['IPv6', ['fd00::1']],
+    ]);
+    const legacy = await api.get(endpoints, { namespace: 'default', name: 'web' });
+    expect(legacy.subsets?.map(({ addresses }) => addresses?.map(({ ip }) => ip))).toEqual([['fd00::1']]);
+  });
+  const body = { spec: { ipFamilies: ['IPv6'] } };
+  await api.patch(services, { namespace: 'default', name: 'web' }, { type: 'merge', body });
+  await eventually(async () => expect(await slices()).toEqual([['IPv6', ['fd00::1']]]));
+  await cluster.stop();
+});
+
 test('readiness, termination and pods of another port show in the slices', async () => {
   const api = new MemoryObjects();
   api.seed(services, service());

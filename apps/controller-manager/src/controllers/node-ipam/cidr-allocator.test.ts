@@ -1,4 +1,4 @@
-import { CidrAllocator, parseCidr } from './cidr-allocator';
+import { CidrAllocator } from './cidr-allocator';
 
 test('subnets are unique, and a released one comes round again', () => {
   const allocator = new CidrAllocator('10.244.0.0/22', 24);
@@ -22,6 +22,21 @@ test('what is occupied is not given, and not to two', () => {
   expect(allocator.allocate('b')).toBe('10.244.1.0/24');
 });
 
+test('IPv6 is cut the same way', () => {
+  const allocator = new CidrAllocator('fd00:10:244::/63', 64);
+  expect(allocator.occupy('fd00:10:244::/64', 'a')).toBe(true);
+  expect(allocator.allocate('b')).toBe('fd00:10:244:1::/64');
+  expect(allocator.allocate('c')).toBeUndefined();
+});
+
 test.each(['10.244.0.0', '10.244.0.1/16', '300.0.0.0/8', 'x/8', '10.0.0.0/33'])('%s is no CIDR', cidr =>
-  expect(() => parseCidr(cidr)).toThrow('Cannot parse CIDR'),
+  expect(() => new CidrAllocator(cidr, 24)).toThrow('Cannot parse CIDR'),
+);
+
+test.each<[string, number]>([
+  ['10.244.0.0/16', 15],
+  ['10.244.0.0/16', 31],
+  ['fd00::/32', 64],
+])('%s is not cut into /%d', (cidr, mask) =>
+  expect(() => new CidrAllocator(cidr, mask)).toThrow(`Cannot cut /${mask} subnets out of ${cidr}`),
 );

@@ -1,38 +1,29 @@
-/** "10.244.0.0/16" as numbers. Throws an Error for what is not an IPv4 range in canonical form. */
-export function parseCidr(cidr: string): { base: number; prefix: number } {
-  const [, address = '', bits = ''] = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(cidr) ?? [];
-  const octets = address.split('.').map(Number);
-  const prefix = Number(bits);
-  if (octets.length !== 4 || octets.some(octet => octet > 255) || bits === '' || prefix > 32)
-    throw new Error(`Cannot parse CIDR "${cidr}": not an IPv4 range`);
-  const base = octets.reduce((value, octet) => value * 256 + octet, 0);
-  if (base % 2 ** (32 - prefix) !== 0) throw new Error(`Cannot parse CIDR "${cidr}": the address has host bits set`);
-  return { base, prefix };
-}
+import { addressBits, blockSize, formatAddress, parseBlock, parseNetwork, type IpBlock } from '@naru/foundation';
 
-function format(address: number): string {
-  return [24, 16, 8, 0].map(shift => Math.floor(address / 2 ** shift) % 256).join('.');
-}
+/** Upstream's bound: more subnets than this are not told apart. */
+const maxSubnetBits = 16;
 
 /** Hands out the subnets of a range, each to one owner. */
 export class CidrAllocator {
-  private readonly base: number;
-  private readonly size: number;
+  private readonly range: IpBlock;
+  private readonly size: bigint;
   /** How many subnets there are. */
   readonly capacity: number;
   private readonly owners = new Map<number, string>();
   private next = 0;
 
+  /** Throws an Error for what is no range in canonical form, or cannot be cut so. */
   constructor(
     cidr: string,
     private readonly mask: number,
   ) {
-    const { base, prefix } = parseCidr(cidr);
-    if (mask < prefix || mask > 30)
-      throw new Error(`Cannot cut /${mask} subnets out of ${cidr}: the mask must be between ${prefix} and 30`);
-    this.base = base;
-    this.size = 2 ** (32 - mask);
-    this.capacity = 2 ** (mask - prefix);
+    this.range = parseNetwork(cidr);
+    const { family, bits } = this.range;
+    const longest = Math.min(addressBits[family] - 2, bits + maxSubnetBits);
+    if (mask < bits || mask > longest)
+      throw new Error(`Cannot cut /${mask} subnets out of ${cidr}: the mask must be between ${bits} and ${longest}`);
+    this.size = blockSize({ ...this.range, bits: mask });
+    this.capacity = 2 ** (mask - bits);
   }
 
   /** Marks a subnet as taken; false when another owner has it. A range from elsewhere is none of our business: true. */
@@ -52,7 +43,7 @@ export class CidrAllocator {
       if (this.owners.has(index)) continue;
       this.owners.set(index, owner);
       this.next = (index + 1) % this.capacity;
-      return `${format(this.base + index * this.size)}/${this.mask}`;
+      return `${formatAddress(this.range.base + BigInt(index) * this.size, this.range.family)}/${this.mask}`;
     }
     return undefined;
   }
@@ -62,8 +53,10 @@ export class CidrAllocator {
   }
 
   private indexOf(cidr: string): number | undefined {
-    const { base, prefix } = parseCidr(cidr);
-    const index = (base - this.base) / this.size;
-    return prefix === this.mask && Number.isInteger(index) && index >= 0 && index < this.capacity ? index : undefined;
+    const block = parseBlock(cidr);
+    if (block?.family !== this.range.family || block.bits !== this.mask || block.base < this.range.base)
+      return undefined;
+    const index = Number((block.base - this.range.base) / this.size);
+    return index < this.capacity ? index : undefined;
   }
 }

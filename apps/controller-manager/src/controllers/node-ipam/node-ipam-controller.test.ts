@@ -25,11 +25,32 @@ test('nodes get subnets of their own, also through conflicts, and around those t
 test('a released subnet goes to the next node when no other is left', async () => {
   const api = new MemoryObjects();
   api.seed(nodes, makeNode('a'));
-  const cluster = await startControllers([nodeIpamController], { api, config: { clusterCidr: '10.1.0.0/24' } });
+  const cluster = await startControllers([nodeIpamController], {
+    api,
+    config: { clusterCidrs: [{ cidr: '10.1.0.0/24', nodeMask: 24 }] },
+  });
   await eventually(async () => expect(await cidrs(api)).toEqual(['10.1.0.0/24']));
   await api.delete(nodes, { name: 'a' });
   api.seed(nodes, makeNode('b'));
   await eventually(async () => expect(await cidrs(api)).toEqual(['10.1.0.0/24']));
+  await cluster.stop();
+});
+
+test('a node gets a subnet of each family, or none while one of them is exhausted', async () => {
+  const api = new MemoryObjects();
+  const held = ['10.1.0.0/24', 'fd00:1::/64'];
+  api.seed(nodes, makeNode('held', { spec: { podCIDR: held[0], podCIDRs: held } }));
+  const clusterCidrs = [
+    { cidr: '10.1.0.0/16', nodeMask: 24 },
+    { cidr: 'fd00:1::/63', nodeMask: 64 },
+  ];
+  const cluster = await startControllers([nodeIpamController], { api, config: { clusterCidrs } });
+  const given = async (name: string) => (await api.get(nodes, { name })).spec?.podCIDRs;
+  api.seed(nodes, makeNode('a'));
+  await eventually(async () => expect(await given('a')).toEqual(['10.1.1.0/24', 'fd00:1:0:1::/64']));
+  api.seed(nodes, makeNode('b'));
+  await eventually(() => expect(cluster.events).toMatchObject([{ reason: 'CIDRNotAvailable', about: 'b' }]));
+  expect(await given('b')).toBeUndefined();
   await cluster.stop();
 });
 

@@ -1,4 +1,4 @@
-import type { AddressRanges } from '@naru/foundation';
+import type { AddressRanges, IpFamily } from '@naru/foundation';
 
 /** Addresses that are given to one owner each. */
 export class AddressPool {
@@ -18,10 +18,15 @@ export class AddressPool {
     return true;
   }
 
-  /** The wished address, or the first free one. Undefined when it is not to be had. */
-  allocate(owner: string, wished?: string): string | undefined {
+  /** Are there any of the family, free or not? */
+  has(family: IpFamily): boolean {
+    return !this.ranges.addresses(family)[Symbol.iterator]().next().done;
+  }
+
+  /** The wished address, or the first free one of the family. Undefined when it is not to be had. */
+  allocate(owner: string, family: IpFamily, wished?: string): string | undefined {
     if (wished !== undefined) return this.occupy(wished, owner) ? wished : undefined;
-    for (const address of this.ranges.addresses()) if (this.occupy(address, owner)) return address;
+    for (const address of this.ranges.addresses(family)) if (this.occupy(address, owner)) return address;
     return undefined;
   }
 

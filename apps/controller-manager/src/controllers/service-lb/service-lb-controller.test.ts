@@ -70,4 +70,21 @@ describe('the service load balancer controller', () => {
     await api.create(services, balancer('outside', { loadBalancerIP: '192.0.2.1' }));
     await eventually(() => expect(cluster?.events.at(-1)?.message).toContain('192.0.2.1 is not free in the pool'));
   });
+
+  test('gives a Service of two families an address of each, and one of a single family that alone', async () => {
+    const api = new MemoryObjects();
+    cluster = await start(api, '10.0.0.1-10.0.0.2,fd00::1-fd00::2');
+    const addresses = async (name: string): Promise<(string | undefined)[] | undefined> =>
+      (await api.get(services, { namespace: 'default', name })).status?.loadBalancer?.ingress?.map(({ ip }) => ip);
+    await api.create(services, balancer('both', { ipFamilies: ['IPv6', 'IPv4'], loadBalancerIP: 'fd00::2' }));
+    await eventually(async () => expect(await addresses('both')).toEqual(['fd00::2', '10.0.0.1']));
+    await api.create(services, balancer('newer', { ipFamilies: ['IPv6'] }));
+    await eventually(async () => expect(await addresses('newer')).toEqual(['fd00::1']));
+    await api.patch(
+      services,
+      { namespace: 'default', name: 'both' },
+      { type: 'merge', body: { spec: { ipFamilies: ['IPv6'] } } },
+    );
+    await eventually(async () => expect(await addresses('both')).toEqual(['fd00::2']));
+  });
 });

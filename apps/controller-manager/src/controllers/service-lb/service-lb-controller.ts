@@ -1,5 +1,5 @@
 import { services, type Service, type Stored } from '@naru/api';
-import { AddressRanges, isReason } from '@naru/foundation';
+import { AddressRanges, familyOf, isReason, type IpFamily } from '@naru/foundation';
 import { watch, type Controller, type ControllerDeps } from '../../framework/controller';
 import { withKind } from '../../framework/owner';
 import { AddressPool } from './address-pool';
@@ -11,8 +11,12 @@ function isOurs({ metadata, spec }: Stored<Service>): boolean {
   return spec?.type === 'LoadBalancer' && spec.loadBalancerClass === undefined && !metadata.deletionTimestamp;
 }
 
-function addressOf({ status }: Stored<Service>): string | undefined {
-  return status?.loadBalancer?.ingress?.find(({ ip }) => ip !== undefined)?.ip;
+function addressesOf({ status }: Stored<Service>): string[] {
+  return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+}
+
+function familiesOf({ spec }: Stored<Service>): IpFamily[] {
+  return (spec?.ipFamilies ?? ['IPv4']).map(family => (family === 'IPv6' ? 6 : 4));
 }
 
 function build(deps: ControllerDeps) {
@@ -25,9 +29,22 @@ function build(deps: ControllerDeps) {
     if (surveyed) return;
     surveyed = true;
     for (const service of lister.list()) {
-      const address = addressOf(service);
-      if (address !== undefined && isOurs(service)) pool.occupy(address, keyOf(service));
+      if (!isOurs(service)) continue;
+      for (const address of addressesOf(service)) pool.occupy(address, keyOf(service));
     }
+  };
+  /** An address of each family that Service and pool have: those that it holds, where nothing speaks against them. */
+  const choose = (service: Stored<Service>, key: string): (string | undefined)[] => {
+    const held = addressesOf(service);
+    const wish = service.spec?.loadBalancerIP || undefined;
+    const all = familiesOf(service);
+    const families = all.filter(family => pool.has(family));
+    pool.release(key);
+    return (families.length > 0 ? families : all).map(family => {
+      const wished = wish !== undefined && familyOf(wish) === family ? wish : undefined;
+      const kept = held.find(address => familyOf(address) === family && (wished ?? address) === address);
+      return kept !== undefined && pool.occupy(kept, key) ? kept : pool.allocate(key, family, wished);
+    });
   };
   const setStatus = async (service: Stored<Service>, loadBalancer: object): Promise<void> => {
     const { namespace, name, uid, resourceVersion } = service.metadata;
@@ -40,33 +57,33 @@ function build(deps: ControllerDeps) {
       const [namespace, name = ''] = key.split('/');
       const service = lister.get({ namespace, name });
       if (!service) return pool.release(key);
-      const held = addressOf(service);
+      const held = addressesOf(service);
       if (!isOurs(service)) {
         // Only what we gave is ours to take; another class's controller writes here too.
-        const given = held !== undefined && pool.holder(held) === key;
+        const given = held.some(address => pool.holder(address) === key);
         if (given && service.spec?.type !== 'LoadBalancer') await setStatus(service, { ingress: null });
         return pool.release(key);
       }
-      const wished = service.spec?.loadBalancerIP || undefined;
-      const kept = held !== undefined && (wished ?? held) === held && pool.occupy(held, key);
-      if (kept) return undefined;
-      pool.release(key);
-      const address = pool.allocate(key, wished);
-      if (address === undefined) {
+      const chosen = choose(service, key);
+      const addresses = chosen.filter(address => address !== undefined);
+      if (addresses.length < chosen.length) {
+        pool.release(key);
+        const wished = service.spec?.loadBalancerIP;
         const message = wished
           ? `Error syncing load balancer: the address ${wished} is not free in the pool ${config.loadBalancerAddresses}`
           : `Error syncing load balancer: no address is left in the pool ${config.loadBalancerAddresses}`;
         recorder.record(withKind(services, service), { type: 'Warning', reason: 'SyncLoadBalancerFailed', message });
         return { requeueAfterMs: exhaustedRetryMs };
       }
+      if (held.join() === addresses.join()) return undefined;
       try {
-        await setStatus(service, { ingress: [{ ip: address, ipMode: 'VIP' }] });
+        await setStatus(service, { ingress: addresses.map(ip => ({ ip, ipMode: 'VIP' })) });
       } catch (error) {
         pool.release(key);
         if (isReason(error, 'NotFound')) return undefined;
         throw error;
       }
-      logger.info({ namespace, service: name, address }, 'load balancer address given');
+      logger.info({ namespace, service: name, addresses }, 'load balancer addresses given');
       const message = 'Ensured load balancer';
       recorder.record(withKind(services, service), { type: 'Normal', reason: 'EnsuredLoadBalancer', message });
       return undefined;

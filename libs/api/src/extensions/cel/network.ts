@@ -1,5 +1,6 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import type { Environment } from '@marcbachmann/cel-js';
+import { addressBits, addressValue, canonicalAddress, formatAddress, parseBlock } from '@naru/foundation';
 import { isCidr } from '../formats';
 import { checked } from './checked';
 
@@ -23,42 +24,19 @@ const notGlobal = [
   'fe80::/10',
 ];
 
-function canonicalIp(text: string): string {
-  return isIPv6(text) ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
-}
-
 /** The network of a CIDR, its host bits zero. */
 function masked(text: string): string {
-  const [address = '', prefix = '0'] = text.split('/');
-  const { bits, width } = ipNumber(address);
-  const shift = BigInt(width - Number(prefix));
-  const network = (bits >> shift) << shift;
-  const part = width === 32 ? 8n : 16n;
-  const parts = Array.from({ length: width === 32 ? 4 : 8 }, (_, i) => {
-    const value = (network >> (BigInt(width) - part * BigInt(i + 1))) & ((1n << part) - 1n);
-    return value.toString(width === 32 ? 10 : 16);
-  });
-  return `${canonicalIp(parts.join(width === 32 ? '.' : ':'))}/${prefix}`;
+  const { base, family, bits } = parseBlock(text)!;
+  return `${formatAddress(base, family)}/${bits}`;
 }
 
-function ipNumber(text: string): { bits: bigint; width: number } {
-  if (isIPv4(text)) return { bits: text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n), width: 32 };
-  const [head = '', tail] = text.split('::');
-  const parts = (side: string): string[] => (side === '' ? [] : side.split(':'));
-  const front = parts(head);
-  const back = tail === undefined ? [] : parts(tail);
-  const zeros = Array<string>(8 - front.length - back.length).fill('0');
-  const all = tail === undefined ? front : [...front, ...zeros, ...back];
-  return { bits: all.reduce((sum, part) => (sum << 16n) | BigInt(`0x${part}`), 0n), width: 128 };
-}
-
-function contains(network: string, address: string): boolean {
-  const [base = '', prefix = '0'] = network.split('/');
-  const a = ipNumber(base);
-  const b = ipNumber(address.split('/')[0]!);
-  if (a.width !== b.width || Number(address.split('/')[1] ?? b.width) < Number(prefix)) return false;
-  const shift = BigInt(a.width - Number(prefix));
-  return a.bits >> shift === b.bits >> shift;
+function contains(network: string, inner: string): boolean {
+  const outer = parseBlock(network)!;
+  const [address = '', prefix] = inner.split('/');
+  const width = isIPv6(address) ? addressBits[6] : addressBits[4];
+  if (width !== addressBits[outer.family] || Number(prefix ?? width) < outer.bits) return false;
+  const host = BigInt(width - outer.bits);
+  return addressValue(address) >> host === outer.base >> host;
 }
 
 /** Whether an address has the first `prefix` bits of `network`. */
@@ -76,11 +54,11 @@ export function registerNetwork(env: Environment): void {
     .registerFunction('IpNamespace.isCanonical(string): bool', (_: unknown, text: string) =>
       checked(
         isIP(text) !== 0,
-        () => canonicalIp(text) === text,
+        () => canonicalAddress(text) === text,
         `IP Address '${text}' parse error during conversion from string`,
       ),
     )
-    .registerFunction('string(net.IP): string', ({ text }: IpAddress) => canonicalIp(text))
+    .registerFunction('string(net.IP): string', ({ text }: IpAddress) => canonicalAddress(text))
     .registerFunction('string(net.CIDR): string', ({ text }: Cidr) => text)
     .registerFunction('net.IP.isLinkLocalUnicast(): bool', ({ text }: IpAddress) =>
       isIn(text, '169.254.0.0/16', 'fe80::/10'),
