@@ -145,6 +145,51 @@ describe('the gRPC door', () => {
     expect((await client.list(configMaps, { labelSelector: 'list=yes' })).items).toEqual([]);
   });
 
+  test('answers each call of one stream for itself, as soon as it is done', async () => {
+    const names = Array.from({ length: 1500 }, (_, i) => `many-${i}`);
+    const large = { blob: 'x'.repeat(900_000) };
+    const answers = await Promise.all([
+      ...names.map(name => client.create(configMaps, configMap(name))),
+      client.create(configMaps, configMap('large-1', large)),
+      client.create(configMaps, configMap('large-2', large)),
+    ]);
+    expect(answers.map(({ metadata }) => metadata.name)).toEqual([...names, 'large-1', 'large-2']);
+    const mixed = await Promise.allSettled([
+      client.get(configMaps, { namespace: 'default', name: 'large-1' }),
+      client.get(configMaps, { namespace: 'default', name: 'none' }),
+      client.get(configMaps, { namespace: 'default', name: 'many-7' }, AbortSignal.abort(new Error('given up'))),
+      client.get(configMaps, { namespace: 'default', name: 'many-7' }),
+    ]);
+    expect(mixed).toMatchObject([
+      { value: { metadata: { name: 'large-1' }, data: large } },
+      { reason: { reason: 'NotFound' } },
+      { reason: { message: 'given up' } },
+      { value: { metadata: { name: 'many-7' } } },
+    ]);
+    await client.deleteCollection(configMaps, { namespace: 'default' });
+  });
+
+  test('of a server that ends answers what was asked, or says that it was not', async () => {
+    const first = await startTestServer();
+    const files = { ca: first.files.ca, certificate: first.files.certificate('admin'), key: first.files.key('admin') };
+    const caller = new GrpcObjectsClient(`127.0.0.1:${first.grpcPort}`, files);
+    await caller.create(configMaps, configMap('before'));
+    const asked = Promise.all(['a', 'b', 'c'].map(name => caller.create(configMaps, configMap(name))));
+    // They are on their way when the server begins to end.
+    await new Promise(resolve => setImmediate(() => setImmediate(resolve)));
+    const [ended, closed] = await Promise.allSettled([asked, first.server.close()]);
+    expect(closed.status).toBe('fulfilled');
+    if (ended.status === 'rejected') expect(ended.reason).toMatchObject({ reason: 'ServiceUnavailable' });
+    await expect(caller.get(configMaps, { namespace: 'default', name: 'before' })).rejects.toMatchObject({
+      reason: 'ServiceUnavailable',
+    });
+    caller.close();
+    await expect(caller.get(configMaps, { namespace: 'default', name: 'before' })).rejects.toMatchObject({
+      message: 'the connection to the api-server is closed',
+    });
+    await first.close();
+  });
+
   test('asks for the same rights', async () => {
     const scheduler = connect('scheduler');
     const pod: Pod = {

@@ -3,6 +3,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { KubeObject, ObjectList, ResourceType, Stored } from '@naru/api';
 import { StatusError, type Reason, type Status } from '@naru/foundation';
 import { objects } from '@naru/proto';
+import { CallStream } from './call-stream';
 import {
   patchTypes,
   type DeleteOptions,
@@ -20,7 +21,6 @@ export interface TlsFiles {
   key: string;
 }
 
-const callTimeoutMs = 30_000;
 const listTimeoutMs = 60_000;
 /** A single object stays far below this; a list comes in chunks. */
 const maxMessageBytes = 16 * 1024 * 1024;
@@ -54,16 +54,10 @@ function writeOptions(options: WriteOptions): objects.WriteOptions {
   return { dryRun: options.dryRun ?? false, fieldManager: options.fieldManager ?? '', fieldValidation: '' };
 }
 
-type UnaryCall<Request> = (
-  request: Request,
-  metadata: grpc.Metadata,
-  options: Partial<grpc.CallOptions>,
-  callback: (error: grpc.ServiceError | null, reply: objects.ObjectReply) => void,
-) => grpc.ClientUnaryCall;
-
 /** The native transport: the gRPC door of the api-server over mTLS. */
 export class GrpcObjectsClient implements ObjectsClient {
   private readonly stub: objects.ObjectsClient;
+  private readonly calls: CallStream;
 
   /** `address` is `HOST:PORT`, or several separated by commas: the first one that answers is used. */
   constructor(address: string, tls: TlsFiles) {
@@ -83,11 +77,12 @@ export class GrpcObjectsClient implements ObjectsClient {
       // The server's certificate names it `kubernetes`, whatever address it is reached by.
       'grpc.ssl_target_name_override': 'kubernetes',
     });
+    this.calls = new CallStream(() => this.stub.calls(), toStatusError);
   }
 
   async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, signal?: AbortSignal): Promise<Stored<T>> {
-    const request = { target: target(type, key), resourceVersion: '' };
-    return decode(await this.unary(this.stub.get, request, signal));
+    const value = { target: target(type, key), resourceVersion: '' };
+    return decode(await this.calls.call({ $case: 'get', value }, signal));
   }
 
   list<T extends KubeObject>(
@@ -129,12 +124,12 @@ export class GrpcObjectsClient implements ObjectsClient {
 
   async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<Stored<T>> {
     const key = { namespace: object.metadata?.namespace, name: object.metadata?.name ?? '' };
-    const request = {
+    const value = {
       target: target(type, key, options.subresource),
       object: encode(object),
       options: writeOptions(options),
     };
-    return decode(await this.unary(this.stub.create, request));
+    return decode(await this.calls.call({ $case: 'create', value }));
   }
 
   async createSubresource<Body extends KubeObject, Answer = Body>(
@@ -143,18 +138,18 @@ export class GrpcObjectsClient implements ObjectsClient {
     subresource: string,
     body: Body,
   ): Promise<Answer> {
-    const request = { target: target(type, key, subresource), object: encode(body), options: writeOptions({}) };
-    return decode(await this.unary(this.stub.create, request));
+    const value = { target: target(type, key, subresource), object: encode(body), options: writeOptions({}) };
+    return decode(await this.calls.call({ $case: 'create', value }));
   }
 
   async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<Stored<T>> {
     const key = { namespace: object.metadata?.namespace, name: object.metadata?.name ?? '' };
-    const request = {
+    const value = {
       target: target(type, key, options.subresource),
       object: encode(object),
       options: writeOptions(options),
     };
-    return decode(await this.unary(this.stub.update, request));
+    return decode(await this.calls.call({ $case: 'update', value }));
   }
 
   async patch<T extends KubeObject>(
@@ -163,44 +158,34 @@ export class GrpcObjectsClient implements ObjectsClient {
     patch: Patch,
     options: WriteOptions = {},
   ): Promise<Stored<T>> {
-    const request = {
+    const value = {
       target: target(type, key, options.subresource),
       patchType: patchTypes[patch.type],
       patch: encode(patch.body),
       options: writeOptions(options),
       force: false,
     };
-    return decode(await this.unary(this.stub.patch, request));
+    return decode(await this.calls.call({ $case: 'patch', value }));
   }
 
   async delete(type: ResourceType, key: ObjectKey, options?: DeleteOptions): Promise<void> {
-    await this.unary(this.stub.delete, { target: target(type, key), options: options ? encode(options) : emptyBytes });
+    const value = { target: target(type, key), options: options ? encode(options) : emptyBytes };
+    await this.calls.call({ $case: 'delete', value });
   }
 
   async deleteCollection(type: ResourceType, selection: ListOptions, options?: DeleteOptions): Promise<void> {
-    await this.unary(this.stub.deleteCollection, {
+    const value = {
       target: target(type, { namespace: selection.namespace, name: '' }),
       labelSelector: selection.labelSelector ?? '',
       fieldSelector: selection.fieldSelector ?? '',
       options: options ? encode(options) : emptyBytes,
-    });
+    };
+    await this.calls.call({ $case: 'deleteCollection', value });
   }
 
   close(): void {
+    this.calls.close();
     this.stub.close();
-  }
-
-  private unary<Request>(call: UnaryCall<Request>, request: Request, signal?: AbortSignal): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      const deadline = Date.now() + callTimeoutMs;
-      const running = call.call(this.stub, request, new grpc.Metadata(), { deadline }, (error, reply) => {
-        signal?.removeEventListener('abort', cancel);
-        if (error) reject(toStatusError(error, signal));
-        else resolve(reply.object);
-      });
-      const cancel = (): void => running.cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
-    });
   }
 }
 

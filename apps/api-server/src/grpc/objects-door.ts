@@ -7,7 +7,8 @@ import { badRequest, pageNotFound } from '../objects/failures';
 import { listParts } from '../rest/views';
 import type { Pipeline } from '../objects/pipeline';
 import { presentBytes } from '../objects/present';
-import type { Body, DeleteOptions, ObjectReply, ObjectRequest, UserInfo, Verb } from '../objects/request';
+import type { Body, DeleteOptions, ObjectRequest, UserInfo, Verb } from '../objects/request';
+import { CallStream, type CallRequest, type Stream } from './call-stream';
 import { Peers } from './peers';
 
 export interface ObjectsDoorDeps {
@@ -24,12 +25,17 @@ const chunkBytes = 1024 * 1024;
 /** Calls without a deadline of their own get this one. */
 const defaultDeadlineMs = 60_000;
 
-type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>;
+/** Who asks, and for how long the answer is waited for. */
+interface Caller {
+  call: Stream | grpc.ServerWritableStream<unknown, unknown>;
+  timeoutMs: number;
+}
 
 /** The gRPC door: the same pipeline as REST, for Naru's own processes. */
 export class ObjectsDoor {
   private readonly server: grpc.Server;
   private readonly peers: Peers;
+  private readonly streams = new Set<CallStream>();
 
   constructor(private readonly deps: ObjectsDoorDeps) {
     this.peers = new Peers(deps.authenticator);
@@ -54,6 +60,7 @@ export class ObjectsDoor {
   }
 
   async close(): Promise<void> {
+    for (const calls of this.streams) calls.finish();
     const done = new Promise<void>(resolve => this.server.tryShutdown(() => resolve()));
     const cut = setTimeout(() => this.server.forceShutdown(), 2000);
     await done;
@@ -61,49 +68,49 @@ export class ObjectsDoor {
   }
 
   private implementation(): objects.ObjectsServer {
-    const { pipeline } = this.deps;
     return {
-      get: this.unary((call, request: objects.GetRequest) =>
-        pipeline.get(this.toRequest(call, 'get', request.target), request.resourceVersion),
-      ),
-      create: this.unary((call, request: objects.CreateRequest) =>
-        pipeline.create(this.toRequest(call, 'create', request.target, request.options), json(request.object)),
-      ),
-      update: this.unary((call, request: objects.UpdateRequest) =>
-        pipeline.update(this.toRequest(call, 'update', request.target, request.options), json(request.object)),
-      ),
-      patch: this.unary((call, request: objects.PatchRequest) =>
-        pipeline.patch(
-          { ...this.toRequest(call, 'patch', request.target, request.options), force: request.force || undefined },
-          { bytes: request.patch, mediaType: request.patchType },
-        ),
-      ),
-      delete: this.unary((call, request: objects.DeleteRequest) =>
-        pipeline.delete(this.toRequest(call, 'delete', request.target), deleteOptions(request.options)),
-      ),
-      deleteCollection: this.unary(async (call, request: objects.DeleteCollectionRequest) => {
-        const target = this.toRequest(call, 'deletecollection', request.target);
-        const query = { ...emptyQuery, labelSelector: request.labelSelector, fieldSelector: request.fieldSelector };
-        const list = await pipeline.deleteCollection(target, query, deleteOptions(request.options));
-        const view = { as: 'object' as const, includeObject: '' as const, nowMs: 0 };
-        return { code: 200, bytes: Buffer.concat(listParts(target.definition, [], list, view)) };
-      }),
+      calls: stream => {
+        const calls = new CallStream({
+          stream,
+          handle: (request, timeoutMs) => this.answer({ call: stream, timeoutMs }, request),
+          toStatus: error => this.toStatusError(error).toStatus(),
+        });
+        this.streams.add(calls);
+        stream.on('close', () => this.streams.delete(calls));
+      },
       list: call => {
         this.list(call).catch((error: unknown) => call.destroy(this.toServiceError(error) as unknown as Error));
       },
     };
   }
 
-  private unary<Request>(
-    handle: (call: AnyCall, request: Request) => Promise<ObjectReply>,
-  ): grpc.handleUnaryCall<Request, objects.ObjectReply> {
-    return (call, callback) => {
-      const run = async (): Promise<ObjectReply> => handle(call, call.request);
-      run().then(
-        ({ bytes }) => callback(null, { object: bytes }),
-        (error: unknown) => callback(this.toServiceError(error)),
-      );
-    };
+  private async answer(caller: Caller, { $case, value }: CallRequest): Promise<Buffer> {
+    const { pipeline } = this.deps;
+    const { target } = value;
+    switch ($case) {
+      case 'get':
+        return (await pipeline.get(this.toRequest(caller, 'get', target), value.resourceVersion)).bytes;
+      case 'create':
+        return (await pipeline.create(this.toRequest(caller, 'create', target, value.options), json(value.object)))
+          .bytes;
+      case 'update':
+        return (await pipeline.update(this.toRequest(caller, 'update', target, value.options), json(value.object)))
+          .bytes;
+      case 'patch': {
+        const request = this.toRequest(caller, 'patch', target, value.options);
+        const body = { bytes: value.patch, mediaType: value.patchType };
+        return (await pipeline.patch({ ...request, force: value.force || undefined }, body)).bytes;
+      }
+      case 'delete':
+        return (await pipeline.delete(this.toRequest(caller, 'delete', target), deleteOptions(value.options))).bytes;
+      case 'deleteCollection': {
+        const request = this.toRequest(caller, 'deletecollection', target);
+        const query = { ...emptyQuery, labelSelector: value.labelSelector, fieldSelector: value.fieldSelector };
+        const list = await pipeline.deleteCollection(request, query, deleteOptions(value.options));
+        const view = { as: 'object' as const, includeObject: '' as const, nowMs: 0 };
+        return Buffer.concat(listParts(request.definition, [], list, view));
+      }
+    }
   }
 
   private async list(call: grpc.ServerWritableStream<objects.ListRequest, objects.ListChunk>): Promise<void> {
@@ -116,7 +123,9 @@ export class ObjectsDoor {
       resourceVersionMatch,
       target,
     } = call.request;
-    const request = this.toRequest(call, 'list', target);
+    const deadline = call.getDeadline();
+    const timeoutMs = deadline === Infinity ? defaultDeadlineMs : Number(deadline) - Date.now();
+    const request = this.toRequest({ call, timeoutMs }, 'list', target);
     const query = { labelSelector, fieldSelector, limit, continue: token, resourceVersion, resourceVersionMatch };
     const list = await this.deps.pipeline.list(request, query);
     let items: Buffer[] = [];
@@ -148,7 +157,7 @@ export class ObjectsDoor {
   }
 
   private toRequest(
-    call: AnyCall,
+    { call, timeoutMs }: Caller,
     verb: Verb,
     target: objects.ResourceName | undefined,
     options?: objects.WriteOptions,
@@ -159,8 +168,6 @@ export class ObjectsDoor {
     if (!definition) throw pageNotFound();
     if (definition.type.namespaced && namespace === '' && verb !== 'list')
       throw badRequest('an empty namespace may not be set when a resource name is provided');
-    const deadline = call.getDeadline();
-    const leftMs = deadline === Infinity ? defaultDeadlineMs : Number(deadline) - Date.now();
     const user = this.peers.userOf(call);
     return {
       user,
@@ -175,23 +182,21 @@ export class ObjectsDoor {
       userAgent: programOf(user),
       fieldValidation: (options?.fieldValidation || undefined) as FieldValidation | undefined,
       warnings: [],
-      signal: AbortSignal.timeout(Math.max(1, Math.min(leftMs, 2 ** 31 - 1))),
+      signal: AbortSignal.timeout(Math.max(1, Math.min(timeoutMs, 2 ** 31 - 1))),
     };
   }
 
+  private toStatusError(error: unknown): StatusError {
+    if (error instanceof StatusError) return error;
+    if (error instanceof DOMException && error.name === 'TimeoutError')
+      return new StatusError('Timeout', 'the deadline has passed', { cause: error });
+    this.deps.logger.error({ err: error }, 'gRPC call failed');
+    const message = `Internal error occurred: ${(error as Error).message}`;
+    return new StatusError('InternalError', message, { cause: error });
+  }
+
   private toServiceError(error: unknown): Partial<grpc.ServiceError> {
-    let status = error;
-    if (!(status instanceof StatusError)) {
-      if (error instanceof DOMException && error.name === 'TimeoutError')
-        status = new StatusError('Timeout', 'the deadline has passed', { cause: error });
-      else {
-        this.deps.logger.error({ err: error }, 'gRPC call failed');
-        status = new StatusError('InternalError', `Internal error occurred: ${(error as Error).message}`, {
-          cause: error,
-        });
-      }
-    }
-    const known = status as StatusError;
+    const known = this.toStatusError(error);
     const metadata = new grpc.Metadata();
     metadata.set('naru-status-bin', Buffer.from(JSON.stringify(known.toStatus())));
     return { code: reasons[known.reason].grpc, details: known.message, metadata };

@@ -3,7 +3,7 @@ import { StatusError } from '@naru/foundation';
 import type { Authenticator } from '../auth/authenticator';
 import type { UserInfo } from '../objects/request';
 
-type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>;
+type AnyCall = Pick<grpc.ServerWritableStream<unknown, unknown>, 'getAuthContext'>;
 
 /**
  * Who calls. A connection's certificate never changes, and asking TLS for it costs more than most reads (a seventh of
