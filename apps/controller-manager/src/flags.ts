@@ -46,6 +46,17 @@ export const managerFlags = {
     type: 'number',
     default: defaultConfig.secondaryNodeEvictionRate,
   },
+  'unhealthy-zone-threshold': {
+    description:
+      'share of a zone that has to be not ready, and at least three nodes, for the zone to count as unhealthy',
+    type: 'number',
+    default: defaultConfig.unhealthyZoneThreshold,
+  },
+  'large-cluster-size-threshold': {
+    description: 'nodes of an unhealthy zone up to which none of them is evicted',
+    type: 'number',
+    default: defaultConfig.largeClusterSize,
+  },
   'terminated-pod-gc-threshold': {
     description: 'finished pods that are kept',
     type: 'number',
@@ -97,6 +108,8 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
     nodeMonitorGraceMs: flags['node-monitor-grace-period'] * 1000,
     nodeEvictionRate: flags['node-eviction-rate'],
     secondaryNodeEvictionRate: flags['secondary-node-eviction-rate'],
+    unhealthyZoneThreshold: flags['unhealthy-zone-threshold'],
+    largeClusterSize: flags['large-cluster-size-threshold'],
     terminatedPodGcThreshold: flags['terminated-pod-gc-threshold'],
     localPath: flags['local-path'].replace(/\/+$/, ''),
     loadBalancerAddresses: flags['load-balancer-addresses'],

@@ -93,6 +93,16 @@ test('jobs are started by the clock, followed, and forgotten beyond the history 
   await cluster.stop();
 });
 
+test('Allow starts a second job beside one that still runs', async () => {
+  const { api, move, cluster } = await start({ concurrencyPolicy: 'Allow' });
+  for (const count of [1, 2]) {
+    move(minute);
+    await eventually(async () => expect((await api.get(cronJobs, key)).status?.active).toHaveLength(count));
+  }
+  expect(await list(api)).toEqual([`tick-${first}`, `tick-${first + 1}`]);
+  await cluster.stop();
+});
+
 test('Forbid does not start a second job, Replace stops the first', async () => {
   const forbid = await start({ concurrencyPolicy: 'Forbid' });
   forbid.move(minute);

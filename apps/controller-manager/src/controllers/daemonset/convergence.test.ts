@@ -1,4 +1,4 @@
-import { controllerRevisions, daemonSets, nodes, pods, type DaemonSet } from '@naru/api';
+import { controllerRevisions, daemonSets, nodes, pods, type DaemonSet, type Pod } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
 import { makeNode, startControllers } from '../../fixtures';
 import { convergenceSuite, simulatedKubelet } from '../../simulation';
@@ -21,10 +21,10 @@ function makeSet(image = 'web:1'): DaemonSet {
   };
 }
 
-async function start() {
+async function start(isReady: (pod: Pod) => boolean = () => true) {
   const api = new MemoryObjects();
   for (const name of ['a', 'b', 'c']) api.seed(nodes, makeNode(name));
-  const kubelet = await simulateKubelet(api);
+  const kubelet = await simulateKubelet(api, { isReady });
   const cluster = await startControllers([daemonSetController], { api });
   const stop = async (): Promise<void> => {
     await cluster.stop();
@@ -73,6 +73,26 @@ test('a daemon set follows the nodes, rolls over, goes back and forgets old hist
   await setImage(api, 'web:3');
   await expectOn(api, ['a', 'b', 'c'], 'web:3');
   await eventually(async () => expect((await api.list(controllerRevisions)).items).toHaveLength(2));
+  await stop();
+});
+
+test('a rollback in the middle of a roll-out replaces the new pods only', async () => {
+  const { api, stop } = await start(pod => pod.spec?.containers[0]?.image !== 'foo:non-existent');
+  api.seed(daemonSets, makeSet());
+  await expectOn(api, ['a', 'b', 'c'], 'web:1');
+  const before = (await api.list(pods)).items.map(({ metadata }) => metadata.uid);
+  await setImage(api, 'foo:non-existent');
+  const kept = await eventually(async () => {
+    const { items } = await api.list(pods);
+    expect(items.filter(pod => pod.spec?.containers[0]?.image === 'foo:non-existent')).toHaveLength(1);
+    const old = items.filter(({ metadata }) => before.includes(metadata.uid) && !metadata.deletionTimestamp);
+    expect(old).toHaveLength(2);
+    return old.map(({ metadata }) => metadata.uid);
+  });
+  await setImage(api, 'web:1');
+  await expectOn(api, ['a', 'b', 'c'], 'web:1');
+  const after = (await api.list(pods)).items.map(({ metadata }) => metadata.uid);
+  expect(after).toEqual(expect.arrayContaining(kept));
   await stop();
 });
 

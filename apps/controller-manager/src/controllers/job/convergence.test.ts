@@ -93,6 +93,28 @@ test('a finished job is deleted after its ttl', async () => {
   await stop();
 });
 
+test('a pod that lost its owner is adopted again, and one that matches no more is let go of and replaced', async () => {
+  const { api, stop } = await start(() => 'Running', { completions: 2, parallelism: 2 });
+  const own = async (): Promise<Pod[]> =>
+    (await api.list(pods)).items.filter(({ metadata }) => metadata.ownerReferences?.length);
+  await eventually(async () => expect(await own()).toHaveLength(2));
+  const [orphan, released] = (await api.list(pods)).items;
+  const change = (pod: typeof orphan, metadata: object) =>
+    api.patch(pods, { namespace: 'default', name: pod!.metadata.name }, { type: 'merge', body: { metadata } });
+  await change(orphan, { ownerReferences: null });
+  await eventually(async () => {
+    const { metadata } = await api.get(pods, { namespace: 'default', name: orphan!.metadata.name });
+    expect(metadata.ownerReferences).toMatchObject([{ kind: 'Job', name: 'work', controller: true }]);
+  });
+  await change(released, { labels: null });
+  await eventually(async () => {
+    const { metadata } = await api.get(pods, { namespace: 'default', name: released!.metadata.name });
+    expect(metadata.ownerReferences ?? []).toEqual([]);
+    expect(await own()).toHaveLength(2);
+  });
+  await stop();
+});
+
 test('pods of a job that is deleted are released', async () => {
   const { api, stop } = await start(() => 'Running', { completions: 2, parallelism: 2 });
   await eventually(async () => expect((await api.list(pods)).items.filter(isTracked)).toHaveLength(2));

@@ -17,10 +17,15 @@ const timers: NodeJS.Timeout[] = [];
 afterEach(() => timers.splice(0).forEach(clearInterval));
 
 /** Nodes whose leases are renewed until they are killed. */
-function liveNodes(api: MemoryObjects, names: string[]) {
+function liveNodes(
+  api: MemoryObjects,
+  names: string[],
+  labelsOf: (name: string) => Record<string, string> = () => ({}),
+) {
   const alive = new Set(names);
   for (const name of names) {
-    api.seed(nodes, makeNode(name));
+    const node = makeNode(name);
+    api.seed(nodes, { ...node, metadata: { ...node.metadata, labels: labelsOf(name) } });
     api.seed(leases, lease(name));
   }
   const timer = setInterval(() => {
@@ -73,6 +78,56 @@ test('when all nodes are silent none is evicted', async () => {
       expect(await taintsOf(api, name)).toEqual(['node.kubernetes.io/unreachable:NoSchedule']);
   });
   expect((await api.get(pods, { namespace: 'default', name: 'p' })).metadata.deletionTimestamp).toBeUndefined();
+  await cluster.stop();
+});
+
+/** "r1-z2-a" is a node of the region r1 and its zone z2. */
+const zoneLabels = (name: string): Record<string, string> => {
+  const [region = '', zone = ''] = name.split('-');
+  return { 'topology.kubernetes.io/region': region, 'topology.kubernetes.io/zone': zone };
+};
+/** Long beside a pause of this process, in which healthy nodes must not look silent. */
+const patient = { nodeMonitorGraceMs: 1_000 };
+const evicted = async (api: MemoryObjects): Promise<string[]> =>
+  (await api.list(nodes)).items
+    .filter(({ spec }) => spec?.taints?.some(({ effect }) => effect === 'NoExecute'))
+    .map(({ metadata }) => metadata.name);
+const unreachable = (api: MemoryObjects, names: string[]): Promise<void> =>
+  eventually(async () => {
+    for (const name of names) expect(await taintsOf(api, name)).toContain('node.kubernetes.io/unreachable:NoSchedule');
+  }, 30_000);
+
+test('a zone that is mostly silent is left alone, one that is all silent among others is evicted', async () => {
+  const api = new MemoryObjects();
+  const silent = ['r1-z1-a', 'r1-z1-b', 'r1-z1-c', 'r1-z2-a', 'r2-z1-a'];
+  const { kill } = liveNodes(api, [...silent, 'r1-z1-d', 'r2-z1-b', 'r2-z1-c'], zoneLabels);
+  const cluster = await startControllers([nodeLifecycleController], { api, config: patient });
+  await eventually(() => expect(cluster.events).toHaveLength(8));
+  kill(...silent);
+  await unreachable(api, silent);
+  // Of z1 in r1 three of four are silent; z1 in r2 is another zone, with one of three.
+  await eventually(async () => expect((await evicted(api)).sort()).toEqual(['r1-z2-a', 'r2-z1-a']), 30_000);
+  await cluster.stop();
+});
+
+test('of a large zone that is mostly silent one node after another is evicted, at the secondary rate', async () => {
+  const api = new MemoryObjects();
+  const names = ['a', 'b', 'c', 'd', 'e'].map(name => `r1-z1-${name}`);
+  const { kill } = liveNodes(api, names, zoneLabels);
+  const rates = {
+    largeClusterSize: 4,
+    unhealthyZoneThreshold: 0.6,
+    nodeEvictionRate: 100,
+    secondaryNodeEvictionRate: 0.001,
+  };
+  const cluster = await startControllers([nodeLifecycleController], { api, config: { ...patient, ...rates } });
+  await eventually(() => expect(cluster.events).toHaveLength(5));
+  const silent = names.slice(0, 3);
+  kill(...silent);
+  await unreachable(api, silent);
+  await eventually(async () => expect(await evicted(api)).toHaveLength(1), 30_000);
+  // The next one's turn is in a quarter of an hour.
+  expect(await evicted(api)).toHaveLength(1);
   await cluster.stop();
 });
 

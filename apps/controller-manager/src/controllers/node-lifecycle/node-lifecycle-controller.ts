@@ -13,10 +13,14 @@ const leaseNamespace = 'kube-node-lease';
 const probeMs = 1_000;
 /** How often a node that waits for its turn to be evicted is looked at, at least. */
 const maxWaitMs = 5_000;
-const zoneLabel = 'topology.kubernetes.io/zone';
 
-function zoneOf(node: Node): string {
-  return node.metadata?.labels?.[zoneLabel] ?? '';
+/** Zones of two regions may have one name. The older names of the labels count where the newer are not there. */
+function zoneOf({ metadata }: Node): string {
+  const part = (name: 'region' | 'zone'): string =>
+    metadata?.labels?.[`topology.kubernetes.io/${name}`] ??
+    metadata?.labels?.[`failure-domain.beta.kubernetes.io/${name}`] ??
+    '';
+  return `${part('region')}/${part('zone')}`;
 }
 
 class NodeLifecycle {

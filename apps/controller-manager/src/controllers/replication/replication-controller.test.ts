@@ -1,8 +1,9 @@
-import { pods, replicationControllers } from '@naru/api';
+import { pods, replicaSets, replicationControllers } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
-import { makePod, startControllers } from '../../fixtures';
+import { makePod, makeReplicaSet, startControllers } from '../../fixtures';
 import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { simulateKubelet } from '../../simulated-kubelet';
+import { replicaSetController } from '../replicaset/replicaset-controller';
 import { replicationController } from './replication-controller';
 
 test('a replication controller keeps its number of pods, and adopts what it selects', async () => {
@@ -32,6 +33,48 @@ test('a replication controller keeps its number of pods, and adopts what it sele
   await cluster.stop();
   kubelet.stop();
 });
+
+test.each([
+  { kind: 'ReplicationController', controller: replicationController, seed: seedReplicationController },
+  { kind: 'ReplicaSet', controller: replicaSetController, seed: seedReplicaSet },
+])('a $kind lets go of a pod that it no longer selects, and makes another', async ({ kind, controller, seed }) => {
+  const api = new MemoryObjects();
+  const kubelet = await simulateKubelet(api);
+  const cluster = await startControllers([controller], { api });
+  seed(api);
+  const all = () => api.list(pods).then(({ items }) => items);
+  const [pod] = await eventually(async () => {
+    const items = await all();
+    expect(items.map(({ metadata }) => metadata.ownerReferences?.[0]?.kind)).toEqual([kind]);
+    return items;
+  });
+  const { name, uid } = pod!.metadata;
+  await api.patch(
+    pods,
+    { namespace: 'default', name },
+    { type: 'merge', body: { metadata: { labels: { app: 'new' } } } },
+  );
+  await eventually(async () => {
+    const items = await all();
+    expect(items).toHaveLength(2);
+    const released = items.find(({ metadata }) => metadata.uid === uid);
+    expect(released?.metadata.ownerReferences ?? []).toEqual([]);
+  });
+  await cluster.stop();
+  kubelet.stop();
+});
+
+function seedReplicaSet(api: MemoryObjects): void {
+  api.seed(replicaSets, makeReplicaSet('old', 1));
+}
+
+function seedReplicationController(api: MemoryObjects): void {
+  const template = { metadata: { labels: { app: 'old' } }, spec: { containers: [{ name: 'main', image: 'web:1' }] } };
+  api.seed(replicationControllers, {
+    metadata: { namespace: 'default', name: 'old' },
+    spec: { replicas: 1, selector: { app: 'old' }, template },
+  });
+}
 
 const oldKey = { namespace: 'default', name: 'old' };
 
