@@ -1,6 +1,8 @@
 import { credentials } from '@grpc/grpc-js';
 import { csi } from '@naru/proto';
+import type { PersistentVolume } from '@naru/api';
 import type { KubeApi } from './kube-api';
+import { topologyKey } from './services';
 
 /** The controller service of the driver, by its own socket: what any other program would do. */
 export class ControllerCalls {
@@ -28,6 +30,8 @@ export interface ControllerDeps {
   api: KubeApi;
   name: string;
   nodeName: string;
+  /** The one that this runs in. */
+  pod: { name: string; uid: string };
   controller: ControllerCalls;
   log: (message: string) => void;
 }
@@ -38,11 +42,21 @@ export interface ControllerLoop {
   reconcile(): Promise<void>;
 }
 
+export const claimsPath = '/api/v1/persistentvolumeclaims';
+export const volumesPath = '/api/v1/persistentvolumes';
+export const classesPath = '/apis/storage.k8s.io/v1/storageclasses';
 export const attachmentsPath = '/apis/storage.k8s.io/v1/volumeattachments';
 const relookMs = 5_000;
 
 export async function list<T>(api: KubeApi, path: string): Promise<T[]> {
   return (await api.request<{ items: T[] }>('GET', path)).items;
+}
+
+/** Whether a volume is on this node and nowhere else. */
+export function isOfNode({ spec }: PersistentVolume, driver: string, nodeName: string): boolean {
+  const [term] = spec?.nodeAffinity?.required?.nodeSelectorTerms ?? [];
+  const places = term?.matchExpressions?.find(({ key }) => key === topologyKey(driver))?.values;
+  return places?.includes(nodeName) ?? false;
 }
 
 /** Until the signal; never rejects. */

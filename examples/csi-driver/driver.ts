@@ -5,9 +5,11 @@ import path from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { csi, registration } from '@naru/proto';
 import { Attacher } from './attacher';
+import { CapacityPublisher } from './capacity';
 import { ControllerCalls, runLoop, type ControllerDeps } from './controller-loop';
 import { KubeApi } from './kube-api';
 import { Provisioner } from './provisioner';
+import { Resizer } from './resizer';
 import { controllerService, identityService, nodeService, registrationService, type DriverOptions } from './services';
 import { Volumes } from './volumes';
 
@@ -52,8 +54,11 @@ async function main(): Promise<void> {
   const controller = new AbortController();
   const api = KubeApi.fromPod();
   if (api) {
-    const deps: ControllerDeps = { api, name, nodeName, controller: new ControllerCalls(endpoint), log };
-    for (const loop of [new Provisioner(deps), new Attacher(deps)]) void runLoop(loop, deps, controller.signal);
+    const { POD_NAME = '', POD_UID = '' } = process.env;
+    const pod = { name: POD_NAME, uid: POD_UID };
+    const deps: ControllerDeps = { api, name, nodeName, pod, controller: new ControllerCalls(endpoint), log };
+    const loops = [Provisioner, Attacher, Resizer, CapacityPublisher].map(Loop => new Loop(deps));
+    for (const loop of loops) void runLoop(loop, deps, controller.signal);
   }
   const stop = (): void => {
     controller.abort();

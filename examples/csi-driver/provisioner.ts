@@ -2,14 +2,28 @@ import { csi } from '@naru/proto';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment } from '@naru/api';
 import { quantityValue } from '@naru/api';
 import { ApiError } from './kube-api';
-import { attachmentsPath, list, type ControllerDeps, type ControllerLoop } from './controller-loop';
-import { topologyKey } from './services';
+import {
+  attachmentsPath,
+  claimsPath,
+  classesPath,
+  isOfNode,
+  list,
+  volumesPath,
+  type ControllerDeps,
+  type ControllerLoop,
+} from './controller-loop';
 
 const selectedNode = 'volume.kubernetes.io/selected-node';
 const provisionedBy = 'pv.kubernetes.io/provisioned-by';
-const storage = '/apis/storage.k8s.io/v1';
-const claimsPath = '/api/v1/persistentvolumeclaims';
-const volumesPath = '/api/v1/persistentvolumes';
+
+function capabilityOf({ spec }: PersistentVolumeClaim): csi.VolumeCapability {
+  const { SINGLE_NODE_WRITER: mode } = csi.VolumeCapability_AccessMode_Mode;
+  const block = spec?.volumeMode === 'Block';
+  return csi.VolumeCapability.fromPartial({
+    accessMode: { mode },
+    accessType: block ? { $case: 'block', value: {} } : { $case: 'mount', value: {} },
+  });
+}
 
 /**
  * What elsewhere external-provisioner does, for the volumes of one node: makes a volume for a claim whose pod has been given
@@ -24,7 +38,7 @@ export class Provisioner implements ControllerLoop {
     const { api, name, nodeName } = this.deps;
     for (const claim of await list<PersistentVolumeClaim>(api, claimsPath)) {
       if (claim.spec?.volumeName || claim.metadata?.annotations?.[selectedNode] !== nodeName) continue;
-      const path = `${storage}/storageclasses/${claim.spec?.storageClassName}`;
+      const path = `${classesPath}/${claim.spec?.storageClassName}`;
       const storageClass = await api.request<StorageClass>('GET', path);
       if (storageClass.provisioner === name) await this.provision(claim, storageClass);
     }
@@ -40,6 +54,7 @@ export class Provisioner implements ControllerLoop {
     const wanted = claim.spec?.resources?.requests?.['storage'] ?? '0';
     const request = csi.CreateVolumeRequest.fromPartial({
       name: `pvc-${uid}`,
+      volumeCapabilities: [capabilityOf(claim)],
       capacityRange: { requiredBytes: BigInt(quantityValue(wanted)) },
       parameters: storageClass.parameters ?? {},
     });
@@ -69,12 +84,11 @@ export class Provisioner implements ControllerLoop {
   }
 
   /** Released, to be deleted, and on this node. */
-  private isOver({ metadata, spec, status }: PersistentVolume): boolean {
+  private isOver(volume: PersistentVolume): boolean {
     const { name, nodeName } = this.deps;
+    const { metadata, spec, status } = volume;
     if (metadata?.annotations?.[provisionedBy] !== name || status?.phase !== 'Released') return false;
-    const [term] = spec?.nodeAffinity?.required?.nodeSelectorTerms ?? [];
-    const here = term?.matchExpressions?.find(({ key }) => key === topologyKey(name))?.values?.includes(nodeName);
-    return spec?.persistentVolumeReclaimPolicy === 'Delete' && here === true;
+    return spec?.persistentVolumeReclaimPolicy === 'Delete' && isOfNode(volume, name, nodeName);
   }
 
   private async remove({ metadata, spec }: PersistentVolume): Promise<void> {

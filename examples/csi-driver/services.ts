@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
 import { csi, registration } from '@naru/proto';
 import { answer, CsiFailure, required } from './answer';
+import { attachDevice, detachDevice, resizeDevice } from './block-devices';
 import { bind, unbind, type Volumes } from './volumes';
 
 export interface DriverOptions {
@@ -30,10 +31,13 @@ export function identityService({ name }: DriverOptions): csi.IdentityServer {
 }
 
 export function controllerService({ name, nodeName, volumes }: DriverOptions): csi.ControllerServer {
-  const { CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME } = csi.ControllerServiceCapability_RPC_Type;
+  const { CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME, GET_CAPACITY } =
+    csi.ControllerServiceCapability_RPC_Type;
   return {
-    createVolume: answer(async ({ name: id, capacityRange }) => {
-      await volumes.create(required(id, 'name'));
+    createVolume: answer(async ({ name: id, capacityRange, volumeCapabilities }) => {
+      const isBlock = volumeCapabilities.some(({ accessType }) => accessType?.$case === 'block');
+      if (isBlock) await volumes.createBlock(required(id, 'name'), capacityRange?.requiredBytes ?? 0n);
+      else await volumes.create(required(id, 'name'));
       const accessibleTopology = [{ segments: { [topologyKey(name)]: nodeName } }];
       const capacityBytes = capacityRange?.requiredBytes ?? 0n;
       return { volume: { volumeId: id, capacityBytes, volumeContext: {}, accessibleTopology } };
@@ -47,15 +51,21 @@ export function controllerService({ name, nodeName, volumes }: DriverOptions): c
       if (nodeId !== nodeName) throw new CsiFailure(status.NOT_FOUND, `node ${nodeId} has no volumes of ${nodeName}`);
       if (!(await volumes.exists(required(volumeId, 'volume_id'))))
         throw new CsiFailure(status.NOT_FOUND, `volume ${volumeId} is not on node ${nodeName}`);
-      return { publishContext: { directory: volumes.directory(volumeId) } };
+      return { publishContext: { directory: volumes.place(volumeId) } };
     }),
     controllerUnpublishVolume: answer(() => ({})),
-    controllerExpandVolume: answer(({ capacityRange }) => ({
-      capacityBytes: capacityRange?.requiredBytes ?? 0n,
-      nodeExpansionRequired: true,
+    controllerExpandVolume: answer(async ({ volumeId, capacityRange }) => {
+      const capacityBytes = capacityRange?.requiredBytes ?? 0n;
+      if (await volumes.isBlock(volumeId)) await volumes.createBlock(volumeId, capacityBytes);
+      return { capacityBytes, nodeExpansionRequired: true };
+    }),
+    getCapacity: answer(async () => ({
+      availableCapacity: await volumes.room(),
+      maximumVolumeSize: undefined,
+      minimumVolumeSize: undefined,
     })),
     controllerGetCapabilities: answer(() => ({
-      capabilities: [CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME].map(type => ({
+      capabilities: [CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, EXPAND_VOLUME, GET_CAPACITY].map(type => ({
         type: { $case: 'rpc' as const, value: { type } },
       })),
     })),
@@ -67,24 +77,30 @@ export function nodeService({ name, nodeName, volumes, log }: DriverOptions): cs
   const existing = async (id: string): Promise<string> => {
     if (!(await volumes.exists(required(id, 'volume_id'))))
       throw new CsiFailure(status.NOT_FOUND, `volume ${id} is not on node ${nodeName}`);
-    return volumes.directory(id);
+    return volumes.place(id);
   };
   const ephemeral = (context: Record<string, string>): boolean => context['csi.storage.k8s.io/ephemeral'] === 'true';
   return {
     nodeStageVolume: answer(async ({ volumeId, stagingTargetPath, publishContext }) => {
-      await bind(await existing(volumeId), required(stagingTargetPath, 'staging_target_path'), false);
+      const place = await existing(volumeId);
+      if (await volumes.isBlock(volumeId)) await attachDevice(place);
+      else await bind(place, required(stagingTargetPath, 'staging_target_path'), false);
       log(`staged ${volumeId} ${JSON.stringify(publishContext)}`);
       return {};
     }),
     nodeUnstageVolume: answer(async ({ volumeId, stagingTargetPath }) => {
       await unbind(stagingTargetPath);
+      await detachDevice(volumes.place(volumeId));
       log(`unstaged ${volumeId}`);
       return {};
     }),
     nodePublishVolume: answer(async ({ volumeId, stagingTargetPath, targetPath, readonly, volumeContext }) => {
       // A volume that a pod names itself lives as long as the pod.
       if (ephemeral(volumeContext)) await volumes.create(volumeId);
-      const source = stagingTargetPath || (await existing(volumeId));
+      const isBlock = await volumes.isBlock(volumeId);
+      const source = isBlock
+        ? await attachDevice(volumes.place(volumeId))
+        : stagingTargetPath || (await existing(volumeId));
       await bind(source, required(targetPath, 'target_path'), readonly);
       log(`published ${volumeId} ${JSON.stringify(volumeContext)}`);
       return {};
@@ -109,7 +125,10 @@ export function nodeService({ name, nodeName, volumes, log }: DriverOptions): cs
         volumeCondition: undefined,
       };
     }),
-    nodeExpandVolume: answer(({ volumeId, capacityRange }) => {
+    nodeExpandVolume: answer(async ({ volumeId, capacityRange }) => {
+      const [code = '', ...words] = (await volumes.refusal(volumeId))?.trim().split(' ') ?? [];
+      if (code in status) throw new CsiFailure(status[code as keyof typeof status], words.join(' '));
+      if (await volumes.isBlock(volumeId)) await resizeDevice(volumes.place(volumeId));
       log(`expanded ${volumeId} to ${capacityRange?.requiredBytes}`);
       return { capacityBytes: capacityRange?.requiredBytes ?? 0n };
     }),

@@ -5,27 +5,58 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** The volumes of this node: each is a directory. */
+/** The volumes of this node: each is a directory, or a file for one that is to be a block device. */
 export class Volumes {
   constructor(private readonly root: string) {}
 
   /** Throws for an id that would lead elsewhere. */
-  directory(id: string): string {
+  place(id: string): string {
     if (!/^[\w.-]+$/.test(id) || id.startsWith('.')) throw new Error(`invalid volume id "${id}"`);
     return path.join(this.root, id);
   }
 
   async create(id: string): Promise<void> {
-    await fs.mkdir(this.directory(id), { recursive: true });
-    await fs.chmod(this.directory(id), 0o777);
+    await fs.mkdir(this.place(id), { recursive: true });
+    await fs.chmod(this.place(id), 0o777);
+  }
+
+  /** Of so many bytes; makes an existing one larger, never smaller. */
+  async createBlock(id: string, bytes: bigint): Promise<void> {
+    await fs.mkdir(this.root, { recursive: true });
+    const file = await fs.open(this.place(id), 'a');
+    try {
+      const { size } = await file.stat({ bigint: true });
+      if (size < bytes) await file.truncate(Number(bytes));
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** For trying out what users do then: `CODE message` in the file `.ID.refusal` is what growing the volume answers with. */
+  async refusal(id: string): Promise<string | undefined> {
+    return fs.readFile(path.join(this.root, `.${id}.refusal`), 'utf8').catch(() => undefined);
+  }
+
+  isBlock(id: string): Promise<boolean> {
+    return fs.stat(this.place(id)).then(
+      stats => stats.isFile(),
+      () => false,
+    );
+  }
+
+  /** In bytes that volumes may still take. */
+  async room(): Promise<bigint> {
+    await fs.mkdir(this.root, { recursive: true });
+    const { bavail, bsize } = await fs.statfs(this.root, { bigint: true });
+    return bavail * bsize;
   }
 
   async remove(id: string): Promise<void> {
-    await fs.rm(this.directory(id), { recursive: true, force: true });
+    await fs.rm(this.place(id), { recursive: true, force: true });
   }
 
   exists(id: string): Promise<boolean> {
-    return fs.stat(this.directory(id)).then(
+    return fs.stat(this.place(id)).then(
       () => true,
       () => false,
     );
@@ -37,9 +68,10 @@ export async function isMounted(target: string): Promise<boolean> {
   return mounts.split('\n').some(line => line.split(' ')[4] === target);
 }
 
-/** Shows a directory at a second place as well. Does nothing when it is there already. */
+/** Shows a directory or a device at a second place as well. Does nothing when it is there already. */
 export async function bind(source: string, target: string, readOnly: boolean): Promise<void> {
-  await fs.mkdir(target, { recursive: true });
+  if ((await fs.stat(source)).isDirectory()) await fs.mkdir(target, { recursive: true });
+  else await (await fs.open(target, 'a')).close();
   if (await isMounted(target)) return;
   await run('mount', ['-o', 'bind', source, target]);
   if (readOnly) await run('mount', ['-o', 'remount,bind,ro', target]);
@@ -47,7 +79,6 @@ export async function bind(source: string, target: string, readOnly: boolean): P
 
 export async function unbind(target: string): Promise<void> {
   if (await isMounted(target)) await run('umount', [target]);
-  await fs.rmdir(target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+  const stats = await fs.lstat(target).catch(() => undefined);
+  if (stats) await (stats.isDirectory() ? fs.rmdir(target) : fs.unlink(target));
 }

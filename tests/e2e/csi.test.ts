@@ -1,4 +1,12 @@
-import type { CSINode, Node, PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttachment } from '@naru/api';
+import type {
+  CSINode,
+  CSIStorageCapacity,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  VolumeAttachment,
+} from '@naru/api';
 import { eventually } from '@naru/testing';
 import { ask, askJson, kubectl, naru, run, withNamespace } from './cluster';
 
@@ -41,6 +49,37 @@ spec:
   volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]
 `;
 
+/** The driver grows the volume, and the kubelet what is in it, while the pod goes on. */
+async function grows(namespace: string, volume: string): Promise<void> {
+  const inNamespace = (...args: string[]) => ask('-n', namespace, ...args);
+  await inNamespace('patch', 'pvc', 'data', '-p', '{"spec":{"resources":{"requests":{"storage":"32Mi"}}}}');
+  await eventually(async () => {
+    const { status } = await askJson<PersistentVolumeClaim>('-n', namespace, 'get', 'pvc', 'data');
+    expect(status).toMatchObject({ capacity: { storage: '32Mi' }, allocatedResources: { storage: '32Mi' } });
+    expect(status?.conditions ?? []).toEqual([]);
+    expect(status?.allocatedResourceStatuses).toBeUndefined();
+  }, 120_000);
+  const events = await inNamespace('get', 'events', '-o', 'jsonpath={range .items[*]}{.reason}{"\\n"}{end}');
+  const reasons = ['ExternalExpanding', 'Resizing', 'FileSystemResizeRequired', 'FileSystemResizeSuccessful'];
+  expect(events.split('\n')).toEqual(expect.arrayContaining(reasons));
+  expect(await ask('get', 'pv', volume, '-o', 'jsonpath={.spec.capacity.storage}')).toBe('32Mi');
+}
+
+test('a driver that publishes its capacity says how much room each node has for its classes', async () => {
+  const { items } = await eventually(async () => {
+    const found = await askJson<{ items: CSIStorageCapacity[] }>('-n', 'kube-system', 'get', 'csistoragecapacities');
+    expect(found.items).toHaveLength((await ask('get', 'nodes', '-o', 'name')).split('\n').length);
+    return found;
+  }, 60_000);
+  for (const { capacity, storageClassName, nodeTopology } of items) {
+    expect({ capacity, storageClassName }).toEqual({
+      capacity: expect.stringMatching(/^\d+Gi$/),
+      storageClassName: 'csi-hostpath',
+    });
+    expect(Object.keys(nodeTopology?.matchLabels ?? {})).toEqual(['topology.hostpath.csi.naru.dev/node']);
+  }
+});
+
 test('a driver that runs as a daemon set makes a volume for a claim, which is attached to a node, outlives its pod and goes with the claim', async () => {
   await withNamespace('csi', async namespace => {
     const nodes = (await ask('get', 'nodes', '-o', 'name')).split('\n').length;
@@ -71,6 +110,7 @@ test('a driver that runs as a daemon set makes a volume for a claim, which is at
     expect(status?.volumesAttached).toEqual([{ name: unique, devicePath: '' }]);
     expect(status?.volumesInUse).toEqual([unique]);
 
+    await grows(namespace, name);
     // A second pod finds what the first one wrote: on the same node, because the volume is there.
     const first = await askJson<Pod>('-n', namespace, 'get', 'pod', 'writer');
     await kubectl(['-n', namespace, 'delete', 'pod', 'writer']);

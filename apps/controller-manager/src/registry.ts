@@ -29,6 +29,7 @@ import { nodeLifecycleController } from './controllers/node-lifecycle/node-lifec
 import { podGcController } from './controllers/pod-gc/pod-gc-controller';
 import { replicaSetController } from './controllers/replicaset/replicaset-controller';
 import { replicationController } from './controllers/replication/replication-controller';
+import { volumeExpandController } from './controllers/volume-expand/volume-expand-controller';
 import { resourceQuotaController } from './controllers/resource-quota/resource-quota-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
@@ -64,6 +65,7 @@ export const controllers: readonly Controller[] = [
   pvcProtectionController,
   pvProtectionController,
   ephemeralVolumeController,
+  volumeExpandController,
   horizontalPodAutoscalerController,
   disruptionController,
   clusterRoleAggregationController,

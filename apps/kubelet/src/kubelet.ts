@@ -246,7 +246,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const csi = buildCsi({ client, logger, clock, paths, nodeName, onChange: () => reporter.poke() });
   const volumes = new PodVolumes({
     ...{ paths, objects, serviceAccountToken: tokens.get, clock },
-    plugins: volumePlugins({ client, paths, ...csi }),
+    plugins: volumePlugins({ client, paths, events, clock, nodeName, ...csi }),
     claims: new Claims({ client, node: () => reporter.current }),
     onSetUp: (plugin, seconds, failed) =>
       metrics.storageSeconds.observe(
@@ -270,8 +270,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     allPods: allPodsLimits(configuration, machine, reserved),
   });
   const pressure: NodePressure = buildNodePressure({
-    ...{ configuration, thresholds, runtime, tree, machine, cgroups, paths, events },
-    ...{ metrics, clock, logger, nodeName, rootDir: flags['root-dir'] },
+    ...{ configuration, thresholds, runtime, tree, machine, cgroups, paths, volumes },
+    ...{ events, drivers: csi.drivers, metrics, clock, logger, nodeName, rootDir: flags['root-dir'] },
     workers: () => workers,
     node: () => reporter.current,
     onPressure: () => reporter.poke(),

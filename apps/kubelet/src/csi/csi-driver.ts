@@ -20,9 +20,12 @@ function codeName(code: number): string {
 
 /** What a driver answered with. */
 export class CsiError extends Error {
+  readonly code: status;
+
   constructor(cause: ServiceError) {
     super(`rpc error: code = ${codeName(cause.code)} desc = ${cause.details || cause.message}`, { cause });
     this.name = 'CsiError';
+    this.code = cause.code;
   }
 }
 

@@ -15,6 +15,10 @@ export class CsiDrivers {
 
   constructor(private readonly deps: CsiDriversDeps) {}
 
+  has(name: string): boolean {
+    return this.drivers.has(name);
+  }
+
   /** Throws, in upstream's words, for a driver that is not here. */
   get(name: string): CsiDriver {
     const driver = this.drivers.get(name);

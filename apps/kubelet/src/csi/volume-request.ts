@@ -18,6 +18,7 @@ export interface CsiVolume {
   mountOptions: readonly string[];
   stageSecret?: SecretReference | undefined;
   publishSecret?: SecretReference | undefined;
+  expandSecret?: SecretReference | undefined;
 }
 
 const reference = (
@@ -42,6 +43,7 @@ export function csiVolume({ pod, volume, claimed }: VolumeContext): CsiVolume {
       mountOptions: spec.mountOptions ?? [],
       stageSecret: reference(spec.csi.nodeStageSecretRef, namespace),
       publishSecret: reference(spec.csi.nodePublishSecretRef, namespace),
+      expandSecret: reference(spec.csi.nodeExpandSecretRef, namespace),
     };
   }
   if (!volume.csi) throw new Error('the volume has no CSI source');

@@ -1,27 +1,16 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import {
-  attachmentName,
-  csiDrivers,
-  csiNodes,
-  nodes,
-  persistentVolumeClaims,
-  persistentVolumes,
-  volumeAttachments,
-  type PersistentVolume,
-  type Pod,
-} from '@naru/api';
+import { attachmentName, csiDrivers, csiNodes, nodes, volumeAttachments } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
+import { createBoundClaim } from './bound-claim';
+import { ExampleDriver, driverName } from './example-driver';
 import { TestNode, forever, image, nodeName, shell, whyNot } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
 if (skipped) process.stdout.write(`volume tests are skipped: ${skipped}\n`);
-
-const repository = path.resolve(__dirname, '../../../..');
-const driverName = 'hostpath.csi.naru.dev';
 
 withRoot('volumes on a real runtime', () => {
   jest.setTimeout(60_000);
@@ -36,33 +25,9 @@ withRoot('volumes on a real runtime', () => {
 
   afterAll(() => node?.close(), 60_000);
 
-  /** A claim that is bound to a volume of its own, as a controller would leave both. */
-  async function bound(
-    name: string,
-    source: Partial<NonNullable<PersistentVolume['spec']>>,
-    owner?: Pod,
-  ): Promise<void> {
-    const { name: podName = '', uid: podUid = '' } = owner?.metadata ?? {};
-    const ownerReferences = owner ? [{ apiVersion: 'v1', kind: 'Pod', name: podName, uid: podUid }] : [];
-    const accessModes = ['ReadWriteOnce'];
-    const claim = await node.api.create(persistentVolumeClaims, {
-      metadata: { name, namespace: 'default', ownerReferences },
-      spec: { volumeName: `pv-${name}`, accessModes },
-    });
-    const { uid } = claim.metadata;
-    const claimRef = { name, namespace: 'default', uid };
-    await node.api.create(persistentVolumes, {
-      metadata: { name: `pv-${name}` },
-      spec: { capacity: { storage: '1Gi' }, accessModes, claimRef, ...source },
-    });
-    const body = { status: { phase: 'Bound' } };
-    await node.api.patch(
-      persistentVolumeClaims,
-      { name, namespace: 'default' },
-      { type: 'merge', body },
-      { subresource: 'status' },
-    );
-  }
+  const bound = (
+    ...args: Parameters<typeof createBoundClaim> extends [unknown, ...infer R] ? R : never
+  ): Promise<void> => createBoundClaim(node.api, ...args);
 
   const mounting = (...mounts: NonNullable<ReturnType<typeof shell>['volumeMounts']>) =>
     shell(forever, { volumeMounts: mounts });
@@ -197,32 +162,15 @@ withRoot('volumes on a real runtime', () => {
   });
 
   describe('of a CSI driver', () => {
-    let driver: ChildProcess | undefined;
-    let log = '';
-
-    async function startDriver(): Promise<void> {
-      const env = { ...process.env, NODE_NAME: nodeName, KUBELET_DIR: node.rootDir, DATA_DIR: await directory('csi') };
-      const child = spawn('node', [path.join(repository, 'dist/examples/csi-driver/driver.js')], { env });
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (log += String(chunk)));
-      driver = child;
-      await eventually(() => expect(log).toMatch(/^registered$/m), 15_000);
-    }
-
-    async function stopDriver(): Promise<void> {
-      const ending = new Promise(resolve => driver?.once('exit', resolve));
-      driver?.kill('SIGTERM');
-      await ending;
-      log = '';
-    }
+    let driver: ExampleDriver;
 
     beforeAll(async () => {
-      execFileSync('node', [path.join(repository, 'examples/csi-driver/build.mjs')]);
-      await startDriver();
+      ExampleDriver.build();
+      driver = new ExampleDriver(node);
+      await driver.start();
     }, 60_000);
 
-    afterAll(async () => {
-      if (driver?.exitCode === null) await stopDriver();
-    });
+    afterAll(() => driver?.stop());
 
     const csi = { driver: driverName, volumeHandle: 'data' };
 
@@ -233,9 +181,9 @@ withRoot('volumes on a real runtime', () => {
       const { metadata } = await node.api.get(nodes, { name: nodeName });
       expect(metadata.labels?.[topologyKey]).toBe(nodeName);
       expect(metadata.annotations?.['csi.volume.kubernetes.io/nodeid']).toBe(`{"${driverName}":"${nodeName}"}`);
-      await stopDriver();
+      await driver.stop();
       await eventually(async () => expect(await drivers()).toEqual([]), 15_000);
-      await startDriver();
+      await driver.start();
       await eventually(async () => expect(await drivers()).toHaveLength(1), 15_000);
     });
 
@@ -250,7 +198,7 @@ withRoot('volumes on a real runtime', () => {
       const unique = `kubernetes.io/csi/${driverName}^data`;
       const inUse = async () => (await node.api.get(nodes, { name: nodeName })).status?.volumesInUse;
       await eventually(async () => expect(await inUse()).toEqual([unique]), 15_000);
-      expect(log).not.toContain('staged');
+      expect(driver.log).not.toContain('staged');
 
       // What the attach-detach controller and the attacher of the driver do.
       const name = attachmentName({ driver: driverName, handle: 'data' }, nodeName);
@@ -262,8 +210,8 @@ withRoot('volumes on a real runtime', () => {
       const body = { status: { volumesAttached: [{ name: unique, devicePath: '' }] } };
       await node.api.patch(nodes, { name: nodeName }, { type: 'merge', body }, { subresource: 'status' });
       await node.untilReady('first');
-      expect(log).toContain('staged data {"where":"slot-7"}');
-      expect(log).toContain('published data {"color":"blue"}');
+      expect(driver.log).toContain('staged data {"where":"slot-7"}');
+      expect(driver.log).toContain('published data {"color":"blue"}');
       await node.create('second', claimed);
       await node.untilReady('second');
       expect(await node.exec('first', 'sh', '-c', 'echo shared > /data/file')).toBe('');
@@ -273,11 +221,11 @@ withRoot('volumes on a real runtime', () => {
       kubelet = await node.startKubelet();
       expect(await inUse()).toEqual([unique]);
       await node.delete('first');
-      expect(log).toContain('unpublished data');
-      expect(log).not.toContain('unstaged data');
+      expect(driver.log).toContain('unpublished data');
+      expect(driver.log).not.toContain('unstaged data');
       expect(await node.exec('second', 'cat', '/data/file')).toBe('shared');
       await node.delete('second');
-      expect(log).toContain('unstaged data');
+      expect(driver.log).toContain('unstaged data');
       await eventually(async () => expect(await inUse()).toEqual([]), 15_000);
       expect(await fs.readFile('/proc/self/mountinfo', 'utf8')).not.toContain('globalmount');
       expect(await fs.readFile(node.file('csi/data/file'), 'utf8')).toBe('shared\n');
@@ -299,7 +247,7 @@ withRoot('volumes on a real runtime', () => {
         spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Persistent', 'Ephemeral'] },
       });
       const { metadata } = await node.untilReady('inline');
-      expect(log).toMatch(
+      expect(driver.log).toMatch(
         new RegExp(
           `published csi-[0-9a-f]{64} .*"csi.storage.k8s.io/pod.uid":"${metadata.uid}".*"csi.storage.k8s.io/ephemeral":"true"`,
         ),
@@ -311,7 +259,7 @@ withRoot('volumes on a real runtime', () => {
     it('of a driver that is not there wait for it', async () => {
       await directory('csi/late');
       await bound('late', { csi: { ...csi, volumeHandle: 'late' } });
-      await stopDriver();
+      await driver.stop();
       await node.create('late', {
         containers: [mounting({ name: 'data', mountPath: '/data' })],
         volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'late', readOnly: true } }],
@@ -324,7 +272,7 @@ withRoot('volumes on a real runtime', () => {
           }),
         15_000,
       );
-      await startDriver();
+      await driver.start();
       await node.untilReady('late');
       expect(await node.exec('late', 'touch', '/data/x')).toContain('Read-only file system');
       await node.delete('late');

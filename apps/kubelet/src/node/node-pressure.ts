@@ -10,14 +10,18 @@ import type { CriClient } from '../cri/cri-client';
 import { EvictionManager } from '../eviction/eviction-manager';
 import type { Threshold } from '../eviction/thresholds';
 import { ImageGc } from '../images/image-gc';
+import type { CsiDrivers } from '../csi/csi-drivers';
+import { CsiVolumeStats } from '../csi/volume-stats';
 import type { KubeletMetrics } from '../metrics/kubelet-metrics';
 import { CadvisorMetrics } from '../metrics/cadvisor-metrics';
+import { watchVolumes } from '../metrics/volume-metrics';
 import { removeDead } from '../pods/dead-containers';
 import type { PodEvents } from '../pods/pod-events';
 import type { PodPaths } from '../pods/pod-paths';
 import type { PodWorkers } from '../pods/pod-workers';
 import { PodDisks, fileSystemStats } from '../stats/fs-stats';
 import { SummaryProvider } from '../stats/summary';
+import type { PodVolumes } from '../volumes/pod-volumes';
 import type { MachineReading } from './machine';
 import type { Reserved } from './reserved';
 
@@ -29,6 +33,8 @@ export interface NodePressureDeps {
   machine: MachineReading;
   cgroups: PodCgroups;
   paths: PodPaths;
+  drivers: CsiDrivers;
+  volumes: Pick<PodVolumes, 'behind'>;
   workers: () => PodWorkers;
   node: () => Node | undefined;
   onPressure: () => void;
@@ -52,10 +58,11 @@ export interface NodePressure {
 
 export function buildNodePressure(deps: NodePressureDeps): NodePressure {
   const { configuration, runtime, workers, clock, logger, events, metrics, node, paths } = deps;
+  const maxAgeMs = parseDuration(configuration.volumeStatsAggPeriod);
   const disks = new PodDisks({
-    paths,
-    usages: new DiskUsages(clock, parseDuration(configuration.volumeStatsAggPeriod)),
-    clock,
+    ...{ paths, clock, usages: new DiskUsages(clock, maxAgeMs) },
+    csi: new CsiVolumeStats({ drivers: deps.drivers, clock, maxAgeMs }),
+    behind: (uid, name) => deps.volumes.behind(uid, name),
   });
   const pods = (): Pod[] =>
     workers()
@@ -69,6 +76,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
   const summary = new SummaryProvider({
     ...{ runtime, usage, cgroups: deps.cgroups, disks, clock, pods, nodeName: deps.nodeName, rootDir: deps.rootDir },
   });
+  watchVolumes(metrics.registry, summary);
   const cadvisor = new CadvisorMetrics({
     tree: deps.tree,
     usage,
@@ -103,7 +111,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
   const eviction = new EvictionManager({
     ...{ thresholds: deps.thresholds, node, events, clock, logger, onPressure: deps.onPressure },
     nodeStats: () => summary.nodeStats(),
-    measureMs: parseDuration(configuration.volumeStatsAggPeriod),
+    measureMs: maxAgeMs,
     summary: async () => {
       await Promise.all(active().map(({ current }) => disks.renew(current)));
       return summary.fresh();

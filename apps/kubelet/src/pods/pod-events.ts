@@ -1,4 +1,4 @@
-import type { KubeObject, Node, Pod } from '@naru/api';
+import type { KubeObject, Node, PersistentVolumeClaim, Pod } from '@naru/api';
 import type { EventInput } from '@naru/client';
 
 interface Recorder {
@@ -21,6 +21,11 @@ export class PodEvents {
         ? 'ephemeralContainers'
         : 'containers';
     this.recorder.record(named(pod), { type, reason, message, fieldPath: `spec.${list}{${container}}` });
+  }
+
+  claim(claim: PersistentVolumeClaim, type: EventInput['type'], reason: string, message: string): void {
+    const about = { ...claim, apiVersion: 'v1', kind: 'PersistentVolumeClaim' };
+    this.recorder.record(about, { type, reason, message });
   }
 
   node(node: Node, type: EventInput['type'], reason: string, message: string): void {

@@ -118,7 +118,17 @@ export class ProbeManager {
         const result = outcome ? (outcome.success ? 'successful' : 'failed') : 'unknown';
         const seconds = (performance.now() - startedAt) / 1000;
         const { namespace = '', name = '' } = pod.metadata ?? {};
-        metrics.observe({ container: container.name, namespace, pod: name, uid, type: titles[type], result, seconds });
+        // One that was under way when its pod ended would be counted for ever.
+        if (this.pods.has(uid))
+          metrics.observe({
+            container: container.name,
+            namespace,
+            pod: name,
+            uid,
+            type: titles[type],
+            result,
+            seconds,
+          });
         return outcome;
       },
       mayRun: () => type === 'startup' || !container.startupProbe || known.results.get(`${record.id}/startup`) === true,

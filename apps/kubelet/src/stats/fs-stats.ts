@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { formatTime, type Clock, type DiskUsages } from '@naru/foundation';
 import type { Pod } from '@naru/api';
+import type { CsiVolumeStats } from '../csi/volume-stats';
 import type { PodPaths } from '../pods/pod-paths';
 import type { FsStats, VolumeStats } from './summary-types';
 
@@ -19,31 +20,50 @@ export async function fileSystemStats(directory: string, nowMs: number): Promise
   };
 }
 
+export interface PodDisksDeps {
+  paths: PodPaths;
+  usages: DiskUsages;
+  csi: Pick<CsiVolumeStats, 'get'>;
+  clock: Clock;
+  /** The volume and the claim of a pod behind which there is a persistent volume of that name. */
+  behind: (uid: string, persistentVolume: string) => { name: string; claim: string } | undefined;
+}
+
+/** Kinds that are told of by their whole file system, which is not the pod's alone. */
+const persistent = new Set(['kubernetes.io~local-volume', 'kubernetes.io~nfs']);
+
 /** Measures what pods have on the node's disk: volumes, logs, and the files that are made for them. */
 export class PodDisks {
-  constructor(private readonly deps: { paths: PodPaths; usages: DiskUsages; clock: Clock }) {}
+  constructor(private readonly deps: PodDisksDeps) {}
 
-  /** Volumes that are the pod's own directories; what is mounted there has a file system of its own, which answers for it. */
+  /**
+   * Volumes that are the pod's own directories; what is mounted there has a file system of its own, which answers for it,
+   * or a CSI driver that does. Persistent volumes are told of by the names that the pod has for them.
+   */
   async volumes(pod: Pod, node: FsStats): Promise<VolumeStats[]> {
-    const { paths, clock } = this.deps;
+    const { paths } = this.deps;
     const uid = pod.metadata?.uid ?? '';
     const stats: VolumeStats[] = [];
     for (const base of [paths.pod(uid), paths.memoryPod(uid)]) {
       for (const kind of await list(path.join(base, 'volumes'))) {
         for (const name of await list(path.join(base, 'volumes', kind))) {
           const directory = path.join(base, 'volumes', kind, name);
-          const volume = pod.spec?.volumes?.find(each => each.name === name);
-          const claim = volume?.persistentVolumeClaim?.claimName;
-          const figures = (await isMounted(directory))
-            ? await fileSystemStats(directory, clock.now()).catch(() => undefined)
-            : this.directory(directory, node);
+          const figures = await this.volume(kind, directory, node);
           if (!figures) continue;
-          const pvcRef = claim ? { name: claim, namespace: pod.metadata?.namespace ?? '' } : undefined;
-          stats.push({ ...figures, name, ...(pvcRef ? { pvcRef } : {}) });
+          const claimed = this.deps.behind(uid, name);
+          const pvcRef = claimed && { name: claimed.claim, namespace: pod.metadata?.namespace ?? '' };
+          stats.push({ ...figures, name: claimed?.name ?? name, ...(pvcRef ? { pvcRef } : {}) });
         }
       }
     }
     return stats;
+  }
+
+  private async volume(kind: string, directory: string, node: FsStats): Promise<FsStats | undefined> {
+    if (kind === 'kubernetes.io~csi') return this.deps.csi.get(directory);
+    const isOther = persistent.has(kind) || (await isMounted(directory));
+    if (!isOther) return this.directory(directory, node);
+    return fileSystemStats(directory, this.deps.clock.now()).catch(() => undefined);
   }
 
   logs(pod: Pod, container: string, node: FsStats): FsStats | undefined {

@@ -6,10 +6,11 @@ import {
   type PersistentVolume,
   type PersistentVolumeClaim,
   type Pod,
+  type Stored,
   type Volume,
 } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
-import type { VolumeSource } from './plugin';
+import type { ClaimedVolume, VolumeSource } from './plugin';
 
 export interface ClaimsDeps {
   client: ObjectsClient;
@@ -42,7 +43,7 @@ export class Claims {
           ...(spec?.hostPath ? { hostPath: spec.hostPath } : {}),
           ...(spec?.nfs ? { nfs: spec.nfs } : {}),
         },
-        claimed: { persistentVolume, readOnly },
+        claimed: { claim, persistentVolume, readOnly },
       };
     } catch (cause) {
       const message = `error processing PVC ${namespace}/${name}: ${(cause as Error).message}`;
@@ -50,7 +51,12 @@ export class Claims {
     }
   }
 
-  private async claim(pod: Pod, volume: Volume, namespace: string, name: string): Promise<PersistentVolumeClaim> {
+  private async claim(
+    pod: Pod,
+    volume: Volume,
+    namespace: string,
+    name: string,
+  ): Promise<Stored<PersistentVolumeClaim>> {
     const claim = await this.deps.client.get(persistentVolumeClaims, { namespace, name }).catch((cause: unknown) => {
       throw new Error(`failed to fetch PVC from API server: ${(cause as Error).message}`, { cause });
     });
@@ -85,7 +91,7 @@ export class Claims {
   }
 
   /** A volume that other nodes hold cannot be mounted here. Source: volume/util CheckNodeAffinity. */
-  checkAffinity({ claimed }: VolumeSource): void {
+  checkAffinity({ claimed }: { claimed?: Pick<ClaimedVolume, 'persistentVolume'> }): void {
     const terms = claimed?.persistentVolume.spec?.nodeAffinity?.required?.nodeSelectorTerms;
     const node = this.deps.node();
     if (!terms || !node) return;

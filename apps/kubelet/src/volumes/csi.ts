@@ -2,20 +2,19 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { csiDrivers, type CSIDriver } from '@naru/api';
-import type { ObjectsClient } from '@naru/client';
 import { isReason, KeyedLock } from '@naru/foundation';
 import type { Attachments } from '../csi/attachments';
 import { nodeCapabilities, type CsiDriver } from '../csi/csi-driver';
 import type { CsiDrivers } from '../csi/csi-drivers';
+import { VolumeExpander, type VolumeExpanderDeps } from '../csi/volume-expander';
 import { listVolumeData, readVolumeData, removeVolumeData, writeVolumeData, type VolumeData } from '../csi/volume-data';
 import { csiVolume, podInfo, takesFsGroup, volumeCapability, type CsiVolume } from '../csi/volume-request';
 import type { PodPaths } from '../pods/pod-paths';
 import { applyFsGroup } from './fs-group';
 import { isMountPoint } from './mount';
-import { isBlock, type VolumeContext, type VolumePlugin } from './plugin';
+import { VolumeStepError, isBlock, type VolumeContext, type VolumePlugin } from './plugin';
 
-export interface CsiVolumeDeps {
-  client: ObjectsClient;
+export interface CsiVolumeDeps extends VolumeExpanderDeps {
   drivers: CsiDrivers;
   attachments: Attachments;
   paths: PodPaths;
@@ -43,8 +42,11 @@ class CsiVolumes implements VolumePlugin {
   /** Some drivers want to be asked again from time to time, to bring their volumes up to date. */
   readonly refreshes = true;
   private readonly lock = new KeyedLock();
+  private readonly expander: VolumeExpander;
 
-  constructor(private readonly deps: CsiVolumeDeps) {}
+  constructor(private readonly deps: CsiVolumeDeps) {
+    this.expander = new VolumeExpander(deps);
+  }
 
   supports({ volume, claimed }: Pick<VolumeContext, 'volume' | 'claimed'>): boolean {
     return volume.csi !== undefined || claimed?.persistentVolume.spec?.csi !== undefined;
@@ -52,14 +54,20 @@ class CsiVolumes implements VolumePlugin {
 
   async setUp(context: VolumeContext): Promise<string> {
     const volume = csiVolume(context);
-    const driver = this.deps.drivers.get(volume.driver);
-    const info = await this.driverInfo(volume.driver);
+    const { drivers } = this.deps;
+    const targetPath = this.targetOf(context);
+    const [info, mounted] = await Promise.all([this.driverInfo(volume.driver), isMountPoint(targetPath)]);
+    // What is in place stays so while its driver is away.
+    if (mounted && !info?.spec.requiresRepublish && !drivers.has(volume.driver)) return targetPath;
+    const driver = drivers.get(volume.driver);
     checkLifecycle(volume, info);
     const data = this.dataOf(context, volume, driver, info);
-    const mounted = await isMountPoint(data.targetPath);
-    if (mounted && !info?.spec.requiresRepublish) return data.targetPath;
     const mounting = { context, volume, driver, info, data };
-    await this.lock.run(`${volume.driver}/${volume.handle}`, () => this.mount(mounting));
+    if (!mounted || info?.spec.requiresRepublish) {
+      await this.lock.run(`${volume.driver}/${volume.handle}`, () => this.mount(mounting));
+    } else if (context.claimed) {
+      await this.lock.run(`${volume.driver}/${volume.handle}`, () => this.growMounted(mounting));
+    }
     if (!mounted && takesFsGroup(volume, info) && !driver.can(nodeCapabilities.VOLUME_MOUNT_GROUP) && !isBlock(context))
       await applyFsGroup(data.targetPath, context.pod);
     return data.targetPath;
@@ -83,6 +91,12 @@ class CsiVolumes implements VolumePlugin {
     }
   }
 
+  private targetOf(context: VolumeContext): string {
+    return isBlock(context)
+      ? this.deps.paths.csi('volumeDevices', 'publish', context.volume.name, context.pod.metadata?.uid ?? '')
+      : path.join(context.directory, 'mount');
+  }
+
   private dataOf(
     context: VolumeContext,
     volume: CsiVolume,
@@ -100,9 +114,7 @@ class CsiVolumes implements VolumePlugin {
       specVolID: name,
       volumeLifecycleMode: volume.lifecycle,
       attached: isAttached(volume, info),
-      targetPath: block
-        ? paths.csi('volumeDevices', 'publish', name, context.pod.metadata?.uid ?? '')
-        : path.join(context.directory, 'mount'),
+      targetPath: this.targetOf(context),
       stagingPath: !stages
         ? ''
         : block
@@ -111,7 +123,8 @@ class CsiVolumes implements VolumePlugin {
     };
   }
 
-  private async mount({ context, volume, driver, info, data }: Mounting): Promise<void> {
+  private async mount(mounting: Mounting): Promise<void> {
+    const { context, volume, driver, info, data } = mounting;
     const { volumeHandle: volumeId, stagingPath: stagingTargetPath, targetPath } = data;
     const publishContext = await this.attach(context, volume, data.attached);
     const capability = volumeCapability(context, volume, driver, info);
@@ -125,6 +138,7 @@ class CsiVolumes implements VolumePlugin {
     if (stagingTargetPath) {
       await fs.mkdir(stagingTargetPath, { recursive: true, mode: 0o750 });
       await driver.stage({ ...request, secrets: await this.secrets(context, volume.stageSecret) });
+      await this.grow(mounting, stagingTargetPath, 'MountVolume.MountDevice');
     }
     await fs.mkdir(path.dirname(targetPath), { recursive: true, mode: 0o750 });
     await driver.publish({
@@ -137,6 +151,37 @@ class CsiVolumes implements VolumePlugin {
         ...(info?.spec.podInfoOnMount ? podInfo(context.pod, volume) : {}),
         ...(await this.tokens(context, info)),
       },
+    });
+    if (!stagingTargetPath) await this.grow(mounting, targetPath, 'MountVolume.Setup');
+  }
+
+  /** On its way to a pod: one that cannot grow keeps the pod waiting. */
+  private async grow(mounting: Mounting, volumePath: string, step: string): Promise<void> {
+    try {
+      await this.expand(mounting, volumePath);
+    } catch (cause) {
+      throw new VolumeStepError(`${step} failed while expanding volume`, cause as Error);
+    }
+  }
+
+  /** In use: the pod goes on with what there is. */
+  private async growMounted(mounting: Mounting): Promise<void> {
+    const { context, data } = mounting;
+    try {
+      await this.expand(mounting, data.targetPath);
+    } catch (error) {
+      const message = `NodeExpandVolume.NodeExpandVolume failed for volume "${context.volume.name}" : ${(error as Error).message}`;
+      this.deps.events.pod(context.pod, 'Warning', 'VolumeResizeFailed', message);
+    }
+  }
+
+  private expand({ context, volume, driver, info, data }: Mounting, volumePath: string): Promise<void> {
+    const { volumeHandle: volumeId, stagingPath: stagingTargetPath } = data;
+    const volumeCapability_ = volumeCapability(context, volume, driver, info);
+    return this.expander.expand({
+      ...{ context, driver, readOnly: volume.readOnly },
+      request: { volumeId, volumePath, stagingTargetPath, volumeCapability: volumeCapability_ },
+      secrets: () => this.secrets(context, volume.expandSecret),
     });
   }
 
@@ -155,6 +200,7 @@ class CsiVolumes implements VolumePlugin {
       }
     }
     await removeVolumeData(directory);
+    this.expander.forget(volumeId);
   }
 
   /** For drivers whose volumes a controller attaches first; what it learnt goes to the driver on the node. */

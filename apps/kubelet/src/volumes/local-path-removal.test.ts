@@ -38,11 +38,11 @@ test('the directory of a local volume is made for whatever user its pods run as'
   const volume = { name: 'pvc-1', hostPath: { path: directory } };
   const annotations = { 'pv.kubernetes.io/provisioned-by': 'naru.dev/local-path' };
   const claimed = { persistentVolume: { metadata: { annotations } }, readOnly: false };
-  expect(localPath.supports({ volume, claimed })).toBe(true);
-  expect(localPath.supports({ volume })).toBe(false);
   const context = { volume, claimed, pod: { spec: { containers: [] } } } as unknown as Parameters<
     typeof localPath.setUp
   >[0];
+  expect(localPath.supports(context)).toBe(true);
+  expect(localPath.supports({ volume })).toBe(false);
   expect(await localPath.setUp(context)).toBe(directory);
   expect(statSync(directory).mode & 0o777).toBe(0o777);
   rmSync(root, { recursive: true });

@@ -1,4 +1,4 @@
-import type { PersistentVolume, Pod, Volume } from '@naru/api';
+import type { PersistentVolume, PersistentVolumeClaim, Pod, Stored, Volume } from '@naru/api';
 import type { ConfigSource } from '../containers/env';
 import type { PodFacts } from '../containers/field-ref';
 
@@ -13,6 +13,7 @@ export interface TokenRequestInput {
 
 /** What a claim of a pod led to. */
 export interface ClaimedVolume {
+  claim: Stored<PersistentVolumeClaim>;
   persistentVolume: PersistentVolume;
   /** The pod wants it read-only. */
   readOnly: boolean;
@@ -54,3 +55,14 @@ export const fsGroupOf = (pod: Pod): number | undefined => pod.spec?.securityCon
 
 /** The volume is a device that a container sees as such, not a directory. */
 export const isBlock = ({ claimed }: VolumeSource): boolean => claimed?.persistentVolume.spec?.volumeMode === 'Block';
+
+/** What failed of bringing a volume about, where that is to be told by its own name. */
+export class VolumeStepError extends Error {
+  /** `step`: "MountVolume.MountDevice failed". */
+  constructor(
+    readonly step: string,
+    cause: Error,
+  ) {
+    super(cause.message, { cause });
+  }
+}

@@ -4,9 +4,16 @@ import type { Container, Pod, Volume } from '@naru/api';
 import type { Clock } from '@naru/foundation';
 import type { PodPaths } from '../pods/pod-paths';
 import type { PodFacts } from '../containers/field-ref';
-import type { Claims } from './claims';
+import { claimName, type Claims } from './claims';
 import { unmountBelow } from './mount';
-import { isBlock, type VolumeContext, type VolumePlugin, type VolumeSource } from './plugin';
+import {
+  VolumeStepError,
+  isBlock,
+  type ClaimedVolume,
+  type VolumeContext,
+  type VolumePlugin,
+  type VolumeSource,
+} from './plugin';
 
 /** Volumes could not be brought about: one FailedMount event for each message. */
 export class VolumeError extends Error {
@@ -49,6 +56,8 @@ function usesOf(pod: Pod, volume: string): { mounted: boolean; asDevice: boolean
 export class PodVolumes {
   /** Since when a pod waits for its volumes. */
   private readonly waiting = new Map<string, number>();
+  /** Uid of a pod → name of a persistent volume → the volume and the claim that led there. */
+  private readonly claimed = new Map<string, Map<string, { name: string; claim: string }>>();
 
   constructor(private readonly deps: PodVolumesDeps) {}
 
@@ -58,7 +67,7 @@ export class PodVolumes {
    */
   async setUp(pod: Pod, facts: PodFacts, signal?: AbortSignal): Promise<Map<string, string>> {
     const volumes = (pod.spec?.volumes ?? []).filter(({ image }) => image === undefined);
-    const outcomes = await Promise.all(volumes.map(volume => this.attempt(pod, volume, facts, signal)));
+    const outcomes = await Promise.all(volumes.map(volume => this.attempt(pod, volume, facts, { signal })));
     const uid = pod.metadata?.uid ?? '';
     const failed = outcomes.filter(outcome => 'problem' in outcome);
     if (failed.length > 0) throw new VolumeError(this.messages(uid, failed), { cause: failed[0]?.cause });
@@ -66,22 +75,33 @@ export class PodVolumes {
     return new Map(outcomes.flatMap(outcome => ('path' in outcome ? [[outcome.name, outcome.path] as const] : [])));
   }
 
-  /** Brings volumes up to date whose content follows other objects. */
+  /** Brings volumes up to date that follow other objects, by their content or their size. */
   async refresh(pod: Pod, facts: PodFacts): Promise<void> {
-    const volumes = (pod.spec?.volumes ?? []).filter(volume => this.pluginFor({ volume })?.refreshes);
-    const outcomes = await Promise.all(volumes.map(volume => this.attempt(pod, volume, facts)));
+    const volumes = (pod.spec?.volumes ?? []).filter(volume => this.mayRefresh(pod, volume));
+    const outcomes = await Promise.all(volumes.map(volume => this.attempt(pod, volume, facts, { refreshing: true })));
     const problems = outcomes.flatMap(outcome => ('problem' in outcome ? [outcome.problem] : []));
     if (problems.length > 0) throw new VolumeError(problems);
   }
 
   needsRefresh(pod: Pod): boolean {
-    return (pod.spec?.volumes ?? []).some(volume => this.pluginFor({ volume })?.refreshes);
+    return (pod.spec?.volumes ?? []).some(volume => this.mayRefresh(pod, volume));
+  }
+
+  /** The volume of a pod whose claim led to a persistent volume of that name. */
+  behind(uid: string, persistentVolume: string): { name: string; claim: string } | undefined {
+    return this.claimed.get(uid)?.get(persistentVolume);
+  }
+
+  /** What is behind a claim is not known before it is asked for. */
+  private mayRefresh(pod: Pod, volume: Volume): boolean {
+    return claimName(pod, volume) !== undefined || (this.pluginFor({ volume })?.refreshes ?? false);
   }
 
   /** Removes all files of a pod but its logs. */
   async tearDown(uid: string): Promise<void> {
     const { paths, plugins } = this.deps;
     this.waiting.delete(uid);
+    this.claimed.delete(uid);
     for (const directory of [paths.pod(uid), paths.memoryPod(uid)]) {
       await unmountBelow(path.join(directory, 'volume-subpaths'));
       const volumes = path.join(directory, 'volumes');
@@ -117,7 +137,12 @@ export class PodVolumes {
     return [...messages, `Unable to attach or mount volumes: ${lists}: ${why}`];
   }
 
-  private async attempt(pod: Pod, volume: Volume, facts: PodFacts, signal?: AbortSignal): Promise<Outcome> {
+  private async attempt(
+    pod: Pod,
+    volume: Volume,
+    facts: PodFacts,
+    { refreshing = false, signal }: { refreshing?: boolean; signal?: AbortSignal | undefined },
+  ): Promise<Outcome> {
     const { name } = volume;
     let source: VolumeSource;
     try {
@@ -126,17 +151,26 @@ export class PodVolumes {
     } catch (cause) {
       return { name, problem: (cause as Error).message, step: 'claim', cause };
     }
+    if (source.claimed) this.remember(pod, name, source.claimed);
+    if (refreshing && !this.pluginFor(source)?.refreshes) return { name, path: '' };
     // Persistent volumes are told of under their own name.
     const about = source.volume.name;
     let action = 'MountVolume.NodeAffinity check';
     try {
-      this.deps.claims.checkAffinity(source);
+      if (!refreshing) this.deps.claims.checkAffinity(source);
       action = 'MountVolume.SetUp';
       return { name, path: await this.setUpOne(pod, source, facts, signal) };
     } catch (cause) {
-      const problem = `${action} failed for volume "${about}" : ${(cause as Error).message}`;
+      const step = cause instanceof VolumeStepError ? cause.step : `${action} failed`;
+      const problem = `${step} for volume "${about}" : ${(cause as Error).message}`;
       return { name, problem, step: 'mount', cause };
     }
+  }
+
+  private remember(pod: Pod, name: string, { claim, persistentVolume }: ClaimedVolume): void {
+    const uid = pod.metadata?.uid ?? '';
+    const ofPod = this.claimed.get(uid) ?? new Map<string, { name: string; claim: string }>();
+    this.claimed.set(uid, ofPod.set(persistentVolume.metadata?.name ?? '', { name, claim: claim.metadata.name }));
   }
 
   private async setUpOne(pod: Pod, source: VolumeSource, facts: PodFacts, signal?: AbortSignal): Promise<string> {

@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { ConfigMap, Pod, Volume } from '@naru/api';
+import { PodEvents } from '../pods/pod-events';
 import { PodPaths } from '../pods/pod-paths';
 import { writeAtomically, type Payload } from './atomic-writer';
 import { PodVolumes } from './pod-volumes';
@@ -59,9 +60,10 @@ describe('PodVolumes', () => {
     const paths = new PodPaths(root, path.join(root, 'logs'), path.join(root, 'memory'));
     const drivers = new CsiDrivers({ node: new CsiNodeObject({ client, nodeName }), logger: silentLogger });
     const attachments = new Attachments({ client, clock: systemClock, nodeName, onChange: () => undefined });
+    const events = new PodEvents({ record: () => undefined });
     return new PodVolumes({
       paths,
-      plugins: volumePlugins({ client, drivers, attachments, paths }),
+      plugins: volumePlugins({ client, drivers, attachments, paths, events, clock: systemClock, nodeName }),
       claims: new Claims({ client, node: () => ({ metadata: { name: nodeName } }) }),
       clock: systemClock,
       objects: {
