@@ -2,7 +2,7 @@ import { nodes, type Node } from '@naru/api';
 import type { InformerFactory } from '@naru/client';
 import type { AddressAnnouncer } from './load-balancer/address-announcer';
 import type { PolicyEnforcer } from './network-policy/policy-enforcer';
-import { podCidrOf } from './pod-network/peer';
+import { ofFamily, podCidrsOf } from './pod-network/peer';
 import type { PodNetwork } from './pod-network/pod-network';
 import type { ServiceProxy } from './service-proxy';
 
@@ -25,7 +25,7 @@ export function followNodes({ informers, nodeName, proxy, policies, network, ann
   const set = (node: Node): void => {
     if (node.metadata?.name === nodeName) {
       proxy.setZone(node.metadata.labels?.[zoneLabel]);
-      policies?.setPodCidr(podCidrOf(node));
+      policies?.setPodCidr(ofFamily(podCidrsOf(node), 4));
     }
     network?.setNode(node);
     announcer?.setNode(node);

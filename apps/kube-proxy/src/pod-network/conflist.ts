@@ -1,11 +1,13 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { familyOf } from '@naru/foundation';
 
 /** The name sorts before most: runtimes take the first list of the folder. */
 export const conflistName = '10-naru.conflist';
 
 export interface ConflistOptions {
-  podCidr: string;
+  /** One, or one of each family: pods have an address of each. */
+  podCidrs: readonly string[];
   mtu: number;
   /** Where host-local keeps which addresses are taken; must not outlive the node's pods. */
   ipamDir: string;
@@ -15,7 +17,7 @@ export interface ConflistOptions {
  * The CNI network of this node's pods. `ptp` gives each pod a link of its own to the node and no bridge: Services work for
  * all cases without a bridge's sysctls. Masquerade is not its business: it would hide pods from each other.
  */
-export function renderConflist({ podCidr, mtu, ipamDir }: ConflistOptions): string {
+export function renderConflist({ podCidrs, mtu, ipamDir }: ConflistOptions): string {
   const list = {
     cniVersion: '1.0.0',
     name: 'naru',
@@ -26,8 +28,8 @@ export function renderConflist({ podCidr, mtu, ipamDir }: ConflistOptions): stri
         ipMasq: false,
         ipam: {
           type: 'host-local',
-          ranges: [[{ subnet: podCidr }]],
-          routes: [{ dst: '0.0.0.0/0' }],
+          ranges: podCidrs.map(subnet => [{ subnet }]),
+          routes: podCidrs.map(podCidr => ({ dst: familyOf(podCidr) === 6 ? '::/0' : '0.0.0.0/0' })),
           dataDir: ipamDir,
         },
       },

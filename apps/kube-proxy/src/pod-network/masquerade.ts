@@ -1,3 +1,4 @@
+import { familyOf } from '@naru/foundation';
 import type { CommandRunner } from '../command';
 import { ensureJumps, removeJumps } from '../modes/iptables/jumps';
 import type { ModeName } from '../modes/mode';
@@ -12,14 +13,21 @@ export interface Masquerade {
   cleanup(): Promise<void>;
 }
 
+/** What the rules of a range need to know of its family. */
+const words = {
+  4: { family: 'ip', multicast: '224.0.0.0/4', program: 'iptables' },
+  6: { family: 'ip6', multicast: 'ff00::/8', program: 'ip6tables' },
+} as const;
+
 /** A table with one chain; replaced whole, which is one transaction. */
 export function renderNftMasquerade(clusterCidr: string): string {
-  return `add table ip ${tableName}
-delete table ip ${tableName}
-table ip ${tableName} {
+  const { family, multicast } = words[familyOf(clusterCidr)];
+  return `add table ${family} ${tableName}
+delete table ${family} ${tableName}
+table ${family} ${tableName} {
   chain postrouting {
     type nat hook postrouting priority 100;
-    ip saddr ${clusterCidr} ip daddr != { ${clusterCidr}, 224.0.0.0/4 } masquerade fully-random
+    ${family} saddr ${clusterCidr} ${family} daddr != { ${clusterCidr}, ${multicast} } masquerade fully-random
   }
 }
 `;
@@ -29,7 +37,7 @@ export function renderIptablesMasquerade(clusterCidr: string): string {
   return `*nat
 :${natChain} - [0:0]
 -A ${natChain} -d ${clusterCidr} -j RETURN
--A ${natChain} -d 224.0.0.0/4 -j RETURN
+-A ${natChain} -d ${words[familyOf(clusterCidr)].multicast} -j RETURN
 -A ${natChain} -j MASQUERADE --random-fully
 COMMIT
 *filter
@@ -40,24 +48,36 @@ COMMIT
 `;
 }
 
-export function createMasquerade(mode: ModeName, run: CommandRunner, clusterCidr: string): Masquerade {
+/** `clusterCidrs`: the pods' range of each family that the cluster has. */
+export function createMasquerade(mode: ModeName, run: CommandRunner, clusterCidrs: readonly string[]): Masquerade {
   // The mode for machines that may not be given rules: pods then reach what is outside only where others masquerade.
-  if (mode === 'userspace') return { apply: () => Promise.resolve(), cleanup: () => Promise.resolve() };
-  return mode === 'nftables' ? nftMasquerade(run, clusterCidr) : iptablesMasquerade(run, clusterCidr);
+  const create = mode === 'nftables' ? nftMasquerade : iptablesMasquerade;
+  const all = mode === 'userspace' ? [] : clusterCidrs.map(clusterCidr => create(run, clusterCidr));
+  return {
+    async apply() {
+      for (const each of all) await each.apply();
+    },
+    async cleanup() {
+      for (const each of all) await each.cleanup();
+    },
+  };
 }
 
 function nftMasquerade(run: CommandRunner, clusterCidr: string): Masquerade {
+  const { family } = words[familyOf(clusterCidr)];
   return {
     async apply() {
       await run('nft', ['-f', '-'], renderNftMasquerade(clusterCidr));
     },
     async cleanup() {
-      await run('nft', ['-f', '-'], `add table ip ${tableName}\ndelete table ip ${tableName}\n`);
+      await run('nft', ['-f', '-'], `add table ${family} ${tableName}\ndelete table ${family} ${tableName}\n`);
     },
   };
 }
 
-function iptablesMasquerade(run: CommandRunner, clusterCidr: string): Masquerade {
+function iptablesMasquerade(runAny: CommandRunner, clusterCidr: string): Masquerade {
+  const { program } = words[familyOf(clusterCidr)];
+  const run: CommandRunner = (name, args, stdin) => runAny(name.replace('iptables', program), args, stdin);
   const jumps = [
     { table: 'nat', chain: 'POSTROUTING', match: ['-s', clusterCidr], to: natChain },
     { table: 'filter', chain: 'FORWARD', to: forwardChain },

@@ -1,31 +1,42 @@
+import { isIP } from 'node:net';
 import type { Node } from '@naru/api';
-import { isIpv4, isIpv4Range } from '../desired/candidates';
+import { familyOf, parseBlock, type IpFamily } from '@naru/foundation';
 
 /** What the pod network knows of a node. */
 export interface Peer {
   readonly name: string;
-  /** Its InternalIP. */
-  readonly nodeIp: string;
-  /** The range of its pods' addresses, such as 10.244.1.0/24. */
-  readonly podCidr: string;
+  /** Its InternalIPs: one, or one of each family. */
+  readonly nodeIps: readonly string[];
+  /** The ranges of its pods' addresses, such as 10.244.1.0/24: one, or one of each family. */
+  readonly podCidrs: readonly string[];
 }
+
+/** A part of a peer: what is found in the kernel does not say to whom it belongs. */
+export type PeerTraces = Pick<Peer, 'nodeIps' | 'podCidrs'>;
 
 /** Undefined until the node has both an address and a range. */
 export function peerOf(node: Node): Peer | undefined {
-  const { metadata, spec, status } = node;
-  const nodeIp = status?.addresses?.find(({ type, address }) => type === 'InternalIP' && isIpv4(address))?.address;
-  const podCidr = podCidrOf(node);
-  if (!metadata?.name || nodeIp === undefined || podCidr === undefined || spec === undefined) return undefined;
-  return { name: metadata.name, nodeIp, podCidr };
+  const { metadata, status } = node;
+  const nodeIps = (status?.addresses ?? [])
+    .filter(({ type, address }) => type === 'InternalIP' && isIP(address) !== 0)
+    .map(({ address }) => address);
+  const podCidrs = podCidrsOf(node);
+  if (!metadata?.name || nodeIps.length === 0 || podCidrs.length === 0) return undefined;
+  return { name: metadata.name, nodeIps, podCidrs };
 }
 
-export function podCidrOf({ spec }: Node): string | undefined {
+export function podCidrsOf({ spec }: Node): string[] {
   const ranges = spec?.podCIDRs?.length ? spec.podCIDRs : [spec?.podCIDR ?? ''];
-  return ranges.find(isIpv4Range);
+  return ranges.filter(range => parseBlock(range) !== undefined);
+}
+
+/** The first of a family among addresses or ranges. */
+export function ofFamily(texts: readonly string[], family: IpFamily): string | undefined {
+  return texts.find(text => familyOf(text) === family);
 }
 
 export function samePeer(a: Peer, b: Peer): boolean {
-  return a.nodeIp === b.nodeIp && a.podCidr === b.podCidr;
+  return a.nodeIps.join() === b.nodeIps.join() && a.podCidrs.join() === b.podCidrs.join();
 }
 
 /** The first address of a range: 10.244.1.0 of 10.244.1.0/24. */

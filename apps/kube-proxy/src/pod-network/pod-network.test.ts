@@ -30,8 +30,8 @@ test('a node that appears while the rules of another are being set is not forgot
   const config = {
     ...({ backend: 'host-gw', mode: 'nftables' } as const),
     nodeName: 'a',
-    nodeIp: '192.0.2.1',
-    clusterCidr: '10.244.0.0/16',
+    nodeIps: ['192.0.2.1'],
+    clusterCidrs: ['10.244.0.0/16'],
     cniConfDir: folder,
     cniStateDir: folder,
     vxlan: { id: 1, port: 8472 },

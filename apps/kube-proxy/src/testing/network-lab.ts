@@ -181,7 +181,9 @@ export class NetworkLab {
     await this.host('ip', ['netns', 'add', namespace]);
     this.namespaces.push(namespace);
     const run = this.inside(namespace);
-    await run('ip', ['link', 'set', 'lo', 'up']);
+    // No waiting for others who might have an address already.
+    const dad = 'for f in all default; do echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done';
+    await run('sh', ['-c', `${dad}; ip link set lo up`]);
     return run;
   }
 

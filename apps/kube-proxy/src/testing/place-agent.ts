@@ -8,8 +8,10 @@ const held = new Map();
 const listening = (server, start) => new Promise((done, fail) => { server.on('error', fail); start(done); });
 const serveTcp = (port, welcome) => {
   const server = net.createServer(socket => { socket.on('error', () => 0); welcome(socket); });
-  return listening(server, done => server.listen(port, '0.0.0.0', 1024, done));
+  return listening(server, done => server.listen({ port, host: '::', backlog: 1024 }, done));
 };
+// A listener of both families sees clients of IPv4 so.
+const plain = address => address.replace(/^::ffff:/, '');
 const withDeadline = (work, ms, text) => {
   let timer;
   const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(text)), ms); });
@@ -27,10 +29,12 @@ const line = socket => withDeadline(new Promise((done, fail) => {
 }), 5000, 'no answer');
 const operations = {
   async serve({ port, name }) {
-    await serveTcp(port, socket => socket.end(name + ' ' + socket.remoteAddress));
-    const udp = dgram.createSocket('udp4');
-    udp.on('message', (_, from) => udp.send(name + ' ' + from.address, from.port, from.address));
-    await listening(udp, done => udp.bind(port, done));
+    await serveTcp(port, socket => socket.end(name + ' ' + plain(socket.remoteAddress)));
+    for (const type of ['udp4', 'udp6']) {
+      const udp = dgram.createSocket({ type, ipv6Only: type === 'udp6' });
+      udp.on('message', (_, from) => udp.send(name + ' ' + from.address, from.port, from.address));
+      await listening(udp, done => udp.bind(port, done));
+    }
   },
   async serveHolding({ port, name }) {
     await serveTcp(port, socket => { socket.write(name); socket.on('data', chunk => socket.write(chunk)); });
@@ -42,7 +46,7 @@ const operations = {
     return answer;
   },
   async udp({ ip, port, sourcePort }) {
-    const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true });
+    const socket = dgram.createSocket({ type: net.isIPv6(ip) ? 'udp6' : 'udp4', reuseAddr: true });
     try {
       await new Promise(done => socket.bind(sourcePort, done));
       await new Promise((done, fail) => socket.connect(port, ip, error => (error ? fail(error) : done())));
