@@ -10,4 +10,6 @@ module.exports = {
   globalSetup: '<rootDir>/tests/e2e/cluster-up.ts',
   globalTeardown: '<rootDir>/tests/e2e/cluster-down.ts',
   testTimeout: 180_000,
+  // Tests that only wait for pods wait side by side (test.concurrent).
+  maxConcurrency: 30,
 };

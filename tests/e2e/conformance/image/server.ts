@@ -17,6 +17,8 @@ const { values, positionals } = parseArgs({
     grpc: { type: 'string', multiple: true, default: [] },
   },
 });
+// PID 1 hears only the signals that it asked for.
+process.on('SIGTERM', () => process.exit(0));
 const dialTimeoutMs = 2_000;
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -87,5 +89,3 @@ for (const port of values.http) createServer(answer).listen(Number(port));
 for (const port of values.udp) serveUdp(Number(port));
 for (const port of values.grpc) serveHealth(Number(port));
 if (values.http.length + values.udp.length + values.grpc.length === 0) console.log(positionals.join(' '));
-// PID 1 hears only the signals that it asked for.
-process.on('SIGTERM', () => process.exit(0));
