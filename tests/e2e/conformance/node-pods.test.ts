@@ -77,7 +77,7 @@ test.concurrent('a running pod that gets a deadline ends there', async () => {
 
 test.concurrent('a pod and its status go through their life', async () => {
   const labels = { 'test-pod-static': 'true' };
-  await create('lived', { ...serving, terminationGracePeriodSeconds: 1 }, { labels });
+  await create('lived', { ...idle, terminationGracePeriodSeconds: 1 }, { labels });
   const { metadata } = await pods.until('lived', isReady);
   const from = pods.seen.length;
   const other = 'naru.dev/web:v1';
