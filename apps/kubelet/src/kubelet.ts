@@ -6,8 +6,8 @@ import { EventRecorder, type Informer, type InformerOptions, type ObjectsClient 
 import type { KubeObject } from '@naru/api';
 import { systemClock, type Clock, type Logger } from '@naru/foundation';
 import type { Registry } from 'prom-client';
-import { CgroupTree } from './cgroups/cgroup-tree';
-import { PodCgroups } from './cgroups/pod-cgroups';
+import { cgroupDriverName } from './cgroups/build-driver';
+import { buildPodCgroups } from './cgroups/build-pod-cgroups';
 import { kubeletVersion, type KubeletFlags } from './config/flags';
 import { parseDuration } from './config/duration';
 import type { KubeletConfiguration } from './config/kubelet-configuration';
@@ -26,7 +26,7 @@ import { NodeLease } from './node/node-lease';
 import { NodeReporter } from './node/node-reporter';
 import { parseReserved } from './node/reserved';
 import { parseThresholds } from './eviction/thresholds';
-import { allPodsLimits, buildNodePressure, type NodePressure } from './node/node-pressure';
+import { buildNodePressure, type NodePressure } from './node/node-pressure';
 import { KubeletMetrics } from './metrics/kubelet-metrics';
 import { ProbeMetrics } from './metrics/probe-metrics';
 import { admit } from './pods/admission';
@@ -45,11 +45,8 @@ import { RuntimeReader } from './pods/runtime-state';
 import { admitSecurity, hostHasAppArmor } from './pods/security-admission';
 import { StaticPods } from './pods/static-pods';
 import { ProbeManager } from './probes/probe-manager';
-import { ContainerRoutes } from './server/container-routes';
-import { DialRoute } from './server/dial-route';
-import { Gatekeeper } from './server/gatekeeper';
-import { KubeletServer } from './server/kubelet-server';
-import { NodeRoutes } from './server/node-routes';
+import { buildServer } from './server/build-server';
+import type { KubeletServer } from './server/kubelet-server';
 import { StatusWriter } from './status/status-writer';
 import { Claims } from './volumes/claims';
 import { memoryDirectory } from './volumes/memory-directory';
@@ -116,6 +113,7 @@ export class Kubelet {
     ]);
     const runtime = new CriClient(configuration.containerRuntimeEndpoint);
     const version = await firstVersion(runtime, deps);
+    configuration.cgroupDriver = await cgroupDriverName(runtime, configuration.cgroupDriver, logger);
     const facts = (podIps: readonly string[]): PodFacts => ({
       podIps,
       hostIps: flags['node-ip'],
@@ -140,13 +138,18 @@ export class Kubelet {
     return this.built.pressure.eviction.pressures;
   }
 
+  /** What tells how much is used. */
+  get measures(): Pick<NodePressure, 'summary' | 'cadvisor'> {
+    return this.built.pressure;
+  }
+
   /** Begins to work. Resolves when the API is served; the Node becomes Ready when the runtime's network is. */
   async start(): Promise<void> {
     const { logger } = this.deps;
     const { signal } = this.controller;
     const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods, csi } = this.built;
     const { cgroups, pressure } = this.built;
-    cgroups.createRoot();
+    await cgroups.createRoot();
     await this.built.deviceManager.start();
     await csi.attachments.recover(this.built.paths.pods);
     await this.server.listen();
@@ -261,14 +264,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   });
   const thresholds = parseThresholds(configuration);
   const reserved = parseReserved(configuration.systemReserved, configuration.kubeReserved);
-  const tree = CgroupTree.ofThisMachine();
-  const cgroups = new PodCgroups({
-    tree,
-    root: configuration.cgroupRoot,
-    logger,
-    podPidsLimit: Math.max(0, configuration.podPidsLimit),
-    allPods: allPodsLimits(configuration, machine, reserved),
-  });
+  const { tree, cgroups } = buildPodCgroups({ configuration, machine, reserved, clock, logger });
   const pressure: NodePressure = buildNodePressure({
     ...{ configuration, thresholds, runtime, tree, machine, cgroups, paths, volumes },
     ...{ events, drivers: csi.drivers, metrics, clock, logger, nodeName, rootDir: flags['root-dir'] },
@@ -410,33 +406,10 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     mirrored: pod => workers.notify(pod.metadata.uid),
     node: () => reporter.current,
   });
-  const server: KubeletServer = new KubeletServer({
-    host: configuration.address,
-    port: configuration.port,
-    tls: {
-      ca: configuration.authentication.x509.clientCAFile,
-      certificate: configuration.tlsCertFile,
-      key: configuration.tlsPrivateKeyFile,
-    },
-    gatekeeper: new Gatekeeper({ client, clock, nodeName }),
-    logger,
-    metrics,
+  const server: KubeletServer = buildServer({
+    ...{ configuration, client, runtime, workers, paths, pressure, metrics, probeMetrics, nodeName, clock, logger },
+    registry: deps.metrics,
   });
-  const containerRoutes = new ContainerRoutes({ workers, runtime, paths, clock });
-  const nodeRoutes = new NodeRoutes({
-    workers,
-    runtime,
-    metrics: deps.metrics,
-    checks: [{ name: 'runtime', check: async () => void (await runtime.version()) }],
-    summary: pressure.summary,
-    cadvisor: pressure.cadvisor,
-    probeMetrics: probeMetrics.registry,
-    configuration,
-  });
-  server.serve(
-    { ...nodeRoutes.routes, ...containerRoutes.routes },
-    { ...containerRoutes.upgrades, ...new DialRoute({ workers }).upgrades },
-  );
   metrics.watch(workers, nodeName, uid => staticPods.has(uid));
   return {
     workers,

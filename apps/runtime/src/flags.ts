@@ -26,6 +26,11 @@ export const runtimeFlags = {
   },
   'cni-timeout-seconds': { description: 'how long a network plugin may take', type: 'number', default: 60 },
   'cgroup-parent': { description: 'cgroup of pods for which the kubelet names none', type: 'string', default: '/naru' },
+  'cgroup-driver': {
+    description: 'who makes the cgroups of pods, as the kubelet is told: cgroupfs or systemd',
+    type: 'string',
+    default: 'cgroupfs',
+  },
   'oci-runtime': { description: 'auto, crun, runc or a path', type: 'string', default: 'auto' },
   'hide-unified-cgroup': {
     description:

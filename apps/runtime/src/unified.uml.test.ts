@@ -1,7 +1,5 @@
-import fs from 'node:fs';
 import path from 'node:path';
-import { runInUserModeLinux, userModeLinuxObstacle } from '@naru/testing';
-import { buildSync } from 'esbuild';
+import { runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
 
 const obstacle = userModeLinuxObstacle();
 if (obstacle && process.env['CI'] === 'true') throw new Error(`version 2 cgroups must be tested in CI: ${obstacle}`);
@@ -18,36 +16,19 @@ const checks = [
 ];
 
 describeThere('the runtime on pure version 2 cgroups', () => {
-  const results = new Map<string, string | undefined>();
-  let output = '';
+  let verdict: (check: string) => string | undefined;
 
   beforeAll(async () => {
-    // Below the repository, where it finds the modules that are not bundled.
-    const dist = path.resolve(__dirname, '../../../dist');
-    fs.mkdirSync(dist, { recursive: true });
-    const directory = fs.mkdtempSync(path.join(dist, 'unified-'));
-    try {
-      const bundle = path.join(directory, 'scenario.js');
-      buildSync({
-        entryPoints: [path.join(__dirname, 'testing/unified-scenario.ts')],
-        outfile: bundle,
-        bundle: true,
-        platform: 'node',
-        external: ['@lydell/node-pty', 'esbuild'],
-        logLevel: 'error',
-      });
-      const script = `mount -t cgroup2 cgroup2 /sys/fs/cgroup\n${process.execPath} ${bundle}`;
-      output = await runInUserModeLinux({ script, memoryMb: 768, timeoutMs: 170_000 });
-      for (const line of output.split('\n').filter(text => text.startsWith('{"name":'))) {
-        const { name, error } = JSON.parse(line) as { name: string; error?: string };
-        results.set(name, error);
-      }
-    } finally {
-      fs.rmSync(directory, { recursive: true });
-    }
+    verdict = await runKernelScenario({
+      entry: path.join(__dirname, 'testing/unified-scenario.ts'),
+      dist: path.resolve(__dirname, '../../../dist'),
+      prepare: 'mount -t cgroup2 cgroup2 /sys/fs/cgroup',
+      memoryMb: 768,
+      timeoutMs: 170_000,
+    });
   }, 180_000);
 
   test.each(checks)('%s', name => {
-    expect(results.has(name) ? results.get(name) : output).toBeUndefined();
+    expect(verdict(name)).toBeUndefined();
   });
 });

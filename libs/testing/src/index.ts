@@ -6,4 +6,5 @@ export { controllerSuite, type Scenario } from './simulation/controller-suite';
 export { SimulatedClock } from './simulation/simulated-clock';
 export { Random as SimulatedRandom } from './simulation/random';
 export { SimulatedProcess, type ProcessEnvironment } from './simulation/simulated-process';
+export { checkInScenario, runKernelScenario } from './kernel-scenario';
 export { runInUserModeLinux, userModeLinuxObstacle, type UserModeLinuxOptions } from './user-mode-linux';

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { systemdInit } from './systemd-init';
 
 export interface UserModeLinuxOptions {
   /** Kernel modules that are loaded first, besides those that the kernel loads by itself. One that does not exist fails the run. */
@@ -9,16 +10,20 @@ export interface UserModeLinuxOptions {
   /** Lines of a shell script, which sees this machine's files, with a /run and a TMPDIR of its own. */
   script: string;
   memoryMb?: number;
+  /** With systemd as the first process, the bus, and cgroups of version 2. */
+  systemd?: boolean;
   timeoutMs?: number;
 }
 
 const end = '=== the script has ended with ';
 
 /** What keeps this machine from running it; undefined when nothing does. */
-export function userModeLinuxObstacle(): string | undefined {
+export function userModeLinuxObstacle(needs: { systemd?: boolean } = {}): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
-  const missing = ['linux.uml', 'modprobe'].filter(program => spawnSync('which', [program]).status !== 0);
-  return missing.length > 0 ? `needs ${missing.join(', ')} (Debian: user-mode-linux, kmod)` : undefined;
+  const programs = ['linux.uml', 'modprobe', ...(needs.systemd ? ['/lib/systemd/systemd', 'dbus-daemon'] : [])];
+  const missing = programs.filter(program => spawnSync('which', [program]).status !== 0);
+  const packages = `user-mode-linux, kmod${needs.systemd ? ', systemd, dbus' : ''}`;
+  return missing.length > 0 ? `needs ${missing.join(', ')} (Debian: ${packages})` : undefined;
 }
 
 /**
@@ -26,11 +31,13 @@ export function userModeLinuxObstacle(): string | undefined {
  * printed; fails with that when the script failed or did not end in time. Boots in some three seconds; programs run several times slower.
  */
 export async function runInUserModeLinux(options: UserModeLinuxOptions): Promise<string> {
-  const { modules = [], script, memoryMb = 512, timeoutMs = 120_000 } = options;
+  const { modules = [], script, memoryMb = 512, systemd = false, timeoutMs = 120_000 } = options;
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-uml-'));
   try {
     const init = path.join(dir, 'init');
-    fs.writeFileSync(init, initScript(modules, script, dir), { mode: 0o755 });
+    const work = path.join(dir, 'work');
+    fs.writeFileSync(work, workScript(modules, script, dir), { mode: 0o755 });
+    fs.writeFileSync(init, initScript(systemd ? `${unified}\n${systemdInit(work)}` : `exec ${work}`), { mode: 0o755 });
     const console = await boot([`mem=${memoryMb}M`, `init=${init}`], timeoutMs);
     const output = fs.existsSync(path.join(dir, 'output')) ? fs.readFileSync(path.join(dir, 'output'), 'utf8') : '';
     const at = output.lastIndexOf(end);
@@ -42,15 +49,25 @@ export async function runInUserModeLinux(options: UserModeLinuxOptions): Promise
   }
 }
 
-/** The first process. Its output goes to a file: the console's is mixed with the kernel's. */
-function initScript(modules: readonly string[], script: string, dir: string): string {
+const unified = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup';
+
+/** The first process. */
+function initScript(then: string): string {
+  return `#!/bin/sh
+export PATH=${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmpfs /run
+${then}
+`;
+}
+
+/** Its output goes to a file: the console's is mixed with the kernel's. */
+function workScript(modules: readonly string[], script: string, dir: string): string {
   const load = modules.map(name => `modprobe -d /run/modules ${name}`).join('\n');
   return `#!/bin/sh
 exec > ${dir}/output 2>&1
 export PATH=${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin HOME=/root LC_ALL=C TMPDIR=/run/tmp
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t tmpfs tmpfs /run
 mkdir -p /run/modules/lib/modules /run/tmp
 ln -s /usr/lib/uml/modules/* /run/modules/lib/modules/
 # What the kernel itself asks for, it asks this one for.

@@ -1,6 +1,8 @@
 import type { Pod } from '@naru/api';
-import { cgroupFiles, findCgroups, sharesToWeight } from './cgroup-tree';
+import { systemClock } from '@naru/foundation';
+import { CgroupTree, cgroupFiles, findCgroups, sharesToWeight } from './cgroup-tree';
 import { podCgroupValues } from './pod-cgroups';
+import { SystemdDriver, sliceProperties } from './systemd-driver';
 
 const hybrid = `30 24 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate
 31 24 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
@@ -42,6 +44,29 @@ describe('cgroupFiles', () => {
       'memory.max=max',
     ]);
     expect([sharesToWeight(2), sharesToWeight(262_144)]).toEqual([1, 10_000]);
+  });
+});
+
+describe('the systemd driver', () => {
+  const tree = new CgroupTree(findCgroups(''));
+  const driver = new SystemdDriver({ tree, clock: systemClock });
+
+  it('names slices so that each dash is a step', () => {
+    expect(driver.path(['/', 'kubepods', 'burstable', 'pod1f-2e'])).toBe(
+      '/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1f_2e.slice',
+    );
+    expect(driver.path(['/lab/my-node', 'kubepods'])).toBe('/lab.slice/lab-my_node.slice/lab-my_node-kubepods.slice');
+  });
+
+  it('says limits in the units of systemd', () => {
+    const none = 2n ** 64n - 1n;
+    expect(sliceProperties({ cpuShares: 1024, cpuQuotaUs: 12_345, memoryLimitBytes: 0, maxPids: 7 })).toEqual([
+      ['CPUWeight', 't', '39'],
+      ['CPUQuotaPeriodUSec', 't', '100000'],
+      ['CPUQuotaPerSecUSec', 't', '130000'],
+      ['MemoryMax', 't', String(none)],
+      ['TasksMax', 't', '7'],
+    ]);
   });
 });
 

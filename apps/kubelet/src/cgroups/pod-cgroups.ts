@@ -1,13 +1,17 @@
-import path from 'node:path';
 import { quantityMilliValue, quantityValue, podRequests, type Container, type Pod } from '@naru/api';
 import { cri } from '@naru/proto';
 import type { Logger } from '@naru/foundation';
 import { qosClass, type QosClass } from '../containers/qos';
 import { cpuPeriodUs, cpuQuotaUs, cpuShares } from '../containers/resources';
 import { isSidecar } from '../pods/restart-rule';
+import type { CgroupDriver } from './cgroup-driver';
 import type { CgroupTree, CgroupValues } from './cgroup-tree';
 
-const classFolder: Record<QosClass, string> = { Guaranteed: '', Burstable: 'burstable', BestEffort: 'besteffort' };
+const classNames: Record<QosClass, string[]> = {
+  Guaranteed: [],
+  Burstable: ['burstable'],
+  BestEffort: ['besteffort'],
+};
 
 /** The limit of all containers together, or undefined as long as one has none. Init containers run before them. */
 function podLimit(pod: Pod, read: (container: Container) => number | undefined): number | undefined {
@@ -47,7 +51,8 @@ export function podCgroupValues(pod: Pod, podPidsLimit: number): Required<Cgroup
 
 export interface PodCgroupsDeps {
   tree: CgroupTree;
-  /** Above all pods: "/naru". */
+  driver: CgroupDriver;
+  /** What is above kubepods: "/naru". */
   root: string;
   logger: Logger;
   /** Most processes of one pod; 0 for no limit. */
@@ -65,11 +70,24 @@ export class PodCgroups {
   private refused = false;
 
   constructor(private readonly deps: PodCgroupsDeps) {
-    this.root = path.join(deps.root, 'kubepods');
+    this.root = this.path();
+  }
+
+  private path(...names: string[]): string {
+    return this.deps.driver.path([this.deps.root, 'kubepods', ...names]);
+  }
+
+  private podPath(uid: string, qos: QosClass): string {
+    return this.path(...classNames[qos], `pod${uid}`);
   }
 
   pathOf(pod: Pod): string {
-    return path.join(this.root, classFolder[qosClass(pod)], `pod${pod.metadata?.uid ?? ''}`);
+    return this.podPath(pod.metadata?.uid ?? '', qosClass(pod));
+  }
+
+  /** Wherever its class has put it. */
+  private places(uid: string): string[] {
+    return Object.keys(classNames).map(qos => this.podPath(uid, qos as QosClass));
   }
 
   /** The same values for the runtime, which may keep them for the sandbox. */
@@ -83,23 +101,28 @@ export class PodCgroups {
     });
   }
 
-  /** Makes the cgroup above all pods, with what they may have together. Source: enforceNodeAllocatable. */
-  createRoot(): void {
-    this.attempt(() => this.deps.tree.create(this.root, this.deps.allPods ?? {}));
-  }
-
-  /** Makes the cgroup of a pod; without the right to do so it leaves it to the runtime. */
-  create(pod: Pod): void {
-    this.attempt(() => {
-      this.deps.tree.create(this.pathOf(pod), podCgroupValues(pod, this.deps.podPidsLimit));
-      this.countBurstable(pod.metadata?.uid ?? '', pod);
+  /** Makes the cgroups above all pods, with what they may have together. Source: enforceNodeAllocatable. */
+  async createRoot(): Promise<void> {
+    const { driver, allPods = {} } = this.deps;
+    await this.attempt(async () => {
+      await driver.create(this.root, allPods);
+      for (const names of [classNames.Burstable, classNames.BestEffort])
+        await driver.create(this.path(...names), { cpuShares: cpuShares(0) });
     });
   }
 
-  private attempt(work: () => void): void {
+  /** Makes the cgroup of a pod; without the right to do so it leaves it to the runtime. */
+  async create(pod: Pod): Promise<void> {
+    await this.attempt(async () => {
+      await this.deps.driver.create(this.pathOf(pod), podCgroupValues(pod, this.deps.podPidsLimit));
+      await this.countBurstable(pod.metadata?.uid ?? '', pod);
+    });
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<void> {
     if (this.refused) return;
     try {
-      work();
+      await work();
     } catch (err) {
       const { code } = err as NodeJS.ErrnoException;
       if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') throw err;
@@ -109,27 +132,23 @@ export class PodCgroups {
   }
 
   /** Removes the cgroup of a pod wherever its class put it. */
-  remove(uid: string): void {
-    for (const folder of Object.values(classFolder)) {
-      this.deps.tree.remove(path.join(this.root, folder, `pod${uid}`));
-    }
-    this.countBurstable(uid, undefined);
+  async remove(uid: string): Promise<void> {
+    for (const place of this.places(uid)) await this.deps.driver.remove(place);
+    await this.attempt(() => this.countBurstable(uid, undefined));
   }
 
   processes(uid: string): number[] {
-    return Object.values(classFolder).flatMap(folder =>
-      this.deps.tree.processes(path.join(this.root, folder, `pod${uid}`)),
-    );
+    return this.places(uid).flatMap(place => this.deps.tree.processes(place));
   }
 
-  /** Burstable pods together weigh what they request together; best-effort ones next to nothing. */
-  private countBurstable(uid: string, pod: Pod | undefined): void {
-    const known = this.burstable.has(uid);
-    if (pod && qosClass(pod) === 'Burstable') this.burstable.set(uid, podRequests(pod).get('cpu') ?? 0);
-    else if (!known) return;
-    else this.burstable.delete(uid);
+  /** Burstable pods together weigh what they request together. */
+  private async countBurstable(uid: string, pod: Pod | undefined): Promise<void> {
+    const before = this.burstable.get(uid);
+    const now = pod && qosClass(pod) === 'Burstable' ? (podRequests(pod).get('cpu') ?? 0) : undefined;
+    if (before === now) return;
+    if (now === undefined) this.burstable.delete(uid);
+    else this.burstable.set(uid, now);
     const total = [...this.burstable.values()].reduce((sum, each) => sum + each, 0);
-    this.deps.tree.write(path.join(this.root, classFolder.Burstable), { cpuShares: cpuShares(total) });
-    this.deps.tree.write(path.join(this.root, classFolder.BestEffort), { cpuShares: cpuShares(0) });
+    await this.deps.driver.create(this.path(...classNames.Burstable), { cpuShares: cpuShares(total) });
   }
 }

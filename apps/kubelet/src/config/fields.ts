@@ -107,7 +107,7 @@ export const kubeletConfigurationFields = {
   systemReserved: map({}, 'system-reserved'),
   kubeReserved: map({}, 'kube-reserved'),
   enforceNodeAllocatable: { kind: 'strings', default: ['pods'] },
-  cgroupRoot: text('/naru', 'cgroup-root'),
+  cgroupRoot: text('', 'cgroup-root'),
   cgroupDriver: text('cgroupfs', 'cgroup-driver'),
   containerRuntimeEndpoint: text('unix:///run/naru/runtime.sock', 'container-runtime-endpoint'),
   // Images

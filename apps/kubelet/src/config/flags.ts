@@ -34,7 +34,7 @@ export const kubeletFlags = {
   'node-lease-duration-seconds': { description: 'silence after which this node counts as gone', type: 'number' },
   'pod-max-pids': { description: 'most processes of a pod, -1 for no limit', type: 'number' },
   'register-with-taints': { description: 'taints of a new Node, key=value:effect', type: 'list' },
-  'cgroup-driver': { description: 'cgroupfs is the only one', type: 'string' },
+  'cgroup-driver': { description: 'cgroupfs or systemd; a runtime that names its own wins', type: 'string' },
   'cgroup-root': { description: 'cgroup above those of all pods', type: 'string' },
   'eviction-hard': { description: 'pods go at once below these: memory.available<100Mi,...', type: 'list' },
   'eviction-soft': { description: 'pods go below these after a grace period', type: 'list' },

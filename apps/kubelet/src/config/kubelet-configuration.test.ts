@@ -77,9 +77,9 @@ describe('the KubeletConfiguration', () => {
 
   it('says of every value that makes no sense what is wrong with it', () => {
     const yaml =
-      'imageGCLowThresholdPercent: 90\ncgroupDriver: systemd\nclusterDNS: [dns]\nenforceNodeAllocatable: [all]\n';
+      'imageGCLowThresholdPercent: 90\ncgroupDriver: openrc\nclusterDNS: [dns]\nenforceNodeAllocatable: [all]\n';
     expect(() => load(yaml)).toThrow(
-      /imageGCLowThresholdPercent 90 must be less than .*cgroupDriver "systemd" .*clusterDNS "dns" .*option "all"/,
+      /imageGCLowThresholdPercent 90 must be less than .*cgroupDriver "openrc" .*clusterDNS "dns" .*option "all"/,
     );
     expect(() => load('evictionSoft: {memory.available: 1Gi}\n')).toThrow(
       'grace period must be specified for the soft eviction threshold memory.available',

@@ -30,8 +30,8 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
   const { maxParallelImagePulls } = configuration;
   check(maxParallelImagePulls > 0, `maxParallelImagePulls ${maxParallelImagePulls} must be a positive number`);
   check(
-    configuration.cgroupDriver === 'cgroupfs',
-    `cgroupDriver "${configuration.cgroupDriver}" is not supported: cgroupfs is the only one`,
+    ['cgroupfs', 'systemd'].includes(configuration.cgroupDriver),
+    `cgroupDriver "${configuration.cgroupDriver}" must be cgroupfs or systemd`,
   );
   for (const name of ['tlsCertFile', 'tlsPrivateKeyFile']) check(configuration[name] !== '', `${name} is required`);
   for (const address of configuration.clusterDNS)

@@ -101,6 +101,10 @@ export class CriClient {
     return this.onRuntime('status', cri.StatusRequest.fromPartial({}), timeoutMs);
   }
 
+  runtimeConfig(): Promise<cri.RuntimeConfigResponse> {
+    return this.onRuntime('runtimeConfig', cri.RuntimeConfigRequest.fromPartial({}), 5_000);
+  }
+
   async updateRuntimeConfig(podCidr: string): Promise<void> {
     await this.onRuntime(
       'updateRuntimeConfig',

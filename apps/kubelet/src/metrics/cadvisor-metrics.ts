@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import type { Pod } from '@naru/api';
+import { containerCgroup } from '../cgroups/cgroup-driver';
 import type { CgroupTree } from '../cgroups/cgroup-tree';
 import { CgroupUsage, type CgroupDetails, type CgroupFigures } from '../cgroups/cgroup-usage';
 import type { MachineReading } from '../node/machine';
@@ -104,7 +104,7 @@ export interface ReportedPod {
   hostNetwork: boolean;
 }
 
-/** /metrics/cadvisor, from the cgroups themselves: every runtime that uses cgroupfs puts a container below its pod, by its id. */
+/** /metrics/cadvisor, from the cgroups themselves: every runtime puts a container below its pod. */
 export class CadvisorMetrics {
   private readonly usage: CgroupUsage;
 
@@ -177,7 +177,7 @@ export class CadvisorMetrics {
         .filter(({ phase }) => phase === 'running')
         .flatMap(({ id, name, startedAt }) => {
           const image = all.find(each => each.name === name)?.image ?? '';
-          const at = path.join(cgroup, id);
+          const at = containerCgroup(this.deps.tree, cgroup, id);
           return subject({ container: name, id: at, image, name: id }, at, startedAt);
         }),
     ];
@@ -186,7 +186,7 @@ export class CadvisorMetrics {
   private network({ pod, cgroup, containers, hostNetwork }: ReportedPod): { labels: Labels; columns: number[] }[] {
     const running = containers.find(({ phase }) => phase === 'running');
     if (hostNetwork || !running) return [];
-    const [pid] = this.deps.tree.processes(path.join(cgroup, running.id));
+    const [pid] = this.deps.tree.processes(containerCgroup(this.deps.tree, cgroup, running.id));
     if (pid === undefined) return [];
     let table: string;
     try {

@@ -47,7 +47,7 @@ export class OrphanCleaner {
       if (workers.get(uid) || isKnown(uid)) continue;
       try {
         await volumes.tearDown(uid);
-        cgroups.remove(uid);
+        await cgroups.remove(uid);
       } catch (err) {
         logger.warn({ err, uid }, 'orphaned files not removed');
       }

@@ -116,15 +116,15 @@ export class PodResizer {
       if (!state.inProgress) return false;
       const { pending } = state;
       this.keep(uid, pending ? { pending } : {});
-      this.deps.cgroups.create(pod);
+      await this.deps.cgroups.create(pod);
       this.deps.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${described(pod)}`);
       return false;
     }
     try {
       // The pod's own limits make room first, and close in when its containers have done so.
-      this.tryCgroups(pod);
+      await this.tryCgroups(pod);
       for (const { container, record } of outdated) await this.update(pod, container, record);
-      this.deps.cgroups.create(pod);
+      await this.deps.cgroups.create(pod);
       this.keep(uid, { ...state, inProgress: {} });
       return true;
     } catch (error) {
@@ -173,9 +173,9 @@ export class PodResizer {
     );
   }
 
-  private tryCgroups(pod: Pod): void {
+  private async tryCgroups(pod: Pod): Promise<void> {
     try {
-      this.deps.cgroups.create(pod);
+      await this.deps.cgroups.create(pod);
     } catch (err) {
       // A limit below what the containers still have is refused; it is written again after theirs.
       this.deps.logger.debug({ err, uid: pod.metadata?.uid }, 'pod cgroup not resized yet');

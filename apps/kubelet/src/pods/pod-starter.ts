@@ -92,7 +92,7 @@ export class PodStarter {
       // To run it as root of the node would be worse than not to run it.
       throw new SandboxError('Failed to create pod sandbox: runtime does not support user namespaces');
     }
-    cgroups.create(pod);
+    await cgroups.create(pod);
     await fs.mkdir(paths.logs(pod), { recursive: true, mode: 0o755 });
     const attempt = plan.createSandbox ? plan.sandboxAttempt : (plan.sandbox?.attempt ?? 0);
     const config = sandboxConfig({

@@ -433,7 +433,7 @@ export class PodWorker {
     }
     probes.forget(this.uid);
     await volumes.tearDown(this.uid);
-    cgroups.remove(this.uid);
+    await cgroups.remove(this.uid);
     this.deps.released(this.uid);
     for (const ended of this.whenEnded.splice(0)) ended();
     return {};
@@ -487,6 +487,6 @@ export class PodWorker {
     await volumes.tearDown(this.uid);
     const { namespace, name } = this.runtime;
     await fs.rm(paths.logsOf(this.uid, namespace, name), { recursive: true, force: true });
-    cgroups.remove(this.uid);
+    await cgroups.remove(this.uid);
   }
 }

@@ -9,6 +9,7 @@ import { createWithConmon, reopenLog } from '../oci/conmon';
 import type { OciRuntime } from '../oci/oci-runtime';
 import type { OciRuntimes } from '../oci/oci-runtimes';
 import { oomKills, processesIn, type Cgroups } from '../process/cgroups';
+import { containerCgroup } from '../process/container-cgroup';
 import type { Gate } from '../process/gate';
 import { listDirectory } from '../process/files';
 import { isRunning, signalProcess } from '../process/process-identity';
@@ -151,7 +152,7 @@ export class Containers {
     const id = randomBytes(32).toString('hex');
     const directory = this.deps.records.directory(id);
     const bundle = this.bundle(id);
-    const cgroup = `${this.deps.sandboxes.cgroupParent(sandbox)}/${id}`;
+    const cgroup = containerCgroup(this.deps.sandboxes.cgroupParent(sandbox), id);
     fs.mkdirSync(directory, { recursive: true, mode: 0o711 });
     fs.mkdirSync(bundle, { recursive: true, mode: 0o711 });
     try {
@@ -183,10 +184,17 @@ export class Containers {
         terminal: config.tty,
         stdin: config.stdin,
         leaveStdinOpen: !config.stdinOnce,
+        systemdCgroup: cgroup.bySystemd,
       });
       const record: ContainerRecord = {
         ...{ id, sandboxId: sandbox.id, config, imageId: image.id, imageRef: image.digests[0] ?? image.id },
-        ...{ cgroup, logPath, user, process: spec.process, ownPid: pidMode === cri.NamespaceMode.CONTAINER },
+        ...{
+          cgroup: cgroup.path,
+          logPath,
+          user,
+          process: spec.process,
+          ownPid: pidMode === cri.NamespaceMode.CONTAINER,
+        },
         ...{
           createdAt: this.#now(),
           startedAt: 0n,
@@ -202,7 +210,7 @@ export class Containers {
       return record;
     } catch (error) {
       this.#records.delete(id);
-      await this.#wipe(id, cgroup).catch((err: unknown) =>
+      await this.#wipe(id, cgroup.path).catch((err: unknown) =>
         this.deps.logger.warn({ err, container: id }, 'leftovers of a failed creation remain'),
       );
       throw error;
@@ -270,7 +278,9 @@ export class Containers {
   #onExit(file: ExitFile): void {
     const record = this.#records.get(file.id);
     if (!record || record.exit) return;
-    const oomKilled = file.code !== 0 && oomKills(this.deps.cgroups, record.cgroup) > 0n;
+    // systemd removes a cgroup with its last process: then conmon knows, who has watched it.
+    const counted = oomKills(this.deps.cgroups, record.cgroup) > 0n;
+    const oomKilled = file.code !== 0 && (counted || fs.existsSync(path.join(this.bundle(record.id), 'oom')));
     this.#finish(record, { ...file, oomKilled, reason: oomKilled ? 'OOMKilled' : '', message: '' });
   }
 

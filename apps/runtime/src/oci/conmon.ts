@@ -18,6 +18,8 @@ export interface ConmonRequest {
   stdin: boolean;
   /** Standard input stays open when a client that was attached leaves. */
   leaveStdinOpen: boolean;
+  /** systemd makes its cgroup. */
+  systemdCgroup: boolean;
 }
 
 export interface ConmonProcesses {
@@ -44,7 +46,8 @@ export async function createWithConmon(
   const args = [
     ...['--cid', request.id, '--cuuid', request.id, '--name', request.name],
     ...['--bundle', request.bundle, '--persist-dir', request.bundle, '--exit-dir', request.exitDirectory],
-    ...['--runtime', runtime.program, ...runtime.globalArguments.flatMap(argument => ['--runtime-arg', argument])],
+    ...['--runtime', runtime.program],
+    ...runtime.creationArguments(request.systemdCgroup).flatMap(argument => ['--runtime-arg', argument]),
     ...['--container-pidfile', pidFile, '--conmon-pidfile', conmonPidFile],
     ...['--log-path', request.logPath === '' ? 'off' : `k8s-file:${request.logPath}`, '--log-level', 'error'],
     ...['--full-attach', '--no-sync-log'],

@@ -28,6 +28,11 @@ export class OciRuntime {
     return ['--root', this.root];
   }
 
+  /** The same for what makes a container; later commands read from its state who has made its cgroup. */
+  creationArguments(systemdCgroup: boolean): string[] {
+    return [...this.globalArguments, ...(systemdCgroup ? ['--systemd-cgroup'] : [])];
+  }
+
   /** Read-only may hold for what is mounted below a mount too; asked once. */
   recursiveReadOnly(): Promise<boolean> {
     this.#readOnly ??= mountsRecursivelyReadOnly(this.program);
@@ -45,9 +50,10 @@ export class OciRuntime {
   }
 
   /** Creates and starts a container without stdio, which becomes a child of process 1; for the pause process. */
-  async runDetached(id: string, bundle: string, pidFile: string): Promise<void> {
+  async runDetached(id: string, bundle: string, pidFile: string, systemdCgroup: boolean): Promise<void> {
     const log = path.join(bundle, 'runtime.log');
-    const args = [...this.globalArguments, '--log', log, 'run', '-d', '-b', bundle, '--pid-file', pidFile, id];
+    const command = ['--log', log, 'run', '-d', '-b', bundle, '--pid-file', pidFile, id];
+    const args = [...this.creationArguments(systemdCgroup), ...command];
     // The container inherits the outputs: with pipes we would wait for its end.
     const { code } = await tryCommand(this.program, args, { discardOutput: true });
     if (code === 0) return;
@@ -148,15 +154,14 @@ async function probe(runtime: OciRuntime, scratch: string, cgroup: string): Prom
 }
 
 /**
- * Finds a runtime that works: with `auto` crun, which is three times as fast, else runc. A name or path is taken alone. Throws, with what each
- * said, when none works.
+ * Finds a runtime that works, the first of some names or paths. Throws, with what each said, when none does.
  */
 export async function detectOciRuntime(
-  wanted: string,
+  wanted: readonly string[],
   options: { root: string; scratch: string; cgroupParent: string; cgroups: Cgroups; logger: Logger },
 ): Promise<OciRuntime> {
   const problems: string[] = [];
-  for (const name of wanted === 'auto' ? ['crun', 'runc'] : [wanted]) {
+  for (const name of wanted) {
     const program = findProgram(name);
     if (program === undefined) {
       problems.push(`${name}: not found`);

@@ -63,9 +63,13 @@ export class OciRuntimes {
     let working = this.#working.get(handler);
     if (!working) {
       const scratch = path.join(state, 'probe');
-      working = detectOciRuntime(runtime.program, { root: runtime.root, scratch, cgroupParent, cgroups, logger }).then(
-        () => undefined,
-      );
+      working = detectOciRuntime([runtime.program], {
+        root: runtime.root,
+        scratch,
+        cgroupParent,
+        cgroups,
+        logger,
+      }).then(() => undefined);
       this.#working.set(handler, working);
       working.catch(() => this.#working.delete(handler));
     }

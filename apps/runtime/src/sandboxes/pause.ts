@@ -3,6 +3,7 @@ import path from 'node:path';
 import { StatusError } from '@naru/foundation';
 import { readPidFile } from '../oci/conmon';
 import type { OciRuntime } from '../oci/oci-runtime';
+import type { ContainerCgroup } from '../process/container-cgroup';
 import { isRunning, signalProcess, type ProcessIdentity } from '../process/process-identity';
 import type { OciSpec } from '../spec/oci-types';
 
@@ -37,7 +38,7 @@ export class PauseProcesses {
   /** Starts it in the given namespaces and in a PID namespace of its own. */
   async start(
     id: string,
-    request: { cgroup: string; namespaces: OciSpec['linux']['namespaces'] },
+    request: { cgroup: ContainerCgroup; namespaces: OciSpec['linux']['namespaces'] },
   ): Promise<ProcessIdentity> {
     const bundle = path.join(this.deps.state, 'sandboxes', id, 'pause');
     fs.mkdirSync(bundle, { recursive: true });
@@ -61,13 +62,13 @@ export class PauseProcesses {
       linux: {
         namespaces: [{ type: 'mount' }, { type: 'pid' }, ...request.namespaces],
         devices: [],
-        cgroupsPath: request.cgroup,
+        cgroupsPath: request.cgroup.oci,
         resources: {},
       },
     };
     fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec));
     const pidFile = path.join(bundle, 'pid');
-    await this.deps.runtime.runDetached(id, bundle, pidFile);
+    await this.deps.runtime.runDetached(id, bundle, pidFile, request.cgroup.bySystemd);
     const identity = readPidFile(pidFile);
     if (!identity) throw new StatusError('InternalError', 'the pause process has ended at once');
     return identity;

@@ -7,6 +7,7 @@ import type { Attachment, Cni, NetworkResult } from '../cni/cni';
 import { capabilityArguments } from '../cni/capability-arguments';
 import type { Networks } from '../cni/networks';
 import { removeCgroup, type Cgroups } from '../process/cgroups';
+import { cgroupPath, containerCgroup, type ContainerCgroup } from '../process/container-cgroup';
 import type { OciRuntimes } from '../oci/oci-runtimes';
 import type { Gate } from '../process/gate';
 import { isRunning } from '../process/process-identity';
@@ -83,7 +84,7 @@ export class Sandboxes {
   }
 
   cgroupParent(record: SandboxRecord): string {
-    return record.config.linux?.cgroupParent || `${this.deps.defaultCgroupParent}/${record.id}`;
+    return cgroupPath(record.config.linux?.cgroupParent || `${this.deps.defaultCgroupParent}/${record.id}`);
   }
 
   /**
@@ -212,8 +213,8 @@ export class Sandboxes {
     }
   }
 
-  #pauseCgroup(record: SandboxRecord): string {
-    return `${this.cgroupParent(record)}/${record.id}`;
+  #pauseCgroup(record: SandboxRecord): ContainerCgroup {
+    return containerCgroup(this.cgroupParent(record), record.id);
   }
 
   /** What a container of the sandbox takes from it. `targetPid` is the process whose PID namespace mode TARGET means. */
@@ -250,7 +251,7 @@ export class Sandboxes {
 
   async #tearDown(record: SandboxRecord): Promise<void> {
     if (record.pause || ownNamespaces(record.config).sharedPid)
-      await this.deps.pause.stop(record.id, record.pause, this.#pauseCgroup(record));
+      await this.deps.pause.stop(record.id, record.pause, this.#pauseCgroup(record).path);
     delete record.pause;
     if (record.network) {
       const { config, attachment, result } = record.network;

@@ -28,6 +28,7 @@ export interface RuntimeServiceDeps {
   usage: Usage;
   events: EventHub;
   state: string;
+  cgroupDriver: cri.CgroupDriver;
   version: string;
   clock: Clock;
   logger: Logger;
@@ -154,7 +155,7 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
         features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
       };
     }),
-    runtimeConfig: unary('RuntimeConfig', () => ({ linux: { cgroupDriver: cri.CgroupDriver.CGROUPFS } })),
+    runtimeConfig: unary('RuntimeConfig', () => ({ linux: { cgroupDriver: deps.cgroupDriver } })),
     // The pod CIDR is in the CNI configuration, which the network process writes.
     updateRuntimeConfig: unary('UpdateRuntimeConfig', () => ({})),
 

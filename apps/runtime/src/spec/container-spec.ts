@@ -3,6 +3,7 @@ import { cri } from '@naru/proto';
 import { StatusError } from '@naru/foundation';
 import fs from 'node:fs';
 import type { Cgroups } from '../process/cgroups';
+import type { ContainerCgroup } from '../process/container-cgroup';
 import type { ImageConfig } from '../images/manifest';
 import { containerCapabilities } from './capabilities';
 import { allDevices, requestedDevices } from './devices';
@@ -30,7 +31,7 @@ export interface SpecRequest {
   config: cri.ContainerConfig;
   image: ImageConfig;
   rootfs: string;
-  cgroup: string;
+  cgroup: ContainerCgroup;
   sandbox: SandboxParts;
   /** Volumes whose source is an image, as places on the node. */
   imageMounts: OciMount[];
@@ -163,11 +164,12 @@ export function containerSpec(request: SpecRequest): { spec: OciSpec; user: Proc
     },
     root: { path: rootfs, readonly: context?.readonlyRootfs === true },
     mounts: mounts(request),
-    annotations: {},
+    // crun would have the limits hold for a cgroup of its own below the scope.
+    annotations: request.cgroup.bySystemd ? { 'run.oci.systemd.subgroup': '' } : {},
     linux: {
       namespaces: namespaces(sandbox, node.cgroups),
       devices: privileged ? [...allDevices(), ...devices] : devices,
-      cgroupsPath: request.cgroup,
+      cgroupsPath: request.cgroup.oci,
       resources: {
         ...ociResources(config.linux?.resources, node.cgroups),
         devices: privileged ? [{ allow: true, access: 'rwm' }] : [{ allow: false, access: 'rwm' }, ...rules],

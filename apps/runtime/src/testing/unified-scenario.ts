@@ -4,7 +4,7 @@ import path from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { cri } from '@naru/proto';
 import { createLogger, parseFlags } from '@naru/foundation';
-import { busyboxImage, eventually, writeOciLayout } from '@naru/testing';
+import { busyboxImage, checkInScenario, eventually, writeOciLayout } from '@naru/testing';
 import { buildRuntime } from '../build-runtime';
 import { runtimeFlags } from '../flags';
 import { loadArchive } from '../images/archive-loader';
@@ -57,12 +57,12 @@ async function main(): Promise<void> {
     cpuShares: 512n,
     memoryLimitInBytes: BigInt(64 * mi),
   });
-  await check('a container has its limits in version 2', async () => {
+  await checkInScenario('a container has its limits in version 2', async () => {
     assert.equal(await read(limited, 'cpu.max'), '50000 100000');
     assert.equal(await read(limited, 'memory.max'), String(64 * mi));
     assert.notEqual(await read(limited, 'cpu.weight'), '100');
   });
-  await check('a container sees no cgroup but its own in version 2', async () => {
+  await checkInScenario('a container sees no cgroup but its own in version 2', async () => {
     const request = { containerId: limited, cmd: ['cat', '/proc/self/cgroup'], timeout: 60n };
     assert.equal(
       Buffer.from((await call(client, client.execSync, request)).stdout)
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
       '0::/',
     );
   });
-  await check('limits of a running container change in version 2', async () => {
+  await checkInScenario('limits of a running container change in version 2', async () => {
     await call(client, client.updateContainerResources, {
       containerId: limited,
       linux: cri.LinuxContainerResources.fromPartial({ memoryLimitInBytes: BigInt(96 * mi) }),
@@ -80,14 +80,14 @@ async function main(): Promise<void> {
     });
     assert.equal(await read(limited, 'memory.max'), String(96 * mi));
   });
-  await check('usage is read in version 2', async () => {
+  await checkInScenario('usage is read in version 2', async () => {
     const { stats } = await call(client, client.containerStats, { containerId: limited });
     assert.ok((stats?.cpu?.usageCoreNanoSeconds?.value ?? 0n) > 0n);
     assert.ok((stats?.memory?.workingSetBytes?.value ?? 0n) > 0n);
     const pod = await call(client, client.podSandboxStats, { podSandboxId });
     assert.ok((pod.stats?.linux?.process?.processCount?.value ?? 0n) > 0n);
   });
-  await check('a container that takes too much memory is OOMKilled in version 2', async () => {
+  await checkInScenario('a container that takes too much memory is OOMKilled in version 2', async () => {
     const greedy = await start('greedy', 'exec tail /dev/zero', { memoryLimitInBytes: BigInt(16 * mi) });
     const status = await eventually(async () => {
       const answer = await call(client, client.containerStatus, { containerId: greedy, verbose: false });
@@ -97,7 +97,7 @@ async function main(): Promise<void> {
     assert.equal(status.reason, 'OOMKilled');
     assert.equal(status.exitCode, 137);
   });
-  await check('nothing remains of a pod in version 2', async () => {
+  await checkInScenario('nothing remains of a pod in version 2', async () => {
     await call(client, client.removePodSandbox, { podSandboxId });
     await eventually(() => assert.deepEqual(folders('/sys/fs/cgroup/naru'), []), 30_000);
   });
@@ -109,16 +109,6 @@ function folders(place: string): string[] {
   return fs.existsSync(place)
     ? fs.readdirSync(place, { withFileTypes: true }).flatMap(each => (each.isDirectory() ? [each.name] : []))
     : [];
-}
-
-async function check(name: string, work: () => Promise<unknown>): Promise<void> {
-  let error: string | undefined;
-  try {
-    await work();
-  } catch (caught) {
-    error = String(caught);
-  }
-  process.stdout.write(`${JSON.stringify({ name, error })}\n`);
 }
 
 main().catch((error: unknown) => {

@@ -1,0 +1,34 @@
+import type { Clock, Logger } from '@naru/foundation';
+import type { KubeletConfiguration } from '../config/kubelet-configuration';
+import type { MachineReading } from '../node/machine';
+import { allPodsLimits } from '../node/node-pressure';
+import type { Reserved } from '../node/reserved';
+import { buildCgroupDriver } from './build-driver';
+import type { CgroupDriverName } from './cgroup-driver';
+import { CgroupTree } from './cgroup-tree';
+import { PodCgroups } from './pod-cgroups';
+
+interface PodCgroupsInput {
+  configuration: KubeletConfiguration;
+  machine: MachineReading;
+  reserved: Reserved;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** The cgroups of this machine and, by the driver in effect, those of pods in them. */
+export function buildPodCgroups(input: PodCgroupsInput): { tree: CgroupTree; cgroups: PodCgroups } {
+  const { configuration, machine, reserved, clock, logger } = input;
+  const { cgroupDriver, cgroupRoot, podPidsLimit } = configuration;
+  const tree = CgroupTree.ofThisMachine();
+  const cgroups = new PodCgroups({
+    tree,
+    driver: buildCgroupDriver(cgroupDriver as CgroupDriverName, tree, clock),
+    // Below systemd's root as upstream; without it our pods are apart from what others make.
+    root: cgroupRoot || (cgroupDriver === 'systemd' ? '/' : '/naru'),
+    logger,
+    podPidsLimit: Math.max(0, podPidsLimit),
+    allPods: allPodsLimits(configuration, machine, reserved),
+  });
+  return { tree, cgroups };
+}

@@ -1,0 +1,37 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
+
+const obstacle = userModeLinuxObstacle({ systemd: true });
+if (obstacle && process.env['CI'] === 'true') throw new Error(`cgroups of systemd must be tested in CI: ${obstacle}`);
+const describeThere = obstacle ? describe.skip : describe;
+const repository = path.resolve(__dirname, '../../..');
+
+/** What testing/systemd-scenario.ts checks, in a kernel whose first process is systemd. */
+const checks = [
+  'a pod is a slice of systemd and its container a scope, each with its limits',
+  'limits stay when systemd is reloaded',
+  'usage of pods and containers is read from slices and scopes',
+  'a container in a scope that takes too much memory is OOMKilled',
+  'slices and scopes go with their pods',
+];
+
+describeThere('the kubelet with the systemd cgroup driver', () => {
+  let verdict: (check: string) => string | undefined;
+
+  beforeAll(async () => {
+    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
+    verdict = await runKernelScenario({
+      entry: path.join(__dirname, 'testing/systemd-scenario.ts'),
+      arguments: [path.join(repository, 'dist/apps/runtime/main.js')],
+      dist: path.join(repository, 'dist'),
+      systemd: true,
+      memoryMb: 768,
+      timeoutMs: 280_000,
+    });
+  }, 300_000);
+
+  it.each(checks)('%s', name => {
+    expect(verdict(name)).toBeUndefined();
+  });
+});
