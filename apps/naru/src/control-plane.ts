@@ -5,6 +5,7 @@ import type { Cluster } from './cluster';
 import { clusterDnsAddress, clusterInfo, loadBalancerAddresses } from './cluster-info';
 import { prepareCertificates } from './certificates';
 import { writeJson } from './cluster';
+import { frugal } from './frugal';
 import { script, type ServiceSpec } from './keeper';
 import { writeKubeconfig } from './kubeconfig';
 import { natsConfig } from './nats-config';
@@ -41,9 +42,6 @@ export function connectionOf(cluster: Cluster, folder: string): Record<string, s
  * that a dead one is replaced soon.
  */
 const awaySeconds = 5;
-
-/** Some 7 MB less after a burst of questions, which are answered as fast. */
-const frugal = ['--max-semi-space-size=1', '--optimize-for-size'];
 
 /** The processes of the control plane in the order in which they are started. */
 export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
@@ -113,10 +111,10 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
             'replica-name': name,
             'cluster-dns': clusterDnsAddress(settings.serviceCidr),
           },
-          frugal,
+          frugal.options,
         ),
       ),
-      environment: { MALLOC_ARENA_MAX: '1' },
+      environment: frugal.environment,
     })),
     ...(settings.metricsServer ? [metricsServer(cluster)] : []),
     { name: 'watch', argv: [script('watch'), cluster.run] },
@@ -135,9 +133,9 @@ function metricsServer(cluster: Cluster): ServiceSpec {
   };
   return {
     name,
-    argv: nodeCommand(name, flags, frugal),
+    argv: nodeCommand(name, flags, frugal.options),
     log: path.join(cluster.logs, `${name}.log`),
-    environment: { MALLOC_ARENA_MAX: '1' },
+    environment: frugal.environment,
   };
 }
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { ClusterInfo } from '../cluster-info';
 import { nodeCommand } from '../control-plane';
+import { frugal } from '../frugal';
 import type { ServiceSpec } from '../keeper';
 
 export interface NodeProcessOptions {
@@ -21,14 +22,6 @@ export interface NodeProcessOptions {
 /** Where Debian's and upstream's packages put the CNI plugins. */
 const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 
-/**
- * There are many of these processes on a machine, and none computes much. With a small young generation, a heap that grows
- * reluctantly and a single arena for native memory the three together hold some 25 MB less after a burst of pods, and
- * start pods just as fast.
- */
-const nodeOptions = ['--max-semi-space-size=1', '--optimize-for-size'];
-const environment = { MALLOC_ARENA_MAX: '1' };
-
 /** The three processes that make a machine a node. */
 export function nodeServices(options: NodeProcessOptions, exists: (file: string) => boolean): ServiceSpec[] {
   const { info, nodeName, nodeIp, dataDir, runDir, imageStore } = options;
@@ -47,8 +40,8 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
   const socket = `unix://${path.join(runDir, 'runtime.sock')}`;
   const service = (name: string, flags: Record<string, string | number>): ServiceSpec => ({
     name,
-    argv: nodeCommand(name, flags, nodeOptions),
-    environment,
+    argv: nodeCommand(name, flags, frugal.options),
+    environment: frugal.environment,
     ...(options.logDir ? { log: path.join(options.logDir, `${name}.log`) } : {}),
   });
   const runtime = service('runtime', {
