@@ -1,43 +1,20 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { build } from 'esbuild';
+import { ShippedPrograms } from './testing/shipped-programs';
 import { eventually, startTestServer, type TestServer } from './testing/test-server';
 
-const root = path.resolve(__dirname, '../../..');
-const folder = path.join(root, 'dist/tests', `kubeconfig-${process.pid}`);
-const programs = ['scheduler', 'controller-manager'];
-
 let server: TestServer;
-const children: ChildProcess[] = [];
-let log = '';
+let programs: ShippedPrograms;
 
 beforeAll(async () => {
-  mkdirSync(folder, { recursive: true });
   server = await startTestServer();
-  // The processes as they are shipped: whole programs that know nothing but a kubeconfig.
-  await build({
-    entryPoints: programs.map(name => ({ in: path.join(root, 'apps', name, 'src/main.ts'), out: name })),
-    outdir: folder,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['lmdb', '@lydell/node-pty', 'pino-pretty'],
-    define: { NARU_VERSION: '"test"' },
-    logLevel: 'silent',
-  });
-  for (const name of programs) {
-    const flags = ['--kubeconfig', server.files.kubeconfigOf(name), '--health-address', '127.0.0.1:0'];
-    const child = spawn(process.execPath, [path.join(folder, `${name}.js`), ...flags]);
-    child.stdout.on('data', (part: Buffer) => (log += part.toString()));
-    child.stderr.on('data', (part: Buffer) => (log += part.toString()));
-    children.push(child);
-  }
+  // They know nothing but a kubeconfig.
+  const names = ['scheduler', 'controller-manager'];
+  programs = await ShippedPrograms.build(...names);
+  for (const name of names)
+    programs.start(name, ['--kubeconfig', server.files.kubeconfigOf(name), '--health-address', '127.0.0.1:0']);
 });
 afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL');
+  programs.close();
   await server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test('the scheduler and the controllers work against a REST door alone, with a kubeconfig and without a bus', async () => {
@@ -76,7 +53,7 @@ test('the scheduler and the controllers work against a REST door alone, with a k
     );
   };
   await eventually(async () => (await placed()).length === 3 || undefined, 30_000).catch((cause: unknown) => {
-    throw new Error(`the pods were not placed; the processes said:\n${log}`, { cause });
+    throw new Error(`the pods were not placed; the processes said:\n${programs.log}`, { cause });
   });
   // And what changes later is heard of.
   const headers = { 'content-type': 'application/merge-patch+json' };
@@ -93,10 +70,9 @@ test.each([
   [['--kubeconfig', '/does/not/exist'], /ENOENT|no such file/],
   [[], /flag --api-server is required without --kubeconfig/],
 ])('a process says what is wrong with %j', async (flags, message) => {
-  const child = spawn(process.execPath, [path.join(folder, 'scheduler.js'), ...flags]);
-  children.push(child);
+  const child = programs.start('scheduler', flags);
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (said += part.toString()));
+  for (const stream of [child.stdout, child.stderr]) stream!.on('data', (part: Buffer) => (said += part.toString()));
   const code = await new Promise(resolve => child.once('close', resolve));
   expect(code).not.toBe(0);
   expect(said).toMatch(message);
