@@ -1,7 +1,23 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import { configMaps, pods, secrets, serviceAccounts, type ConfigMap, type Pod, type Secret } from '@naru/api';
-import { GrpcObjectsClient, NatsFeed, feedFilter, type FeedListener, type FeedMessage } from '@naru/client';
+import {
+  configMaps,
+  coreEvents,
+  pods,
+  secrets,
+  serviceAccounts,
+  type ConfigMap,
+  type Pod,
+  type Secret,
+} from '@naru/api';
+import {
+  GrpcObjectsClient,
+  InformerFactory,
+  NatsFeed,
+  feedFilter,
+  type FeedListener,
+  type FeedMessage,
+} from '@naru/client';
 import { StatusError, silentLogger, systemClock } from '@naru/foundation';
 import { certificateHash, createRequest, isSignedBy } from '@naru/pki';
 import { FeedPublisher } from './feed/publisher';
@@ -336,6 +352,20 @@ describe('the feed', () => {
     expect(state.messages[0]).toMatchObject({ type: 'ADDED', name: 's', namespace: 'default' });
     expect(state.messages[0]!.data).toHaveLength(0);
     expect(secrets.resource).toBe('secrets');
+  });
+
+  test('tells nothing of Events, and an informer of them is refused', async () => {
+    const state = follow(feedFilter('', 'events'));
+    const others = follow(feedFilter('', 'configmaps'));
+    await eventually(() => state.lives > 0 && others.lives > 0);
+    const involvedObject = { kind: 'ConfigMap', name: 'told', namespace: 'default' };
+    const event = { apiVersion: 'v1', kind: 'Event', metadata: { name: 'untold' }, involvedObject, reason: 'Test' };
+    expect((await api.call('POST', '/api/v1/namespaces/default/events', event)).code).toBe(201);
+    await api.call('POST', maps, configMap('told'));
+    await eventually(() => others.messages.some(({ type }) => type === 'BOOKMARK'));
+    expect(state.messages).toEqual([]);
+    const informers = new InformerFactory({ client: undefined as never, feed, logger: silentLogger });
+    expect(() => informers.informer({ type: coreEvents })).toThrow('would never hear of a change');
   });
 
   test('files pods under their node', async () => {

@@ -13,6 +13,8 @@
  * final change is noticed too. `Nats-Msg-Id` is `RV` + "." + partition-scoped kind: several api-servers publish the same
  * change and the stream keeps one.
  *
+ * Events (the kind) are not told: no process of the cluster follows them, and they are a third of all that is written while pods start.
+ *
  * `feed.control.epoch` carries the start of an api-server: readers list again.
  */
 export type FeedEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
@@ -30,6 +32,11 @@ export const feedHeaders = {
 export function feedToken(text: string): string {
   if (text === '') return '_';
   return text.replace(/[^A-Za-z0-9_:-]/g, char => `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+}
+
+/** Whether the feed tells of a resource. */
+export function isTold(group: string, resource: string): boolean {
+  return resource !== 'events' || (group !== '' && group !== 'events.k8s.io');
 }
 
 export interface FeedSubjectParts {

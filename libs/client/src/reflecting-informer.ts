@@ -1,4 +1,4 @@
-import { feedFilter as filterOf, type Feed, type FeedMessage } from './feed';
+import { feedFilter as filterOf, isTold, type Feed, type FeedMessage } from './feed';
 import type { KubeObject, Stored } from '@naru/api';
 import { isReason, systemClock, type Clock, type Logger } from '@naru/foundation';
 import { objectKey } from './indexed-cache';
@@ -39,6 +39,8 @@ export class ReflectingInformer<T extends KubeObject> implements Informer<T> {
     private readonly options: InformerOptions<T>,
     private readonly deps: InformerDeps,
   ) {
+    const { group, resource } = options.type;
+    if (!isTold(group, resource)) throw new Error(`an informer of ${resource} would never hear of a change: list them`);
     this.replica = new ObjectReplica(options, deps.logger);
     this.clock = deps.clock ?? systemClock;
   }

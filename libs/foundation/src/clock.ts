@@ -34,8 +34,13 @@ export const systemClock: Clock = {
 
 /** RFC 3339 with whole seconds: metav1.Time. */
 export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== lastTime.second) lastTime = { second, text: `${new Date(second * 1000).toISOString().slice(0, 19)}Z` };
+  return lastTime.text;
 }
+
+/** Most times that are written are now. */
+let lastTime = { second: 0, text: '1970-01-01T00:00:00Z' };
 
 /** RFC 3339 with microseconds: metav1.MicroTime. */
 export function formatMicroTime(ms: number): string {

@@ -11,7 +11,7 @@ import {
 } from 'nats';
 import type { Clock, Logger } from '@naru/foundation';
 import { secrets } from '@naru/api';
-import { feedEpochSubject, feedHeaders, feedStream, feedSubject, type FeedEventType } from '@naru/client';
+import { feedEpochSubject, feedHeaders, feedStream, feedSubject, isTold, type FeedEventType } from '@naru/client';
 import type { CommittedEvent } from '../storage/storage';
 
 export interface FeedPublisherDeps {
@@ -73,6 +73,7 @@ export class FeedPublisher {
   publish(events: readonly CommittedEvent[]): void {
     for (const { definition, event } of events) {
       const { group, resource } = definition.type;
+      if (!isTold(group, resource)) continue;
       const { entry, type, revision } = event;
       const name = `${group}/${resource}/${entry.fields['spec.nodeName'] ?? ''}`;
       let place = this.partitions.get(name);

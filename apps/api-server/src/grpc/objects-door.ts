@@ -9,6 +9,7 @@ import type { Pipeline } from '../objects/pipeline';
 import { presentBytes } from '../objects/present';
 import type { Body, DeleteOptions, ObjectRequest, UserInfo, Verb } from '../objects/request';
 import { CallStream, type CallRequest, type Stream } from './call-stream';
+import { Deadlines } from './deadlines';
 import { Peers } from './peers';
 
 export interface ObjectsDoorDeps {
@@ -35,6 +36,7 @@ interface Caller {
 export class ObjectsDoor {
   private readonly server: grpc.Server;
   private readonly peers: Peers;
+  private readonly deadlines = new Deadlines();
   private readonly streams = new Set<CallStream>();
 
   constructor(private readonly deps: ObjectsDoorDeps) {
@@ -182,7 +184,7 @@ export class ObjectsDoor {
       userAgent: programOf(user),
       fieldValidation: (options?.fieldValidation || undefined) as FieldValidation | undefined,
       warnings: [],
-      signal: AbortSignal.timeout(Math.max(1, Math.min(timeoutMs, 2 ** 31 - 1))),
+      signal: this.deadlines.after(timeoutMs),
     };
   }
 

@@ -1,6 +1,6 @@
 import { formatTime, StatusError } from '@naru/foundation';
 import { apiVersionOf, invalidObject, sameButTimes, storedEntries, trackUpdate, type KubeObject } from '@naru/api';
-import { decodeBytes, encodeObject, withRevision } from '../storage/codec';
+import { decodeBytes, encodeObject, lengthWithRevision, withRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
 import { admissionRequest } from './admission-request';
 import { conflict, notFound } from './failures';
@@ -57,8 +57,13 @@ async function modifyUntilStored(
     const entry = cache.get(namespace, name);
     if (!entry) throw notFound(definition.type, name);
     await readyToPresent(definition, [entry.bytes], request.signal);
-    const old = presentObject(definition, entry.bytes);
-    const next = await modification.transform(presentObject(definition, entry.bytes));
+    const current = presentObject(definition, entry.bytes);
+    // Of what was there before a raw change only the metadata is asked for.
+    const old =
+      modification.mode === 'raw'
+        ? { ...current, metadata: { ...current.metadata } }
+        : presentObject(definition, entry.bytes);
+    const next = await modification.transform(current);
     checkPreconditions(request, next, old);
     const reply = await tryStore(deps, request, modification, entry, old, next);
     if (reply) return reply;
@@ -188,8 +193,8 @@ function keepSystemMetadata(request: ObjectRequest, next: KubeObject, old: KubeO
 
 /** Compared as bytes: a different order of keys costs one write, and then is the stored order. */
 function sameAsStored(entry: Entry, value: Buffer, next: KubeObject): boolean {
+  if (lengthWithRevision(value, entry.revision) !== entry.bytes.length) return false;
   const encoded = withRevision(value, entry.revision);
-  if (encoded.length !== entry.bytes.length) return false;
   if (encoded.equals(entry.bytes)) return true;
   // A new time alone, of a change that was taken back on its way, is no change. Times are all of one length.
   const stored = decodeBytes(entry.bytes).metadata;

@@ -27,7 +27,8 @@ const namespaceSubresources = new Set(['status', 'finalize']);
 export function parsePath(path: string): RequestInfo {
   let parts: string[];
   try {
-    parts = path.split('/').slice(1).map(decodeURIComponent);
+    parts = path.split('/').slice(1);
+    if (path.includes('%')) parts = parts.map(decodeURIComponent);
   } catch (cause) {
     throw badRequest(`the path "${path}" cannot be decoded`, cause);
   }

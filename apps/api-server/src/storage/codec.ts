@@ -23,6 +23,11 @@ export function withRevision(stored: Buffer, revision: number): Buffer {
   return splice(stored, metadataEnd(stored), 0, revision);
 }
 
+/** How long `withRevision` makes it. */
+export function lengthWithRevision(stored: Buffer, revision: number): number {
+  return stored.length + revisionMember(revision).length;
+}
+
 /** The same object under another resourceVersion: for a deletion, which shows the last state at its own revision. */
 export function replaceRevision(bytes: Buffer, revision: number): Buffer {
   const at = metadataEnd(bytes);
@@ -37,13 +42,17 @@ function metadataEnd(bytes: Buffer): number {
 }
 
 function splice(bytes: Buffer, at: number, drop: number, revision: number): Buffer {
-  const member = `${revisionOpening}${revision}",`;
+  const member = revisionMember(revision);
   // Not from the shared pool: these buffers live long, and a pooled one would keep its neighbours' memory.
   const result = Buffer.allocUnsafeSlow(bytes.length - drop + member.length);
   bytes.copy(result, 0, 0, at);
   result.write(member, at, 'latin1');
   bytes.copy(result, at + member.length, at + drop);
   return result;
+}
+
+function revisionMember(revision: number): string {
+  return `${revisionOpening}${revision}",`;
 }
 
 /** A private copy of the object, with its resourceVersion. */

@@ -193,7 +193,10 @@ export class LmdbDriver implements StoreDriver {
   }
 
   private holds({ key, modRevision }: Compare): boolean {
-    return this.currentRevision(key) === modRevision;
+    const pending = this.pending.get(key);
+    if (pending !== undefined) return pending === modRevision;
+    // Unlike `getEntry` without a copy of the value.
+    return this.db.doesExist(`/${key}`, modRevision === 0 ? (null as never) : modRevision);
   }
 
   private toChange(operation: Operation, revision: number): TimedChange[] {
