@@ -60,8 +60,8 @@ async function measure(modeName: string, serviceCount: number, endpointCount: nu
   execFileSync('ip', ['netns', 'add', namespace]);
   try {
     const run = commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 300_000 });
-    const rules = mode.build({ run, config: { clusterCidr: '10.110.0.0/15' }, logger: silentLogger });
-    const desired = new DesiredState({ nodeName: 'node-0' });
+    const rules = mode.build({ run, config: { family: 'IPv4', clusterCidr: '10.110.0.0/15' }, logger: silentLogger });
+    const desired = new DesiredState({ nodeName: 'node-0', family: 'IPv4' });
     for (let index = 0; index < serviceCount; index++) {
       desired.setService(makeService(index));
       desired.setSlice(makeSlice(index, endpointCount));

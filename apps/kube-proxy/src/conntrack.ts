@@ -1,5 +1,13 @@
 import { CommandError, type CommandRunner } from './command';
-import { isExternal, outsideIps, type Endpoint, type PortChange, type ServicePort } from './desired/service-port';
+import { hostPort, type IpFamily } from './desired/ip-family';
+import {
+  endpointKey,
+  isExternal,
+  outsideIps,
+  type Endpoint,
+  type PortChange,
+  type ServicePort,
+} from './desired/service-port';
 
 /**
  * Selects tracked UDP flows. UDP has no connections, so a client that keeps its port keeps its flow, and with it the
@@ -41,11 +49,9 @@ export function staleFlows(listing: string, ports: Iterable<ServicePort>): FlowF
   const served = new Map<string, Set<string>>();
   for (const port of ports) {
     if (port.protocol !== 'udp') continue;
-    const endpoints = new Set(
-      [...endpointsOf(port).values()].map(({ address, port: number }) => `${address}:${number}`),
-    );
+    const endpoints = new Set(endpointsOf(port).keys());
     for (const { originalAddress = '', originalPort } of placesOf(port)) {
-      served.set(`${originalAddress}:${originalPort}`, endpoints);
+      served.set(hostPort(originalAddress, originalPort), endpoints);
     }
   }
   if (served.size === 0) return [];
@@ -53,10 +59,10 @@ export function staleFlows(listing: string, ports: Iterable<ServicePort>): FlowF
   for (const line of listing.split('\n')) {
     const { address, port, replyAddress, replyPort } = flowLine.exec(line)?.groups ?? {};
     if (!address || !port || !replyAddress || !replyPort) continue;
-    const byAddress = served.get(`${address}:${port}`);
+    const byAddress = served.get(hostPort(address, Number(port)));
     // The number of a node port means nothing on addresses of others: there only what was translated is ours.
     const endpoints = byAddress ?? (replyAddress === address ? undefined : served.get(`:${port}`));
-    if (!endpoints || endpoints.has(`${replyAddress}:${replyPort}`)) continue;
+    if (!endpoints || endpoints.has(hostPort(replyAddress, Number(replyPort)))) continue;
     stale.set(`${address}:${port} ${replyAddress}:${replyPort}`, {
       originalAddress: address,
       originalPort: Number(port),
@@ -66,14 +72,14 @@ export function staleFlows(listing: string, ports: Iterable<ServicePort>): FlowF
   return [...stale.values()];
 }
 
-export async function listUdpFlows(run: CommandRunner): Promise<string> {
-  return run('conntrack', ['-L', '-p', 'udp']);
+export async function listUdpFlows(run: CommandRunner, family: IpFamily): Promise<string> {
+  return run('conntrack', ['-L', '-f', family.toLowerCase(), '-p', 'udp']);
 }
 
 /** Ends the flows; it is no failure when there are none. */
-export async function endFlows(run: CommandRunner, filters: readonly FlowFilter[]): Promise<void> {
+export async function endFlows(run: CommandRunner, family: IpFamily, filters: readonly FlowFilter[]): Promise<void> {
   for (const { originalAddress, originalPort, endpoint } of filters) {
-    const args = ['-D', '-p', 'udp', '--orig-port-dst', String(originalPort)];
+    const args = ['-D', '-f', family.toLowerCase(), '-p', 'udp', '--orig-port-dst', String(originalPort)];
     if (originalAddress !== undefined) args.push('--orig-dst', originalAddress);
     if (endpoint) args.push('--reply-src', endpoint.address, '--reply-port-src', String(endpoint.port));
     try {
@@ -96,7 +102,5 @@ function placesOf(port: ServicePort): FlowFilter[] {
 
 function endpointsOf(port: ServicePort): Map<string, Endpoint> {
   const lists = port.internalPolicy === 'cluster' || isExternal(port) ? [port.clusterEndpoints] : [];
-  return new Map(
-    [...lists, port.localEndpoints].flat().map(endpoint => [`${endpoint.address}:${endpoint.port}`, endpoint]),
-  );
+  return new Map([...lists, port.localEndpoints].flat().map(endpoint => [endpointKey(endpoint), endpoint]));
 }

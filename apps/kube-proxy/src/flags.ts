@@ -10,7 +10,11 @@ export const flags = {
     type: 'string',
     default: 'iptables',
   },
-  'cluster-cidr': { description: "the range of all pods' addresses", type: 'string', default: '10.244.0.0/16' },
+  'cluster-cidr': {
+    description: "the range of all pods' addresses; of both families, separated by a comma",
+    type: 'string',
+    default: '10.244.0.0/16',
+  },
   'ipvs-scheduler': {
     description: 'how ipvs and userspace balance: rr, lc, dh, sh, sed or nq',
     type: 'string',

@@ -2,7 +2,8 @@ import { nodes, type Node } from '@naru/api';
 import type { InformerFactory } from '@naru/client';
 import type { AddressAnnouncer } from './load-balancer/address-announcer';
 import type { PolicyEnforcer } from './network-policy/policy-enforcer';
-import { ofFamily, podCidrsOf } from './pod-network/peer';
+import { firstRange, ipFamilies } from './desired/ip-family';
+import { podCidrsOf } from './pod-network/peer';
 import type { PodNetwork } from './pod-network/pod-network';
 import type { ServiceProxy } from './service-proxy';
 
@@ -25,7 +26,8 @@ export function followNodes({ informers, nodeName, proxy, policies, network, ann
   const set = (node: Node): void => {
     if (node.metadata?.name === nodeName) {
       proxy.setZone(node.metadata.labels?.[zoneLabel]);
-      policies?.setPodCidr(ofFamily(podCidrsOf(node), 4));
+      const ranges = podCidrsOf(node);
+      for (const family of ipFamilies) policies?.setPodCidr(family, firstRange(ranges, family));
     }
     network?.setNode(node);
     announcer?.setNode(node);

@@ -11,7 +11,8 @@ import { createPolicyMetrics } from './network-policy/metrics';
 import { PolicyEnforcer } from './network-policy/policy-enforcer';
 import { readOptions } from './options';
 import { PodNetwork } from './pod-network/pod-network';
-import { cleanupAll, cleanupOtherModes, requireMode } from './prepare';
+import { isIpv6 } from './desired/ip-family';
+import { cleanupAll, cleanupOtherModes, requireFamilies } from './prepare';
 import { ServiceProxy } from './service-proxy';
 
 runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
@@ -22,7 +23,9 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
     await cleanupAll(options, run, logger);
     process.exit(0);
   }
-  const mode = await requireMode(options.mode, options.rules, run);
+  const [nodeIp = ''] = options.nodeIps;
+  const nodeFamily = isIpv6(nodeIp) ? 'IPv6' : 'IPv4';
+  const { mode, families } = await requireFamilies(options.mode, options.rules, { nodeFamily, run, logger });
   await cleanupOtherModes(mode, run, logger);
   const connection = await connect('kube-proxy', given, logger);
   onStop('connection', () => connection.close());
@@ -40,7 +43,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
     ? undefined
     : new AddressAnnouncer({
         nodeName,
-        nodeIp: given['node-ip'],
+        nodeIp,
         pool: options.loadBalancerPool,
         run,
         clock,
@@ -50,7 +53,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   const proxy: ServiceProxy = new ServiceProxy({
     followers: announcer ? [healthCheckServers, announcer] : [healthCheckServers],
     nodeName,
-    rules: mode.build({ run, config: options.rules, logger }),
+    families: families.map(config => ({ family: config.family, rules: mode.build({ run, config, logger }) })),
     informers,
     run,
     metrics: createProxyMetrics(registry),
@@ -67,6 +70,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
     given['network-policy'] && options.mode !== 'userspace'
       ? new PolicyEnforcer({
           nodeName,
+          families: families.map(({ family }) => family),
           runtimeEndpoint: given['container-runtime-endpoint'],
           run,
           informers,
@@ -92,5 +96,12 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   network?.start();
   policies?.start();
   proxy.start();
-  logger.info({ mode: mode.name, podNetwork: options.podNetwork?.backend ?? 'none' }, 'following Services and Nodes');
+  logger.info(
+    {
+      mode: mode.name,
+      families: families.map(({ family }) => family),
+      podNetwork: options.podNetwork?.backend ?? 'none',
+    },
+    'following Services and Nodes',
+  );
 });

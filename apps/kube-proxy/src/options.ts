@@ -1,5 +1,6 @@
+import { isIP } from 'node:net';
 import { AddressRanges, UsageError, type Flags } from '@naru/foundation';
-import { isIpv4, isIpv4Range } from './desired/candidates';
+import { ipFamilies, isDefined, rangeOf, type IpFamily } from './desired/ip-family';
 import { parseDuration, type flags } from './flags';
 import { schedulers } from './modes/ipvs/virtual-server';
 import type { ModeName, RuleConfig } from './modes/mode';
@@ -9,7 +10,10 @@ import type { BackendName, PodNetworkConfig } from './pod-network/pod-network';
 export interface Options {
   mode: ModeName;
   nodeName: string;
-  rules: RuleConfig;
+  /** The first is that of the node's own family. */
+  nodeIps: readonly string[];
+  /** Both families: which of them this machine has is found out later. */
+  rules: readonly RuleConfig[];
   loadBalancerPool: AddressRanges;
   /** Undefined when another program makes the pod network. */
   podNetwork: PodNetworkConfig | undefined;
@@ -23,10 +27,26 @@ function oneOf<T extends string>(flag: string, value: string, allowed: readonly 
   return found;
 }
 
-function checkCidr(flag: string, text: string): string | undefined {
-  if (text === '') return undefined;
-  if (isIpv4Range(text)) return text;
-  throw new UsageError(`flag --${flag}: "${text}" is not a range of IPv4 addresses such as 10.244.0.0/16`);
+/** Those of the family in a list of ranges of both. */
+function rangesIn(flag: 'cluster-cidr' | 'nodeport-addresses', given: Flags<typeof flags>, family: IpFamily): string[] {
+  const texts = given[flag].split(',').filter(Boolean);
+  const bad = texts.find(text => ipFamilies.every(each => rangeOf(text, each) === undefined));
+  if (bad !== undefined) {
+    throw new UsageError(`flag --${flag}: "${bad}" is not a range of addresses such as 10.244.0.0/16 or fd00:244::/56`);
+  }
+  return texts.map(text => rangeOf(text, family)).filter(isDefined);
+}
+
+function rulesOf(given: Flags<typeof flags>, family: IpFamily): RuleConfig {
+  const [clusterCidr] = rangesIn('cluster-cidr', given, family);
+  const nodePortAddresses = rangesIn('nodeport-addresses', given, family);
+  return {
+    family,
+    clusterCidr,
+    ipvsScheduler: oneOf('ipvs-scheduler', given['ipvs-scheduler'], schedulers),
+    // Ranges of the other family alone do not restrict this one, as upstream.
+    ...(nodePortAddresses.length > 0 ? { nodePortAddresses } : {}),
+  };
 }
 
 function parsePool(text: string): AddressRanges {
@@ -47,28 +67,26 @@ export function readOptions(given: Flags<typeof flags>): Options {
   const backend = oneOf('pod-network', given['pod-network'], ['vxlan', 'host-gw', 'none'] satisfies (
     BackendName | 'none'
   )[]);
-  const clusterCidr = checkCidr('cluster-cidr', given['cluster-cidr']);
+  const rules = ipFamilies.map(family => rulesOf(given, family));
+  const nodeIps = given['node-ip'].split(',').filter(Boolean);
+  const clusterCidrs = rules.map(({ clusterCidr }) => clusterCidr).filter(isDefined);
   if (!given.cleanup) {
     if (given['node-name'] === '') throw new UsageError('flag --node-name is required');
     const needsIp = backend !== 'none' || given['load-balancer-addresses'] !== '';
-    if (needsIp && !isIpv4(given['node-ip'])) {
-      throw new UsageError(`flag --node-ip: "${given['node-ip']}" is not an IPv4 address`);
+    const badIp = nodeIps.find(address => isIP(address) === 0);
+    if (badIp !== undefined || (needsIp && nodeIps.length === 0)) {
+      throw new UsageError(`flag --node-ip: "${badIp ?? ''}" is not an IP address`);
     }
-    if (backend !== 'none' && clusterCidr === undefined) {
+    if (backend !== 'none' && clusterCidrs.length === 0) {
       throw new UsageError('flag --cluster-cidr is required unless --pod-network=none');
     }
   }
-  const ranges = given['nodeport-addresses'].split(',').filter(Boolean);
-  for (const range of ranges) checkCidr('nodeport-addresses', range);
   const nodeName = given['node-name'];
   return {
     mode,
     nodeName,
-    rules: {
-      clusterCidr,
-      ipvsScheduler: oneOf('ipvs-scheduler', given['ipvs-scheduler'], schedulers),
-      ...(ranges.length > 0 ? { nodePortAddresses: ranges } : {}),
-    },
+    rules,
+    nodeIps,
     loadBalancerPool: parsePool(given['load-balancer-addresses']),
     minSyncPeriodMs: parseDuration('min-sync-period', given['min-sync-period']),
     fullSyncPeriodMs: parseDuration('sync-period', given['sync-period']),
@@ -79,8 +97,8 @@ export function readOptions(given: Flags<typeof flags>): Options {
             backend,
             mode,
             nodeName,
-            nodeIps: given['node-ip'].split(','),
-            clusterCidrs: given['cluster-cidr'].split(','),
+            nodeIps,
+            clusterCidrs,
             cniConfDir: given['cni-conf-dir'],
             cniStateDir: given['cni-state-dir'],
             vxlan: { id: given['vxlan-id'], port: given['vxlan-port'] },

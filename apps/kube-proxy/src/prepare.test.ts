@@ -11,11 +11,11 @@ function machine(failures: Record<string, string>): CommandRunner {
 
 test('a mode that the kernel lacks is refused with what is missing and what would do instead', async () => {
   const run = machine({ ipvsadm: "Can't initialize ipvs: Protocol not available", nft: 'Operation not supported' });
-  await expect(requireMode('ipvs', { clusterCidr: undefined }, run)).rejects.toThrow(
+  await expect(requireMode('ipvs', { family: 'IPv4', clusterCidr: undefined }, run)).rejects.toThrow(
     /mode ipvs needs what is missing here: IPVS in the kernel \(CONFIG_IP_VS\); .*--proxy-mode=iptables, --proxy-mode=userspace/,
   );
-  await expect(requireMode('nftables', { clusterCidr: undefined }, run)).rejects.toThrow(
+  await expect(requireMode('nftables', { family: 'IPv4', clusterCidr: undefined }, run)).rejects.toThrow(
     /mode nftables needs what is missing here: tables of the ip family/,
   );
-  expect((await requireMode('iptables', { clusterCidr: undefined }, run)).name).toBe('iptables');
+  expect((await requireMode('iptables', { family: 'IPv4', clusterCidr: undefined }, run)).name).toBe('iptables');
 });

@@ -2,8 +2,10 @@ import { endpointSlices, services, type EndpointSlice, type Service } from '@nar
 import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
 import { eventually, MemoryObjects } from '@naru/testing';
 import { createProxyMetrics } from './metrics';
+import { ipFamilies, type IpFamily } from './desired/ip-family';
 import { nftables } from './modes/nftables';
 import { ServiceProxy } from './service-proxy';
+import { labAddresses } from './testing/lab-addresses';
 import { describeInKernel } from './testing/require-kernel';
 import { setUpCluster, type TestCluster } from './testing/test-cluster';
 
@@ -23,7 +25,10 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
     const informers = api.informers();
     proxy = new ServiceProxy({
       nodeName: 'node-1',
-      rules: nftables.build({ run, config: { clusterCidr: '10.244.0.0/16' }, logger: silentLogger }),
+      families: ipFamilies.map(family => {
+        const config = { family, clusterCidr: labAddresses[family].clusterCidr };
+        return { family, rules: nftables.build({ run, config, logger: silentLogger }) };
+      }),
       informers,
       run,
       metrics: createProxyMetrics(registry),
@@ -84,6 +89,35 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
     await eventually(async () => expect((await ask()).name).toBe('pod-2'));
   });
 
+  test('a Service of both families is served by both, and its UDP clients of either follow', async () => {
+    const { lab, pods } = cluster;
+    const clusterIPs = ['10.96.0.60', 'fd00:96::60'];
+    const ports = [{ name: 'udp', port: 53, protocol: 'UDP' }];
+    const dual = (family: IpFamily, index: number): EndpointSlice => ({
+      ...slice([]),
+      metadata: {
+        namespace: 'default',
+        name: `dual-${family.toLowerCase()}`,
+        labels: { 'kubernetes.io/service-name': 'dual' },
+      },
+      addressType: family,
+      endpoints: [{ addresses: [family === 'IPv6' ? pods[index]!.ipv6 : pods[index]!.ip] }],
+    });
+    await api.create(services, {
+      metadata: { namespace: 'default', name: 'dual' },
+      spec: { clusterIP: clusterIPs[0], clusterIPs, ports },
+    });
+    for (const family of ipFamilies) await api.create(endpointSlices, dual(family, 1));
+    const ask = (ip: string): Promise<{ name: string }> =>
+      lab.ask(pods[0]!, ip, 53, { protocol: 'udp', sourcePort: 40_060 });
+    for (const ip of clusterIPs) await eventually(async () => expect((await ask(ip)).name).toBe('pod-1'));
+    for (const family of ipFamilies) {
+      const { metadata, ...body } = dual(family, 2);
+      await api.patch(endpointSlices, { namespace: 'default', name: metadata?.name ?? '' }, { type: 'merge', body });
+    }
+    for (const ip of clusterIPs) await eventually(async () => expect((await ask(ip)).name).toBe('pod-2'));
+  });
+
   test('an endpoint that flaps does no harm, and its last word counts', async () => {
     const { lab, pods } = cluster;
     const key = { namespace: 'default', name: 'dns-1' };
@@ -93,7 +127,7 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
     }
     await api.patch(endpointSlices, key, { type: 'merge', body: slice([1]) });
     await eventually(async () => expect(await lab.names(pods[0]!, clusterIp, 53, 10)).toEqual(['pod-1']));
-    expect(await registry.metrics()).toMatch(/kubeproxy_sync_proxy_rules_failures_total 0\n/);
+    expect(await registry.metrics()).toMatch(/kubeproxy_sync_proxy_rules_failures_total{ip_family="IPv4"} 0\n/);
   });
 
   test('1,000 Services that are deleted at once leave nothing, and the others go on', async () => {
@@ -112,8 +146,8 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
 
   test("upstream's metrics say how long rules took", async () => {
     const text = await registry.metrics();
-    expect(text).toMatch(/kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/);
-    expect(text).toMatch(/kubeproxy_sync_full_proxy_rules_duration_seconds_count 1\n/);
-    expect(text).toMatch(/kubeproxy_sync_proxy_rules_last_timestamp_seconds \d/);
+    expect(text).toMatch(/kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} [1-9]/);
+    expect(text).toMatch(/kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv6"} 1\n/);
+    expect(text).toMatch(/kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} \d/);
   });
 });

@@ -1,59 +1,38 @@
 import { endpointSlices, services, type EndpointSlice, type Service } from '@naru/api';
 import type { InformerFactory, InformerHandler } from '@naru/client';
-import type { Clock, Logger } from '@naru/foundation';
-import { CommandError, type CommandRunner } from './command';
-import { endFlows, flowsToEnd, listUdpFlows, staleFlows } from './conntrack';
-import { DesiredState } from './desired/desired-state';
-import type { PortChange } from './desired/service-port';
-import type { ProxyMetrics } from './metrics';
+import type { DesiredState } from './desired/desired-state';
+import type { IpFamily } from './desired/ip-family';
+import { FamilyProxy, type FamilyProxyDeps } from './family-proxy';
 import type { RuleSync } from './modes/mode';
-import { SyncLoop } from './sync-loop';
 
 const lastChangeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
 
 /** Does more with Services than rules can. */
 export interface DesiredFollower {
-  follow(desired: DesiredState): Promise<void> | void;
+  /** One state for each family. */
+  follow(desired: readonly DesiredState[]): Promise<void> | void;
   stop(): Promise<void>;
 }
 
-export interface ServiceProxyDeps {
-  nodeName: string;
-  rules: RuleSync;
+export interface ServiceProxyDeps extends Omit<FamilyProxyDeps, 'family' | 'rules' | 'onSynced'> {
+  /** The families that are served here, each with rules of its own, as upstream's proxiers. */
+  families: readonly { family: IpFamily; rules: RuleSync }[];
   informers: InformerFactory;
-  run: CommandRunner;
-  metrics: ProxyMetrics;
   /** Are told after each sync what the rules say now. */
   followers: readonly DesiredFollower[];
-  clock: Clock;
-  logger: Logger;
-  minSyncPeriodMs: number;
-  fullSyncPeriodMs: number;
 }
 
-/** Services and EndpointSlices to rules: tells the desired state of events, and the kernel of what follows from them. */
+/** Services and EndpointSlices to rules: tells the desired states of events, and the kernel of what follows from them. */
 export class ServiceProxy {
-  readonly desired: DesiredState;
-  private readonly loop: SyncLoop;
-  /** Milliseconds since the epoch at which the changes that wait were made, by the slices' annotation. */
-  private changedAt: number[] = [];
-  private queuedAt: number | undefined;
-  private syncedAt: number | undefined;
-  private canTrackFlows = true;
+  private readonly proxies: readonly FamilyProxy[];
   /** Nothing is synced before everything was heard of: an incomplete picture would cut connections. */
   private complete = false;
+  private telling: Promise<void> = Promise.resolve();
 
   constructor(private readonly deps: ServiceProxyDeps) {
-    const { clock, logger } = deps;
-    this.desired = new DesiredState({ nodeName: deps.nodeName });
-    this.loop = new SyncLoop({
-      name: 'services',
-      sync: full => this.sync(full),
-      clock,
-      logger,
-      minPeriodMs: deps.minSyncPeriodMs,
-      fullPeriodMs: deps.fullSyncPeriodMs,
-    });
+    this.proxies = deps.families.map(
+      ({ family, rules }) => new FamilyProxy({ ...deps, family, rules, onSynced: () => this.tellFollowers() }),
+    );
     deps.informers.informer<Service>({ type: services }).addHandler(this.serviceHandler());
     deps.informers.informer<EndpointSlice>({ type: endpointSlices }).addHandler(this.sliceHandler());
   }
@@ -61,125 +40,84 @@ export class ServiceProxy {
   /** The informers have their first lists. */
   start(): void {
     this.complete = true;
-    this.loop.triggerFull();
+    for (const proxy of this.proxies) proxy.start();
   }
 
   setZone(zone: string | undefined): void {
-    this.desired.setZone(zone);
-    this.changed();
+    this.change(desired => desired.setZone(zone));
   }
 
   async stop(): Promise<void> {
-    await this.loop.stop();
+    await Promise.all(this.proxies.map(proxy => proxy.stop()));
     for (const follower of this.deps.followers) await follower.stop();
   }
 
-  /** When rules were last synced, in milliseconds since the epoch; undefined before the first time. */
+  /** When the rules of every family had been synced, in milliseconds since the epoch; undefined before the first time. */
   get lastSyncedAt(): number | undefined {
-    return this.syncedAt;
+    const times = this.proxies.map(({ lastSyncedAt }) => lastSyncedAt);
+    return times.reduce((first, at) => (first === undefined || at === undefined ? undefined : Math.min(first, at)));
   }
 
-  /** Since when a change waits, in milliseconds since the epoch; undefined when none does. */
+  /** Since when a change of any family waits, in milliseconds since the epoch; undefined when none does. */
   get waitingSince(): number | undefined {
-    return this.queuedAt;
+    const times = this.proxies.flatMap(({ waitingSince }) => (waitingSince === undefined ? [] : [waitingSince]));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  private change(tell: (desired: DesiredState) => void, changedAt?: number): void {
+    for (const proxy of this.proxies) {
+      tell(proxy.desired);
+      if (this.complete) proxy.changed(changedAt);
+    }
   }
 
   private serviceHandler(): InformerHandler<Service> {
     const { metrics } = this.deps;
     const set = (service: Service): void => {
       metrics.serviceChanges.inc();
-      this.desired.setService(service);
-      this.changed();
+      this.change(desired => desired.setService(service));
     };
     return {
       onAdd: set,
       onUpdate: set,
       onDelete: service => {
         metrics.serviceChanges.inc();
-        this.desired.deleteService(service);
-        this.changed();
+        this.change(desired => desired.deleteService(service));
       },
     };
   }
 
   private sliceHandler(): InformerHandler<EndpointSlice> {
     const { metrics } = this.deps;
-    const set = (slice: EndpointSlice): void => {
+    const set = (slice: EndpointSlice, old?: EndpointSlice): void => {
       metrics.endpointChanges.inc();
       const at = Date.parse(slice.metadata?.annotations?.[lastChangeAnnotation] ?? '');
-      if (this.complete && !Number.isNaN(at) && this.changedAt.length < 1000) this.changedAt.push(at);
-      this.desired.setSlice(slice);
-      this.changed();
+      this.change(
+        desired => {
+          // Its label may name another Service now.
+          if (old && slice !== old) desired.deleteSlice(old);
+          desired.setSlice(slice);
+        },
+        Number.isNaN(at) ? undefined : at,
+      );
     };
     return {
-      onAdd: set,
-      onUpdate: (slice, old) => {
-        // Its label may name another Service now.
-        if (slice !== old) this.desired.deleteSlice(old);
-        set(slice);
-      },
+      onAdd: slice => set(slice),
+      onUpdate: set,
       onDelete: slice => {
         metrics.endpointChanges.inc();
-        this.desired.deleteSlice(slice);
-        this.changed();
+        this.change(desired => desired.deleteSlice(slice));
       },
     };
   }
 
-  private changed(): void {
-    if (!this.complete) return;
-    const { clock, metrics } = this.deps;
-    this.queuedAt ??= clock.now();
-    metrics.lastQueued.set(clock.now() / 1000);
-    metrics.pendingChanges.set(this.desired.pending);
-    this.loop.trigger();
-  }
-
-  private async sync(full: boolean): Promise<void> {
-    const { clock, metrics, rules, logger } = this.deps;
-    const startedAt = clock.now();
-    const changedAt = this.changedAt;
-    const queuedAt = this.queuedAt ?? startedAt;
-    this.changedAt = [];
-    this.queuedAt = undefined;
-    const changes = this.desired.takeChanges();
-    metrics.pendingChanges.set(this.desired.pending);
-    try {
-      if (full) await rules.sync({ full, ports: () => this.desired.ports() });
-      else if (changes.length > 0) await rules.sync({ full, changes });
-    } catch (error) {
-      metrics.failures.inc();
-      this.queuedAt = queuedAt;
-      throw error;
-    }
-    const endedAt = clock.now();
-    this.syncedAt = endedAt;
-    const seconds = (endedAt - startedAt) / 1000;
-    metrics.syncDuration.observe(seconds);
-    (full ? metrics.fullSyncDuration : metrics.partialSyncDuration).observe(seconds);
-    metrics.lastSync.set(endedAt / 1000);
-    for (const at of changedAt) metrics.programmingDuration.observe(Math.max(0, endedAt - at) / 1000);
-    logger.debug({ full, changes: changes.length, durationMs: endedAt - startedAt }, 'rules synced');
-    await this.endStaleFlows(full, changes);
-    for (const follower of this.deps.followers) await follower.follow(this.desired);
-  }
-
-  private async endStaleFlows(full: boolean, changes: readonly PortChange[]): Promise<void> {
-    if (!this.canTrackFlows) return;
-    const { run, logger } = this.deps;
-    try {
-      const filters = full ? staleFlows(await this.listFlows(), this.desired.ports()) : flowsToEnd(changes);
-      await endFlows(run, filters);
-    } catch (err) {
-      if (!(err instanceof CommandError)) throw err;
-      // The rules are right all the same; only UDP clients with a long-lived socket notice.
-      this.canTrackFlows = !err.missing;
-      logger.warn({ err }, 'cannot end stale UDP flows');
-    }
-  }
-
-  private async listFlows(): Promise<string> {
-    for (const port of this.desired.ports()) if (port.protocol === 'udp') return listUdpFlows(this.deps.run);
-    return '';
+  /** One family after the other: the followers are those of both. */
+  private tellFollowers(): Promise<void> {
+    const states = this.proxies.map(({ desired }) => desired);
+    const told = this.telling.then(async () => {
+      for (const follower of this.deps.followers) await follower.follow(states);
+    });
+    this.telling = told.catch(() => undefined);
+    return told;
   }
 }

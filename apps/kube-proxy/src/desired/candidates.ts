@@ -1,5 +1,6 @@
 import type { EndpointSlice } from '@naru/api';
-import type { Endpoint } from './service-port';
+import { addressOf, type IpFamily } from './ip-family';
+import { endpointKey, type Endpoint } from './service-port';
 
 /** An endpoint as a slice tells of it, before traffic policies choose. */
 export interface Candidate extends Endpoint {
@@ -11,39 +12,27 @@ export interface Candidate extends Endpoint {
   readonly nodeName: string | undefined;
 }
 
-/** Dotted quad; rejects what would break a rule's syntax. */
-export function isIpv4(text: string | undefined): text is string {
-  if (text === undefined || !/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return false;
-  return text.split('.').every(part => Number(part) <= 255);
-}
-
-/** Such as 10.0.0.0/8. */
-export function isIpv4Range(text: string): boolean {
-  const [address, length = '', ...more] = text.split('/');
-  return more.length === 0 && isIpv4(address) && /^\d{1,2}$/.test(length) && Number(length) <= 32;
-}
-
 /**
- * The endpoints behind one port (name and protocol) of a Service, over all its slices, by `address:port`. During an
+ * The endpoints behind one port (name and protocol) of a Service, over all its slices of a family, by `address:port`. During an
  * update two slices may tell of the same endpoint: the readier version counts.
  */
 export function collectCandidates(
   slices: Iterable<EndpointSlice>,
   portName: string,
   protocol: string,
-  ownNode: string,
+  { nodeName: ownNode, family }: { nodeName: string; family: IpFamily },
 ): Map<string, Candidate> {
   const found = new Map<string, Candidate>();
   for (const slice of slices) {
-    if (slice.addressType !== 'IPv4') continue;
+    if (slice.addressType !== family) continue;
     const slicePort = slice.ports?.find(
       port => (port.name ?? '') === portName && (port.protocol ?? 'TCP') === protocol && port.port !== undefined,
     );
     if (slicePort?.port === undefined) continue;
     for (const { addresses, conditions, nodeName, hints } of slice.endpoints ?? []) {
       // All addresses of an endpoint are equal; upstream uses the first.
-      const address = addresses[0];
-      if (!isIpv4(address)) continue;
+      const address = addressOf(addresses[0], family);
+      if (address === undefined) continue;
       const ready = conditions?.ready ?? true;
       const candidate: Candidate = {
         address,
@@ -56,7 +45,7 @@ export function collectCandidates(
         zoneHints: hints?.forZones?.map(hint => hint.name) ?? [],
         nodeName,
       };
-      const key = `${address}:${slicePort.port}`;
+      const key = endpointKey(candidate);
       const other = found.get(key);
       if (!other || rank(candidate) > rank(other)) found.set(key, candidate);
     }

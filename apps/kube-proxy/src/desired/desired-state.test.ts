@@ -1,5 +1,6 @@
 import type { EndpointSlice, Service } from '@naru/api';
 import { DesiredState } from './desired-state';
+import type { IpFamily } from './ip-family';
 import type { PortChange, ServicePort } from './service-port';
 
 type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
@@ -26,7 +27,7 @@ function slice(serviceName: string, endpoints: Endpoint[], name = `${serviceName
 }
 
 function state(...objects: (Service | EndpointSlice)[]): DesiredState {
-  const desired = new DesiredState({ nodeName: 'a' });
+  const desired = new DesiredState({ nodeName: 'a', family: 'IPv4' });
   for (const object of objects) {
     if ('endpoints' in object) desired.setSlice(object as EndpointSlice);
     else desired.setService(object as Service);
@@ -71,6 +72,46 @@ test('a port takes the ready endpoints of all slices of its Service, by the name
       { address: '10.0.0.2', port: 8080, local: false },
     ],
     localEndpoints: [],
+  });
+});
+
+test('a Service of both families has ports in each, with what is of that family, in one spelling', () => {
+  const dual = service(
+    'web',
+    {
+      clusterIP: '10.96.0.1',
+      clusterIPs: ['10.96.0.1', 'FD00:96:0::1'],
+      externalIPs: ['198.51.100.1', 'fd00:51::0:1', 'fe80::1%eth0'],
+      type: 'LoadBalancer',
+      loadBalancerSourceRanges: ['192.0.2.0/24', 'FD00:2::/64'],
+    },
+    { status: { loadBalancer: { ingress: [{ ip: '203.0.113.1' }, { ip: 'fd00:113::1' }] } } },
+  );
+  const slices = [
+    slice('web', [endpoint('10.0.0.1')]),
+    { ...slice('web', [endpoint('fd00:244:0::1'), endpoint('10.0.0.9')], 'web-v6'), addressType: 'IPv6' },
+  ];
+  const seen = (family: IpFamily): Partial<ServicePort> => {
+    const desired = new DesiredState({ nodeName: 'a', family });
+    desired.setService(dual);
+    for (const each of slices) desired.setSlice(each);
+    desired.takeChanges();
+    const { clusterIp, externalIps, loadBalancerIps, sourceRanges, clusterEndpoints } = only(desired);
+    return { clusterIp, externalIps, loadBalancerIps, sourceRanges, clusterEndpoints };
+  };
+  expect(seen('IPv4')).toEqual({
+    clusterIp: '10.96.0.1',
+    externalIps: ['198.51.100.1'],
+    loadBalancerIps: ['203.0.113.1'],
+    sourceRanges: ['192.0.2.0/24'],
+    clusterEndpoints: [{ address: '10.0.0.1', port: 8080, local: false }],
+  });
+  expect(seen('IPv6')).toEqual({
+    clusterIp: 'fd00:96::1',
+    externalIps: ['fd00:51::1'],
+    loadBalancerIps: ['fd00:113::1'],
+    sourceRanges: ['fd00:2::/64'],
+    clusterEndpoints: [{ address: 'fd00:244::1', port: 8080, local: false }],
   });
 });
 

@@ -1,7 +1,8 @@
 import type { EndpointSlice, Service } from '@naru/api';
 import type { ServiceHealth } from '../health-check/health-check-servers';
-import { collectCandidates, countReady, readyNodes, isIpv4, type Candidate } from './candidates';
+import { collectCandidates, countReady, readyNodes, type Candidate } from './candidates';
 import { chooseEndpoints } from './choose-endpoints';
+import type { IpFamily } from './ip-family';
 import {
   samePort,
   type Endpoint,
@@ -11,7 +12,7 @@ import {
   type ServicePort,
   type Verdict,
 } from './service-port';
-import { outsideAddresses, sourceRangesOf, type LoadBalancerAddress } from './service-addresses';
+import { clusterIpOf, outsideAddresses, sourceRangesOf, type LoadBalancerAddress } from './service-addresses';
 import { AddressClaims } from './address-claims';
 import { stableOrder } from './stable-order';
 
@@ -23,10 +24,11 @@ const defaultAffinitySeconds = 10_800;
 type ApiServicePort = NonNullable<NonNullable<Service['spec']>['ports']>[number];
 
 /**
- * What this node's rules should say, kept up to date from Services and EndpointSlices. Only what was told of since the
+ * What this node's rules of one family should say, kept up to date from Services and EndpointSlices. Only what was told of since the
  * last `takeChanges` is computed again. It holds references to the informers' objects and never changes them.
  */
 export class DesiredState {
+  /** Those that are ours to serve. */
   private readonly services = new Map<string, Service>();
   /** Service → slice name → slice. */
   private readonly slices = new Map<string, Map<string, EndpointSlice>>();
@@ -39,28 +41,29 @@ export class DesiredState {
   private readonly claims = new AddressClaims(name => this.dirty.add(serviceOf(name)));
   private zone: string | undefined;
 
-  constructor(private readonly deps: { nodeName: string }) {}
+  constructor(private readonly deps: { nodeName: string; family: IpFamily }) {}
 
-  /** Both are `namespace/name` of a Service. Returns false when the Service is not ours to serve. */
   setService(service: Service): void {
     const key = keyOf(service);
+    if (!this.isServed(service)) return this.deleteService(service);
     this.services.set(key, service);
     if (hasHealthCheck(service)) this.healthChecked.add(key);
     else this.healthChecked.delete(key);
-    if (service.spec?.type === 'LoadBalancer' && isServed(service)) this.loadBalanced.add(key);
+    if (service.spec?.type === 'LoadBalancer') this.loadBalanced.add(key);
     else this.loadBalanced.delete(key);
     this.dirty.add(key);
   }
 
   deleteService(service: Service): void {
-    this.services.delete(keyOf(service));
-    this.healthChecked.delete(keyOf(service));
-    this.loadBalanced.delete(keyOf(service));
-    this.dirty.add(keyOf(service));
+    const key = keyOf(service);
+    if (!this.services.delete(key)) return;
+    this.healthChecked.delete(key);
+    this.loadBalanced.delete(key);
+    this.dirty.add(key);
   }
 
   setSlice(slice: EndpointSlice): void {
-    const key = serviceKeyOf(slice);
+    const key = this.serviceKeyOf(slice);
     if (key === undefined) return;
     const known = this.slices.get(key) ?? new Map<string, EndpointSlice>();
     known.set(slice.metadata?.name ?? '', slice);
@@ -69,7 +72,7 @@ export class DesiredState {
   }
 
   deleteSlice(slice: EndpointSlice): void {
-    const key = serviceKeyOf(slice);
+    const key = this.serviceKeyOf(slice);
     if (key === undefined) return;
     const known = this.slices.get(key);
     known?.delete(slice.metadata?.name ?? '');
@@ -136,7 +139,7 @@ export class DesiredState {
     for (const key of this.loadBalanced) {
       const service = this.services.get(key);
       if (!service) continue;
-      const { loadBalancer } = outsideAddresses(service.spec, service.status);
+      const { loadBalancer } = outsideAddresses(service, this.deps.family);
       const local = service.spec?.externalTrafficPolicy === 'Local';
       const nodes = local ? readyNodes(this.slicesOf(key)) : undefined;
       for (const address of loadBalancer) yield { address, nodes };
@@ -145,17 +148,16 @@ export class DesiredState {
 
   private compute(key: string, previous: readonly ServicePort[]): ServicePort[] {
     const service = this.services.get(key);
-    const served = service && isServed(service) ? service : undefined;
-    const ports = (served?.spec?.ports ?? []).filter(port => Number.isInteger(port.port));
+    const ports = (service?.spec?.ports ?? []).filter(port => Number.isInteger(port.port));
     const names = new Set(ports.map(port => portName(key, port)));
     for (const { name } of previous) if (!names.has(name)) this.claims.release(name);
-    if (!served) return [];
+    if (!service) return [];
     return ports.flatMap(port => {
       const name = portName(key, port);
       const made = this.computePort(
         name,
         key,
-        served,
+        service,
         port,
         previous.find(old => old.name === name),
       );
@@ -166,15 +168,17 @@ export class DesiredState {
   private computePort(
     name: string,
     key: string,
-    { spec, status }: Service,
+    service: Service,
     port: ApiServicePort,
     previous: ServicePort | undefined,
   ): ServicePort | undefined {
+    const { spec } = service;
+    const { family } = this.deps;
     const protocol = (port.protocol ?? 'TCP').toLowerCase() as Protocol;
     const internalPolicy = policyOf(spec?.internalTrafficPolicy);
     const externalPolicy = policyOf(spec?.externalTrafficPolicy);
-    const clusterIp = spec?.clusterIP ?? '';
-    const outside = outsideAddresses(spec, status);
+    const clusterIp = clusterIpOf(spec, family) ?? '';
+    const outside = outsideAddresses(service, family);
     const addresses = [clusterIp, ...outside.external, ...outside.loadBalancer].map(
       ip => `${ip} ${protocol} ${port.port}`,
     );
@@ -188,7 +192,7 @@ export class DesiredState {
     const loadBalancerIps = outside.loadBalancer.filter(isGranted);
     const accessible = nodePort !== undefined || externalIps.length + loadBalancerIps.length > 0;
     const chosen = chooseEndpoints(
-      [...collectCandidates(this.slicesOf(key), port.name ?? '', port.protocol ?? 'TCP', this.deps.nodeName).values()],
+      [...collectCandidates(this.slicesOf(key), port.name ?? '', port.protocol ?? 'TCP', this.deps).values()],
       {
         ownNode: this.deps.nodeName,
         ownZone: this.zone,
@@ -209,7 +213,7 @@ export class DesiredState {
       nodePort,
       externalIps,
       loadBalancerIps,
-      sourceRanges: loadBalancerIps.length > 0 ? sourceRangesOf(spec) : [],
+      sourceRanges: loadBalancerIps.length > 0 ? sourceRangesOf(spec, family) : [],
       affinitySeconds:
         spec?.sessionAffinity === 'ClientIP'
           ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds)
@@ -226,6 +230,19 @@ export class DesiredState {
   private slicesOf(key: string): Iterable<EndpointSlice> {
     return this.slices.get(key)?.values() ?? [];
   }
+
+  /** The Service that a slice of the family belongs to; none for headless ones and those of another proxy. */
+  private serviceKeyOf({ metadata, addressType }: EndpointSlice): string | undefined {
+    const { [serviceNameLabel]: name, [headlessLabel]: headless, [otherProxyLabel]: other } = metadata?.labels ?? {};
+    if (addressType !== this.deps.family || !name || headless !== undefined || other !== undefined) return undefined;
+    return `${metadata?.namespace ?? ''}/${name}`;
+  }
+
+  /** Headless Services and ExternalName have no address to serve; those with upstream's label belong to another proxy. */
+  private isServed({ metadata, spec }: Service): boolean {
+    if (metadata?.labels?.[otherProxyLabel] !== undefined) return false;
+    return spec?.type !== 'ExternalName' && clusterIpOf(spec, this.deps.family) !== undefined;
+  }
 }
 
 function bare({ address, port, local }: Candidate): Endpoint {
@@ -234,19 +251,6 @@ function bare({ address, port, local }: Candidate): Endpoint {
 
 function keyOf({ metadata }: Service): string {
   return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
-}
-
-/** The Service that a slice belongs to; none for headless ones and those of another proxy. */
-function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
-  const { [serviceNameLabel]: name, [headlessLabel]: headless, [otherProxyLabel]: other } = metadata?.labels ?? {};
-  if (!name || headless !== undefined || other !== undefined) return undefined;
-  return `${metadata?.namespace ?? ''}/${name}`;
-}
-
-/** Headless Services and ExternalName have no address to serve; those with upstream's label belong to another proxy. */
-function isServed({ metadata, spec }: Service): boolean {
-  if (metadata?.labels?.[otherProxyLabel] !== undefined) return false;
-  return spec?.type !== 'ExternalName' && isIpv4(spec?.clusterIP);
 }
 
 function portName(key: string, { name = '', protocol = 'TCP', port }: ApiServicePort): string {
@@ -265,7 +269,5 @@ function policyOf(text: string | undefined): Policy {
 
 function hasHealthCheck(service: Service): boolean {
   const { type, externalTrafficPolicy, healthCheckNodePort } = service.spec ?? {};
-  return (
-    type === 'LoadBalancer' && externalTrafficPolicy === 'Local' && Boolean(healthCheckNodePort) && isServed(service)
-  );
+  return type === 'LoadBalancer' && externalTrafficPolicy === 'Local' && Boolean(healthCheckNodePort);
 }

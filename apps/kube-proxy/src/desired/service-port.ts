@@ -1,3 +1,5 @@
+import { hostPort } from './ip-family';
+
 /** Lower case, as nft and iptables write it. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
@@ -18,7 +20,7 @@ export type Verdict = 'forward' | 'reject' | 'drop';
 /** Which endpoints a kind of traffic may use: all that topology allows, or those of this node. */
 export type Policy = 'cluster' | 'local';
 
-/** One port of one Service, with everything that rules need; IPv4. Never changed once made. */
+/** One port of one Service, with everything that rules of one family need. Never changed once made. */
 export interface ServicePort {
   /** `namespace/service:port/protocol`; the port's name is empty when it has none. */
   readonly name: string;
@@ -55,7 +57,7 @@ export function endpointsFor(port: ServicePort, policy: Policy): readonly Endpoi
 }
 
 export function endpointKey(endpoint: Endpoint): string {
-  return `${endpoint.address}:${endpoint.port}`;
+  return hostPort(endpoint.address, endpoint.port);
 }
 
 /** Every address besides the cluster IP that means this port. */

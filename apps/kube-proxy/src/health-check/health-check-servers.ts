@@ -31,8 +31,14 @@ export class HealthCheckServers {
 
   constructor(private readonly deps: HealthCheckServersDeps) {}
 
-  follow(desired: { healthChecks(): Iterable<ServiceHealth> }): Promise<void> {
-    return this.sync(desired.healthChecks());
+  /** A Service of both families has one server; its endpoints are the same pods in both. */
+  follow(desired: readonly { healthChecks(): Iterable<ServiceHealth> }[]): Promise<void> {
+    const all = new Map<string, ServiceHealth>();
+    for (const health of desired.flatMap(state => [...state.healthChecks()])) {
+      const other = all.get(nameOf(health));
+      if (!other || other.localEndpoints < health.localEndpoints) all.set(nameOf(health), health);
+    }
+    return this.sync(all.values());
   }
 
   /** Exactly these Services are answered for from now on. */

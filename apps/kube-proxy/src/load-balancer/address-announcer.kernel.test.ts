@@ -1,28 +1,35 @@
 import type { EndpointSlice, Node, Service } from '@naru/api';
-import { AddressRanges, silentLogger, systemClock } from '@naru/foundation';
+import { silentLogger, systemClock } from '@naru/foundation';
 import { eventually } from '@naru/testing';
+import { ipFamilies, type IpFamily } from '../desired/ip-family';
+import { labAddresses } from '../testing/lab-addresses';
 import { DesiredState } from '../desired/desired-state';
 import { NetworkLab } from '../testing/network-lab';
 import { describeInKernel } from '../testing/require-kernel';
 import { AddressAnnouncer, removeAnnounced } from './address-announcer';
 
-const address = '192.168.77.230';
+describe.each(ipFamilies)('with %s', family => {
+  describeInKernel('addresses of load balancers', () => testAnnouncer(family));
+});
 
-describeInKernel('addresses of load balancers', () => {
+function testAnnouncer(family: IpFamily): void {
+  const addresses = labAddresses[family];
+  const address = addresses.host(230);
+
   let lab: NetworkLab;
   let announcers: AddressAnnouncer[];
   let states: DesiredState[];
 
   beforeAll(async () => {
-    lab = await NetworkLab.create(2);
+    lab = await NetworkLab.create(2, family);
     for (const node of lab.nodes) await lab.serve(node, 8080, node.name);
-    states = lab.nodes.map(({ name }) => new DesiredState({ nodeName: name }));
+    states = lab.nodes.map(({ name }) => new DesiredState({ nodeName: name, family }));
     announcers = lab.nodes.map(
-      ({ name, ip, run }) =>
+      ({ name, ipv4, run }) =>
         new AddressAnnouncer({
           nodeName: name,
-          nodeIp: ip,
-          pool: AddressRanges.parse('192.168.77.224-192.168.77.254'),
+          nodeIp: ipv4,
+          pool: { contains: candidate => candidate === address },
           run,
           clock: systemClock,
           logger: silentLogger,
@@ -37,19 +44,19 @@ describeInKernel('addresses of load balancers', () => {
 
   const balancer = (ip: string, externalTrafficPolicy = 'Cluster'): Service => ({
     metadata: { namespace: 'default', name: 'web' },
-    spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', externalTrafficPolicy, ports: [{ port: 8080 }] },
+    spec: { type: 'LoadBalancer', clusterIP: addresses.clusterIp(1), externalTrafficPolicy, ports: [{ port: 8080 }] },
     status: { loadBalancer: { ingress: [{ ip, ipMode: 'VIP' }] } },
   });
   const sliceOn = (nodeName: string): EndpointSlice => ({
     metadata: { namespace: 'default', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: ['10.244.1.5'], nodeName, conditions: { ready: true } }],
+    addressType: family,
+    endpoints: [{ addresses: [addresses.host(250)], nodeName, conditions: { ready: true } }],
   });
   const set = (service: Service, slice?: EndpointSlice): void => {
     for (const [index, desired] of states.entries()) {
       desired.setService(service);
       if (slice) desired.setSlice(slice);
-      announcers[index]?.follow(desired);
+      announcers[index]?.follow([desired]);
     }
   };
   const ready = (name: string, value: boolean, labels: Record<string, string> = {}): void => {
@@ -81,12 +88,12 @@ describeInKernel('addresses of load balancers', () => {
   });
 
   test('addresses outside the pool are not announced, and cleanup gives up the others', async () => {
-    set(balancer('192.168.77.99'));
+    set(balancer(addresses.host(99)));
     await eventually(() => expect(lab.ask(lab.outside, address, 8080)).rejects.toThrow());
-    for (const { run } of lab.nodes) expect(await run('ip', ['addr'])).not.toContain('192.168.77.99');
+    for (const { run } of lab.nodes) expect(await run('ip', ['addr'])).not.toContain(addresses.host(99));
     set(balancer(address), sliceOn('node-1'));
     await eventually(holder);
     for (const { run } of lab.nodes) await removeAnnounced(run);
     for (const { run } of lab.nodes) expect(await run('ip', ['addr'])).not.toContain(address);
   });
-});
+}

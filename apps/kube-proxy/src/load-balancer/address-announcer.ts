@@ -2,7 +2,9 @@ import type { Node } from '@naru/api';
 import type { AddressRanges, Clock, Logger } from '@naru/foundation';
 import type { CommandRunner } from '../command';
 import type { DesiredState } from '../desired/desired-state';
-import { findUplink, parseJson } from '../pod-network/backend';
+import { ipFamilies, isIpv6, type IpFamily } from '../desired/ip-family';
+import { holdExactly, readHeld, releaseLine } from '../held-addresses';
+import { findUplink } from '../pod-network/backend';
 import { SyncLoop } from '../sync-loop';
 import { chooseHolder, isEligible } from './choose-holder';
 
@@ -10,26 +12,21 @@ export interface AddressAnnouncerDeps {
   nodeName: string;
   nodeIp: string;
   /** The pool: addresses of other load balancers are theirs to announce. */
-  pool: AddressRanges;
+  pool: Pick<AddressRanges, 'contains'>;
   run: CommandRunner;
   clock: Clock;
   logger: Logger;
   fullSyncPeriodMs: number;
 }
 
-interface LinkJson {
-  ifname?: string;
-  addr_info?: { local?: string; label?: string }[];
-}
-
 /**
  * Holds the addresses of load balancers that are this node's to answer for, on the interface of the node's own address: the kernel then
- * answers who asks for them (ARP), as MetalLB does in its layer 2 mode. What arrives is the Service rules' business.
+ * answers who asks for them (ARP, and NDP for IPv6), as MetalLB does in its layer 2 mode. What arrives is the Service rules' business.
  */
 export class AddressAnnouncer {
   private readonly loop: SyncLoop;
   private readonly eligible = new Set<string>();
-  private desired: DesiredState | undefined;
+  private desired: readonly DesiredState[] | undefined;
 
   constructor(private readonly deps: AddressAnnouncerDeps) {
     const { clock, logger, fullSyncPeriodMs } = deps;
@@ -56,7 +53,7 @@ export class AddressAnnouncer {
   }
 
   /** The rules say this now: addresses that they answer for may be announced. */
-  follow(desired: DesiredState): void {
+  follow(desired: readonly DesiredState[]): void {
     this.desired = desired;
     this.loop.trigger();
   }
@@ -69,7 +66,7 @@ export class AddressAnnouncer {
   private async sync(): Promise<void> {
     const { nodeName, pool } = this.deps;
     const wanted = new Set<string>();
-    for (const { address, nodes } of this.desired?.loadBalancers() ?? []) {
+    for (const { address, nodes } of this.desired?.flatMap(state => [...state.loadBalancers()]) ?? []) {
       if (!pool.contains(address)) continue;
       const candidates = [...this.eligible].filter(node => !nodes || nodes.has(node));
       if (chooseHolder(address, candidates) === nodeName) wanted.add(address);
@@ -79,43 +76,36 @@ export class AddressAnnouncer {
 
   private async apply(wanted: ReadonlySet<string>): Promise<void> {
     const { run, nodeIp, logger } = this.deps;
-    const { name } = await findUplink(run, nodeIp);
-    // By its label an address is known as ours.
-    const label = `${name}:naru`;
-    const links = parseJson<LinkJson>(await run('ip', ['-json', '-4', 'addr', 'show', 'dev', name]));
-    const held = new Set(
-      links.flatMap(({ addr_info: list = [] }) =>
-        list.flatMap(({ local, label: its }) => (its === label && local !== undefined ? [local] : [])),
-      ),
-    );
-    const coming = [...wanted].filter(address => !held.has(address));
-    const going = [...held].filter(address => !wanted.has(address));
-    if (coming.length + going.length === 0) return;
-    const lines = [
-      ...coming.map(address => `addr add ${address}/32 dev ${name} label ${label}`),
-      ...going.map(address => `addr del ${address}/32 dev ${name}`),
-    ];
-    await run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
-    if (coming.length > 0) await announce(run, name);
-    logger.info({ coming, going }, 'addresses of load balancers have moved');
+    const { name: link } = await findUplink(run, nodeIp);
+    for (const family of ipFamilies) {
+      const ofFamily = new Set([...wanted].filter(address => isIpv6(address) === (family === 'IPv6')));
+      const { coming, going } = await holdExactly(run, ofFamily, { link, family });
+      if (coming.length > 0) await announce(run, family, link);
+      if (coming.length + going.length > 0) logger.info({ coming, going }, 'addresses of load balancers have moved');
+    }
   }
 }
 
 /** Removes the addresses of every interface that an earlier process has left. */
 export async function removeAnnounced(run: CommandRunner): Promise<void> {
-  const lines = parseJson<LinkJson>(await run('ip', ['-json', '-4', 'addr', 'show'])).flatMap(
-    ({ ifname = '', addr_info: list = [] }) =>
-      list.flatMap(({ local, label }) => (label === `${ifname}:naru` ? [`addr del ${local}/32 dev ${ifname}`] : [])),
-  );
-  if (lines.length > 0) await run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+  for (const family of ipFamilies) {
+    const lines = (await readHeld(run, family)).map(releaseLine);
+    if (lines.length > 0) await run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+  }
 }
 
+/** The setting by which the kernel tells of a link's addresses. */
+const notify: Readonly<Record<IpFamily, string>> = {
+  IPv4: 'ipv4/conf/LINK/arp_notify',
+  IPv6: 'ipv6/conf/LINK/ndisc_notify',
+};
+
 /**
- * Tells the network that the interface's addresses are here now, so that nobody goes on sending to who held them before. With arp_notify the
- * kernel does so when the link address is set, though it is the same.
+ * Tells the network that the interface's addresses are here now, so that nobody goes on sending to who held them before. With its setting on
+ * the kernel does so (by ARP, or by neighbour advertisements) when the link address is set, though it is the same.
  */
-async function announce(run: CommandRunner, name: string): Promise<void> {
-  const script = `echo 1 > /proc/sys/net/ipv4/conf/${name}/arp_notify
-ip link set dev ${name} address "$(cat /sys/class/net/${name}/address)"`;
+async function announce(run: CommandRunner, family: IpFamily, link: string): Promise<void> {
+  const script = `echo 1 > /proc/sys/net/${notify[family].replace('LINK', link)}
+ip link set dev ${link} address "$(cat /sys/class/net/${link}/address)"`;
   await run('sh', ['-e', '-c', script]);
 }

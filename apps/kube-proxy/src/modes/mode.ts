@@ -1,5 +1,6 @@
 import type { Logger } from '@naru/foundation';
 import type { CommandRunner } from '../command';
+import type { IpFamily } from '../desired/ip-family';
 import type { Scheduler } from './ipvs/virtual-server';
 import type { PortChange, ServicePort } from '../desired/service-port';
 
@@ -7,7 +8,9 @@ export type ModeName = 'iptables' | 'nftables' | 'ipvs' | 'userspace';
 
 /** What rules depend on besides Services; the same for the life of a process. */
 export interface RuleConfig {
-  /** The pods' addresses, such as 10.244.0.0/16. Absent: nobody knows who is a pod, and nothing counts as one. */
+  /** Of the rules: each family has its own. */
+  family: IpFamily;
+  /** The pods' addresses of the family, such as 10.244.0.0/16. Absent: nobody knows who is a pod, and nothing counts as one. */
   clusterCidr: string | undefined;
   /** Node ports answer on this node's addresses in these ranges. Absent: on all of them. */
   nodePortAddresses?: readonly string[];

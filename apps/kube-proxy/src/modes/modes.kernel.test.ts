@@ -2,33 +2,45 @@ import { endpointsOfPods, forwardedPort, setUpCluster, type TestCluster } from '
 import { describeInKernel } from '../testing/require-kernel';
 import { aPort } from '../testing/ports';
 import type { ProxyMode } from './mode';
+import { hostRange, ipFamilies, type IpFamily } from '../desired/ip-family';
+import { labAddresses } from '../testing/lab-addresses';
 import { iptables } from './iptables';
+import { iptablesProgram } from './iptables/programs';
 import { nftables } from './nftables';
+import { nftFamily } from './nftables/skeleton';
 
-const clusterIp = '10.96.0.10';
 const nodePort = 30080;
-const foreignRules =
-  'table ip foreign { chain output { type nat hook output priority -100; tcp dport 1 dnat to 192.0.2.1; }; }';
 
 // This kernel need not have IPVS: ipvs.uml.test.ts tests it in one that has.
-for (const mode of [iptables, nftables]) describeInKernel(`the mode ${mode.name} in the kernel`, () => testMode(mode));
+for (const family of ipFamilies) {
+  for (const mode of [iptables, nftables]) {
+    describeInKernel(`the mode ${mode.name} in the kernel, with ${family}`, () => testMode(mode, family));
+  }
+}
 
-function testMode(mode: ProxyMode): void {
+function testMode(mode: ProxyMode, family: IpFamily): void {
+  const addresses = labAddresses[family];
+  const clusterIp = addresses.clusterIp(10);
+  const [ip, iptablesName] = [nftFamily[family], iptablesProgram[family]];
+  const foreignAddress = addresses.host(99);
+  const foreignRules = `table ${ip} foreign {
+    chain output { type nat hook output priority -100; tcp dport 1 dnat to ${foreignAddress}; };
+  }`;
   let cluster: TestCluster;
 
   beforeAll(async () => {
-    cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw' });
+    cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw', family });
     await cluster.lab.node(1).run('nft', ['-f', '-'], foreignRules);
     await cluster.lab
       .node(1)
-      .run('iptables', ['-t', 'nat', '-A', 'OUTPUT', '-p', 'tcp', '--dport', '1', '-j', 'RETURN']);
+      .run(iptablesName, ['-t', 'nat', '-A', 'OUTPUT', '-p', 'tcp', '--dport', '1', '-j', 'RETURN']);
   }, 60_000);
   afterAll(() => cluster?.close());
 
   afterEach(() => expect(cluster.warnings).toEqual([]));
 
   test('has all that it needs', async () => {
-    expect(await mode.probe(cluster.lab.node(1).run, { clusterCidr: undefined })).toEqual([]);
+    expect(await mode.probe(cluster.lab.node(1).run, { family, clusterCidr: undefined })).toEqual([]);
   });
 
   test('a cluster IP leads to all endpoints, from a pod and from a node, with the pod as client', async () => {
@@ -59,19 +71,19 @@ function testMode(mode: ProxyMode): void {
 
   test('an external address leads to the endpoints', async () => {
     const { lab } = cluster;
-    await cluster.sync([forwardedPort(cluster, { clusterIp, externalIps: ['192.168.77.200'] })]);
-    expect(await lab.names(lab.node(1), '192.168.77.200', 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+    await cluster.sync([forwardedPort(cluster, { clusterIp, externalIps: [addresses.host(200)] })]);
+    expect(await lab.names(lab.node(1), addresses.host(200), 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
   });
 
   test("a load balancer's address answers the source ranges and the node that holds it, and nobody else", async () => {
     const { lab } = cluster;
-    const loadBalancerIp = '192.168.77.201';
-    const towardsNode1 = ['route', 'replace', `${loadBalancerIp}/32`, 'via', lab.node(1).ip];
+    const loadBalancerIp = addresses.host(201);
+    const towardsNode1 = ['route', 'replace', hostRange(loadBalancerIp), 'via', lab.node(1).ip];
     for (const place of [lab.outside, lab.node(2)]) await place.run('ip', towardsNode1);
     const port = forwardedPort(cluster, { clusterIp, loadBalancerIps: [loadBalancerIp] });
     await cluster.sync([port]);
     expect(await lab.names(lab.outside, loadBalancerIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
-    await cluster.sync([{ ...port, sourceRanges: [`${lab.node(2).ip}/32`, '198.51.100.0/24'] }]);
+    await cluster.sync([{ ...port, sourceRanges: [hostRange(lab.node(2).ip), addresses.foreign] }]);
     await expect(lab.ask(lab.outside, loadBalancerIp, 80)).rejects.toThrow(/timed out/i);
     expect(await lab.names(lab.node(2), loadBalancerIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
     expect((await lab.ask(lab.outside, lab.node(1).ip, nodePort).catch(() => ({ name: 'nobody' }))).name).toBe(
@@ -83,10 +95,10 @@ function testMode(mode: ProxyMode): void {
 
   test('node ports answer only on the addresses that they are to', async () => {
     const { lab } = cluster;
-    cluster.restart({ nodePortAddresses: ['10.244.0.0/16'] });
+    cluster.restart({ nodePortAddresses: [addresses.clusterCidr] });
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
     await expect(lab.ask(lab.outside, lab.node(1).ip, nodePort)).rejects.toThrow(/refused/);
-    cluster.restart({ nodePortAddresses: ['10.9.0.0/16', `${lab.node(1).ip}/32`] });
+    cluster.restart({ nodePortAddresses: [addresses.foreign, hostRange(lab.node(1).ip)] });
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
     expect(await lab.names(lab.outside, lab.node(1).ip, nodePort)).toEqual(['pod-0', 'pod-1', 'pod-2']);
     cluster.restart();
@@ -123,7 +135,7 @@ function testMode(mode: ProxyMode): void {
     await cluster.sync([port]);
     const first = await lab.names(pods[0]!, clusterIp, 80, 10);
     expect(first).toHaveLength(1);
-    await cluster.sync([port, aPort({ name: 'default/other:/tcp/80', clusterIp: '10.96.0.11' })]);
+    await cluster.sync([port, aPort({ name: 'default/other:/tcp/80', clusterIp: addresses.clusterIp(11) })]);
     await cluster.syncFull();
     expect(await lab.names(pods[0]!, clusterIp, 80, 10)).toEqual(first);
     expect(await lab.names(lab.outside, lab.node(1).ip, nodePort, 10)).toHaveLength(1);
@@ -156,7 +168,11 @@ function testMode(mode: ProxyMode): void {
   test('a change of endpoints touches only what changed, and a full sync afterwards changes nothing', async () => {
     const { lab, pods } = cluster;
     const others = Array.from({ length: 20 }, (_, index) =>
-      aPort({ name: `default/other-${index}:/tcp/80`, clusterIp: `10.96.1.${index}`, nodePort: 31000 + index }),
+      aPort({
+        name: `default/other-${index}:/tcp/80`,
+        clusterIp: addresses.clusterIp(0x100 + index),
+        nodePort: 31000 + index,
+      }),
     );
     const port = forwardedPort(cluster, { clusterIp, nodePort });
     await cluster.sync([...others, port]);
@@ -177,14 +193,14 @@ function testMode(mode: ProxyMode): void {
 
   test('what an earlier process left is put right, also when its structure differs', async () => {
     const { lab, pods } = cluster;
-    const gone = { name: 'default/gone:/tcp/80', clusterIp: '10.96.0.99', nodePort: 30099 };
+    const gone = { name: 'default/gone:/tcp/80', clusterIp: addresses.clusterIp(99), nodePort: 30099 };
     await cluster.sync([
       forwardedPort(cluster, { ...gone, affinitySeconds: 100, externalPolicy: 'local' }),
       forwardedPort(cluster, { clusterIp }),
     ]);
     cluster.restart();
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
-    expect(await cluster.ownRules()).not.toContain('10.96.0.99');
+    expect(await cluster.ownRules()).not.toContain(addresses.clusterIp(99));
     expect(await lab.names(pods[0]!, clusterIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
   });
 
@@ -192,8 +208,8 @@ function testMode(mode: ProxyMode): void {
     const { lab, pods } = cluster;
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, affinitySeconds: 10 })]);
     const { run } = lab.node(1);
-    if (mode.name === 'nftables') await run('nft', ['flush', 'chain', 'ip', 'naru-proxy', 'services']);
-    else await run('iptables', ['-t', 'nat', '-F', 'KUBE-SERVICES']);
+    if (mode.name === 'nftables') await run('nft', ['flush', 'chain', ip, 'naru-proxy', 'services']);
+    else await run(iptablesName, ['-t', 'nat', '-F', 'KUBE-SERVICES']);
     await cluster.syncFull();
     expect(await lab.names(pods[0]!, clusterIp, 80, 5)).toHaveLength(1);
   });
@@ -204,8 +220,8 @@ function testMode(mode: ProxyMode): void {
     await cluster.cleanup();
     const { run } = lab.node(1);
     expect(await cluster.ownRules()).toBe('');
-    expect(await run('nft', ['list', 'table', 'ip', 'foreign'])).toContain('dnat to 192.0.2.1');
-    expect(await run('iptables-save', ['-t', 'nat'])).toContain('-A OUTPUT -p tcp -m tcp --dport 1 -j RETURN');
+    expect(await run('nft', ['list', 'table', ip, 'foreign'])).toContain(`dnat to ${foreignAddress}`);
+    expect(await run(`${iptablesName}-save`, ['-t', 'nat'])).toContain('-A OUTPUT -p tcp -m tcp --dport 1 -j RETURN');
     await cluster.cleanup();
   });
 }

@@ -1,47 +1,62 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Endpoint, ServicePort } from '../desired/service-port';
+import { ipFamilies, type IpFamily } from '../desired/ip-family';
+import { labAddresses } from '../testing/lab-addresses';
 import { aPort } from '../testing/ports';
+import type { RuleConfig } from './mode';
 import { parseSaved, renderChanges, renderFull } from './iptables/tables';
 import { entriesOf, noEntries, renderRules, renderSetChanges } from './ipvs/filter';
 import { LeavingReals, nameOf, renderChanges as renderServers, virtualServersOf } from './ipvs/virtual-server';
 import { NftTable } from './nftables/table';
 
-const config = { clusterCidr: '10.244.0.0/16' };
-const endpoints: Endpoint[] = [
-  { address: '10.244.1.5', port: 8080, local: true },
-  { address: '10.244.2.6', port: 8080, local: false },
-  { address: '10.244.3.7', port: 8080, local: false },
-];
-
-const cases: Record<string, ServicePort[]> = {
-  'cluster-ip': [aPort({ clusterEndpoints: endpoints })],
-  'node-port-and-external-ip': [aPort({ clusterEndpoints: endpoints, nodePort: 30080, externalIps: ['198.51.100.7'] })],
-  'load-balancer-with-source-ranges': [
-    aPort({
-      clusterEndpoints: endpoints,
-      loadBalancerIps: ['198.51.100.7'],
-      sourceRanges: ['192.0.2.0/24', '203.0.113.9/32'],
-    }),
+const endpointsOf: Record<IpFamily, Endpoint[]> = {
+  IPv4: [
+    { address: '10.244.1.5', port: 8080, local: true },
+    { address: '10.244.2.6', port: 8080, local: false },
+    { address: '10.244.3.7', port: 8080, local: false },
   ],
-  'external-policy-local': [aPort({ clusterEndpoints: endpoints, nodePort: 30080, externalPolicy: 'local' })],
-  'external-policy-local-elsewhere': [
-    aPort({ clusterEndpoints: endpoints.slice(1), nodePort: 30080, externalPolicy: 'local' }),
-  ],
-  'internal-policy-local': [aPort({ clusterEndpoints: endpoints, internalPolicy: 'local' })],
-  'session-affinity': [aPort({ clusterEndpoints: endpoints.slice(0, 2), nodePort: 30080, affinitySeconds: 10_800 })],
-  'no-endpoints': [aPort({ clusterEndpoints: [], nodePort: 30080 })],
-  'udp-and-sctp': [
-    aPort({ name: 'kube-system/dns:dns/udp', protocol: 'udp', port: 53, clusterEndpoints: endpoints.slice(0, 1) }),
-    aPort({
-      name: 'default/sctp:/sctp/9',
-      protocol: 'sctp',
-      port: 9,
-      clusterIp: '10.96.0.11',
-      clusterEndpoints: endpoints,
-    }),
+  IPv6: [
+    { address: 'fd00:244:1::5', port: 8080, local: true },
+    { address: 'fd00:244:2::6', port: 8080, local: false },
+    { address: 'fd00:244:3::7', port: 8080, local: false },
   ],
 };
+
+interface Given {
+  config: RuleConfig;
+  endpoints: Endpoint[];
+  clusterIp: string;
+  cases: Record<string, ServicePort[]>;
+}
+
+function given(family: IpFamily): Given {
+  const addresses = labAddresses[family];
+  const endpoints = endpointsOf[family];
+  const clusterIp = addresses.clusterIp(10);
+  const outside = family === 'IPv4' ? '198.51.100.7' : '2001:db8:51::7';
+  const sourceRanges =
+    family === 'IPv4' ? ['192.0.2.0/24', '203.0.113.9/32'] : ['2001:db8:2::/64', '2001:db8:113::9/128'];
+  const port = (overrides: Partial<ServicePort>): ServicePort =>
+    aPort({ clusterIp, clusterEndpoints: endpoints, ...overrides });
+  const cases: Given['cases'] = {
+    'cluster-ip': [port({})],
+    'node-port-and-external-ip': [port({ nodePort: 30080, externalIps: [outside] })],
+    'load-balancer-with-source-ranges': [port({ loadBalancerIps: [outside], sourceRanges })],
+    'external-policy-local': [port({ nodePort: 30080, externalPolicy: 'local' })],
+    'external-policy-local-elsewhere': [
+      port({ clusterEndpoints: endpoints.slice(1), nodePort: 30080, externalPolicy: 'local' }),
+    ],
+    'internal-policy-local': [port({ internalPolicy: 'local' })],
+    'session-affinity': [port({ clusterEndpoints: endpoints.slice(0, 2), nodePort: 30080, affinitySeconds: 10_800 })],
+    'no-endpoints': [port({ clusterEndpoints: [], nodePort: 30080 })],
+    'udp-and-sctp': [
+      port({ name: 'kube-system/dns:dns/udp', protocol: 'udp', port: 53, clusterEndpoints: endpoints.slice(0, 1) }),
+      port({ name: 'default/sctp:/sctp/9', protocol: 'sctp', port: 9, clusterIp: addresses.clusterIp(11) }),
+    ],
+  };
+  return { config: { family, clusterCidr: addresses.clusterCidr }, endpoints, clusterIp, cases };
+}
 
 /** `UPDATE_GOLDEN=1 npx jest ...` writes the files anew: read what changed before you commit it. */
 function expectGolden(name: string, text: string): void {
@@ -64,53 +79,56 @@ function difference(text: string, empty: string): string {
 
 const nothingSaved = parseSaved('');
 
-/** What is told to ipvsadm and then to ipset, on a node with one address, when the ports become others. */
-function ipvsChanges(before: ServicePort[], after: ServicePort[]): string {
-  const nodeIps = ['192.168.77.11'];
-  const serversOf = (ports: ServicePort[]) =>
-    new Map(ports.flatMap(port => virtualServersOf(port, 'rr', nodeIps)).map(server => [nameOf(server), server]));
-  const lines = renderServers(serversOf(before), serversOf(after), new LeavingReals());
-  const entries = before.length === 0 ? noEntries() : entriesOf(before, nodeIps);
-  return `${lines.join('\n')}\n\n${renderSetChanges(entries, entriesOf(after, nodeIps))}`;
-}
+describe.each(ipFamilies)('with %s', family => {
+  const { config, endpoints, clusterIp, cases } = given(family);
+  const golden = (name: string, text: string): void => expectGolden(family === 'IPv4' ? name : `ipv6/${name}`, text);
+  const nodeIps = [labAddresses[family].host(11)];
 
-describe('the structure of the rules is that of the golden file', () => {
-  test('nftables', () => expectGolden('structure.nft', new NftTable(config).renderFull([])));
-  test('iptables', () => expectGolden('structure.iptables', renderFull([], config, nothingSaved)));
-  test('ipvs', () => expectGolden('structure.ipvs', renderRules(config)));
-});
+  /** What is told to ipvsadm and then to ipset, on a node with one address, when the ports become others. */
+  function ipvsChanges(before: ServicePort[], after: ServicePort[]): string {
+    const serversOf = (ports: ServicePort[]) =>
+      new Map(ports.flatMap(port => virtualServersOf(port, 'rr', nodeIps)).map(server => [nameOf(server), server]));
+    const lines = renderServers(serversOf(before), serversOf(after), new LeavingReals());
+    const entries = before.length === 0 ? noEntries() : entriesOf(before, nodeIps);
+    return `${lines.join('\n')}\n\n${renderSetChanges(entries, entriesOf(after, nodeIps), family)}`;
+  }
 
-describe.each(Object.entries(cases))('the rules for %s are those of the golden file', (name, ports) => {
-  test('nftables', () => {
-    const text = new NftTable(config).renderFull(ports);
-    expectGolden(`${name}.nft`, difference(text, new NftTable(config).renderFull([])));
+  describe('the structure of the rules is that of the golden file', () => {
+    test('nftables', () => golden('structure.nft', new NftTable(config).renderFull([])));
+    test('iptables', () => golden('structure.iptables', renderFull([], config, nothingSaved)));
+    test('ipvs', () => golden('structure.ipvs', renderRules(config)));
   });
-  test('iptables', () => {
-    const text = renderFull(ports, config, nothingSaved);
-    expectGolden(`${name}.iptables`, difference(text, renderFull([], config, nothingSaved)));
-  });
-  test('ipvs', () => expectGolden(`${name}.ipvs`, ipvsChanges([], ports)));
-});
 
-describe('the change when one of three endpoints leaves is that of the golden file', () => {
-  const before = aPort({ clusterEndpoints: endpoints, nodePort: 30080 });
-  const after = aPort({ clusterEndpoints: [endpoints[2]!, endpoints[1]!], nodePort: 30080 });
-  test('nftables', () => {
+  describe.each(Object.entries(cases))('the rules for %s are those of the golden file', (name, ports) => {
+    test('nftables', () => {
+      const text = new NftTable(config).renderFull(ports);
+      golden(`${name}.nft`, difference(text, new NftTable(config).renderFull([])));
+    });
+    test('iptables', () => {
+      const text = renderFull(ports, config, nothingSaved);
+      golden(`${name}.iptables`, difference(text, renderFull([], config, nothingSaved)));
+    });
+    test('ipvs', () => golden(`${name}.ipvs`, ipvsChanges([], ports)));
+  });
+
+  describe('the change when one of three endpoints leaves is that of the golden file', () => {
+    const before = aPort({ clusterIp, clusterEndpoints: endpoints, nodePort: 30080 });
+    const after = { ...before, clusterEndpoints: [endpoints[2]!, endpoints[1]!], localEndpoints: [] };
+    test('nftables', () => {
+      const table = new NftTable(config);
+      const other = labAddresses[family].clusterIp(11);
+      table.renderFull([before, { ...before, name: 'default/other:/tcp/80', clusterIp: other, nodePort: undefined }]);
+      golden('endpoint-leaves.nft', table.renderChanges([{ before, after }]));
+    });
+    test('iptables', () => golden('endpoint-leaves.iptables', renderChanges([{ before, after }], config)));
+    test('ipvs', () => golden('endpoint-leaves.ipvs', ipvsChanges([before], [after])));
+  });
+
+  test('without a difference there is nothing to tell', () => {
     const table = new NftTable(config);
-    table.renderFull([
-      before,
-      aPort({ name: 'default/other:/tcp/80', clusterIp: '10.96.0.11', clusterEndpoints: endpoints }),
-    ]);
-    expectGolden('endpoint-leaves.nft', table.renderChanges([{ before, after }]));
+    const port = aPort({ clusterIp, clusterEndpoints: endpoints });
+    table.renderFull([port]);
+    expect(table.renderChanges([{ before: port, after: port }])).toBe('');
+    expect(renderChanges([{ before: port, after: port }], config)).toBe('');
   });
-  test('iptables', () => expectGolden('endpoint-leaves.iptables', renderChanges([{ before, after }], config)));
-  test('ipvs', () => expectGolden('endpoint-leaves.ipvs', ipvsChanges([before], [after])));
-});
-
-test('without a difference there is nothing to tell', () => {
-  const table = new NftTable(config);
-  table.renderFull(cases['cluster-ip']!);
-  const [port] = cases['cluster-ip']!;
-  expect(table.renderChanges([{ before: port, after: port }])).toBe('');
-  expect(renderChanges([{ before: port, after: port }], config)).toBe('');
 });

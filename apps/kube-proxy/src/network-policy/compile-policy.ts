@@ -1,5 +1,6 @@
 import { compileLabelSelector, type LabelMatcher, type NetworkPolicy, type Stored } from '@naru/api';
-import { isIpv4Range } from '../desired/candidates';
+import { isDefined, rangeOf, type IpFamily } from '../desired/ip-family';
+import { nftFamily } from '../modes/nftables/skeleton';
 import { groupName, type PodGroupSpec } from './pod-group';
 
 export type Direction = 'ingress' | 'egress';
@@ -25,14 +26,15 @@ type Peer = NonNullable<NonNullable<NonNullable<Spec['ingress']>[number]['from']
 type Port = NonNullable<NonNullable<Spec['ingress']>[number]['ports']>[number];
 
 /** Throws for an operator of a selector that does not exist, which the api-server does not let through. */
-export function compilePolicy({ metadata, spec }: Stored<NetworkPolicy>): CompiledPolicy {
+export function compilePolicy({ metadata, spec }: Stored<NetworkPolicy>, family: IpFamily): CompiledPolicy {
   const namespace = metadata.namespace ?? '';
   const { ingress = [], egress = [], podSelector = {} } = spec ?? {};
   // Upstream's default, for objects that were stored without.
   const types = spec?.policyTypes ?? ['Ingress', ...(egress.length > 0 ? ['Egress'] : [])];
   const compile = (direction: Direction, rules: { peers: Peer[]; ports: Port[] }[]): DirectionRules => {
     const made: DirectionRules = { matches: [], groups: [] };
-    for (const { peers, ports } of rules) compileRule({ direction, namespace, podSelector }, peers, ports, made);
+    for (const { peers, ports } of rules)
+      compileRule({ family, direction, namespace, podSelector }, peers, ports, made);
     return made;
   };
   return {
@@ -55,6 +57,7 @@ export function compilePolicy({ metadata, spec }: Stored<NetworkPolicy>): Compil
 }
 
 interface Scope {
+  family: IpFamily;
   direction: Direction;
   namespace: string;
   podSelector: NonNullable<Spec['podSelector']>;
@@ -87,7 +90,7 @@ function compileRule(scope: Scope, peers: Peer[], ports: Port[], made: Direction
 }
 
 function matchOf(scope: Scope, peer: Peer | undefined, port: Port | undefined): Match[] | undefined {
-  const address = scope.direction === 'ingress' ? 'ip saddr' : 'ip daddr';
+  const address = `${nftFamily[scope.family]} ${scope.direction === 'ingress' ? 'saddr' : 'daddr'}`;
   const who = peerMatch(scope, peer, address);
   if (!who) return undefined;
   const protocol = (port?.protocol ?? 'TCP').toLowerCase();
@@ -96,15 +99,15 @@ function matchOf(scope: Scope, peer: Peer | undefined, port: Port | undefined): 
   const named = { name: port.port, protocol };
   if (scope.direction === 'ingress') {
     // Which number it is, the pod says that is asked: one that the policy selects.
-    return [who, namedPort({ namespace: scope.namespace, podSelector: scope.podSelector, port: named })];
+    return [who, namedPort({ namespace: scope.namespace, podSelector: scope.podSelector, port: named }, scope)];
   }
   const everywhere: PodGroupSpec = { namespaceSelector: {}, podSelector: {} };
-  const target = namedPort({ ...(who.group ?? everywhere), port: named });
+  const target = namedPort({ ...(who.group ?? everywhere), port: named }, scope);
   return who.group ? [target] : [who, target];
 }
 
-function namedPort(group: PodGroupSpec): Match {
-  return { text: `ip daddr . meta l4proto . th dport @${groupName(group)}`, group };
+function namedPort(group: PodGroupSpec, { family }: Scope): Match {
+  return { text: `${nftFamily[family]} daddr . meta l4proto . th dport @${groupName(group)}`, group };
 }
 
 function numberedPorts(protocol: string, port: number | undefined, endPort: number | undefined): string {
@@ -113,14 +116,15 @@ function numberedPorts(protocol: string, port: number | undefined, endPort: numb
   return `meta l4proto ${protocol} th dport ${range}`;
 }
 
-/** Undefined when the peer is nobody whom IPv4 could name. */
-function peerMatch({ namespace }: Scope, peer: Peer | undefined, address: string): Match | undefined {
+/** Undefined when the peer is nobody whom the family could name. */
+function peerMatch({ namespace, family }: Scope, peer: Peer | undefined, address: string): Match | undefined {
   if (peer === undefined) return { text: '' };
   if (peer.ipBlock) {
     const { cidr, except = [] } = peer.ipBlock;
-    if (!isIpv4Range(cidr)) return undefined;
-    const but = except.filter(isIpv4Range);
-    return { text: [`${address} ${cidr}`, ...but.map(range => `${address} != ${range}`)].join(' ') };
+    const range = rangeOf(cidr, family);
+    if (range === undefined) return undefined;
+    const but = except.map(text => rangeOf(text, family)).filter(isDefined);
+    return { text: [`${address} ${range}`, ...but.map(excluded => `${address} != ${excluded}`)].join(' ') };
   }
   const { namespaceSelector, podSelector = {} } = peer;
   const group: PodGroupSpec = namespaceSelector ? { namespaceSelector, podSelector } : { namespace, podSelector };

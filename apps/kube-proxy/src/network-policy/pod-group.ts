@@ -1,4 +1,6 @@
 import { compileLabelSelector, type LabelMatcher, type LabelSelector } from '@naru/api';
+import type { IpFamily } from '../desired/ip-family';
+import { addressType } from '../modes/nftables/skeleton';
 import { shortHash } from '../modes/short-hash';
 import type { PolicyPod } from './policy-pod';
 
@@ -21,14 +23,18 @@ export class PodGroup {
   private readonly namespaceMatches: LabelMatcher;
   private snapshot: ReadonlyMap<string, string> | undefined;
 
-  constructor(readonly spec: PodGroupSpec) {
+  constructor(
+    readonly spec: PodGroupSpec,
+    private readonly family: IpFamily,
+  ) {
     this.name = groupName(spec);
     this.podMatches = compileLabelSelector(spec.podSelector);
     this.namespaceMatches = compileLabelSelector(spec.namespaceSelector);
   }
 
   get type(): string {
-    return this.spec.port ? 'ipv4_addr . inet_proto . inet_service' : 'ipv4_addr';
+    const address = addressType[this.family];
+    return this.spec.port ? `${address} . inet_proto . inet_service` : address;
   }
 
   /** As nft's sets have them, without values. The same object until something changes. */

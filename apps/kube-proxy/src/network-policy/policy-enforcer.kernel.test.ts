@@ -1,15 +1,18 @@
 import { networkPolicies, namespaces, pods as podType, type NetworkPolicy, type Pod } from '@naru/api';
 import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
 import { eventually, MemoryObjects } from '@naru/testing';
+import { hostRange, ipFamilies, type IpFamily } from '../desired/ip-family';
 import { iptables } from '../modes/iptables';
 import type { ProxyMode } from '../modes/mode';
 import { nftables } from '../modes/nftables';
+import { labAddresses } from '../testing/lab-addresses';
 import { FakeRuntime } from '../testing/fake-runtime';
 import type { Place } from '../testing/network-lab';
 import { describeInKernel } from '../testing/require-kernel';
 import { forwardedPort, setUpCluster, type TestCluster } from '../testing/test-cluster';
 import { createPolicyMetrics } from './metrics';
 import { cleanupPolicies, PolicyEnforcer } from './policy-enforcer';
+import { policyTable } from './policy-table';
 
 /** Talks on one connection until the other side has been silent for a second. */
 const talker = `
@@ -23,12 +26,17 @@ setInterval(() => {
 `;
 
 type Spec = NonNullable<NetworkPolicy['spec']>;
-const clusterIp = '10.96.0.80';
 
-for (const mode of [iptables, nftables])
-  describeInKernel(`NetworkPolicies beside ${mode.name}`, () => testBeside(mode));
+for (const family of ipFamilies) {
+  for (const mode of [iptables, nftables]) {
+    describeInKernel(`NetworkPolicies beside ${mode.name}, with ${family}`, () => testBeside(mode, family));
+  }
+}
 
-function testBeside(mode: ProxyMode): void {
+function testBeside(mode: ProxyMode, family: IpFamily): void {
+  const addresses = labAddresses[family];
+  const clusterIp = addresses.clusterIp(80);
+  const table = policyTable(family);
   let cluster: TestCluster;
   let api: MemoryObjects;
   let runtime: FakeRuntime;
@@ -37,7 +45,7 @@ function testBeside(mode: ProxyMode): void {
   const stopping = new AbortController();
 
   beforeAll(async () => {
-    cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw' });
+    cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw', family });
     [web, client, remote] = cluster.pods as [Place, Place, Place];
     await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: [endpoint(remote)] })]);
     await cluster.lab.serve(web, 9090, 'web-metrics');
@@ -46,6 +54,7 @@ function testBeside(mode: ProxyMode): void {
     const informers = api.informers();
     enforcer = new PolicyEnforcer({
       nodeName: 'node-1',
+      families: ipFamilies,
       runtimeEndpoint: runtime.endpoint,
       run: cluster.lab.node(1).run,
       informers,
@@ -55,7 +64,7 @@ function testBeside(mode: ProxyMode): void {
       minSyncPeriodMs: 5,
       fullSyncPeriodMs: 3_600_000,
     });
-    enforcer.setPodCidr('10.244.1.0/24');
+    for (const each of ipFamilies) enforcer.setPodCidr(each, labAddresses[each].podCidr(1));
     await api.create(namespaces, { metadata: { name: 'default', labels: { team: 'own' } } });
     await api.create(namespaces, { metadata: { name: 'other', labels: { team: 'other' } } });
     await api.create(podType, aPod('web', 'default', 'node-1', web.ip));
@@ -179,7 +188,7 @@ function testBeside(mode: ProxyMode): void {
   test('ipBlock lets a range in, except what it excludes', async () => {
     await put('block', {
       podSelector: select('web'),
-      ingress: [{ from: [{ ipBlock: { cidr: '10.244.0.0/16', except: [`${client.ip}/32`] } }] }],
+      ingress: [{ from: [{ ipBlock: { cidr: addresses.clusterCidr, except: [hostRange(client.ip)] } }] }],
     });
     await eventuallyClosed(client, web);
     await expectOpen(remote, web, 8080);
@@ -209,7 +218,7 @@ function testBeside(mode: ProxyMode): void {
 
   test('an open connection ends when a policy comes to forbid it', async () => {
     const { lab } = cluster;
-    const echo = web.run('timeout', ['20', 'socat', 'TCP4-LISTEN:9191', 'EXEC:cat']);
+    const echo = web.run('timeout', ['20', 'socat', `TCP${family === 'IPv4' ? 4 : 6}-LISTEN:9191`, 'EXEC:cat']);
     echo.catch(() => undefined);
     await eventually(async () => expect(await web.run('ss', ['-Hlnt'])).toContain(':9191'));
     const talk = client.run(process.execPath, ['-e', talker, web.ip]);
@@ -243,10 +252,7 @@ function testBeside(mode: ProxyMode): void {
     await put('from-app', { podSelector: select('web'), ingress: [{ from: [{ podSelector: select('late') }] }] });
     await eventuallyClosed(client, web);
     const handles = async (): Promise<string> =>
-      (await run('nft', ['-a', 'list', 'table', 'ip', 'naru-network-policy'])).replace(
-        /\s*(elements = [^}]*})?\n/g,
-        '\n',
-      );
+      (await run('nft', ['-a', 'list', 'table', ...table.split(' ')])).replace(/\s*(elements = [^}]*})?\n/g, '\n');
     const before = await handles();
     await api.create(podType, aPod('late', 'default', 'node-2', remote.ip));
     await eventually(() => expectOpen(remote, web, 8080));
@@ -257,14 +263,14 @@ function testBeside(mode: ProxyMode): void {
 
   test('the last policy takes the table with it, and cleanup does so whatever there is', async () => {
     const { run } = cluster.lab.node(1);
-    const tables = (): Promise<string> => run('nft', ['list', 'tables', 'ip']);
+    const tables = (): Promise<string> => run('nft', ['list', 'tables']);
     await put('deny', { podSelector: {}, policyTypes: ['Ingress'] });
-    await eventually(async () => expect(await tables()).toContain('naru-network-policy'));
+    await eventually(async () => expect(await tables()).toContain(table));
     await api.delete(networkPolicies, { namespace: 'default', name: 'deny' });
-    await eventually(async () => expect(await tables()).not.toContain('naru-network-policy'));
+    await eventually(async () => expect(await tables()).not.toContain(table));
     await put('deny', { podSelector: {}, policyTypes: ['Ingress'] });
-    await eventually(async () => expect(await tables()).toContain('naru-network-policy'));
+    await eventually(async () => expect(await tables()).toContain(table));
     await cleanupPolicies(run);
-    expect(await tables()).not.toContain('naru-network-policy');
+    expect(await tables()).not.toContain(table);
   });
 }

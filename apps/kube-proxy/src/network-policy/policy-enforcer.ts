@@ -5,13 +5,17 @@ import type { CommandRunner } from '../command';
 import { SyncLoop } from '../sync-loop';
 import type { PolicyMetrics } from './metrics';
 import { withoutUnused } from './policy-pod';
-import { PolicyState } from './policy-state';
-import { renderDifferences, renderRemoval, renderWhole, type RuleSet } from '../nft/rule-set';
-import { policySkeleton, tableName } from './policy-table';
+import { ipFamilies, type IpFamily } from '../desired/ip-family';
+import { renderRemoval } from '../nft/rule-set';
+import { FamilyPolicies } from './family-policies';
+import type { PolicyState } from './policy-state';
+import { policyTable } from './policy-table';
 import { SandboxAddresses } from './sandbox-addresses';
 
 export interface PolicyEnforcerDeps {
   nodeName: string;
+  /** Those that this machine has. */
+  families: readonly IpFamily[];
   /** Empty: addresses are known when the API tells of them, and a pod's first packets may be lost until then. */
   runtimeEndpoint: string;
   run: CommandRunner;
@@ -24,16 +28,13 @@ export interface PolicyEnforcerDeps {
 }
 
 /**
- * NetworkPolicies to rules for this node's pods, in a table of their own that is the same whatever the mode of Services. All pods
+ * NetworkPolicies to rules for this node's pods, in a table a family that is the same whatever the mode of Services. All pods
  * are followed only once there is a first policy: a cluster without any pays nothing.
  */
 export class PolicyEnforcer {
-  private readonly state: PolicyState;
+  private readonly families: readonly FamilyPolicies[];
   private readonly loop: SyncLoop;
   private readonly stopping = new AbortController();
-  private applied: RuleSet | undefined;
-  private podCidr: string | undefined;
-  private appliedCidr: string | undefined;
   /** Undefined until a first policy; resolves when all is known that policies speak of. */
   private following: Promise<void> | undefined;
   private complete = false;
@@ -41,7 +42,7 @@ export class PolicyEnforcer {
 
   constructor(private readonly deps: PolicyEnforcerDeps) {
     const { nodeName, informers, clock, logger } = deps;
-    this.state = new PolicyState({ nodeName });
+    this.families = deps.families.map(family => new FamilyPolicies({ nodeName, family }));
     this.loop = new SyncLoop({
       name: 'network-policies',
       sync: full => this.sync(full),
@@ -54,23 +55,23 @@ export class PolicyEnforcer {
       onAdd: policy => this.setPolicy(policy),
       onUpdate: policy => this.setPolicy(policy),
       onDelete: policy => {
-        this.state.deletePolicy(policy);
-        this.changed();
+        this.change(state => state.deletePolicy(policy));
       },
     });
   }
 
-  /** The range of this node's pods, once it has one. */
-  setPodCidr(podCidr: string | undefined): void {
-    if (podCidr === this.podCidr) return;
-    this.podCidr = podCidr;
+  /** The range of this node's pods in a family, once it has one. */
+  setPodCidr(family: IpFamily, podCidr: string | undefined): void {
+    const policies = this.families.find(each => each.family === family);
+    if (!policies || podCidr === policies.podCidr) return;
+    policies.podCidr = podCidr;
     this.changed();
   }
 
   /** The informers have their first lists. */
   start(): void {
     this.started = true;
-    if (this.state.hasPolicies) this.follow();
+    if (this.families.some(({ state }) => state.hasPolicies)) this.follow();
     // Without policies: what an earlier process has left is removed.
     else this.loop.triggerFull();
   }
@@ -83,7 +84,7 @@ export class PolicyEnforcer {
   private setPolicy(policy: Parameters<PolicyState['setPolicy']>[0]): void {
     const { namespace, name } = policy.metadata;
     try {
-      this.state.setPolicy(policy);
+      for (const { state } of this.families) state.setPolicy(policy);
     } catch (err) {
       this.deps.logger.error({ err, namespace, name }, 'the NetworkPolicy cannot be understood');
       return;
@@ -105,14 +106,14 @@ export class PolicyEnforcer {
     const allNamespaces = informers.informer<Namespace>({ type: namespaces });
     const allPods = informers.informer<Pod>({ type: pods, transform: withoutUnused });
     allNamespaces.addHandler({
-      onAdd: namespace => this.after(() => this.state.setNamespace(namespace)),
-      onUpdate: namespace => this.after(() => this.state.setNamespace(namespace)),
-      onDelete: namespace => this.after(() => this.state.deleteNamespace(namespace)),
+      onAdd: namespace => this.change(state => state.setNamespace(namespace)),
+      onUpdate: namespace => this.change(state => state.setNamespace(namespace)),
+      onDelete: namespace => this.change(state => state.deleteNamespace(namespace)),
     });
     allPods.addHandler({
-      onAdd: pod => this.after(() => this.state.setPod(pod)),
-      onUpdate: pod => this.after(() => this.state.setPod(pod)),
-      onDelete: pod => this.after(() => this.state.deletePod(pod)),
+      onAdd: pod => this.change(state => state.setPod(pod)),
+      onUpdate: pod => this.change(state => state.setPod(pod)),
+      onDelete: pod => this.change(state => state.deletePod(pod)),
     });
     await allNamespaces.start(signal);
     await Promise.all([allPods.start(signal), this.followSandboxes(signal)]);
@@ -127,18 +128,18 @@ export class PolicyEnforcer {
       endpoint,
       clock,
       logger,
-      onSandbox: (uid, ips) => this.after(() => this.state.setSandbox(uid, ips)),
+      onSandbox: (uid, ips) => this.change(state => state.setSandbox(uid, ips)),
       onList: sandboxes =>
-        this.after(() => {
-          for (const uid of this.state.sandboxUids) if (!sandboxes.has(uid)) this.state.forgetSandbox(uid);
-          for (const [uid, ips] of sandboxes) this.state.setSandbox(uid, ips);
+        this.change(state => {
+          for (const uid of state.sandboxUids) if (!sandboxes.has(uid)) state.forgetSandbox(uid);
+          for (const [uid, ips] of sandboxes) state.setSandbox(uid, ips);
         }),
     });
     return new Promise(resolve => void addresses.run(signal, resolve));
   }
 
-  private after(change: () => void): void {
-    change();
+  private change(tell: (state: PolicyState) => void): void {
+    for (const { state } of this.families) tell(state);
     this.changed();
   }
 
@@ -149,26 +150,19 @@ export class PolicyEnforcer {
   private async sync(full: boolean): Promise<void> {
     const { run, metrics, clock, logger } = this.deps;
     const startedAt = clock.now();
-    const wanted = this.state.ruleSet();
-    const { podCidr } = this;
-    if (!full && !wanted && !this.applied) return;
-    const skeleton = policySkeleton(podCidr);
-    const text = !wanted
-      ? renderRemoval(tableName)
-      : full || !this.applied || podCidr !== this.appliedCidr
-        ? renderWhole(skeleton, wanted)
-        : renderDifferences(skeleton, this.applied, wanted);
+    const steps = this.families.map(family => family.render(full));
+    const text = steps.map(step => step.text).join('');
     if (text === '') return;
+    // One transaction: a pod is never open by one family and shut by the other.
     await run('nft', ['-f', '-'], text);
-    this.applied = wanted;
-    this.appliedCidr = podCidr;
+    for (const { commit } of steps) commit();
     const durationMs = clock.now() - startedAt;
     metrics.syncDuration.observe(durationMs / 1000);
     logger.debug({ full, durationMs }, 'network policies synced');
   }
 }
 
-/** Removes the table, also one that an earlier process has left. */
+/** Removes the tables, also those that an earlier process has left. */
 export async function cleanupPolicies(run: CommandRunner): Promise<void> {
-  await run('nft', ['-f', '-'], renderRemoval(tableName));
+  await run('nft', ['-f', '-'], ipFamilies.map(family => renderRemoval(policyTable(family))).join(''));
 }

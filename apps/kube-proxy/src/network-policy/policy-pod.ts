@@ -1,5 +1,5 @@
 import type { Pod, Stored } from '@naru/api';
-import { isIpv4 } from '../desired/candidates';
+import { addressOf, isDefined, type IpFamily } from '../desired/ip-family';
 
 /** What NetworkPolicies need of a pod that has, or may get, an address of its own. */
 export interface PolicyPod {
@@ -9,7 +9,7 @@ export interface PolicyPod {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly nodeName: string | undefined;
-  /** IPv4; none before its sandbox is there. */
+  /** Of one family; none before its sandbox is there. */
   readonly ips: readonly string[];
   /** Its containers' ports that have names. */
   readonly namedPorts: readonly NamedPort[];
@@ -23,9 +23,9 @@ export interface NamedPort {
 }
 
 /** Undefined for pods that policies are not about: those in the node's own network, and those that have ended. */
-export function policyPodOf({ metadata, spec, status }: Stored<Pod>): PolicyPod | undefined {
+export function policyPodOf({ metadata, spec, status }: Stored<Pod>, family: IpFamily): PolicyPod | undefined {
   if (spec?.hostNetwork === true || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
-  const ips = (status?.podIPs ?? []).map(({ ip }) => ip).filter(isIpv4);
+  const ips = (status?.podIPs ?? []).map(({ ip }) => addressOf(ip, family)).filter(isDefined);
   const restartable = spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? [];
   const namedPorts = [...(spec?.containers ?? []), ...restartable].flatMap(({ ports = [] }) =>
     ports.flatMap(({ name, protocol = 'TCP', containerPort }) =>

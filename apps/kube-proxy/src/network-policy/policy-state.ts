@@ -4,12 +4,13 @@ import { compilePolicy, type CompiledPolicy, type Direction } from './compile-po
 import { PodGroup, groupName } from './pod-group';
 import { policyPodOf, type PolicyPod } from './policy-pod';
 import type { NamedSet, RuleSet } from '../nft/rule-set';
-import { fixedSets } from './policy-table';
+import { fixedSets, type FixedSet } from './policy-table';
+import { addressOf, isDefined, type IpFamily } from '../desired/ip-family';
 
 type LabelMap = Readonly<Record<string, string>>;
 
 /**
- * What this node's table should say, from NetworkPolicies, Namespaces, all pods, and the addresses that the runtime has given to
+ * What this node's table of one family should say, from NetworkPolicies, Namespaces, all pods, and the addresses that the runtime has given to
  * this node's. Pods that the policies of this node do not mention cost a few comparisons each, and no rule.
  */
 export class PolicyState {
@@ -24,7 +25,7 @@ export class PolicyState {
   private fixed: ReadonlyMap<string, NamedSet> = new Map();
   private stale = true;
 
-  constructor(private readonly deps: { nodeName: string }) {}
+  constructor(private readonly deps: { nodeName: string; family: IpFamily }) {}
 
   get hasPolicies(): boolean {
     return this.policies.size > 0;
@@ -32,7 +33,7 @@ export class PolicyState {
 
   /** Throws when the policy cannot be understood; what it said before then still holds. */
   setPolicy(policy: Stored<NetworkPolicy>): void {
-    const compiled = compilePolicy(policy);
+    const compiled = compilePolicy(policy, this.deps.family);
     this.policies.set(compiled.key, compiled);
     this.stale = true;
   }
@@ -53,9 +54,10 @@ export class PolicyState {
   }
 
   setPod(pod: Stored<Pod>): void {
-    const seen = policyPodOf(pod);
-    if (!seen) return this.deletePod(pod);
-    const own = seen.nodeName === this.deps.nodeName;
+    const seen = policyPodOf(pod, this.deps.family);
+    const own = seen?.nodeName === this.deps.nodeName;
+    // Pods elsewhere without an address of the family are nobody whom a rule could speak of.
+    if (!seen || (!own && seen.ips.length === 0)) return this.deletePod(pod);
     const ips = own ? (this.sandboxes.get(seen.uid) ?? this.unclaimed(seen)) : seen.ips;
     const known = { ...seen, ips };
     this.pods.set(known.key, known);
@@ -75,7 +77,8 @@ export class PolicyState {
   }
 
   /** The runtime has given a pod of this node these addresses; none: it has taken them back. */
-  setSandbox(uid: string, ips: readonly string[]): void {
+  setSandbox(uid: string, addresses: readonly string[]): void {
+    const ips = addresses.map(ip => addressOf(ip, this.deps.family)).filter(isDefined);
     this.sandboxes.set(uid, ips);
     for (const pod of this.ownPods.values()) {
       if (pod.uid !== uid) continue;
@@ -125,7 +128,7 @@ export class PolicyState {
   }
 
   private rebuild(): void {
-    const elements: Record<keyof typeof fixedSets, Map<string, string>> = {
+    const elements: Record<FixedSet, Map<string, string>> = {
       known: new Map(),
       itself: new Map(),
       ingress: new Map(),
@@ -153,9 +156,9 @@ export class PolicyState {
     }
     this.chains = chains;
     this.fixed = new Map(
-      Object.entries(fixedSets).map(([name, set]) => [
+      Object.entries(fixedSets(this.deps.family)).map(([name, set]) => [
         name,
-        { ...set, elements: elements[name as keyof typeof fixedSets] },
+        { ...set, elements: elements[name as FixedSet] },
       ]),
     );
     this.keepGroups(used.values());
@@ -168,7 +171,7 @@ export class PolicyState {
         const name = groupName(spec);
         wanted.add(name);
         if (this.groups.has(name)) continue;
-        const group = new PodGroup(spec);
+        const group = new PodGroup(spec, this.deps.family);
         for (const pod of this.pods.values()) group.set(pod, this.namespaces.get(pod.namespace));
         this.groups.set(name, group);
       }

@@ -1,16 +1,30 @@
-import type { Skeleton } from '../nft/rule-set';
+import type { IpFamily } from '../desired/ip-family';
+import { addressType, nftFamily } from '../modes/nftables/skeleton';
+import type { NamedSet, Skeleton } from '../nft/rule-set';
 
-export const tableName = 'naru-network-policy';
+/** With its family, as nft names it. */
+export function policyTable(family: IpFamily): string {
+  return `${nftFamily[family]} naru-network-policy`;
+}
+
+export type FixedSet = 'known' | 'itself' | 'ingress' | 'egress';
 
 /** Sets that the entry's rules name; the others belong to policies. */
-export const fixedSets = {
-  /** Addresses of this node's pods: nobody else here has one. */
-  known: { kind: 'set', type: 'ipv4_addr' },
-  /** Every isolated pod with itself. */
-  itself: { kind: 'set', type: 'ipv4_addr . ipv4_addr' },
-  ingress: { kind: 'map', type: 'ipv4_addr : verdict' },
-  egress: { kind: 'map', type: 'ipv4_addr : verdict' },
-} as const;
+export function fixedSets(family: IpFamily): Readonly<Record<FixedSet, Omit<NamedSet, 'elements'>>> {
+  const address = addressType[family];
+  return {
+    /** Addresses of this node's pods: nobody else here has one. */
+    known: { kind: 'set', type: address },
+    /** Every isolated pod with itself. */
+    itself: { kind: 'set', type: `${address} . ${address}` },
+    ingress: { kind: 'map', type: `${address} : verdict` },
+    egress: { kind: 'map', type: `${address} : verdict` },
+  };
+}
+
+/** How neighbours find each other: without it nobody reaches anybody. */
+const neighbourDiscovery =
+  'icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept';
 
 /**
  * Where packets enter. Every packet of the asking side is judged, not only a connection's first: a connection that a new
@@ -18,17 +32,19 @@ export const fixedSets = {
  * not judged, as upstream wants. An address of this node's range that no pod is known by may have a policy that is not
  * there yet: it gets through only when it is known.
  */
-function judgement(podCidr: string | undefined): string[] {
+function judgement(family: IpFamily, podCidr: string | undefined): string[] {
+  const ip = nftFamily[family];
   const guard = podCidr
-    ? [`ip saddr ${podCidr} ip saddr != @known drop`, `ip daddr ${podCidr} ip daddr != @known drop`]
+    ? [`${ip} saddr ${podCidr} ${ip} saddr != @known drop`, `${ip} daddr ${podCidr} ${ip} daddr != @known drop`]
     : [];
   return [
+    ...(family === 'IPv6' ? [neighbourDiscovery] : []),
     'ct state established ct direction reply accept',
     'ct state related accept',
-    'ip saddr . ip daddr @itself accept',
+    `${ip} saddr . ${ip} daddr @itself accept`,
     ...guard,
-    'ip saddr vmap @egress',
-    'ip daddr vmap @ingress',
+    `${ip} saddr vmap @egress`,
+    `${ip} daddr vmap @ingress`,
   ];
 }
 
@@ -36,12 +52,12 @@ function judgement(podCidr: string | undefined): string[] {
  * Packets of IPVS are not forwarded: they come in for the node, and go out as if from it, translated and with the client's
  * address. What goes out with an address of the node's own is the node's.
  */
-export function policySkeleton(podCidr: string | undefined): Skeleton {
-  const rules = judgement(podCidr);
+export function policySkeleton(family: IpFamily, podCidr: string | undefined): Skeleton {
+  const rules = judgement(family, podCidr);
   return {
-    table: tableName,
+    table: policyTable(family),
     comment: 'NetworkPolicies of Kubernetes',
-    sets: fixedSets,
+    sets: fixedSets(family),
     chains: [
       { name: 'forward', hook: 'filter hook forward priority -5', rules },
       { name: 'output', hook: 'filter hook output priority -5', rules: ['fib saddr type local accept', ...rules] },

@@ -1,5 +1,4 @@
 import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { isIpv4 } from '../desired/candidates';
 import type { Clock, Logger } from '@naru/foundation';
 import { cri } from '@naru/proto';
 
@@ -113,5 +112,5 @@ function deadline(): { deadline: number } {
 }
 
 function addressesOf({ network }: cri.PodSandboxStatus): string[] {
-  return [network?.ip ?? '', ...(network?.additionalIps ?? []).map(({ ip }) => ip)].filter(isIpv4);
+  return [network?.ip ?? '', ...(network?.additionalIps ?? []).map(({ ip }) => ip)].filter(Boolean);
 }

@@ -14,6 +14,7 @@ export interface RuleSet {
 
 /** What of a table never changes: its base chains with their rules, and the sets that those name. */
 export interface Skeleton {
+  /** With its family: `ip6 naru-network-policy`. */
   table: string;
   comment: string;
   sets: Readonly<Record<string, Omit<NamedSet, 'elements'>>>;
@@ -24,10 +25,10 @@ export interface Skeleton {
 /** The transaction that replaces the table, whatever is there. */
 export function renderWhole(skeleton: Skeleton, wanted: RuleSet): string {
   const { table, comment, sets, chains } = skeleton;
-  const lines = [...removal(table), `add table ip ${table} { comment "${comment}"; }`];
+  const lines = [...removal(table), `add table ${table} { comment "${comment}"; }`];
   for (const [name, { kind, type }] of Object.entries(sets)) lines.push(addSet(table, name, kind, type));
-  for (const { name, hook } of chains) lines.push(`add chain ip ${table} ${name}${hook ? ` { type ${hook}; }` : ''}`);
-  for (const { name, rules } of chains) for (const rule of rules) lines.push(`add rule ip ${table} ${name} ${rule}`);
+  for (const { name, hook } of chains) lines.push(`add chain ${table} ${name}${hook ? ` { type ${hook}; }` : ''}`);
+  for (const { name, rules } of chains) for (const rule of rules) lines.push(`add rule ${table} ${name} ${rule}`);
   const empty: RuleSet = {
     sets: new Map(Object.entries(sets).map(([name, set]) => [name, { ...set, elements: noElements }])),
     chains: new Map(),
@@ -41,7 +42,7 @@ export function renderRemoval(table: string): string {
 }
 
 function removal(table: string): string[] {
-  return [`add table ip ${table}`, `delete table ip ${table}`];
+  return [`add table ${table}`, `delete table ${table}`];
 }
 
 /** The transaction from one rule set to the next; empty when they say the same. */
@@ -62,10 +63,10 @@ function differences(table: string, before: RuleSet, after: RuleSet): string[] {
     const old = before.sets.get(name);
     if (!old) newSets.push(addSet(table, name, kind, type));
     if (old && old.elements === elements) continue;
-    stepElements(`ip ${table} ${name}`, old?.elements ?? noElements, elements, removals, additions);
+    stepElements(`${table} ${name}`, old?.elements ?? noElements, elements, removals, additions);
   }
   for (const [name, { kind }] of before.sets) {
-    if (!after.sets.has(name)) oldSets.push(`delete ${kind} ip ${table} ${name}`);
+    if (!after.sets.has(name)) oldSets.push(`delete ${kind} ${table} ${name}`);
   }
   const chains: string[] = [];
   const rules: string[] = [];
@@ -73,20 +74,20 @@ function differences(table: string, before: RuleSet, after: RuleSet): string[] {
   for (const [name, wanted] of after.chains) {
     const old = before.chains.get(name);
     if (old && old.join('\n') === wanted.join('\n')) continue;
-    chains.push(`${old ? 'flush' : 'add'} chain ip ${table} ${name}`);
-    for (const rule of wanted) rules.push(`add rule ip ${table} ${name} ${rule}`);
+    chains.push(`${old ? 'flush' : 'add'} chain ${table} ${name}`);
+    for (const rule of wanted) rules.push(`add rule ${table} ${name} ${rule}`);
   }
   for (const name of before.chains.keys()) {
-    if (!after.chains.has(name)) oldChains.push(`flush chain ip ${table} ${name}`);
+    if (!after.chains.has(name)) oldChains.push(`flush chain ${table} ${name}`);
   }
   for (const name of before.chains.keys()) {
-    if (!after.chains.has(name)) oldChains.push(`delete chain ip ${table} ${name}`);
+    if (!after.chains.has(name)) oldChains.push(`delete chain ${table} ${name}`);
   }
   return [...removals, ...newSets, ...chains, ...rules, ...additions, ...oldChains, ...oldSets];
 }
 
 function addSet(table: string, name: string, kind: string, type: string): string {
-  return `add ${kind} ip ${table} ${name} { type ${type}; }`;
+  return `add ${kind} ${table} ${name} { type ${type}; }`;
 }
 
 /** How many elements one command carries: nft's parser slows down with very long lines. */

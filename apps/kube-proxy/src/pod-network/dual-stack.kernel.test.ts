@@ -26,13 +26,11 @@ for (const kind of kinds) {
   describeInKernel(`a pod network of two families, by ${backend} with ${mode}, ${first} first`, () => testKind(kind));
 }
 
-const outside = 'fd00:88::1';
-const nodeIp6 = (index: number): string => `fd00:88::${10 + index}`;
 const podCidr6 = (index: number): string => `fd00:10:244:${index}::/64`;
 
 function nodeOf(node: LabNode, index: number, { first }: Kind): Node {
   const podCIDRs = [`10.244.${index}.0/24`, podCidr6(index)];
-  const addresses = [node.ip, nodeIp6(index)].map(address => ({ type: 'InternalIP', address }));
+  const addresses = node.ips.map(address => ({ type: 'InternalIP', address }));
   if (first === 'IPv6') for (const list of [podCIDRs, addresses]) list.reverse();
   return { metadata: { name: node.name }, spec: { podCIDR: podCIDRs[0]!, podCIDRs }, status: { addresses } };
 }
@@ -75,11 +73,6 @@ function testKind(kind: Kind): void {
 
   beforeAll(async () => {
     lab = await NetworkLab.create(2);
-    await lab.outside.run('ip', ['addr', 'add', `${outside}/64`, 'dev', 'br0', 'nodad']);
-    for (const [index, { run }] of lab.nodes.entries()) {
-      const lines = [`addr add ${nodeIp6(index + 1)}/64 dev eth0 nodad`, `route add default via ${outside} dev eth0`];
-      await run('ip', ['-6', '-batch', '-'], lines.join('\n'));
-    }
     networks = lab.nodes.map((_, index) => startNetwork(lab, index + 1, kind));
     for (const network of networks) await eventually(() => network.checkReady());
     for (const node of lab.nodes) {
@@ -99,7 +92,7 @@ function testKind(kind: Kind): void {
   test('gives pods an address of each family, that of the first before the other', async () => {
     const { v4, v6 } = addresses[0]!;
     expect([v4, v6]).toEqual([expect.stringMatching(/^10\.244\.1\./), expect.stringMatching(/^fd00:10:244:1::/)]);
-    expect(pods[0]!.ip).toBe(kind.first === 'IPv4' ? v4 : v6);
+    expect(pods[0]!.ips).toEqual(kind.first === 'IPv4' ? [v4, v6] : [v6, v4]);
   });
 
   test('brings pods of different nodes together by both families, each with its own address', async () => {
@@ -123,7 +116,7 @@ function testKind(kind: Kind): void {
 
   test('hides pods behind the IPv6 address of their node from what is outside the cluster', async () => {
     await lab.serve(lab.outside, 9090, 'outside');
-    expect(await lab.ask(pods[1]!, outside, 9090)).toEqual({ name: 'outside', client: nodeIp6(2) });
+    expect(await lab.ask(pods[1]!, lab.outside.ipv6, 9090)).toEqual({ name: 'outside', client: lab.node(2).ipv6 });
   });
 
   test('follows Nodes that get another range, go and come, in both families', async () => {
@@ -147,7 +140,7 @@ function testKind(kind: Kind): void {
 
   test('a new process keeps what is right and removes the rest of both families', async () => {
     const before = await lab.node(1).run('ip', ['-o', 'link', 'show']);
-    const gateway = kind.backend === 'vxlan' ? ['fd00:10:244:2::', 'dev', 'naru.1', 'onlink'] : [nodeIp6(2)];
+    const gateway = kind.backend === 'vxlan' ? ['fd00:10:244:2::', 'dev', 'naru.1', 'onlink'] : [lab.node(2).ipv6];
     await lab.node(1).run('ip', ['-6', 'route', 'add', podCidr6(77), 'via', ...gateway, 'proto', '78']);
     const again = startNetwork(lab, 1, kind);
     await eventually(async () => expect(await routes()).not.toContain(podCidr6(77)));

@@ -2,8 +2,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { AddressRanges, silentLogger } from '@naru/foundation';
 import { eventually } from '@naru/testing';
+import { ipFamilies } from '../desired/ip-family';
 import { proxyModes } from '../modes/registry';
 import type { LabNode } from '../testing/network-lab';
+import { labAddresses } from '../testing/lab-addresses';
 import { NetworkLab } from '../testing/network-lab';
 import { describeInKernel } from '../testing/require-kernel';
 import { nodeObject, setUpCluster, startPodNetwork, type TestCluster } from '../testing/test-cluster';
@@ -122,7 +124,7 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
       mode: modeName,
       nodeName: node.name,
       nodeIps: [node.ip],
-      clusterCidrs: ['10.244.0.0/16'],
+      clusterCidrs: ipFamilies.map(family => labAddresses[family].clusterCidr),
       cniConfDir: path.join(node.dir, 'net.d'),
       cniStateDir: path.join(node.dir, 'cni'),
       vxlan: { id: 1, port: 8472 },
@@ -130,7 +132,8 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
     const options = {
       mode: modeName,
       nodeName: node.name,
-      rules: { clusterCidr: '10.244.0.0/16' },
+      rules: [],
+      nodeIps: [],
       loadBalancerPool: AddressRanges.parse(''),
       podNetwork,
       minSyncPeriodMs: 0,

@@ -3,6 +3,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { commandRunner, type CommandRunner } from '../command';
+import { isIpv6, type IpFamily } from '../desired/ip-family';
+import { labAddresses } from './lab-addresses';
 import { PlaceAgent, type HeldConnection } from './place-agent';
 
 const cniBinDir = '/usr/lib/cni';
@@ -10,12 +12,18 @@ const cniBinDir = '/usr/lib/cni';
 /** A network namespace that the lab made. */
 export interface Place {
   namespace: string;
+  /** Of the family that the lab is about. */
   ip: string;
+  ipv6: string;
+  /** All, in the order in which they were given. */
+  ips: readonly string[];
   run: CommandRunner;
 }
 
 export interface LabNode extends Place {
   name: string;
+  /** The pod network's. */
+  ipv4: string;
   /** This node's own files: its CNI configuration and state. */
   dir: string;
 }
@@ -47,17 +55,21 @@ export class NetworkLab {
   private readonly agents = new Map<string, PlaceAgent>();
   private pods = 0;
 
+  /** All places have addresses of both families; `family` is the one that they are asked by. */
+  constructor(private readonly family: IpFamily = 'IPv4') {}
+
   /** `count` nodes 192.168.77.11, .12, ... and a host outside, 192.168.77.1, which is also their default gateway. */
-  static async create(count: number): Promise<NetworkLab> {
-    const lab = new NetworkLab();
+  static async create(count: number, family?: IpFamily): Promise<NetworkLab> {
+    const lab = new NetworkLab(family);
+    const [v4, v6] = [labAddresses.IPv4, labAddresses.IPv6];
     const fabric = await lab.makeNamespace('fabric');
     await fabric(
       'ip',
       ['-batch', '-'],
-      'link add br0 type bridge\nlink set br0 up\naddr add 192.168.77.1/24 dev br0\n',
+      `link add br0 type bridge\nlink set br0 up\naddr add ${v4.outside}/24 dev br0\naddr add ${v6.outside}/64 dev br0 nodad\n`,
     );
     for (let index = 1; index <= count; index++) {
-      const ip = `192.168.77.${10 + index}`;
+      const [ipv4, ipv6] = [v4.host(10 + index), v6.host(10 + index)];
       const name = `node-${index}`;
       const run = await lab.makeNamespace(name);
       const namespace = `${lab.id}-${name}`;
@@ -69,11 +81,25 @@ export class NetworkLab {
       await run(
         'ip',
         ['-batch', '-'],
-        `addr add ${ip}/24 dev eth0\nlink set eth0 up\nroute add default via 192.168.77.1\n`,
+        `addr add ${ipv4}/24 dev eth0
+addr add ${ipv6}/64 dev eth0 nodad
+link set eth0 up
+route add default via ${v4.outside}
+route add default via ${v6.outside}
+`,
       );
       const dir = path.join(lab.dir, name);
       fs.mkdirSync(path.join(dir, 'net.d'), { recursive: true });
-      lab.nodes.push({ namespace, ip, run, name, dir });
+      lab.nodes.push({
+        namespace,
+        ip: lab.family === 'IPv4' ? ipv4 : ipv6,
+        ipv4,
+        ipv6,
+        ips: [ipv4, ipv6],
+        run,
+        name,
+        dir,
+      });
     }
     return lab;
   }
@@ -87,7 +113,8 @@ export class NetworkLab {
   /** The host outside the cluster. */
   get outside(): Place {
     const namespace = `${this.id}-fabric`;
-    return { namespace, ip: '192.168.77.1', run: this.inside(namespace) };
+    const ips = [labAddresses.IPv4.outside, labAddresses.IPv6.outside] as const;
+    return { namespace, ip: labAddresses[this.family].outside, ipv6: ips[1], ips, run: this.inside(namespace) };
   }
 
   /** A pod wired by the plugins of the node's configuration list, as a runtime would. */
@@ -114,7 +141,10 @@ export class NetworkLab {
       prevResult = JSON.parse(answer);
     }
     const { ips } = prevResult as { ips: { address: string }[] };
-    return { namespace, ip: ips[0]?.address.split('/')[0] ?? '', run };
+    const addresses = ips.map(({ address }) => address.replace(/\/\d+$/, ''));
+    const ipv6 = addresses.find(isIpv6) ?? '';
+    const ipv4 = addresses.find(address => !isIpv6(address)) ?? '';
+    return { namespace, ip: this.family === 'IPv4' ? ipv4 : ipv6, ipv6, ips: addresses, run };
   }
 
   /** Answers every TCP connection and UDP datagram with `NAME CLIENT_ADDRESS`. */

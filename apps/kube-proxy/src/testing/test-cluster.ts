@@ -4,18 +4,22 @@ import path from 'node:path';
 import pino from 'pino';
 import type { Endpoint, PortChange, ServicePort } from '../desired/service-port';
 import { samePort } from '../desired/service-port';
+import { ipFamilies, type IpFamily } from '../desired/ip-family';
 import type { ProxyMode, RuleConfig, RuleSync } from '../modes/mode';
+import { iptablesProgram } from '../modes/iptables/programs';
+import { nftFamily } from '../modes/nftables/skeleton';
 import { PodNetwork, type BackendName } from '../pod-network/pod-network';
+import { labAddresses, type LabAddresses } from './lab-addresses';
 import { NetworkLab, type LabNode, type Place } from './network-lab';
 import { aPort } from './ports';
-
-export const clusterCidr = '10.244.0.0/16';
 
 /**
  * Nodes with a pod network and pods on them; the rules of a mode are those of node 1, which has the pods 0 and 1. The
  * others are on node 2. All pods serve port 8080.
  */
 export interface TestCluster {
+  family: IpFamily;
+  addresses: LabAddresses;
   lab: NetworkLab;
   pods: Place[];
   networks: PodNetwork[];
@@ -23,7 +27,7 @@ export interface TestCluster {
   sync(ports: ServicePort[]): Promise<void>;
   syncFull(): Promise<void>;
   /** As if the process had ended and come again. */
-  restart(config?: Partial<RuleConfig>): void;
+  restart(config?: Partial<Omit<RuleConfig, 'family'>>): void;
   cleanup(): Promise<void>;
   /** Everything in the kernel that is a mode's, as text. */
   ownRules(): Promise<string>;
@@ -35,8 +39,8 @@ export interface TestCluster {
 export function nodeObject(node: LabNode, index: number): Parameters<PodNetwork['setNode']>[0] {
   return {
     metadata: { name: node.name },
-    spec: { podCIDR: `10.244.${index}.0/24` },
-    status: { addresses: [{ type: 'InternalIP', address: node.ip }] },
+    spec: { podCIDRs: ipFamilies.map(family => labAddresses[family].podCidr(index)) },
+    status: { addresses: [node.ipv4, node.ipv6].map(address => ({ type: 'InternalIP', address })) },
   };
 }
 
@@ -46,8 +50,8 @@ export function startPodNetwork(known: LabNode[], node: LabNode, backend: Backen
       backend,
       mode: mode.name,
       nodeName: node.name,
-      nodeIps: [node.ip],
-      clusterCidrs: [clusterCidr],
+      nodeIps: [node.ipv4, node.ipv6],
+      clusterCidrs: ipFamilies.map(family => labAddresses[family].clusterCidr),
       cniConfDir: path.join(node.dir, 'net.d'),
       cniStateDir: path.join(node.dir, 'cni'),
       vxlan: { id: 1, port: 8472 },
@@ -64,9 +68,10 @@ export function startPodNetwork(known: LabNode[], node: LabNode, backend: Backen
 
 export async function setUpCluster(
   mode: ProxyMode,
-  { nodes, backend }: { nodes: number; backend: BackendName },
+  { nodes, backend, family = 'IPv4' }: { nodes: number; backend: BackendName; family?: IpFamily },
 ): Promise<TestCluster> {
-  const lab = await NetworkLab.create(nodes);
+  const lab = await NetworkLab.create(nodes, family);
+  const addresses = labAddresses[family];
   const networks = lab.nodes.map(node => startPodNetwork(lab.nodes, node, backend, mode));
   for (const network of networks) await eventually(() => network.checkReady());
   const pods: Place[] = [];
@@ -76,11 +81,17 @@ export async function setUpCluster(
     pods.push(pod);
   }
   const warnings = recordWarnings();
-  const build = (config: Partial<RuleConfig> = {}): RuleSync =>
-    mode.build({ run: lab.node(1).run, config: { clusterCidr, ...config }, logger: warnings.logger });
+  const build = (config: Partial<Omit<RuleConfig, 'family'>> = {}): RuleSync =>
+    mode.build({
+      run: lab.node(1).run,
+      config: { family, clusterCidr: addresses.clusterCidr, ...config },
+      logger: warnings.logger,
+    });
   let rules = build();
   let known: Map<string, ServicePort> | undefined;
   return {
+    family,
+    addresses,
     lab,
     pods,
     networks,
@@ -101,7 +112,7 @@ export async function setUpCluster(
       await rules.cleanup();
       known = undefined;
     },
-    ownRules: () => ownRules(lab.node(1)),
+    ownRules: () => ownRules(lab.node(1), family),
     warnings: warnings.messages,
     async close() {
       await Promise.all(networks.map(network => network.stop()));
@@ -125,12 +136,13 @@ function differences(before: Map<string, ServicePort>, after: Map<string, Servic
 }
 
 /** Sorted, because the order of independent rules and elements may differ between ways to the same state. */
-async function ownRules({ run }: LabNode): Promise<string> {
-  const saved = (await run('iptables-save', [])).split('\n').filter(line => line.includes('KUBE-'));
-  const tables = await run('nft', ['list', 'tables', 'ip']);
-  const table = tables.includes('ip naru-proxy\n') ? await run('nft', ['list', 'table', 'ip', 'naru-proxy']) : '';
+async function ownRules({ run }: LabNode, family: IpFamily): Promise<string> {
+  const table = `${nftFamily[family]} naru-proxy`;
+  const saved = (await run(`${iptablesProgram[family]}-save`, [])).split('\n').filter(line => line.includes('KUBE-'));
+  const tables = await run('nft', ['list', 'tables']);
+  const listing = tables.includes(`${table}\n`) ? await run('nft', ['list', 'table', ...table.split(' ')]) : '';
   // The clients that stick to an endpoint come and go by themselves.
-  const words = table.split(/,|\n/).map(line => line.replace(/^\s*(elements = \{ )?|[\s}]*$/g, ''));
+  const words = listing.split(/,|\n/).map(line => line.replace(/^\s*(elements = \{ )?|[\s}]*$/g, ''));
   return [...saved.map(line => line.replace(/\[\d+:\d+\]/, '')), ...words.filter(line => !line.includes('expires'))]
     .filter(Boolean)
     .sort()

@@ -1,4 +1,6 @@
+import { hostRange, loopback } from '../../desired/ip-family';
 import {
+  endpointKey,
   endpointsFor,
   isExternal,
   outsideIps,
@@ -32,13 +34,10 @@ export interface Fragment {
 /** Chains are upstream's: SVC and SVL choose among all and local endpoints, EXT is for the outside, FW is who may ask, SEP an endpoint. */
 type Kind = 'SVC' | 'SVL' | 'EXT' | 'FW' | 'SEP';
 
-/** A rule's match part never meets 127.0.0.0/8: an answer from there could not be routed back. */
-const localDestination = '-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8';
-
 /** Renders a port as upstream does (pkg/proxy/iptables). */
 export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
   const fragment: Fragment = { chains: [], shared: [] };
-  renderShared(port, fragment);
+  renderShared(port, config, fragment);
   const forwardsOutside = isExternal(port) && port.external !== 'reject';
   if (port.internal !== 'forward' && !forwardsOutside) return fragment;
   if (forwardsOutside) fragment.chains.push(renderExternal(port, config));
@@ -50,7 +49,7 @@ export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
   }
   const endpoints = new Map<string, Endpoint>();
   for (const endpoint of [...port.clusterEndpoints, ...port.localEndpoints]) {
-    endpoints.set(`${endpoint.address}:${endpoint.port}`, endpoint);
+    endpoints.set(endpointKey(endpoint), endpoint);
   }
   for (const endpoint of endpoints.values()) fragment.chains.push(renderEndpoint(port, endpoint));
   return fragment;
@@ -64,7 +63,7 @@ function isUsed(port: ServicePort, policy: Policy): boolean {
 }
 
 function chainName(kind: Kind, port: ServicePort, endpoint?: Endpoint): string {
-  return `KUBE-${kind}-${shortHash(endpoint ? `${port.name} ${endpoint.address}:${endpoint.port}` : port.name, 16)}`;
+  return `KUBE-${kind}-${shortHash(endpoint ? `${port.name} ${endpointKey(endpoint)}` : port.name, 16)}`;
 }
 
 function comment(text: string): string {
@@ -85,7 +84,7 @@ function refusal(verdict: Verdict, { protocol }: ServicePort): string {
   return protocol === 'tcp' ? 'REJECT --reject-with tcp-reset' : 'REJECT';
 }
 
-function renderShared(port: ServicePort, { shared }: Fragment): void {
+function renderShared(port: ServicePort, { family }: RuleConfig, { shared }: Fragment): void {
   const { name } = port;
   const portMatch = protocolMatch(port, port.port);
   const note = (what: string, verdict: Verdict): string =>
@@ -93,14 +92,16 @@ function renderShared(port: ServicePort, { shared }: Fragment): void {
       verdict === 'forward' ? `${name} ${what}` : `${name} has no ${verdict === 'drop' ? 'local ' : ''}endpoints`,
     );
   if (port.internal === 'forward') {
-    const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('cluster IP', 'forward')} -j ${choiceName(port, port.internalPolicy)}`;
+    const rule = `-d ${hostRange(port.clusterIp)} ${portMatch} ${note('cluster IP', 'forward')} -j ${choiceName(port, port.internalPolicy)}`;
     shared.push({ table: 'nat', chain: 'KUBE-SERVICES', rule });
   } else {
-    const rule = `-d ${port.clusterIp}/32 ${portMatch} ${note('', port.internal)} -j ${refusal(port.internal, port)}`;
+    const rule = `-d ${hostRange(port.clusterIp)} ${portMatch} ${note('', port.internal)} -j ${refusal(port.internal, port)}`;
     shared.push({ table: 'filter', chain: 'KUBE-SERVICES', rule });
   }
+  // An answer from a loopback address could not be routed back.
+  const localDestination = `-m addrtype --dst-type LOCAL ! -d ${loopback[family]}`;
   const places = outsideIps(port).map(ip => ({
-    match: `-d ${ip}/32 ${portMatch}`,
+    match: `-d ${hostRange(ip)} ${portMatch}`,
     node: false,
     guarded: isGuarded(port) && port.loadBalancerIps.includes(ip),
   }));
@@ -128,7 +129,7 @@ function isGuarded(port: ServicePort): boolean {
 
 /** Lets the source ranges through to the load balancer's addresses; also a node that holds one, which asks with it. */
 function renderFirewall(port: ServicePort): Chain {
-  const allowed = [...port.sourceRanges, ...port.loadBalancerIps.map(ip => `${ip}/32`)];
+  const allowed = [...port.sourceRanges, ...port.loadBalancerIps.map(hostRange)];
   const why = comment(`${port.name} loadbalancer IP`);
   return {
     name: chainName('FW', port),
@@ -160,11 +161,11 @@ function renderChoice(port: ServicePort, policy: Policy, config: RuleConfig): Ch
   const endpoints = endpointsFor(port, policy);
   const rules: string[] = [];
   if (config.clusterCidr && port.internalPolicy === policy) {
-    const match = `-d ${port.clusterIp}/32 ${protocolMatch(port, port.port)}`;
+    const match = `-d ${hostRange(port.clusterIp)} ${protocolMatch(port, port.port)}`;
     rules.push(`! -s ${config.clusterCidr} ${match} ${comment(`${port.name} cluster IP`)} -j KUBE-MARK-MASQ`);
   }
   const leadTo = (endpoint: Endpoint): string =>
-    `${comment(`${port.name} -> ${endpoint.address}:${endpoint.port}`)} -j ${chainName('SEP', port, endpoint)}`;
+    `${comment(`${port.name} -> ${endpointKey(endpoint)}`)} -j ${chainName('SEP', port, endpoint)}`;
   if (port.affinitySeconds !== undefined) {
     for (const endpoint of endpoints) {
       const list = chainName('SEP', port, endpoint);
@@ -186,8 +187,8 @@ function renderEndpoint(port: ServicePort, endpoint: Endpoint): Chain {
     name,
     rules: [
       // A pod that reaches itself would answer itself directly, past the translation.
-      `-s ${endpoint.address}/32 ${comment(port.name)} -j KUBE-MARK-MASQ`,
-      `${remember}-p ${port.protocol} -m ${port.protocol} ${comment(port.name)} -j DNAT --to-destination ${endpoint.address}:${endpoint.port}`,
+      `-s ${hostRange(endpoint.address)} ${comment(port.name)} -j KUBE-MARK-MASQ`,
+      `${remember}-p ${port.protocol} -m ${port.protocol} ${comment(port.name)} -j DNAT --to-destination ${endpointKey(endpoint)}`,
     ],
   };
 }

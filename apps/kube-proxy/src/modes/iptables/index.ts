@@ -1,5 +1,6 @@
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { probeIptables } from './probe';
+import { iptablesRestore } from './programs';
 import { readSaved } from './read-saved';
 import { renderChanges, renderCleanup, renderFull } from './tables';
 
@@ -10,22 +11,20 @@ export const iptables: ProxyMode = {
   build: deps => new IptablesRuleSync(deps),
 };
 
-/** Waits so long for the lock that other users of legacy iptables hold. */
-export const restoreArguments = ['--wait', '5', '--noflush'];
-
 class IptablesRuleSync implements RuleSync {
   constructor(private readonly deps: ModeDeps) {}
 
   async sync(update: Update): Promise<void> {
     const { run, config } = this.deps;
     const text = update.full
-      ? renderFull(update.ports(), config, await readSaved(run))
+      ? renderFull(update.ports(), config, await readSaved(run, config.family))
       : renderChanges(update.changes, config);
-    if (text !== '') await run('iptables-restore', restoreArguments, text);
+    if (text !== '') await iptablesRestore(run, config.family, text);
   }
 
   async cleanup(): Promise<void> {
-    const text = renderCleanup(await readSaved(this.deps.run));
-    if (text !== '') await this.deps.run('iptables-restore', restoreArguments, text);
+    const { run, config } = this.deps;
+    const text = renderCleanup(await readSaved(run, config.family));
+    if (text !== '') await iptablesRestore(run, config.family, text);
   }
 }

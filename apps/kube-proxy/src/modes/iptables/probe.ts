@@ -1,9 +1,24 @@
 import { CommandError, type CommandRunner } from '../../command';
+import { hostPort, type IpFamily } from '../../desired/ip-family';
+import { iptablesProgram, iptablesRestore } from './programs';
+
+interface Feature {
+  name: string;
+  table: 'nat' | 'filter';
+  rule: string;
+}
+
+/** Of the ranges for documentation: nobody sends packets there. */
+const nowhere: Readonly<Record<IpFamily, string>> = { IPv4: '192.0.2.1', IPv6: '2001:db8::1' };
 
 /** What the rules use. A chain that nothing leads to is made with one such rule, and removed in the same input. */
-const features: { name: string; table: 'nat' | 'filter'; rule: string }[] = [
+const featuresOf = (family: IpFamily): Feature[] => [
   { name: 'comment match', table: 'nat', rule: '-m comment --comment probe -j RETURN' },
-  { name: 'DNAT target', table: 'nat', rule: '-p tcp -m tcp -j DNAT --to-destination 192.0.2.1:80' },
+  {
+    name: 'DNAT target',
+    table: 'nat',
+    rule: `-p tcp -m tcp -j DNAT --to-destination ${hostPort(nowhere[family], 80)}`,
+  },
   { name: 'MASQUERADE target', table: 'nat', rule: '-j MASQUERADE --random-fully' },
   { name: 'MARK target', table: 'nat', rule: '-j MARK --or-mark 0x4000' },
   { name: 'mark match', table: 'nat', rule: '-m mark --mark 0x4000/0x4000 -j RETURN' },
@@ -14,8 +29,9 @@ const features: { name: string; table: 'nat' | 'filter'; rule: string }[] = [
 ];
 const chain = 'NARU-PROBE';
 
-export async function probeIptables(run: CommandRunner): Promise<string[]> {
-  const attempt = async (wanted: typeof features): Promise<CommandError | undefined> => {
+export async function probeIptables(run: CommandRunner, { family }: { family: IpFamily }): Promise<string[]> {
+  const features = featuresOf(family);
+  const attempt = async (wanted: Feature[]): Promise<CommandError | undefined> => {
     const text = (['nat', 'filter'] as const).flatMap(table => {
       const rules = wanted.filter(feature => feature.table === table);
       if (rules.length === 0) return [];
@@ -23,7 +39,7 @@ export async function probeIptables(run: CommandRunner): Promise<string[]> {
       return [`*${table}`, `:${chain} - [0:0]`, ...lines, `-F ${chain}`, `-X ${chain}`, 'COMMIT'];
     });
     try {
-      await run('iptables-restore', ['--wait', '5', '--noflush'], `${text.join('\n')}\n`);
+      await iptablesRestore(run, family, `${text.join('\n')}\n`);
       return undefined;
     } catch (error) {
       if (error instanceof CommandError) return error;
@@ -32,7 +48,7 @@ export async function probeIptables(run: CommandRunner): Promise<string[]> {
   };
   const together = await attempt(features);
   if (!together) return [];
-  if (together.missing) return ['the program iptables-restore (Debian: apt install iptables)'];
+  if (together.missing) return [`the program ${iptablesProgram[family]}-restore (Debian: apt install iptables)`];
   const missing: string[] = [];
   for (const feature of features) {
     if (await attempt([feature])) missing.push(`${feature.name} in the table ${feature.table}`);

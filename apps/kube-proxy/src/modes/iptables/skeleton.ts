@@ -1,3 +1,4 @@
+import { loopback } from '../../desired/ip-family';
 import { masqueradeMark, type RuleConfig } from '../mode';
 
 export type TableName = 'filter' | 'nat';
@@ -40,8 +41,8 @@ export const fixedChains: { table: TableName; name: string; rules: string[] | ((
   {
     table: 'nat',
     name: 'KUBE-SERVICES',
-    rules: ({ nodePortAddresses }) =>
-      (nodePortAddresses?.map(range => `-d ${range}`) ?? ['! -d 127.0.0.0/8']).map(
+    rules: ({ family, nodePortAddresses }) =>
+      (nodePortAddresses?.map(range => `-d ${range}`) ?? [`! -d ${loopback[family]}`]).map(
         match =>
           `${match} -m comment --comment "kubernetes service nodeports" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS`,
       ),

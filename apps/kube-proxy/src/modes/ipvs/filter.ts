@@ -1,7 +1,11 @@
+import { isIpv6, type IpFamily } from '../../desired/ip-family';
 import { isExternal, outsideIps, type ServicePort } from '../../desired/service-port';
 import { masqueradeMark, type RuleConfig } from '../mode';
 
-/** Sets of ipset by name, with their types. The rules name them and never change; what changes are their entries. */
+/**
+ * Sets of ipset by name, with their types; those of IPv6 are named by kernelName. The rules name them and never change; what changes are
+ * their entries.
+ */
 export const setTypes = {
   /** Cluster IPs and external addresses, all of them on our device. */
   'NARU-IPVS-IPS': 'hash:ip',
@@ -15,6 +19,8 @@ export const setTypes = {
   'NARU-IPVS-LOOPBACK': 'hash:ip,port,ip',
   'NARU-IPVS-REJECT': 'hash:ip,port',
   'NARU-IPVS-DROP': 'hash:ip,port',
+  /** What only pods and this node may reach: the external policy is Local, and no endpoint is. */
+  'NARU-IPVS-DROP-OTHERS': 'hash:ip,port',
   /** Load balancers' addresses with source ranges, and those ranges. */
   'NARU-IPVS-GUARDED': 'hash:ip,port',
   'NARU-IPVS-ALLOWED': 'hash:ip,port,net',
@@ -23,6 +29,20 @@ export const setTypes = {
 export type SetName = keyof typeof setTypes;
 export type SetEntries = Readonly<Record<SetName, ReadonlySet<string>>>;
 const setNames = Object.keys(setTypes) as SetName[];
+
+/** A set of ipset has addresses of one family. */
+function kernelName(name: SetName, family: IpFamily): string {
+  return family === 'IPv4' ? name : name.replace('IPVS', 'IPVS6');
+}
+
+export function kernelNames(family: IpFamily): string[] {
+  return setNames.map(name => kernelName(name, family));
+}
+
+/** The set of what is balanced, which tells the next process what was ours. */
+export function balancedSet(family: IpFamily): string {
+  return kernelName('NARU-IPVS-BALANCED', family);
+}
 
 const chains = { services: 'NARU-IPVS-SERVICES', postrouting: 'NARU-IPVS-POST', input: 'NARU-IPVS-INPUT' } as const;
 
@@ -38,9 +58,11 @@ export const jumps = [
  * What IPVS does not do itself: refuse, mark what is to be masqueraded, keep ports that no Service has from leading to programs of the
  * node, which all our addresses are on. IPVS takes packets after the filter of what comes in for the node.
  */
-export function renderRules({ clusterCidr }: RuleConfig): string {
-  const match = (set: SetName, by: string, not = ''): string => `-m set ${not}--match-set ${set} ${by}`;
+export function renderRules({ clusterCidr, family }: RuleConfig): string {
+  const match = (set: SetName, by: string, not = ''): string =>
+    `-m set ${not}--match-set ${kernelName(set, family)} ${by}`;
   const mark = `-j MARK --or-mark ${masqueradeMark}`;
+  const outside = `-m addrtype ! --src-type LOCAL${clusterCidr ? ` ! -s ${clusterCidr}` : ''}`;
   const others = clusterCidr ? `! -s ${clusterCidr}` : '-m addrtype --src-type LOCAL';
   // Answers come for ports that are no Service's too: when this node has asked, it did so from the cluster IP.
   const isNew = '-m conntrack --ctstate NEW';
@@ -59,10 +81,12 @@ COMMIT
 :${chains.input} - [0:0]
 -A ${chains.input} ${isNew} ${match('NARU-IPVS-GUARDED', 'dst,dst')} ${match('NARU-IPVS-ALLOWED', 'dst,dst,src', '! ')} -j DROP
 -A ${chains.input} ${isNew} ${match('NARU-IPVS-DROP', 'dst,dst')} -j DROP
+-A ${chains.input} ${isNew} ${outside} ${match('NARU-IPVS-DROP-OTHERS', 'dst,dst')} -j DROP
 -A ${chains.input} ${isNew} -p tcp ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT --reject-with tcp-reset
 -A ${chains.input} ${isNew} ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT
 -A ${chains.input} ${isNew} -p tcp ${unserved} -j REJECT --reject-with tcp-reset
 -A ${chains.input} ${isNew} -p udp ${unserved} -j REJECT
+-A ${chains.input} ${isNew} -p sctp ${unserved} -j REJECT
 COMMIT
 `;
 }
@@ -84,22 +108,26 @@ export function entriesOf(ports: Iterable<ServicePort>, nodeIps: readonly string
 }
 
 /** The input of `ipset restore` that makes the sets say `wanted`, whatever they say now; each at once. */
-export function renderSets(wanted: SetEntries): string {
+export function renderSets(wanted: SetEntries, family: IpFamily): string {
   const lines = setNames.flatMap(name => {
-    const next = `${name}-next`;
-    const create = (set: string): string => `create ${set} ${setTypes[name]} maxelem 1048576 -exist`;
+    const now = kernelName(name, family);
+    const next = `${now}-next`;
+    const type = `${setTypes[name]} family ${family === 'IPv4' ? 'inet' : 'inet6'}`;
+    const create = (set: string): string => `create ${set} ${type} maxelem 1048576 -exist`;
     const adds = [...wanted[name]].map(entry => `add ${next} ${entry}`);
-    return [create(name), create(next), `flush ${next}`, ...adds, `swap ${next} ${name}`, `destroy ${next}`];
+    return [create(now), create(next), `flush ${next}`, ...adds, `swap ${next} ${now}`, `destroy ${next}`];
   });
   return `${lines.join('\n')}\n`;
 }
 
 /** The input for the differences; empty when there are none. */
-export function renderSetChanges(before: SetEntries, after: SetEntries): string {
+export function renderSetChanges(before: SetEntries, after: SetEntries, family: IpFamily): string {
   const lines: string[] = [];
   for (const name of setNames) {
-    for (const entry of after[name]) if (!before[name].has(entry)) lines.push(`add ${name} ${entry} -exist`);
-    for (const entry of before[name]) if (!after[name].has(entry)) lines.push(`del ${name} ${entry} -exist`);
+    for (const entry of after[name])
+      if (!before[name].has(entry)) lines.push(`add ${kernelName(name, family)} ${entry} -exist`);
+    for (const entry of before[name])
+      if (!after[name].has(entry)) lines.push(`del ${kernelName(name, family)} ${entry} -exist`);
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
@@ -116,7 +144,9 @@ function addPort(port: ServicePort, nodeIps: readonly string[], entries: Record<
     const places = outside.map(ip => at(ip));
     if (nodePort !== undefined) places.push(...nodeIps.map(ip => at(ip, nodePort)));
     for (const place of places) {
-      entries[refusal[port.external]].add(place);
+      if (port.external === 'drop') {
+        for (const set of ['BALANCED', 'DROP-OTHERS', 'MASQ-OTHERS'] as const) entries[`NARU-IPVS-${set}`].add(place);
+      } else entries[refusal[port.external]].add(place);
       if (port.externalPolicy === 'cluster') entries['NARU-IPVS-MASQ-ALL'].add(place);
     }
   }
@@ -134,5 +164,6 @@ function addPort(port: ServicePort, nodeIps: readonly string[], entries: Record<
 
 /** ipset knows no range of everything. */
 function halves(range: string): string[] {
-  return range.endsWith('/0') ? ['0.0.0.0/1', '128.0.0.0/1'] : [range];
+  if (!range.endsWith('/0')) return [range];
+  return isIpv6(range) ? ['::/1', '8000::/1'] : ['0.0.0.0/1', '128.0.0.0/1'];
 }

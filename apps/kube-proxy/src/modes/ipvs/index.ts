@@ -1,20 +1,22 @@
 import { outsideIps, type ServicePort } from '../../desired/service-port';
 import type { CommandRunner } from '../../command';
-import { restoreArguments } from '../iptables';
+import { hostRange, isIpv6, type IpFamily } from '../../desired/ip-family';
+import { iptablesRestore } from '../iptables/programs';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { ensureJumps, removeJumps } from '../iptables/jumps';
 import {
+  balancedSet,
   entriesOf,
   jumps,
+  kernelNames,
   noEntries,
   renderRuleRemoval,
   renderRules,
   renderSetChanges,
   renderSets,
-  setTypes,
   type SetEntries,
 } from './filter';
-import { addressesOfDevice, device, readNodeIps, setUpKernel } from './kernel';
+import { addressesOfDevice, device, ofFamily, readNodeIps, setUpKernel } from './kernel';
 import { probeIpvs } from './probe';
 import {
   LeavingReals,
@@ -61,7 +63,7 @@ class IpvsRuleSync implements RuleSync {
     const lines = renderChanges(before.servers, after.servers, this.leaving);
     if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
     if (this.applied) {
-      const text = renderSetChanges(this.applied.sets, after.sets);
+      const text = renderSetChanges(this.applied.sets, after.sets, config.family);
       if (text !== '') await run('ipset', ['restore'], text);
     } else await this.makeRules(after.sets);
     await this.changeAddresses('del', going);
@@ -70,26 +72,30 @@ class IpvsRuleSync implements RuleSync {
   }
 
   async cleanup(): Promise<void> {
-    const { run } = this.deps;
+    const { run, config } = this.deps;
+    const { family } = config;
     const addresses = await addressesOfDevice(run);
     // Without our device there is nothing of ours in IPVS, which this kernel need not even have.
     const { servers } = addresses ? await this.readKernel() : { servers: new Map<string, VirtualServer>() };
     const lines = [...servers.keys()].map(name => `-D ${name}`);
     if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
-    if (await removeJumps(run, jumps)) await run('iptables-restore', restoreArguments, renderRuleRemoval());
+    if (await removeJumps(run, jumps, family)) await iptablesRestore(run, family, renderRuleRemoval());
     const present = new Set((await run('ipset', ['list', '-name'])).split('\n'));
-    const sets = Object.keys(setTypes).filter(name => present.has(name));
+    const sets = kernelNames(family).filter(name => present.has(name));
     await run('ipset', ['restore'], sets.map(name => `destroy ${name}\n`).join(''));
-    if (addresses) await run('ip', ['link', 'delete', device]);
+    const own = ofFamily(addresses ?? [], family);
+    // The device is that of both families: the last takes it along.
+    if (addresses?.size === own.size) await run('ip', ['link', 'delete', device]);
+    else await this.changeAddresses('del', [...own]);
     this.applied = undefined;
     this.ports.clear();
   }
 
   private async makeRules(sets: SetEntries): Promise<void> {
     const { run, config } = this.deps;
-    await run('ipset', ['restore'], renderSets(sets));
-    await run('iptables-restore', restoreArguments, renderRules(config));
-    await ensureJumps(run, jumps);
+    await run('ipset', ['restore'], renderSets(sets, config.family));
+    await iptablesRestore(run, config.family, renderRules(config));
+    await ensureJumps(run, jumps, config.family);
   }
 
   private take(update: Update): void {
@@ -107,10 +113,10 @@ class IpvsRuleSync implements RuleSync {
   /** What an earlier process has left, and this node's addresses. Virtual servers of others are not in the answer. */
   private async readKernel(): Promise<IpvsState> {
     const { run, config } = this.deps;
-    const ours = await readBalanced(run);
+    const ours = await readBalanced(run, config.family);
     await setUpKernel(run);
-    const addresses = (await addressesOfDevice(run)) ?? new Set<string>();
-    this.nodeIps = await readNodeIps(run, config.nodePortAddresses);
+    const addresses = ofFamily((await addressesOfDevice(run)) ?? [], config.family);
+    this.nodeIps = await readNodeIps(run, config);
     const saved = parseSaved(await run('ipvsadm', ['--save', '--numeric']));
     const servers = new Map(
       [...saved].filter(([, { address, protocol, port }]) => {
@@ -122,7 +128,10 @@ class IpvsRuleSync implements RuleSync {
 
   private async changeAddresses(verb: 'replace' | 'del', addresses: readonly string[]): Promise<void> {
     if (addresses.length === 0) return;
-    const lines = addresses.map(address => `addr ${verb} ${address}/32 dev ${device}`);
+    const isNew = verb === 'replace';
+    const lines = addresses.map(
+      address => `addr ${verb} ${hostRange(address)} dev ${device}${isNew && isIpv6(address) ? ' nodad' : ''}`,
+    );
     await this.deps.run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
   }
 
@@ -152,7 +161,7 @@ export function renderState(
 }
 
 /** The places that an earlier process has balanced; none when it has left nothing. */
-async function readBalanced(run: CommandRunner): Promise<Set<string>> {
-  const text = await run('ipset', ['save', 'NARU-IPVS-BALANCED']).catch(() => '');
+async function readBalanced(run: CommandRunner, family: IpFamily): Promise<Set<string>> {
+  const text = await run('ipset', ['save', balancedSet(family)]).catch(() => '');
   return new Set(text.split('\n').flatMap(line => (line.startsWith('add ') ? [line.split(' ')[2] ?? ''] : [])));
 }

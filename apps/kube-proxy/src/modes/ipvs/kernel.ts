@@ -1,5 +1,7 @@
 import type { CommandRunner } from '../../command';
+import { isIpv6, isWithin, type IpFamily } from '../../desired/ip-family';
 import { parseJson } from '../../pod-network/backend';
+import type { RuleConfig } from '../mode';
 
 /** Upstream's: a device that sends nothing, whose addresses make packets to Services come in for this node. */
 export const device = 'kube-ipvs0';
@@ -9,33 +11,37 @@ interface LinkJson {
   addr_info?: { local?: string; scope?: string }[];
 }
 
-async function readLinks(run: CommandRunner): Promise<LinkJson[]> {
-  return parseJson<LinkJson>(await run('ip', ['-json', '-4', 'addr', 'show']));
+async function readLinks(run: CommandRunner): Promise<{ name: string; addresses: string[] }[]> {
+  const links = parseJson<LinkJson>(await run('ip', ['-json', 'addr', 'show']));
+  return links.map(({ ifname, addr_info: list = [] }) => ({
+    name: ifname,
+    // Addresses of a link mean something else on every link.
+    addresses: list.flatMap(({ local, scope }) => (local === undefined || scope === 'link' ? [] : [local])),
+  }));
 }
 
-/** Undefined when there is no such device. */
+/** All of our device's, of both families; undefined when there is no such device. */
 export async function addressesOfDevice(run: CommandRunner): Promise<Set<string> | undefined> {
-  const links = parseJson<LinkJson>(await run('ip', ['-json', 'addr', 'show']));
-  const link = links.find(({ ifname }) => ifname === device);
-  return link && new Set(link.addr_info?.flatMap(({ local }) => (local?.includes('.') ? [local] : [])));
+  const link = (await readLinks(run)).find(({ name }) => name === device);
+  return link && new Set(link.addresses);
+}
+
+export function ofFamily(addresses: Iterable<string>, family: IpFamily): Set<string> {
+  return new Set([...addresses].filter(address => isIpv6(address) === (family === 'IPv6')));
 }
 
 /** The addresses that node ports answer on. */
-export async function readNodeIps(run: CommandRunner, ranges: readonly string[] | undefined): Promise<string[]> {
-  const links = (await readLinks(run)).filter(({ ifname }) => ifname !== device);
-  const ips = links.flatMap(({ addr_info: addresses = [] }) => addresses.map(({ local = '' }) => local));
-  const wanted = ips.filter(ip => ip !== '' && !ip.startsWith('127.'));
-  return [...new Set(wanted)].filter(ip => !ranges || ranges.some(range => contains(range, ip))).sort();
-}
-
-function contains(range: string, ip: string): boolean {
-  const [address = '', length] = range.split('/');
-  const size = 2 ** (32 - Number(length));
-  return Math.floor(toNumber(address) / size) === Math.floor(toNumber(ip) / size);
-}
-
-function toNumber(ip: string): number {
-  return ip.split('.').reduce((number, part) => number * 256 + Number(part), 0);
+export async function readNodeIps(
+  run: CommandRunner,
+  { family, nodePortAddresses }: Pick<RuleConfig, 'family' | 'nodePortAddresses'>,
+): Promise<string[]> {
+  const links = (await readLinks(run)).filter(({ name }) => name !== device);
+  const ips = ofFamily(
+    links.flatMap(({ addresses }) => addresses),
+    family,
+  );
+  const wanted = [...ips].filter(ip => ip !== '::1' && !ip.startsWith('127.'));
+  return wanted.filter(ip => !nodePortAddresses || isWithin(ip, nodePortAddresses)).sort();
 }
 
 /**

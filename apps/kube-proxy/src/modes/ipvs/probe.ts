@@ -2,8 +2,8 @@ import { CommandError, type CommandRunner } from '../../command';
 import type { RuleConfig } from '../mode';
 import { probeIptables } from '../iptables/probe';
 
-/** An address of the range for documentation: nobody sends packets there. */
-const nowhere = '-t 192.0.2.1:9';
+/** Addresses of the ranges for documentation: nobody sends packets there. */
+const nowhere = { IPv4: '-t 192.0.2.1:9', IPv6: '-t [2001:db8::1]:9' } as const;
 
 /** Tries each need by itself, so that the answer names all that is missing. */
 export async function probeIpvs(run: CommandRunner, config: RuleConfig): Promise<string[]> {
@@ -19,9 +19,10 @@ export async function probeIpvs(run: CommandRunner, config: RuleConfig): Promise
     }
   };
   if (await attempt('IPVS in the kernel (CONFIG_IP_VS)', 'ipvsadm', ['--list', '--numeric'])) {
+    const place = nowhere[config.family];
     const scheduler = config.ipvsScheduler ?? 'rr';
     const name = `the IPVS scheduler ${scheduler} (CONFIG_IP_VS_${scheduler.toUpperCase()})`;
-    const lines = `-A ${nowhere} -s ${scheduler}\n-D ${nowhere}\n`;
+    const lines = `-A ${place} -s ${scheduler}\n-D ${place}\n`;
     await attempt(name, 'ipvsadm', ['--restore'], lines);
   }
   const link = 'naru-probe0';
@@ -31,5 +32,5 @@ export async function probeIpvs(run: CommandRunner, config: RuleConfig): Promise
   if (await attempt('sets of addresses and ports (CONFIG_IP_SET)', 'ipset', ['create', set, 'hash:ip,port'])) {
     await run('ipset', ['destroy', set]);
   }
-  return [...missing, ...(await probeIptables(run))];
+  return [...missing, ...(await probeIptables(run, config))];
 }

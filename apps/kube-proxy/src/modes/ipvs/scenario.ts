@@ -92,7 +92,10 @@ async function main(): Promise<void> {
   ]);
 
   await check('has all that it needs', async () => {
-    assert.deepEqual(await ipvs.probe(node.run, { clusterCidr: undefined, ipvsScheduler: 'nq' }), []);
+    assert.deepEqual(
+      await ipvs.probe(node.run, { family: cluster.family, clusterCidr: undefined, ipvsScheduler: 'nq' }),
+      [],
+    );
   });
   await check('a cluster IP leads to all endpoints, from a pod and from a node, with the pod as client', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp })]);
@@ -191,7 +194,9 @@ async function main(): Promise<void> {
     assert.doesNotMatch(await node.run('ip', ['link']), /kube-ipvs0/);
     assert.doesNotMatch(await node.run('iptables-save', []), /NARU-IPVS/);
     assert.equal(await node.run('ipset', ['list', '-name']), '');
-    await ipvs.build({ run: node.run, config: { clusterCidr: undefined }, logger: silentLogger }).cleanup();
+    await ipvs
+      .build({ run: node.run, config: { family: cluster.family, clusterCidr: undefined }, logger: silentLogger })
+      .cleanup();
   });
   await cluster.close();
 }

@@ -1,3 +1,4 @@
+import { hostPort, splitHostPort } from '../../desired/ip-family';
 import {
   endpointKey,
   endpointsFor,
@@ -17,7 +18,7 @@ export interface VirtualServer {
   readonly port: number;
   /** As ipvsadm takes them: `-s rr -p 10800`. */
   readonly options: string;
-  /** `IP:PORT` → weight. 0: no new connections, the old ones go on. */
+  /** `IP:PORT`, `[IP]:PORT` → weight. 0: no new connections, the old ones go on. */
   readonly reals: ReadonlyMap<string, number>;
 }
 
@@ -25,7 +26,7 @@ const flags: Record<Protocol, string> = { tcp: '-t', udp: '-u', sctp: '--sctp-se
 
 /** The words by which ipvsadm names it: `-t 10.96.0.10:80`. */
 export function nameOf({ protocol, address, port }: Pick<VirtualServer, 'protocol' | 'address' | 'port'>): string {
-  return `${flags[protocol]} ${address}:${port}`;
+  return `${flags[protocol]} ${hostPort(address, port)}`;
 }
 
 /** `nodeIps`: the addresses of this node that node ports answer on. */
@@ -38,10 +39,12 @@ export function virtualServersOf(port: ServicePort, scheduler: Scheduler, nodeIp
   };
   const servers: VirtualServer[] = [];
   if (port.internal === 'forward') servers.push(balance(port.clusterIp, port.port, port.internalPolicy));
-  if (port.external !== 'forward') return servers;
-  for (const ip of outsideIps(port)) servers.push(balance(ip, port.port, port.externalPolicy));
+  if (port.external === 'reject') return servers;
+  // With nobody here to serve them pods and the node are led elsewhere, as upstream; a rule drops what others send.
+  const policy = port.external === 'drop' ? 'cluster' : port.externalPolicy;
+  for (const ip of outsideIps(port)) servers.push(balance(ip, port.port, policy));
   const { nodePort } = port;
-  if (nodePort !== undefined) servers.push(...nodeIps.map(ip => balance(ip, nodePort, port.externalPolicy)));
+  if (nodePort !== undefined) servers.push(...nodeIps.map(ip => balance(ip, nodePort, policy)));
   return servers;
 }
 
@@ -52,10 +55,10 @@ export function parseSaved(text: string): Map<string, VirtualServer> {
     const [command, flag, place = '', ...words] = line.trim().split(' ');
     const protocol = (Object.keys(flags) as Protocol[]).find(name => flags[name] === flag);
     if (!protocol) continue;
-    const [address = '', port] = place.split(':');
-    const name = nameOf({ protocol, address, port: Number(port) });
+    const { address, port } = splitHostPort(place);
+    const name = nameOf({ protocol, address, port });
     if (command === '-A') {
-      found.set(name, { protocol, address, port: Number(port), options: words.join(' '), reals: new Map() });
+      found.set(name, { protocol, address, port, options: words.join(' '), reals: new Map() });
     } else if (command === '-a') {
       const { '-r': real, '-w': weight } = pairs(words);
       if (real) found.get(name)?.reals.set(real, Number(weight));

@@ -1,3 +1,4 @@
+import { hostPort } from '../../desired/ip-family';
 import {
   endpointsFor,
   outsideIps,
@@ -8,6 +9,7 @@ import {
 } from '../../desired/service-port';
 import { shortHash } from '../short-hash';
 import type { RuleConfig } from '../mode';
+import { nftFamily } from './skeleton';
 
 export type MapName =
   'service-ips' | 'service-nodeports' | 'no-endpoint-services' | 'no-endpoint-nodeports' | 'firewall-ips';
@@ -48,7 +50,7 @@ const setMasqueradeMark = 'meta mark set mark or 0x4000';
  */
 export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
   const fragment: Fragment = { elements: [], chains: [], affinitySets: [], sharedChains: [] };
-  const own = ownNames(port);
+  const own = ownNames(port, config);
   fragment.elements.push({ set: 'cluster-ips', key: port.clusterIp });
   renderInternal(port, config, own, fragment);
   renderExternal(port, config, own, fragment);
@@ -59,6 +61,8 @@ export function renderPort(port: ServicePort, config: RuleConfig): Fragment {
 }
 
 interface OwnNames {
+  /** What nft calls the family. */
+  ip: string;
   internal: string;
   external: string;
   inside: string;
@@ -67,16 +71,17 @@ interface OwnNames {
   affinity(endpoint: Endpoint): string;
 }
 
-/** nft allows letters, digits and / \ _ . in names, at most 127 of them; a hash keeps them apart when cut. */
-function ownNames(port: ServicePort): OwnNames {
-  const tail = `${shortHash(port.name, 8)}-${port.name.replaceAll(':', '/')}`.slice(0, 80);
+/** nft allows letters, digits and / \ _ . - in names, at most 127 of them; a hash keeps them apart when cut. */
+function ownNames(port: ServicePort, { family }: RuleConfig): OwnNames {
+  const tail = `${shortHash(port.name, 8)}-${port.name.replaceAll(':', '/')}`.slice(0, 70);
   return {
+    ip: nftFamily[family],
     internal: `service-${tail}`,
     external: `external-${tail}`,
     inside: `inside-${tail}`,
     firewall: `firewall-${tail}`,
-    endpoint: ({ address, port: number }) => `endpoint-${tail}__${address}/${number}`,
-    affinity: ({ address, port: number }) => `affinity-${tail}__${address}/${number}`,
+    endpoint: ({ address, port: number }) => `endpoint-${tail}__${address.replaceAll(':', '.')}/${number}`,
+    affinity: ({ address, port: number }) => `affinity-${tail}__${address.replaceAll(':', '.')}/${number}`,
   };
 }
 
@@ -93,7 +98,7 @@ function target({ address, port }: Endpoint): string {
 }
 
 function clusterSource(config: RuleConfig, comparison: '' | '!= '): string {
-  return `ip saddr ${comparison}${config.clusterCidr}`;
+  return `${nftFamily[config.family]} saddr ${comparison}${config.clusterCidr}`;
 }
 
 function renderInternal(port: ServicePort, config: RuleConfig, own: OwnNames, fragment: Fragment): void {
@@ -111,7 +116,7 @@ function renderInternal(port: ServicePort, config: RuleConfig, own: OwnNames, fr
     return;
   }
   const shared = `cluster-${port.protocol}-${endpoints.length}`;
-  fragment.sharedChains.push({ name: shared, rules: [...masquerade, drawByAddress(port, endpoints.length)] });
+  fragment.sharedChains.push({ name: shared, rules: [...masquerade, drawByAddress(port, endpoints.length, own)] });
   fragment.elements.push({ set: 'service-ips', key, value: `goto ${shared}` });
   pushEndpoints(`endpoints-${port.protocol}`, `${port.clusterIp} . ${port.port}`, endpoints, fragment);
 }
@@ -134,7 +139,7 @@ function renderExternal(port: ServicePort, config: RuleConfig, own: OwnNames, fr
   if (port.externalPolicy === 'local' || port.affinitySeconds !== undefined) {
     for (const { map, key } of places) fragment.elements.push({ set: map, key, value: `goto ${own.external}` });
     renderOwnExternal(port, config, own, fragment);
-  } else renderSharedExternal(port, fragment);
+  } else renderSharedExternal(port, own, fragment);
 }
 
 /** Before translation: who is not in the source ranges does not get through to the load balancer's addresses. */
@@ -142,20 +147,23 @@ function renderFirewall(port: ServicePort, own: OwnNames, fragment: Fragment): v
   if (port.sourceRanges.length === 0) return;
   // A node that holds the address asks with it.
   const allowed = [...port.sourceRanges, ...port.loadBalancerIps];
-  fragment.chains.push({ name: own.firewall, rules: [...allowed.map(range => `ip saddr ${range} return`), 'drop'] });
+  fragment.chains.push({
+    name: own.firewall,
+    rules: [...allowed.map(range => `${own.ip} saddr ${range} return`), 'drop'],
+  });
   for (const ip of port.loadBalancerIps) {
     fragment.elements.push({ set: 'firewall-ips', key: addressKey(ip, port), value: `goto ${own.firewall}` });
   }
 }
 
 /** The common case: from outside to any endpoint. */
-function renderSharedExternal(port: ServicePort, fragment: Fragment): void {
+function renderSharedExternal(port: ServicePort, own: OwnNames, fragment: Fragment): void {
   const { protocol, clusterEndpoints, nodePort } = port;
   const externalIps = outsideIps(port);
   const count = clusterEndpoints.length;
   if (externalIps.length > 0) {
     const name = `external-${protocol}-${count}`;
-    fragment.sharedChains.push({ name, rules: [setMasqueradeMark, drawByAddress(port, count)] });
+    fragment.sharedChains.push({ name, rules: [setMasqueradeMark, drawByAddress(port, count, own)] });
     for (const ip of externalIps) {
       fragment.elements.push({ set: 'service-ips', key: addressKey(ip, port), value: `goto ${name}` });
       pushEndpoints(`endpoints-${protocol}`, `${ip} . ${port.port}`, clusterEndpoints, fragment);
@@ -163,7 +171,7 @@ function renderSharedExternal(port: ServicePort, fragment: Fragment): void {
   }
   if (nodePort !== undefined) {
     const name = `nodeport-${protocol}-${count}`;
-    const draw = `dnat ip to ${protocol} dport . numgen random mod ${count} map @nodeport-endpoints-${protocol}`;
+    const draw = `dnat ${own.ip} to ${protocol} dport . numgen random mod ${count} map @nodeport-endpoints-${protocol}`;
     fragment.sharedChains.push({ name, rules: [setMasqueradeMark, draw] });
     fragment.elements.push({ set: 'service-nodeports', key: `${protocol} . ${nodePort}`, value: `goto ${name}` });
     pushEndpoints(`nodeport-endpoints-${protocol}`, String(nodePort), clusterEndpoints, fragment);
@@ -193,15 +201,15 @@ function dispatch(endpoints: readonly Endpoint[], port: ServicePort, own: OwnNam
   if (count === 0) return [];
   if (port.affinitySeconds === undefined) {
     const entries = endpoints.map((endpoint, place) => `${place} : ${target(endpoint)}`);
-    return [`meta l4proto ${port.protocol} dnat ip to numgen random mod ${count} map { ${entries.join(', ')} }`];
+    return [`meta l4proto ${port.protocol} dnat ${own.ip} to numgen random mod ${count} map { ${entries.join(', ')} }`];
   }
-  const sticky = endpoints.map(endpoint => `ip saddr @${own.affinity(endpoint)} goto ${own.endpoint(endpoint)}`);
+  const sticky = endpoints.map(endpoint => `${own.ip} saddr @${own.affinity(endpoint)} goto ${own.endpoint(endpoint)}`);
   const entries = endpoints.map((endpoint, place) => `${place} : goto ${own.endpoint(endpoint)}`);
   return [...sticky, `numgen random mod ${count} vmap { ${entries.join(', ')} }`];
 }
 
-function drawByAddress({ protocol }: ServicePort, count: number): string {
-  return `dnat ip to ip daddr . ${protocol} dport . numgen random mod ${count} map @endpoints-${protocol}`;
+function drawByAddress({ protocol }: ServicePort, count: number, { ip }: OwnNames): string {
+  return `dnat ${ip} to ${ip} daddr . ${protocol} dport . numgen random mod ${count} map @endpoints-${protocol}`;
 }
 
 function pushEndpoints(set: EndpointMap, key: string, endpoints: readonly Endpoint[], fragment: Fragment): void {
@@ -223,8 +231,8 @@ function renderAffinityEndpoints(port: ServicePort, own: OwnNames, fragment: Fra
     fragment.chains.push({
       name: own.endpoint(endpoint),
       rules: [
-        `update @${affinity} { ip saddr timeout ${port.affinitySeconds}s }`,
-        `meta l4proto ${port.protocol} dnat ip to ${endpoint.address}:${endpoint.port}`,
+        `update @${affinity} { ${own.ip} saddr timeout ${port.affinitySeconds}s }`,
+        `meta l4proto ${port.protocol} dnat ${own.ip} to ${hostPort(endpoint.address, endpoint.port)}`,
       ],
     });
   }

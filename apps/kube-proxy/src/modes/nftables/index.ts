@@ -1,7 +1,7 @@
 import { CommandError, type CommandRunner } from '../../command';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { probeNftables } from './probe';
-import { tableName } from './skeleton';
+import { nftFamily, tableName } from './skeleton';
 import { NftTable, type Existing } from './table';
 
 /** Rules in one table of nf_tables, changed by one transaction a sync. */
@@ -13,9 +13,12 @@ export const nftables: ProxyMode = {
 
 class NftRuleSync implements RuleSync {
   private readonly table: NftTable;
+  /** Such as `ip naru-proxy`. */
+  private readonly place: string;
 
   constructor(private readonly deps: ModeDeps) {
     this.table = new NftTable(deps.config);
+    this.place = `${nftFamily[deps.config.family]} ${tableName}`;
   }
 
   async sync(update: Update): Promise<void> {
@@ -24,7 +27,7 @@ class NftRuleSync implements RuleSync {
       if (text !== '') await this.apply(text);
       return;
     }
-    const existing = await readExisting(this.deps.run);
+    const existing = await readExisting(this.deps.run, this.place);
     if (!existing) {
       await this.apply(this.table.renderFull(update.ports()));
       return;
@@ -34,13 +37,13 @@ class NftRuleSync implements RuleSync {
     } catch (err) {
       // Somebody has changed our table in a way that cannot be built upon: put a new one in its place, at once.
       this.deps.logger.warn({ err }, 'rules could not be put right and are made anew');
-      await this.apply(`delete table ip ${tableName}\n${this.table.renderFull(update.ports())}`);
+      await this.apply(`delete table ${this.place}\n${this.table.renderFull(update.ports())}`);
     }
   }
 
   async cleanup(): Promise<void> {
     // Adding what is there is harmless, deleting what is not is an error.
-    await this.apply(`add table ip ${tableName}\ndelete table ip ${tableName}\n`);
+    await this.apply(`add table ${this.place}\ndelete table ${this.place}\n`);
   }
 
   private async apply(text: string): Promise<void> {
@@ -53,10 +56,10 @@ interface Listing {
 }
 
 /** What an earlier process, or this one, has left in the kernel; undefined when there is no table. */
-async function readExisting(run: CommandRunner): Promise<Existing | undefined> {
+async function readExisting(run: CommandRunner, place: string): Promise<Existing | undefined> {
   let text: string;
   try {
-    text = await run('nft', ['--json', '--terse', 'list', 'table', 'ip', tableName]);
+    text = await run('nft', ['--json', '--terse', 'list', 'table', ...place.split(' ')]);
   } catch (error) {
     if (error instanceof CommandError && error.exitCode === 1) return undefined;
     throw error;

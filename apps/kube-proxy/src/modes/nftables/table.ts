@@ -1,7 +1,7 @@
 import type { PortChange, ServicePort } from '../../desired/service-port';
 import type { RuleConfig } from '../mode';
 import { renderPort, type Element, type Fragment } from './fragment';
-import { chainNames, renderSkeleton, setKinds, tableName } from './skeleton';
+import { addressType, chainNames, nftFamily, renderSkeleton, setKinds, tableName } from './skeleton';
 
 /** Names that are in the kernel's table now. */
 export interface Existing {
@@ -29,22 +29,23 @@ export class NftTable {
    */
   renderFull(ports: Iterable<ServicePort>, existing?: Existing): string {
     this.shared.clear();
-    const body = new Transaction();
+    const body = new Transaction(this.config);
     for (const port of ports) this.step(body, nothing, renderPort(port, this.config));
     const head: string[] = [];
     if (existing) {
       // First the rules, then the maps: a chain can go only when nothing points at it.
-      head.push(`flush table ip ${tableName}`);
+      const table = `${nftFamily[this.config.family]} ${tableName}`;
+      head.push(`flush table ${table}`);
       for (const [name, kind] of setKinds) {
-        if (existing.sets.includes(name)) head.push(`flush ${kind} ip ${tableName} ${name}`);
+        if (existing.sets.includes(name)) head.push(`flush ${kind} ${table} ${name}`);
       }
       const chains = new Set(body.chains.map(chain => chain.name));
       for (const name of existing.chains) {
-        if (!chains.has(name) && !chainNames.includes(name)) head.push(`delete chain ip ${tableName} ${name}`);
+        if (!chains.has(name) && !chainNames.includes(name)) head.push(`delete chain ${table} ${name}`);
       }
       const sets = new Set(body.newSets);
       for (const name of existing.sets) {
-        if (!sets.has(name) && !setKinds.has(name)) head.push(`delete set ip ${tableName} ${name}`);
+        if (!sets.has(name) && !setKinds.has(name)) head.push(`delete set ${table} ${name}`);
       }
     }
     return `${[...head, ...renderSkeleton(this.config), ...body.render()].join('\n')}\n`;
@@ -52,7 +53,7 @@ export class NftTable {
 
   /** The transaction for the differences to what was rendered last; empty when there are none. */
   renderChanges(changes: readonly PortChange[]): string {
-    const body = new Transaction();
+    const body = new Transaction(this.config);
     for (const { before, after } of changes) {
       const old = before ? renderPort(before, this.config) : nothing;
       this.step(body, old, after ? renderPort(after, this.config) : nothing);
@@ -119,6 +120,13 @@ class Transaction {
   private readonly oldChains: string[] = [];
   private readonly added = new Map<string, string[]>();
   private readonly removed = new Map<string, string[]>();
+  private readonly table: string;
+  private readonly address: string;
+
+  constructor({ family }: RuleConfig) {
+    this.table = `${nftFamily[family]} ${tableName}`;
+    this.address = addressType[family];
+  }
 
   addChain({ name, rules }: { name: string; rules: string[] }, flush = false): void {
     // Given back by one port and taken by another in the same round: it is still there, with the same rules.
@@ -152,23 +160,23 @@ class Transaction {
       for (const [set, texts] of bySet) {
         for (let at = 0; at < texts.length; at += elementsPerCommand) {
           const part = texts.slice(at, at + elementsPerCommand).join(', ');
-          lines.push(`${verb} element ip ${tableName} ${set} { ${part} }`);
+          lines.push(`${verb} element ${this.table} ${set} { ${part} }`);
         }
       }
     };
     elements('delete', this.removed);
     for (const name of this.newSets) {
       // Each element brings its own timeout, so a change of it does not need another set.
-      lines.push(`add set ip ${tableName} ${name} { type ipv4_addr; size 65535; flags dynamic,timeout; }`);
+      lines.push(`add set ${this.table} ${name} { type ${this.address}; size 65535; flags dynamic,timeout; }`);
     }
-    for (const { name, flush } of this.chains) lines.push(`${flush ? 'flush' : 'add'} chain ip ${tableName} ${name}`);
+    for (const { name, flush } of this.chains) lines.push(`${flush ? 'flush' : 'add'} chain ${this.table} ${name}`);
     for (const { name, rules } of this.chains) {
-      for (const rule of rules) lines.push(`add rule ip ${tableName} ${name} ${rule}`);
+      for (const rule of rules) lines.push(`add rule ${this.table} ${name} ${rule}`);
     }
     elements('add', this.added);
-    for (const name of this.oldChains) lines.push(`flush chain ip ${tableName} ${name}`);
-    for (const name of this.oldChains) lines.push(`delete chain ip ${tableName} ${name}`);
-    for (const name of this.oldSets) lines.push(`delete set ip ${tableName} ${name}`);
+    for (const name of this.oldChains) lines.push(`flush chain ${this.table} ${name}`);
+    for (const name of this.oldChains) lines.push(`delete chain ${this.table} ${name}`);
+    for (const name of this.oldSets) lines.push(`delete set ${this.table} ${name}`);
     return lines;
   }
 }

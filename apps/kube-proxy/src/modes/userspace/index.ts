@@ -1,7 +1,6 @@
-import net from 'node:net';
-import type { CommandRunner } from '../../command';
+import { hostPort, isWithin, type IpFamily } from '../../desired/ip-family';
 import { endpointsFor, outsideIps, type Policy, type ServicePort } from '../../desired/service-port';
-import { parseJson } from '../../pod-network/backend';
+import { holdExactly } from '../../held-addresses';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { Balancer } from './balancer';
 import type { Listener } from './listener';
@@ -25,8 +24,8 @@ export const userspace: ProxyMode = {
   build: deps => new UserspaceSync(deps),
 };
 
-/** The addresses are put on the loopback interface; by this label they are known as ours. */
-const label = 'lo:naru';
+/** Where node ports are listened on. */
+const everywhere: Readonly<Record<IpFamily, string>> = { IPv4: '0.0.0.0', IPv6: '::' };
 
 interface Place {
   listener: Listener;
@@ -37,7 +36,7 @@ interface Place {
 
 class UserspaceSync implements RuleSync {
   private readonly ports = new Map<string, ServicePort>();
-  /** By `tcp 10.96.0.10:80`. */
+  /** By `tcp 10.96.0.10:80`; their addresses are on the loopback interface. */
   private readonly places = new Map<string, Place>();
 
   constructor(private readonly deps: ModeDeps) {}
@@ -54,7 +53,9 @@ class UserspaceSync implements RuleSync {
     }
     const list = [...this.ports.values()].filter(({ protocol }) => protocol !== 'sctp');
     await this.setAddresses(new Set(list.flatMap(port => [port.clusterIp, ...outsideIps(port)])));
-    const wanted = new Map(list.flatMap(port => placesOf(port).map(place => [place.key, place] as const)));
+    const wanted = new Map(
+      list.flatMap(port => placesOf(port, this.deps.config.family).map(place => [place.key, place] as const)),
+    );
     for (const [key, { listener }] of this.places) {
       if (wanted.has(key)) continue;
       this.places.delete(key);
@@ -93,15 +94,9 @@ class UserspaceSync implements RuleSync {
   }
 
   private async setAddresses(wanted: ReadonlySet<string>): Promise<void> {
-    const { run } = this.deps;
-    const present = await readAddresses(run);
-    // 127.0.0.0/8 is this machine's anyway.
-    const coming = [...wanted].filter(address => !present.has(address) && !address.startsWith('127.'));
-    const lines = [
-      ...coming.map(address => `addr add ${address}/32 dev lo label ${label}`),
-      ...[...present].filter(address => !wanted.has(address)).map(address => `addr del ${address}/32 dev lo`),
-    ];
-    if (lines.length > 0) await run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+    // 127.0.0.0/8 is this machine's anyway, and so is ::1.
+    const others = [...wanted].filter(address => !address.startsWith('127.') && address !== '::1');
+    await holdExactly(this.deps.run, new Set(others), { link: 'lo', family: this.deps.config.family });
   }
 }
 
@@ -113,9 +108,9 @@ interface WantedPlace {
   port: ServicePort;
 }
 
-function placesOf(port: ServicePort): WantedPlace[] {
+function placesOf(port: ServicePort, family: IpFamily): WantedPlace[] {
   const at = (address: string, number: number, policy: Policy): WantedPlace => ({
-    key: `${port.protocol} ${address}:${number}`,
+    key: `${port.protocol} ${hostPort(address, number)}`,
     address,
     number,
     policy,
@@ -123,26 +118,11 @@ function placesOf(port: ServicePort): WantedPlace[] {
   });
   const places = [at(port.clusterIp, port.port, port.internalPolicy)];
   for (const ip of outsideIps(port)) places.push(at(ip, port.port, port.externalPolicy));
-  if (port.nodePort !== undefined) places.push(at('0.0.0.0', port.nodePort, port.externalPolicy));
+  if (port.nodePort !== undefined) places.push(at(everywhere[family], port.nodePort, port.externalPolicy));
   return places;
 }
 
 function isAdmitted({ sourceRanges, loadBalancerIps }: ServicePort, address: string, client: string): boolean {
   if (sourceRanges.length === 0 || !loadBalancerIps.includes(address)) return true;
-  const allowed = new net.BlockList();
-  for (const range of sourceRanges) {
-    const [network = '', length] = range.split('/');
-    allowed.addSubnet(network, Number(length));
-  }
-  return allowed.check(client);
-}
-
-interface LinkJson {
-  addr_info?: { local?: string; label?: string }[];
-}
-
-async function readAddresses(run: CommandRunner): Promise<Set<string>> {
-  const links = parseJson<LinkJson>(await run('ip', ['-json', '-4', 'addr', 'show', 'dev', 'lo']));
-  const all = links.flatMap(({ addr_info: list = [] }) => list);
-  return new Set(all.flatMap(({ local, label: its }) => (its === label && local !== undefined ? [local] : [])));
+  return isWithin(client, sourceRanges);
 }

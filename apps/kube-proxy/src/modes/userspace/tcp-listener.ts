@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { isIpv6 } from '../../desired/ip-family';
 import { endpointKey } from '../../desired/service-port';
 import type { Listener, ListenerDeps } from './listener';
 
@@ -45,7 +46,7 @@ export async function listenTcp({ address, port, balancer, admits }: ListenerDep
   server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: address, port }, resolve);
+    server.listen({ host: address, port, ipv6Only: isIpv6(address) }, resolve);
   });
   return {
     forget: () => undefined,

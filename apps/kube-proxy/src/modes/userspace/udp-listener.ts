@@ -1,4 +1,5 @@
 import dgram from 'node:dgram';
+import { hostPort, isIpv6 } from '../../desired/ip-family';
 import type { Lease } from './balancer';
 import type { Listener, ListenerDeps } from './listener';
 
@@ -15,7 +16,8 @@ interface Flow {
 /** Listens and gives each client a socket of its own towards an endpoint, so that answers find their way back. */
 export async function listenUdp({ address, port, balancer, admits }: ListenerDeps): Promise<Listener> {
   const flows = new Map<string, Flow>();
-  const server = dgram.createSocket('udp4');
+  // Without ipv6Only the node port of the one family would be the other's too.
+  const server = dgram.createSocket({ type: socketType(address), ipv6Only: isIpv6(address) });
   const end = (key: string): void => {
     const flow = flows.get(key);
     if (!flow) return;
@@ -28,7 +30,7 @@ export async function listenUdp({ address, port, balancer, admits }: ListenerDep
     const lease = admits(from.address) ? balancer.choose(from.address) : undefined;
     if (!lease) return undefined;
     if (flows.size >= maxFlows) end(flows.keys().next().value as string);
-    const socket = dgram.createSocket('udp4');
+    const socket = dgram.createSocket(socketType(lease.endpoint.address));
     socket.on('message', answer => server.send(answer, from.port, from.address));
     socket.on('error', () => end(key));
     socket.connect(lease.endpoint.port, lease.endpoint.address);
@@ -38,7 +40,7 @@ export async function listenUdp({ address, port, balancer, admits }: ListenerDep
     return flow;
   };
   server.on('message', (message, from) => {
-    const key = `${from.address}:${from.port}`;
+    const key = hostPort(from.address, from.port);
     const known = flows.get(key);
     const flow = known ?? begin(key, from);
     if (!flow) return;
@@ -60,6 +62,10 @@ export async function listenUdp({ address, port, balancer, admits }: ListenerDep
       return new Promise(resolve => server.close(() => resolve()));
     },
   };
+}
+
+function socketType(address: string): 'udp4' | 'udp6' {
+  return isIpv6(address) ? 'udp6' : 'udp4';
 }
 
 function isConnected(socket: dgram.Socket): boolean {

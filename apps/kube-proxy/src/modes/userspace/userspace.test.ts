@@ -67,8 +67,12 @@ describe('the mode userspace', () => {
     await Promise.all(servers.map(server => server.close()));
   });
 
-  function build(config: Partial<RuleConfig>): void {
-    rules = userspace.build({ run, config: { clusterCidr: undefined, ...config }, logger: silentLogger });
+  function build(config: Pick<RuleConfig, 'ipvsScheduler'>): void {
+    rules = userspace.build({
+      run,
+      config: { family: 'IPv4', clusterCidr: undefined, ...config },
+      logger: silentLogger,
+    });
   }
 
   const web = (overrides: Partial<ServicePort> = {}): ServicePort =>
