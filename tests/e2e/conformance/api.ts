@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { loadKubeconfig, patchTypes, RestConnection, type RestConfig } from '@naru/client';
 import type { KubeObject } from '@naru/api';
 import { eventually } from '@naru/testing';
@@ -57,13 +58,15 @@ export const api = {
     type: keyof typeof patchTypes = 'strategic',
   ): Promise<Known<T>> => json(call('PATCH', path, body, patchTypes[type])),
   remove: (path: string, options?: object): Promise<Known<KubeObject>> => json(call('DELETE', path, options)),
-  /** The answer before its body, where the code and the headers matter. */
-  open: async (
-    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
-    path: string,
-    signal?: AbortSignal,
-  ): Promise<IncomingMessage> =>
-    (await connect()).connection.open({ method, path, signal, timeoutMs: 10 * callTimeoutMs }),
+  /** Any method; the answer before its body, whatever its code is. */
+  open: async (method: string, path: string, signal?: AbortSignal): Promise<IncomingMessage> => {
+    const { ca, certificate: cert, key, server } = (await connect()).config;
+    return new Promise((resolve, reject) => {
+      const request = httpsRequest(`${server}${path}`, { method, ca, cert, key, signal }, resolve);
+      request.on('error', reject);
+      request.end();
+    });
+  },
   /** Reads, changes and writes until nobody came between. */
   change: async <T extends KubeObject>(
     path: string,

@@ -6,9 +6,9 @@ import {
   ingressClassAnnotation,
   validateIngress,
   validateIngressClass,
-  validateIngressStatus,
   validateNewIngress,
 } from '../validation/ingress';
+import { validateIngressPoints } from '../validation/load-balancer-status';
 import { immutableMessage } from '../validation/workload';
 import { defineKind } from './define-kind';
 
@@ -32,7 +32,7 @@ export const ingressKind = defineKind(ingresses, {
   hasGeneration: true,
   validate: validateIngress,
   validateCreate: validateNewIngress,
-  validateStatusUpdate: (next, _old, errors) => validateIngressStatus(next, errors),
+  validateStatusUpdate: ({ status }, _old, errors) => validateIngressPoints(status?.loadBalancer?.ingress, errors),
   warnings: o =>
     o.metadata?.annotations?.[ingressClassAnnotation] === undefined
       ? []

@@ -1,6 +1,7 @@
 import { services } from '../resource';
 import { ageColumn, formatMap, nameColumn, text, wide } from '../table/columns';
 import type { Service } from '../types';
+import { validateServiceStatus } from '../validation/load-balancer-status';
 import { validateService } from '../validation/service';
 import { validateServiceUpdate } from '../validation/service-addresses';
 import { dns1035Problem } from '../validation/names';
@@ -10,7 +11,7 @@ type ServiceSpec = NonNullable<Service['spec']>;
 
 const clientIpSeconds = 10_800;
 
-function applyDefaults({ spec }: Service): void {
+function applyDefaults({ spec, status }: Service): void {
   if (!spec) return;
   spec.sessionAffinity ||= 'None';
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
@@ -24,7 +25,9 @@ function applyDefaults({ spec }: Service): void {
   const isExternal = spec.type === 'NodePort' || spec.type === 'LoadBalancer' || (spec.externalIPs?.length ?? 0) > 0;
   if (isExternal && spec.type !== 'ExternalName') spec.externalTrafficPolicy ||= 'Cluster';
   if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster';
-  if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
+  if (spec.type !== 'LoadBalancer') return;
+  spec.allocateLoadBalancerNodePorts ??= true;
+  for (const ingress of status?.loadBalancer?.ingress ?? []) if (ingress.ip) ingress.ipMode ??= 'VIP';
 }
 
 /** Old clients write clusterIP alone. Source: normalizeClusterIPs. */
@@ -130,6 +133,7 @@ export const serviceKind = defineKind(services, {
   },
   validate: validateService,
   validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: (next, _old, errors) => validateServiceStatus(next, errors),
   selectable: { 'spec.clusterIP': o => o.spec?.clusterIP, 'spec.type': o => o.spec?.type },
   columns: [
     nameColumn,

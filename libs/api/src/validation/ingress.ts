@@ -2,7 +2,6 @@ import { isIP } from 'node:net';
 import type { Ingress, IngressClass } from '../types';
 import { forbidden, invalid, notSupported, required, tooLong, type FieldError } from './field-error';
 import { validateName, validateOneOf, validateRequiredName } from './fields';
-import { ipMessage } from './cidr';
 import {
   dns1035Problem,
   dnsLabelProblem,
@@ -58,16 +57,6 @@ export function validateNewIngress({ metadata, spec }: Ingress, errors: FieldErr
   if (value === undefined || spec?.ingressClassName === undefined) return;
   const path = `metadata.annotations[${ingressClassAnnotation}]`;
   errors.push(invalid(path, value, 'can not be set when the class field is also set'));
-}
-
-export function validateIngressStatus({ status }: Ingress, errors: FieldError[]): void {
-  for (const [index, { ip, hostname }] of (status?.loadBalancer?.ingress ?? []).entries()) {
-    const at = `status.loadBalancer.ingress[${index}]`;
-    if (ip && isIP(ip) === 0) errors.push(invalid(`${at}.ip`, ip, ipMessage));
-    if (hostname && isIP(hostname) !== 0)
-      errors.push(invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'));
-    else validateName(hostname, dnsSubdomainProblem, `${at}.hostname`, errors);
-  }
 }
 
 function validateHost(host: string, path: string, errors: FieldError[]): void {

@@ -94,3 +94,28 @@ test('a node port goes with the type that had it', () => {
   expect(next.spec?.ports).toEqual([{ port: 80, protocol: 'TCP', targetPort: 80 }]);
   expect(strategy.validateUpdate(next, old)).toEqual([]);
 });
+
+test('where a load balancer answers is told with its mode, and of a load balancer only', () => {
+  const told = (type: string, ingress: object): string[] => {
+    const { service: old } = create({ type, ports });
+    const next: Service = { ...structuredClone(old), status: { loadBalancer: { ingress: [ingress] } } };
+    strategy.applyDefaults(next);
+    const problems = strategy.validateStatusUpdate(next, old).map(({ field, detail }) => `${field}: ${detail}`);
+    return problems.length > 0 ? problems : [JSON.stringify(next.status?.loadBalancer?.ingress)];
+  };
+  const at = 'status.loadBalancer.ingress';
+  expect(told('LoadBalancer', { ip: '203.0.113.1' })).toEqual(['[{"ip":"203.0.113.1","ipMode":"VIP"}]']);
+  expect(told('LoadBalancer', { hostname: 'a.example' })).toEqual(['[{"hostname":"a.example"}]']);
+  expect(told('ClusterIP', { ip: '203.0.113.1' })).toEqual([
+    `${at}: may only be used when \`spec.type\` is "LoadBalancer"`,
+  ]);
+  expect(told('LoadBalancer', { hostname: 'a.example', ipMode: 'VIP' })).toEqual([
+    `${at}[0].ipMode: may not be specified when \`ip\` is not set`,
+  ]);
+  expect(told('LoadBalancer', { ip: '203.0.113.1', ipMode: 'Other' })).toEqual([
+    `${at}[0].ipMode: supported values: "Proxy", "VIP"`,
+  ]);
+  expect(told('LoadBalancer', { hostname: '10.0.0.1' })).toEqual([
+    `${at}[0].hostname: must be a DNS name, not an IP address`,
+  ]);
+});
