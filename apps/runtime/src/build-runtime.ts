@@ -23,6 +23,7 @@ import { useCommandShell } from './process/run-command';
 import { PauseProcesses } from './sandboxes/pause';
 import { SandboxRecords } from './sandboxes/sandbox-record';
 import { Sandboxes } from './sandboxes/sandboxes';
+import { UserNamespaceSupport } from './sandboxes/user-namespace-support';
 import { EventHub } from './server/event-hub';
 import { imageService, loadService } from './server/image-service';
 import { eventOf, runtimeService } from './server/runtime-service';
@@ -76,6 +77,8 @@ export async function buildRuntime(
   const cni = new Cni({ binDirectories: flags['cni-bin-dir'], timeoutMs: flags['cni-timeout-seconds'] * 1_000 });
   const networks = new Networks({ directory: new NetworkConfigDirectory(flags['cni-conf-dir']), cni, logger });
   const gate = new Gate({ slots: slotsPerProcessor * os.availableParallelism(), patienceMs: gatePatienceMs });
+  const imageLayers = images.layers.directory;
+  const userNamespaces = new UserNamespaceSupport({ runtimes, root, state, imageLayers, cgroupParent, logger });
   const sandboxes = new Sandboxes({
     records: new SandboxRecords(root),
     networks,
@@ -84,6 +87,8 @@ export async function buildRuntime(
     runtimes,
     state,
     defaultCgroupParent: cgroupParent,
+    imageLayers,
+    userNamespaces,
     cgroups,
     gate,
     clock,
@@ -127,6 +132,7 @@ export async function buildRuntime(
       images,
       networks,
       runtimes,
+      userNamespaces,
       streaming,
       usage,
       events,

@@ -15,7 +15,7 @@ import { listDirectory } from '../process/files';
 import { isRunning, signalProcess } from '../process/process-identity';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
-import { containerSpec } from '../spec/container-spec';
+import { containerSpec, type SandboxParts } from '../spec/container-spec';
 import { bind } from '../spec/mounts';
 import type { OciMount } from '../spec/oci-types';
 import { ociResources } from '../spec/resources';
@@ -23,6 +23,7 @@ import { resolveInRoot } from '../spec/rootfs-path';
 import type { ContainerRecord, ContainerRecords } from './container-record';
 import { ExitWaiters } from './exit-waiters';
 import { ExitWatcher, type ExitFile } from './exit-watcher';
+import { MappedMounts } from './mapped-mounts';
 import { Snapshot } from './snapshot';
 import { criSignalNumber, signalNumber, toCriSignal } from './stop-signals';
 
@@ -155,22 +156,25 @@ export class Containers {
     const cgroup = containerCgroup(this.deps.sandboxes.cgroupParent(sandbox), id);
     fs.mkdirSync(directory, { recursive: true, mode: 0o711 });
     fs.mkdirSync(bundle, { recursive: true, mode: 0o711 });
+    const mapped = new MappedMounts(bundle);
     try {
+      const pidMode = config.linux?.securityContext?.namespaceOptions?.pid ?? cri.NamespaceMode.CONTAINER;
+      const parts = this.deps.sandboxes.parts(sandbox, pidMode, this.#targetPid(sandbox, config));
       const snapshot = this.snapshot(id);
-      await snapshot.mount(id, image.config.rootfs.diff_ids, directory);
-      const imageMounts = await this.#mountImages(id, config);
+      await snapshot.mount(id, image.config.rootfs.diff_ids, directory, parts.users);
+      const imageMounts = await this.#mountImages(id, config, parts.users);
       const runtime = this.deps.runtimes.get(sandbox.runtimeHandler);
       const recursiveReadOnly = await runtime.recursiveReadOnly();
-      const pidMode = config.linux?.securityContext?.namespaceOptions?.pid ?? cri.NamespaceMode.CONTAINER;
-      const { spec, user } = containerSpec({
+      const { spec, mounts, user } = containerSpec({
         config,
         image: image.config,
         rootfs: snapshot.rootfs,
         cgroup,
-        sandbox: this.deps.sandboxes.parts(sandbox, pidMode, this.#targetPid(sandbox, config)),
+        sandbox: parts,
         imageMounts,
         node: { cgroups: this.deps.cgroups, boundingSet: this.deps.boundingSet, recursiveReadOnly },
       });
+      spec.mounts = await mapped.attach(mounts, parts.users?.path);
       fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
       const logPath =
         config.logPath && sandboxConfig.logDirectory ? path.join(sandboxConfig.logDirectory, config.logPath) : '';
@@ -186,6 +190,7 @@ export class Containers {
         leaveStdinOpen: !config.stdinOnce,
         systemdCgroup: cgroup.bySystemd,
       });
+      await mapped.detach();
       const record: ContainerRecord = {
         ...{ id, sandboxId: sandbox.id, config, imageId: image.id, imageRef: image.digests[0] ?? image.id },
         ...{
@@ -218,13 +223,13 @@ export class Containers {
   }
 
   /** Volumes made of images: their layers mounted as an overlay that nobody writes to. */
-  async #mountImages(id: string, config: cri.ContainerConfig): Promise<OciMount[]> {
+  async #mountImages(id: string, config: cri.ContainerConfig, users: SandboxParts['users']): Promise<OciMount[]> {
     const mounts: OciMount[] = [];
     for (const [index, mount] of config.mounts.filter(entry => entry.image?.image).entries()) {
       const image = this.deps.images.get(mount.image?.image ?? '');
       const key = `${id}-volume-${index}`;
       const volume = new Snapshot(path.join(this.deps.records.directory(id), `volume-${index}`), this.deps.images);
-      await volume.mount(key, image.config.rootfs.diff_ids, this.deps.records.directory(id));
+      await volume.mount(key, image.config.rootfs.diff_ids, this.deps.records.directory(id), users);
       const source = resolveInRoot(volume.rootfs, mount.imageSubPath);
       if (!fs.existsSync(source))
         throw new StatusError('BadRequest', `image volume sub path "${mount.imageSubPath}" does not exist`);
@@ -370,6 +375,7 @@ export class Containers {
   async #wipe(id: string, cgroup: string): Promise<void> {
     // Of a leftover nobody knows whose it is.
     for (const runtime of this.deps.runtimes.all()) await runtime.delete(id, cgroup);
+    await new MappedMounts(this.bundle(id)).detach(); // of a creation that failed
     await this.snapshot(id).remove(id);
     const directory = this.deps.records.directory(id);
     for (const name of listDirectory(directory).filter(entry => entry.startsWith('volume-'))) {

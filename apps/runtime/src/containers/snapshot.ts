@@ -20,12 +20,22 @@ export class Snapshot {
     this.#work = path.join(directory, 'work');
   }
 
-  /** Mounts the root on top of the given layers, the lowest first. `owner` exists for as long as the layers must stay. */
-  async mount(key: string, diffIds: readonly string[], owner: string): Promise<void> {
+  /**
+   * Mounts the root on top of the given layers, the lowest first. `owner` exists for as long as the layers must stay. `users`: in place of
+   * the store's own layers, those that a user namespace sees as its own, and who is root there.
+   */
+  async mount(
+    key: string,
+    diffIds: readonly string[],
+    owner: string,
+    users?: { layers: string; root: { uid: number; gid: number } },
+  ): Promise<void> {
     const distinct = [...new Set(diffIds)];
     this.store.use(key, distinct, owner);
     for (const place of [this.rootfs, this.upper, this.#work]) fs.mkdirSync(place, { recursive: true });
     fs.chmodSync(this.upper, 0o755);
+    // What the container writes belongs, on the disk too, to ids that are nobody on the node.
+    if (users) fs.chownSync(this.upper, users.root.uid, users.root.gid);
     // overlayfs wants the topmost first. A layer that an image repeats counts where it is topmost.
     const lower = [...new Set([...diffIds].reverse())].map(diffId => this.store.layers.relativePath(diffId));
     if (lower.length === 0) {
@@ -34,7 +44,7 @@ export class Snapshot {
       lower.push(empty);
     }
     const options = `lowerdir=${lower.join(':')},upperdir=${this.upper},workdir=${this.#work}`;
-    await mountOverlay(this.rootfs, options, this.store.layers.directory);
+    await mountOverlay(this.rootfs, options, users?.layers ?? this.store.layers.directory);
   }
 
   async unmount(): Promise<void> {

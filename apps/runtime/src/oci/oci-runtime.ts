@@ -6,7 +6,7 @@ import { removeCgroup, type Cgroups } from '../process/cgroups';
 import { listMounts } from '../process/mounts';
 import { CommandError, runCommand, tryCommand } from '../process/run-command';
 import { mountsRecursivelyReadOnly } from './recursive-read-only';
-import type { OciResources, OciSpec } from '../spec/oci-types';
+import type { OciIdMapping, OciLinux, OciMount, OciResources, OciSpec } from '../spec/oci-types';
 
 /** runc or crun: both take the same commands. Source: opencontainers/runtime-spec, runtime.md, and the programs' own help. */
 export class OciRuntime {
@@ -114,8 +114,26 @@ export function findProgram(name: string): string | undefined {
   return directories.map(directory => path.join(directory, name)).find(file => fs.existsSync(file));
 }
 
-/** Runs a container that does nothing: only this shows whether a runtime works with this machine's kernel and cgroups. */
-async function probe(runtime: OciRuntime, scratch: string, cgroup: string): Promise<void> {
+/** What a container that only shows whether a runtime works has beside the usual. */
+export interface ProbeOptions {
+  /** Directories of the node are mounted in it. */
+  rootfs?: string;
+  /** Ends with 0 when all is well. */
+  script?: string;
+  mounts?: OciMount[];
+  namespaces?: OciLinux['namespaces'];
+  uidMappings?: OciIdMapping[];
+  gidMappings?: OciIdMapping[];
+}
+
+/** Runs a container that does nothing: only this shows whether a runtime works with this machine's kernel and cgroups. Throws when it does not. */
+export async function probe(
+  runtime: OciRuntime,
+  scratch: string,
+  cgroup: string,
+  options: ProbeOptions = {},
+): Promise<void> {
+  const { rootfs = 'rootfs', script = 'true', mounts = [], namespaces = [], ...mappings } = options;
   const id = `naru-probe-${randomBytes(6).toString('hex')}`;
   const bundle = path.join(scratch, id);
   fs.mkdirSync(path.join(bundle, 'rootfs', 'dev'), { recursive: true });
@@ -126,19 +144,21 @@ async function probe(runtime: OciRuntime, scratch: string, cgroup: string): Prom
     process: {
       terminal: false,
       user: { uid: 0, gid: 0 },
-      args: ['/bin/true'],
+      args: ['/bin/sh', '-c', script],
       env: ['PATH=/bin'],
       cwd: '/',
       capabilities: { bounding: none, effective: none, permitted: none, inheritable: none, ambient: none },
       noNewPrivileges: true,
     },
-    root: { path: 'rootfs', readonly: false },
+    root: { path: rootfs, readonly: false },
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc', options: [] },
       ...shared.map(place => ({ destination: place, type: 'bind', source: place, options: ['rbind', 'ro'] })),
+      ...mounts,
     ],
     linux: {
-      namespaces: [{ type: 'mount' }, { type: 'pid' }],
+      namespaces: [{ type: 'mount' }, { type: 'pid' }, ...namespaces],
+      ...mappings,
       devices: [],
       cgroupsPath: `${cgroup}/${id}`,
       resources: {},

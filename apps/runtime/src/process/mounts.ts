@@ -6,6 +6,8 @@ export interface MountPoint {
   path: string;
   type: string;
   source: string;
+  /** Of the mount: nosuid, ro and the like. */
+  options: string[];
   /** The filesystem's own options: for cgroup v1 its controllers. */
   superOptions: string[];
   /** True when mounts under it reach a peer group. */
@@ -33,6 +35,7 @@ export function listMounts(): MountPoint[] {
         path: unescape(fields[4] ?? ''),
         type,
         source: unescape(source),
+        options: (fields[5] ?? '').split(','),
         superOptions: superOptions.split(','),
         shared: tags.some(tag => tag.startsWith('shared:')),
         slave: tags.some(tag => tag.startsWith('master:')),

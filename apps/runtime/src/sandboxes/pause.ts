@@ -38,7 +38,7 @@ export class PauseProcesses {
   /** Starts it in the given namespaces and in a PID namespace of its own. */
   async start(
     id: string,
-    request: { cgroup: ContainerCgroup; namespaces: OciSpec['linux']['namespaces'] },
+    request: { cgroup: ContainerCgroup; linux: Pick<OciSpec['linux'], 'namespaces' | 'uidMappings' | 'gidMappings'> },
   ): Promise<ProcessIdentity> {
     const bundle = path.join(this.deps.state, 'sandboxes', id, 'pause');
     fs.mkdirSync(bundle, { recursive: true });
@@ -60,7 +60,8 @@ export class PauseProcesses {
         { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
       ],
       linux: {
-        namespaces: [{ type: 'mount' }, { type: 'pid' }, ...request.namespaces],
+        ...request.linux,
+        namespaces: [{ type: 'mount' }, { type: 'pid' }, ...request.linux.namespaces],
         devices: [],
         cgroupsPath: request.cgroup.oci,
         resources: {},

@@ -19,6 +19,8 @@ import type { PauseProcesses } from './pause';
 import { resolvConf } from './resolver';
 import type { SandboxRecord, SandboxRecords } from './sandbox-record';
 import { sysctlFiles } from './sysctls';
+import { userMappings, type UserMappings } from './user-namespace';
+import type { UserNamespaceSupport } from './user-namespace-support';
 
 export interface SandboxesDeps {
   records: SandboxRecords;
@@ -29,6 +31,9 @@ export interface SandboxesDeps {
   /** Run state: gone after a restart of the machine. */
   state: string;
   defaultCgroupParent: string;
+  /** Where the layers of all images are. */
+  imageLayers: string;
+  userNamespaces: UserNamespaceSupport;
   cgroups: Cgroups;
   gate: Gate;
   clock: Clock;
@@ -37,10 +42,18 @@ export interface SandboxesDeps {
 
 const { NODE, POD } = cri.NamespaceMode;
 
+interface OwnNamespaces {
+  network: boolean;
+  ipc: boolean;
+  sharedPid: boolean;
+  users: UserMappings | undefined;
+}
+
 /** Which of its namespaces a sandbox has to itself. */
-function ownNamespaces(config: cri.PodSandboxConfig): { network: boolean; ipc: boolean; sharedPid: boolean } {
+function ownNamespaces(config: cri.PodSandboxConfig): OwnNamespaces {
   const options = config.linux?.securityContext?.namespaceOptions;
-  return { network: options?.network !== NODE, ipc: options?.ipc !== NODE, sharedPid: options?.pid === POD };
+  const users = userMappings(options);
+  return { network: options?.network !== NODE, ipc: options?.ipc !== NODE, sharedPid: options?.pid === POD, users };
 }
 
 function nameOf(config: cri.PodSandboxConfig): string {
@@ -105,12 +118,7 @@ export class Sandboxes {
 
   async #create(config: cri.PodSandboxConfig, runtimeHandler: string): Promise<SandboxRecord> {
     const own = ownNamespaces(config);
-    if (
-      config.linux?.securityContext?.namespaceOptions?.usernsOptions?.mode === POD &&
-      config.linux.securityContext.namespaceOptions.usernsOptions.uids.length > 0
-    ) {
-      throw new StatusError('BadRequest', 'user namespaces are not supported');
-    }
+    if (own.users) await this.deps.userNamespaces.check(runtimeHandler);
     const sysctls = sysctlFiles(config.linux?.sysctls ?? {}, own);
     const id = randomBytes(32).toString('hex');
     const record: SandboxRecord = {
@@ -127,7 +135,7 @@ export class Sandboxes {
     try {
       this.#writeFiles(record, own.network);
       const namespaces = this.namespaces(id);
-      await namespaces.create({ ...own, hostname: config.hostname, sysctls });
+      await namespaces.create({ ...own, hostname: config.hostname, sysctls }, this.deps.imageLayers);
       if (record.network) {
         const { config: network, attachment } = record.network;
         record.network.result = await this.deps.cni.add(network, attachment);
@@ -136,7 +144,7 @@ export class Sandboxes {
       if (own.sharedPid)
         record.pause = await this.deps.pause.start(id, {
           cgroup: this.#pauseCgroup(record),
-          namespaces: pinned(namespaces, own),
+          linux: pinned(namespaces, own),
         });
       record.phase = 'ready';
       this.deps.records.save(record);
@@ -229,6 +237,7 @@ export class Sandboxes {
       ipc: own.ipc ? namespaces.ipc : undefined,
       pid: pid === undefined ? undefined : `/proc/${pid}/ns/pid`,
       hostPid: pidMode === NODE,
+      users: own.users && { ...own.users, path: namespaces.user, layers: namespaces.layers },
       shm: namespaces.shm,
       hostname: record.config.hostname,
       etc: {
@@ -256,7 +265,9 @@ export class Sandboxes {
     if (record.network) {
       const { config, attachment, result } = record.network;
       // Plugins of this kind release addresses and rules also when the namespace itself has gone.
-      const netns = this.namespaces(record.id).isIntact({ network: true, ipc: false }) ? attachment.netns : '';
+      const netns = this.namespaces(record.id).isIntact({ network: true, ipc: false, users: undefined })
+        ? attachment.netns
+        : '';
       await this.deps.cni.remove(config, { ...attachment, netns }, result);
       delete record.network;
     }
@@ -316,17 +327,14 @@ function addresses(result: NetworkResult): string[] {
   return (result.ips ?? []).map(ip => ip.address.replace(/\/\d+$/, ''));
 }
 
+/** What the pause process shares with the containers of its pod. */
 function pinned(
   namespaces: SandboxNamespaces,
-  own: { network: boolean; ipc: boolean },
-): OciSpec['linux']['namespaces'] {
-  return [
-    ...(own.network
-      ? [
-          { type: 'network' as const, path: namespaces.network },
-          { type: 'uts' as const, path: namespaces.uts },
-        ]
-      : []),
-    ...(own.ipc ? [{ type: 'ipc' as const, path: namespaces.ipc }] : []),
-  ];
+  own: OwnNamespaces,
+): Pick<OciSpec['linux'], 'namespaces' | 'uidMappings' | 'gidMappings'> {
+  const list: OciSpec['linux']['namespaces'] = [];
+  if (own.users) list.push({ type: 'user', path: namespaces.user });
+  if (own.network) list.push({ type: 'network', path: namespaces.network }, { type: 'uts', path: namespaces.uts });
+  if (own.ipc) list.push({ type: 'ipc', path: namespaces.ipc });
+  return { namespaces: list, ...(own.users ? { uidMappings: own.users.uids, gidMappings: own.users.gids } : {}) };
 }

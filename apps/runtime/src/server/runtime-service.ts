@@ -8,6 +8,7 @@ import type { ImageStore } from '../images/image-store';
 import type { OciRuntimes } from '../oci/oci-runtimes';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
+import type { UserNamespaceSupport } from '../sandboxes/user-namespace-support';
 import { runAttachSession } from '../streaming/attach-session';
 import { forwardInto } from '../streaming/forward-session';
 import { runExecSession } from '../streaming/exec-session';
@@ -24,6 +25,7 @@ export interface RuntimeServiceDeps {
   images: ImageStore;
   networks: Networks;
   runtimes: OciRuntimes;
+  userNamespaces: UserNamespaceSupport;
   streaming: StreamingServer;
   usage: Usage;
   events: EventHub;
@@ -148,8 +150,11 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
           : {},
         runtimeHandlers: await Promise.all(
           deps.runtimes.handlers.map(async name => {
-            const recursiveReadOnlyMounts = await deps.runtimes.get(name).recursiveReadOnly();
-            return { name, features: { recursiveReadOnlyMounts, userNamespaces: false } };
+            const [recursiveReadOnlyMounts, problem] = await Promise.all([
+              deps.runtimes.get(name).recursiveReadOnly(),
+              deps.userNamespaces.problem(name),
+            ]);
+            return { name, features: { recursiveReadOnlyMounts, userNamespaces: problem === undefined } };
           }),
         ),
         features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },

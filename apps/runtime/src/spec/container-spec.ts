@@ -7,7 +7,8 @@ import type { ContainerCgroup } from '../process/container-cgroup';
 import type { ImageConfig } from '../images/manifest';
 import { containerCapabilities } from './capabilities';
 import { allDevices, requestedDevices } from './devices';
-import { bind, orderMounts, rootfsPropagation, systemMounts, volumeMount } from './mounts';
+import { bind, orderMounts, rootfsPropagation, systemMounts, volumeMount, type SpecMount } from './mounts';
+import type { UserMappings } from '../sandboxes/user-namespace';
 import type { OciLinux, OciMount, OciSeccomp, OciSpec } from './oci-types';
 import { clampOomScore, ociResources } from './resources';
 import { defaultSeccomp } from './seccomp';
@@ -21,6 +22,8 @@ export interface SandboxParts {
   /** Of the pod, or of a target container. Undefined: see `hostPid`. */
   pid: string | undefined;
   hostPid: boolean;
+  /** The pod's user namespace, which owns the others, and the layers of images with its ids. Undefined: the node's own. */
+  users: (UserMappings & { path: string; layers: string }) | undefined;
   shm: string;
   hostname: string;
   /** Mounted on /etc/hosts, /etc/hostname and /etc/resolv.conf unless the kubelet mounts something there. */
@@ -108,6 +111,7 @@ function seccompProfile(
 
 function namespaces(sandbox: SandboxParts, cgroups: Cgroups): OciLinux['namespaces'] {
   const list: OciLinux['namespaces'] = [{ type: 'mount' }];
+  if (sandbox.users) list.push({ type: 'user', path: sandbox.users.path });
   if (sandbox.network) list.push({ type: 'network', path: sandbox.network });
   if (sandbox.uts) list.push({ type: 'uts', path: sandbox.uts });
   if (sandbox.ipc) list.push({ type: 'ipc', path: sandbox.ipc });
@@ -117,18 +121,19 @@ function namespaces(sandbox: SandboxParts, cgroups: Cgroups): OciLinux['namespac
   return list;
 }
 
-function mounts(request: SpecRequest): OciMount[] {
+function mounts(request: SpecRequest): SpecMount[] {
   const { config, sandbox } = request;
   const privileged = config.linux?.securityContext?.privileged === true;
   const volumes = config.mounts
     .filter(mount => !mount.image?.image)
-    .map(mount => volumeMount(mount, request.node.recursiveReadOnly));
-  const etc = [
+    .map(mount => volumeMount(mount, request.node.recursiveReadOnly, sandbox.users));
+  const etc: SpecMount[] = [
     bind(sandbox.etc.hosts, '/etc/hosts', ['rw', 'rprivate']),
     bind(sandbox.etc.hostname, '/etc/hostname', ['rw', 'rprivate']),
     bind(sandbox.etc.resolvConf, '/etc/resolv.conf', ['rw', 'rprivate']),
   ];
   if (config.linux?.securityContext?.readonlyRootfs) for (const mount of etc) mount.options.push('ro');
+  if (sandbox.users) for (const mount of etc) mount.idmapped = true;
   // A new mqueue can only be mounted from inside an IPC namespace of one's own.
   const system = systemMounts({
     privileged,
@@ -139,8 +144,12 @@ function mounts(request: SpecRequest): OciMount[] {
   return orderMounts([...system, ...etc], [...volumes, ...request.imageMounts]);
 }
 
-/** The OCI specification of a container, with the user that it resolved in the image. */
-export function containerSpec(request: SpecRequest): { spec: OciSpec; user: ProcessUser } {
+/** The OCI specification of a container but for its mounts, which are not all as the OCI runtime takes them, and the user that it resolved in the image. */
+export function containerSpec(request: SpecRequest): {
+  spec: OciSpec;
+  mounts: SpecMount[];
+  user: ProcessUser;
+} {
   const { config, image, rootfs, sandbox, node } = request;
   const context = config.linux?.securityContext;
   const privileged = context?.privileged === true;
@@ -163,11 +172,12 @@ export function containerSpec(request: SpecRequest): { spec: OciSpec; user: Proc
       oomScoreAdj: clampOomScore(Number(config.linux?.resources?.oomScoreAdj ?? 0n)),
     },
     root: { path: rootfs, readonly: context?.readonlyRootfs === true },
-    mounts: mounts(request),
+    mounts: [],
     // crun would have the limits hold for a cgroup of its own below the scope.
     annotations: request.cgroup.bySystemd ? { 'run.oci.systemd.subgroup': '' } : {},
     linux: {
       namespaces: namespaces(sandbox, node.cgroups),
+      ...(sandbox.users ? { uidMappings: sandbox.users.uids, gidMappings: sandbox.users.gids } : {}),
       devices: privileged ? [...allDevices(), ...devices] : devices,
       cgroupsPath: request.cgroup.oci,
       resources: {
@@ -179,5 +189,5 @@ export function containerSpec(request: SpecRequest): { spec: OciSpec; user: Proc
       ...(privileged ? {} : { maskedPaths: context?.maskedPaths ?? [], readonlyPaths: context?.readonlyPaths ?? [] }),
     },
   };
-  return { spec, user };
+  return { spec, mounts: mounts(request), user };
 }

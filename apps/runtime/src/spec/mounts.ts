@@ -3,7 +3,13 @@ import path from 'node:path';
 import { cri } from '@naru/proto';
 import { StatusError } from '@naru/foundation';
 import { mountOf } from '../process/mounts';
-import type { OciMount } from './oci-types';
+import type { UserMappings } from '../sandboxes/user-namespace';
+import type { OciIdMapping, OciMount } from './oci-types';
+
+/** A mount as the container is to have it; `idmapped`: owned by whom its user namespace takes the owner on the disk for. */
+export interface SpecMount extends OciMount {
+  idmapped?: true;
+}
 
 const privateDevice = ['nosuid', 'noexec', 'nodev'];
 
@@ -56,11 +62,10 @@ const propagations: Record<cri.MountPropagation, string> = {
 };
 
 /** A volume. Its source must exist; propagation needs a source whose own mount is shared, or at least a slave. Throws BadRequest. */
-export function volumeMount(mount: cri.Mount, recursiveReadOnly: boolean): OciMount {
+export function volumeMount(mount: cri.Mount, recursiveReadOnly: boolean, users: UserMappings | undefined): SpecMount {
   if (!fs.existsSync(mount.hostPath))
     throw new StatusError('BadRequest', `failed to mount "${mount.hostPath}": no such file or directory`);
-  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0)
-    throw new StatusError('BadRequest', 'idmap mounts are not supported');
+  const idmapped = isIdmapped(mount, users);
   const source = fs.realpathSync(mount.hostPath);
   const on = mount.propagation === cri.MountPropagation.PROPAGATION_PRIVATE ? undefined : mountOf(source);
   if (mount.propagation === cri.MountPropagation.PROPAGATION_BIDIRECTIONAL && !on?.shared) {
@@ -79,7 +84,24 @@ export function volumeMount(mount: cri.Mount, recursiveReadOnly: boolean): OciMo
     throw new StatusError('BadRequest', 'recursive read-only mounts are not supported by the OCI runtime');
   }
   const access = mount.readonly ? (mount.recursiveReadOnly ? ['ro', 'rro'] : ['ro']) : ['rw'];
-  return bind(source, mount.containerPath, [...access, propagations[mount.propagation]]);
+  const made = bind(source, mount.containerPath, [...access, propagations[mount.propagation]]);
+  return idmapped ? { ...made, idmapped: true } : made;
+}
+
+/** Whether a volume is to have the pod's ids. Throws BadRequest for other ids than the pod's. */
+function isIdmapped({ hostPath, uidMappings, gidMappings }: cri.Mount, users: UserMappings | undefined): boolean {
+  if (uidMappings.length === 0 && gidMappings.length === 0) return false;
+  const same = (mappings: readonly cri.IDMapping[], own: readonly OciIdMapping[] = []): boolean =>
+    mappings.length === own.length &&
+    mappings.every(({ containerId, hostId, length }, index) => {
+      const wanted = own[index];
+      return wanted?.containerID === containerId && wanted.hostID === hostId && wanted.size === length;
+    });
+  if (same(uidMappings, users?.uids) && same(gidMappings, users?.gids)) return true;
+  throw new StatusError(
+    'BadRequest',
+    `the ids of "${hostPath}" can only be mapped as those of the pod's user namespace`,
+  );
 }
 
 /** How mounts must reach the container's root for its volumes' propagation. */
@@ -90,7 +112,7 @@ export function rootfsPropagation(mounts: readonly cri.Mount[]): string | undefi
 }
 
 /** Volumes in the order of their depth, so that one never hides another that was mounted before; they hide system mounts of the same place. */
-export function orderMounts(system: OciMount[], volumes: OciMount[]): OciMount[] {
+export function orderMounts(system: SpecMount[], volumes: SpecMount[]): SpecMount[] {
   const depth = (mount: OciMount): number => path.posix.normalize(mount.destination).split('/').filter(Boolean).length;
   const taken = new Set(volumes.map(mount => path.posix.normalize(mount.destination)));
   return [

@@ -62,8 +62,17 @@ export interface OciResources {
   unified?: Record<string, string>;
 }
 
+/** A run of ids: what they are in a user namespace, and outside it. */
+export interface OciIdMapping {
+  containerID: number;
+  hostID: number;
+  size: number;
+}
+
 export interface OciLinux {
   namespaces: { type: 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'cgroup' | 'user'; path?: string }[];
+  uidMappings?: OciIdMapping[];
+  gidMappings?: OciIdMapping[];
   devices: OciDevice[];
   cgroupsPath: string;
   resources: OciResources;

@@ -85,6 +85,10 @@ export class RuntimeHarness {
     );
   }
 
+  constructor() {
+    fs.chmodSync(this.directory, 0o711); // whoever is root in a pod's user namespace passes through it
+  }
+
   /** Starts the process, for the first time or again. */
   async start(...flags: string[]): Promise<void> {
     if (!this.#holder) {
