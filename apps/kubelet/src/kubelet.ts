@@ -16,6 +16,7 @@ import type { PodFacts } from './containers/field-ref';
 import { knownServices } from './containers/known-services';
 import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
+import { firstVersion } from './cri/first-version';
 import { buildCsi } from './csi/build-csi';
 import { DeviceManager } from './devices/device-manager';
 import { ImagePuller } from './images/image-puller';
@@ -44,6 +45,7 @@ import { runtimeHandler } from './pods/runtime-handler';
 import { RuntimeReader } from './pods/runtime-state';
 import { admitSecurity, hostHasAppArmor } from './pods/security-admission';
 import { StaticPods } from './pods/static-pods';
+import { UserNamespaces, subordinateIds } from './pods/user-namespaces';
 import { ProbeManager } from './probes/probe-manager';
 import { buildServer } from './server/build-server';
 import type { KubeletServer } from './server/kubelet-server';
@@ -204,19 +206,6 @@ function mostPods({ maxPods, podsPerCore }: KubeletConfiguration, cores: number)
   return podsPerCore > 0 ? Math.min(maxPods, podsPerCore * cores) : maxPods;
 }
 
-/** The runtime may come up after us. */
-async function firstVersion(runtime: CriClient, deps: KubeletDeps): Promise<string> {
-  const { clock = systemClock, logger, signal } = deps;
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return (await runtime.version()).runtimeName;
-    } catch (err) {
-      if (attempt % 50 === 0) logger.info({ err }, 'waiting for the container runtime');
-      await clock.sleep(100, signal);
-    }
-  }
-}
-
 interface Surroundings {
   runtime: CriClient;
   paths: PodPaths;
@@ -289,8 +278,19 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     logger,
     onChange: () => reporter.poke(),
   });
+  const maxPods = mostPods(configuration, machine.cores);
+  const pool = subordinateIds();
+  const userNamespaces = new UserNamespaces({
+    ...{ paths, logger, maxPods, idsPerPod: configuration.userNamespaces.idsPerPod, ...(pool ? { pool } : {}) },
+    handlers: async () => (await runtime.status()).runtimeHandlers,
+  });
+  const released = (uid: string): void => {
+    deviceManager.release(uid);
+    userNamespaces.release(uid);
+  };
   const starter = new PodStarter({
     deviceManager,
+    userNamespaces,
     client: runtime,
     puller,
     volumes,
@@ -325,7 +325,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     addresses: flags['node-ip'],
     port: () => server.port,
     rootDir: flags['root-dir'],
-    maxPods: mostPods(configuration, machine.cores),
+    maxPods,
     maxImages: configuration.nodeStatusMaxImages,
     thresholds,
     reserved,
@@ -387,7 +387,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       onStarted: seconds => metrics.podStartSeconds.observe(seconds),
       shownAs: pod => (staticPods.isStatic(pod) ? staticPods.mirrorOf(pod) : pod),
       forget: uid => tokens.forget(uid),
-      released: uid => deviceManager.release(uid),
+      released,
     },
   });
   const shutdown: GracefulShutdown = new GracefulShutdown({
@@ -461,6 +461,9 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       maxFiles: configuration.containerLogMaxFiles,
       periodMs: parseDuration(configuration.containerLogMonitorInterval),
     }),
-    orphans: new OrphanCleaner({ workers, paths, volumes, cgroups, logger, isKnown: uid => staticPods.has(uid) }),
+    orphans: new OrphanCleaner({
+      ...{ workers, paths, volumes, cgroups, logger, released },
+      isKnown: uid => staticPods.has(uid),
+    }),
   };
 }

@@ -66,6 +66,7 @@ export const kubeletConfigurationFields = {
   podLogsDir: text('', 'pod-logs-dir'),
   allowedUnsafeSysctls: { kind: 'strings', default: [], flag: 'allowed-unsafe-sysctls' },
   seccompDefault: truth(false),
+  userNamespaces: { kind: 'object', fields: { idsPerPod: whole(65_536) } },
   // Upstream has 1 m; a mounted ConfigMap follows its object sooner here.
   syncFrequency: duration('30s'),
   maxPods: whole(110, 'max-pods'),
@@ -163,7 +164,7 @@ export const kubeletConfigurationFields = {
         ['strings', 'tlsCipherSuites preloadedImagesVerificationAllowlist'],
         ['map', 'cpuManagerPolicyOptions topologyManagerPolicyOptions qosReserved defaultPodSysctls'],
         ['any', 'authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
-        ['any', 'crashLoopBackOff reservedMemory tracing userNamespaces tlsCurvePreferences'],
+        ['any', 'crashLoopBackOff reservedMemory tracing tlsCurvePreferences'],
       ] as const
     ).flatMap(([kind, names]) => names.split(' ').map(name => [name, idle(kind)])),
   ),

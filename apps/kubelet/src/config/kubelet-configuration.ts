@@ -17,6 +17,7 @@ export interface KubeletConfiguration {
   podLogsDir: string;
   allowedUnsafeSysctls: string[];
   seccompDefault: boolean;
+  userNamespaces: { idsPerPod: number };
   syncFrequency: string;
   maxPods: number;
   podsPerCore: number;

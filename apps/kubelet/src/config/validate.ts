@@ -27,6 +27,11 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
   check(configuration.nodeLeaseDurationSeconds > 0, 'nodeLeaseDurationSeconds must be greater than 0');
   check(configuration.containerLogMaxFiles > 1, 'containerLogMaxFiles must be greater than 1');
   check(configuration.nodeStatusMaxImages >= -1, 'nodeStatusMaxImages must be -1 or greater');
+  const { idsPerPod } = configuration.userNamespaces;
+  check(
+    idsPerPod > 0 && idsPerPod < 2 ** 32 && idsPerPod % 65_536 === 0,
+    `userNamespaces.idsPerPod ${idsPerPod} must be a multiple of 65536`,
+  );
   const { maxParallelImagePulls } = configuration;
   check(maxParallelImagePulls > 0, `maxParallelImagePulls ${maxParallelImagePulls} must be a positive number`);
   check(

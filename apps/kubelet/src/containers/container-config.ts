@@ -23,6 +23,7 @@ export interface ContainerConfigInput {
   logPath: string;
   memoryCapacityBytes: number;
   seccomp: SeccompSettings;
+  userNamespace: cri.UserNamespace;
   /** The process whose PID namespace an ephemeral container joins. */
   targetContainerId?: string | undefined;
 }
@@ -31,7 +32,9 @@ export interface ContainerConfigInput {
 export function containerConfig(input: ContainerConfigInput): cri.ContainerConfig {
   const { pod, container, attempt, env } = input;
   const lookUp = (name: string): string | undefined => env.get(name);
-  const securityContext = containerSecurityContext(pod, container, input.imageUser, input.seccomp);
+  const securityContext = containerSecurityContext(pod, container, input.imageUser, input.seccomp, input.userNamespace);
+  // What is of one owner on the disk is to be so for the pod.
+  const { uids: uidMappings, gids: gidMappings } = input.userNamespace;
   if (input.targetContainerId !== undefined && securityContext.namespaceOptions) {
     securityContext.namespaceOptions.pid = cri.NamespaceMode.TARGET;
     securityContext.namespaceOptions.targetId = input.targetContainerId;
@@ -43,7 +46,7 @@ export function containerConfig(input: ContainerConfigInput): cri.ContainerConfi
     args: (container.args ?? []).map(part => expand(part, lookUp)),
     workingDir: container.workingDir ?? '',
     envs: [...env].map(([key, value]) => ({ key, value })),
-    mounts: input.mounts,
+    mounts: input.mounts.map(mount => ({ ...mount, uidMappings, gidMappings })),
     devices: input.devices,
     labels: containerLabels(pod, container),
     annotations: { ...input.annotations, ...containerAnnotations(pod, container, attempt, containerHash(container)) },

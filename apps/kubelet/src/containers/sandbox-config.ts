@@ -10,6 +10,7 @@ export interface SandboxConfigInput {
   attempt: number;
   dns: ClusterDns;
   logDirectory: string;
+  userNamespace: cri.UserNamespace;
   /** Path of the pod's cgroup below the hierarchy's root. */
   cgroupParent: string;
   /** What the pod's containers may use together. */
@@ -56,7 +57,7 @@ export function sandboxConfig(input: SandboxConfigInput): cri.PodSandboxConfig {
     annotations: pod.metadata?.annotations ?? {},
     linux: {
       cgroupParent: input.cgroupParent,
-      securityContext: sandboxSecurityContext(pod),
+      securityContext: sandboxSecurityContext(pod, input.userNamespace),
       sysctls,
       resources: input.resources,
     },

@@ -29,13 +29,14 @@ const value = (number: number | undefined): { value: bigint } | undefined =>
   number === undefined ? undefined : { value: BigInt(number) };
 
 /** Which of the pod's namespaces are shared with whom. */
-export function namespaceOptions(pod: Pod): cri.NamespaceOption {
+function namespaceOptions(pod: Pod, usernsOptions: cri.UserNamespace): cri.NamespaceOption {
   const { hostNetwork, hostPID, hostIPC, shareProcessNamespace } = pod.spec ?? {};
   const { NODE, POD, CONTAINER } = cri.NamespaceMode;
   return cri.NamespaceOption.fromPartial({
     network: hostNetwork ? NODE : POD,
     pid: hostPID ? NODE : shareProcessNamespace ? POD : CONTAINER,
     ipc: hostIPC ? NODE : POD,
+    usernsOptions,
   });
 }
 
@@ -91,11 +92,11 @@ export function isPrivileged(container: Container): boolean {
   return container.securityContext?.privileged ?? false;
 }
 
-export function sandboxSecurityContext(pod: Pod): cri.LinuxSandboxSecurityContext {
+export function sandboxSecurityContext(pod: Pod, userNamespace: cri.UserNamespace): cri.LinuxSandboxSecurityContext {
   const security = pod.spec?.securityContext;
   const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
   return cri.LinuxSandboxSecurityContext.fromPartial({
-    namespaceOptions: namespaceOptions(pod),
+    namespaceOptions: namespaceOptions(pod, userNamespace),
     selinuxOptions: selinux(security?.seLinuxOptions),
     runAsUser: value(security?.runAsUser),
     runAsGroup: security?.runAsUser === undefined ? undefined : value(security.runAsGroup),
@@ -135,6 +136,7 @@ export function containerSecurityContext(
   container: Container,
   image: ImageUser,
   settings: SeccompSettings,
+  userNamespace: cri.UserNamespace,
 ): cri.LinuxContainerSecurityContext {
   const ofPod = pod.spec?.securityContext;
   const own: ContainerSecurity = container.securityContext ?? {};
@@ -148,7 +150,7 @@ export function containerSecurityContext(
       dropCapabilities: own.capabilities?.drop ?? [],
     },
     privileged,
-    namespaceOptions: namespaceOptions(pod),
+    namespaceOptions: namespaceOptions(pod, userNamespace),
     selinuxOptions: selinux(own.seLinuxOptions ?? ofPod?.seLinuxOptions),
     runAsUser: value(runAsUser ?? image.uid),
     runAsUsername: runAsUser === undefined && image.uid === undefined ? image.username : '',

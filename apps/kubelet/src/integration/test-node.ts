@@ -74,6 +74,7 @@ export class TestNode {
   /** With our own runtime, or with Debian's containerd. */
   static async create(runtime: 'naru' | 'containerd' = 'naru'): Promise<TestNode> {
     const node = new TestNode();
+    fs.chmodSync(node.directory, 0o711); // whoever is root in a pod's user namespace passes through it
     if (runtime === 'containerd') {
       node.containerd = new Containerd({
         directory: node.file('containerd'),

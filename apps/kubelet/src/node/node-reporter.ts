@@ -108,9 +108,9 @@ export class NodeReporter {
 
   private async runtimeReading(): Promise<RuntimeReading> {
     try {
-      const { status } = await this.deps.runtime.status(runtimeTimeoutMs);
+      const { status, ...abilities } = await this.deps.runtime.status(runtimeTimeoutMs);
       const shuttingDown = this.deps.isShuttingDown();
-      return { failure: undefined, conditions: status?.conditions ?? [], shuttingDown };
+      return { failure: undefined, conditions: status?.conditions ?? [], shuttingDown, abilities };
     } catch (error) {
       return { failure: (error as Error).message, conditions: [] };
     }

@@ -14,6 +14,8 @@ export interface RuntimeReading {
   /** The node is going down: it is no place for pods any more. */
   shuttingDown?: boolean;
   conditions: readonly { type: string; status: boolean; reason: string; message: string }[];
+  /** What it can do; undefined while it does not answer. */
+  abilities?: Pick<cri.StatusResponse, 'runtimeHandlers' | 'features'>;
 }
 
 export interface NodeStatusInput extends NodeResourcesInput {
@@ -129,6 +131,24 @@ function images(input: NodeStatusInput): NonNullable<NodeStatus['images']> {
     .filter(({ names }) => names.length > 0);
 }
 
+/** What the runtime can do. What it could is kept while it does not answer. Source: pkg/kubelet/nodestatus/setters.go. */
+function abilities({ runtime }: NodeStatusInput): Pick<NodeStatus, 'runtimeHandlers' | 'features'> {
+  if (!runtime.abilities) return {};
+  const { runtimeHandlers, features } = runtime.abilities;
+  return {
+    runtimeHandlers: runtimeHandlers
+      .map(({ name, features: can }) => ({
+        name,
+        features: {
+          recursiveReadOnlyMounts: can?.recursiveReadOnlyMounts ?? false,
+          userNamespaces: can?.userNamespaces ?? false,
+        },
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(features ? { features: { supplementalGroupsPolicy: features.supplementalGroupsPolicy } } : {}),
+  };
+}
+
 const architectures: Record<string, string> = { x64: 'amd64', ia32: '386' };
 
 export function nodeArchitecture(): string {
@@ -156,6 +176,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
       kubeProxyVersion: '',
     },
     images: images(input),
+    ...abilities(input),
     volumesInUse: input.volumesInUse,
   };
 }

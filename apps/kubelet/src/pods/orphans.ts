@@ -13,6 +13,8 @@ export interface OrphanCleanerDeps {
   cgroups: PodCgroups;
   logger: Logger;
   isKnown: (uid: string) => boolean;
+  /** Nothing of the pod is left. */
+  released: (uid: string) => void;
 }
 
 /** What a pod that only its containers' labels tell of looks like. */
@@ -48,6 +50,7 @@ export class OrphanCleaner {
       try {
         await volumes.tearDown(uid);
         await cgroups.remove(uid);
+        this.deps.released(uid);
       } catch (err) {
         logger.warn({ err, uid }, 'orphaned files not removed');
       }

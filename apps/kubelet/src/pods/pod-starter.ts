@@ -24,6 +24,7 @@ import type { PodEvents } from './pod-events';
 import type { PodKiller } from './pod-killer';
 import type { PodPaths } from './pod-paths';
 import type { PodRuntime } from './runtime-state';
+import type { UserNamespaces } from './user-namespaces';
 
 export interface PodStarterDeps {
   client: CriClient;
@@ -44,6 +45,7 @@ export interface PodStarterDeps {
   seccompDefault: boolean;
   /** The handler of the pod's RuntimeClass. Throws when there is no such class. */
   runtimeHandler: (runtimeClass: string | undefined) => Promise<string>;
+  userNamespaces: UserNamespaces;
   metrics: KubeletMetrics;
   deviceManager: DeviceManager;
 }
@@ -88,10 +90,7 @@ export class PodStarter {
    */
   async start(pod: Pod, runtime: PodRuntime, plan: PodPlan, report: StartReport, signal: AbortSignal): Promise<void> {
     const { paths, cgroups, volumes, facts } = this.deps;
-    if (pod.spec?.hostUsers === false) {
-      // To run it as root of the node would be worse than not to run it.
-      throw new SandboxError('Failed to create pod sandbox: runtime does not support user namespaces');
-    }
+    const userNamespace = await this.userNamespace(pod);
     await cgroups.create(pod);
     await fs.mkdir(paths.logs(pod), { recursive: true, mode: 0o755 });
     const attempt = plan.createSandbox ? plan.sandboxAttempt : (plan.sandbox?.attempt ?? 0);
@@ -100,6 +99,7 @@ export class PodStarter {
       attempt,
       dns: this.deps.dns,
       logDirectory: paths.logs(pod),
+      userNamespace,
       cgroupParent: cgroups.pathOf(pod),
       resources: cgroups.resources(pod),
     });
@@ -115,8 +115,18 @@ export class PodStarter {
     await this.writeHosts(pod, sandbox.ips);
     for (const [index, start] of plan.start.entries()) {
       const prepared = await unlessAborted(images[index] as Promise<PreparedImages>, signal);
-      const context = { config, sandbox, images: prepared, volumes: result.paths, runtime, signal };
+      const context = { config, userNamespace, sandbox, images: prepared, volumes: result.paths, runtime, signal };
       await this.startContainer(pod, start, context, report);
+    }
+  }
+
+  private async userNamespace(pod: Pod): Promise<cri.UserNamespace> {
+    try {
+      const { runtimeClassName, hostUsers } = pod.spec ?? {};
+      const handler = hostUsers === false ? await this.deps.runtimeHandler(runtimeClassName) : '';
+      return await this.deps.userNamespaces.of(pod, handler);
+    } catch (cause) {
+      throw new SandboxError(`Failed to create pod sandbox: ${(cause as Error).message}`, { cause });
     }
   }
 
@@ -182,6 +192,7 @@ export class PodStarter {
     start: ContainerStart,
     context: {
       config: cri.PodSandboxConfig;
+      userNamespace: cri.UserNamespace;
       sandbox: { id: string; ips: readonly string[] };
       images: PreparedImages;
       volumes: ReadonlyMap<string, string>;
@@ -233,6 +244,7 @@ export class PodStarter {
     start: ContainerStart,
     context: {
       config: cri.PodSandboxConfig;
+      userNamespace: cri.UserNamespace;
       sandbox: { id: string; ips: readonly string[] };
       volumes: ReadonlyMap<string, string>;
       runtime: PodRuntime;
@@ -241,7 +253,7 @@ export class PodStarter {
   ): Promise<string> {
     const { client, paths, objects, events } = this.deps;
     const { container, attempt } = start;
-    const { config, sandbox, volumes, runtime } = context;
+    const { config, userNamespace, sandbox, volumes, runtime } = context;
     const links = serviceEnv(
       await this.deps.services(pod),
       pod.metadata?.namespace ?? '',
@@ -282,6 +294,7 @@ export class PodStarter {
         logPath: paths.containerLog(container.name, attempt),
         memoryCapacityBytes: this.deps.memoryCapacityBytes,
         seccomp: { directory: paths.seccomp, defaultProfile: this.deps.seccompDefault },
+        userNamespace,
         targetContainerId: target ? runtime.containers.find(({ name }) => name === target)?.id : undefined,
       }),
       config,

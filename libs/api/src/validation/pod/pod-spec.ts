@@ -8,6 +8,7 @@ import { dnsLabelProblem, dnsSubdomainProblem, qualifiedNameProblem } from '../n
 import { validateTolerations } from '../taints';
 import { validateAffinity } from './affinity';
 import { validateContainers, validateIds, validateInitContainers, type PodContext } from './containers';
+import { validateHostUsers } from './host-users';
 import { validateSysctls } from './sysctls';
 import { validateReferenceName, validateVolumes } from './volumes';
 
@@ -40,6 +41,7 @@ export function validatePodSpec(spec: PodSpec | undefined, path: string, errors:
   validateSpread(spec, path, errors);
   validateNames(spec, path, errors);
   validateSeconds(spec, path, errors);
+  validateHostUsers(spec, path, errors);
   if (spec.securityContext) validateIds(spec.securityContext, `${path}.securityContext`, errors);
   validateSysctls(spec.securityContext?.sysctls ?? [], `${path}.securityContext.sysctls`, errors);
   for (const [index, alias] of (spec.hostAliases ?? []).entries())
