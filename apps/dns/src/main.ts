@@ -32,16 +32,17 @@ runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
   await lists;
   synced = true;
   logger.info({ listening: server.listening, services: data.services.size }, 'answering');
-  const { host, port } = server.listening[0] as Endpoint;
+  const { port } = server.listening[0] as Endpoint;
+  const advertised = flags['advertise-address'];
   const replica = new Replica({
     client,
     clock: systemClock,
     logger,
     slices: data.slices,
-    service: new DnsService({ client, logger, services: data.services, clusterIp: flags['cluster-dns'] }),
+    service: new DnsService({ client, logger, services: data.services, clusterIps: flags['cluster-dns'] }),
     options: {
       name: flags['replica-name'] || hostname().toLowerCase(),
-      address: flags['advertise-address'] || ownAddress(host),
+      addresses: advertised.length > 0 ? advertised : server.listening.map(({ host }) => ownAddress(host)),
       dnsPort: port,
       metricsPort: health.port,
     },

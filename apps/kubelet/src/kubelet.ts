@@ -262,7 +262,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     onPressure: () => reporter.poke(),
     evictionPeriodMs: deps.evictionPeriodMs,
   });
-  const reader = new RuntimeReader(runtime);
+  const reader = new RuntimeReader(runtime, flags['node-ip']);
   const killer = new PodKiller({ client: runtime, events, clock, logger, hostIp });
   const puller = new ImagePuller({
     ...{ client: runtime, objects, events, logger, now, metrics },

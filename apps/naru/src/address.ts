@@ -1,44 +1,43 @@
-/** IPv4 arithmetic on numbers, and the addresses of a cluster's nodes. */
+/** The networks of a cluster, and the addresses of its nodes. */
+import {
+  blockContains,
+  blockSize,
+  canonicalAddress,
+  familyOf,
+  formatAddress,
+  parseNetwork,
+  type IpBlock,
+} from '@naru/foundation';
 
-export interface Cidr {
-  /** The network's first address. */
-  base: number;
-  /** Prefix length. */
-  bits: number;
-}
+/** Which addresses pods, Services and nodes have; "dual": IPv4 before IPv6. */
+export const ipFamilies = ['ipv4', 'ipv6', 'dual'] as const;
+export type IpFamilySetting = (typeof ipFamilies)[number];
 
-function parseAddress(text: string): number {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every(part => /^\d{1,3}$/.test(part) && Number(part) < 256))
-    throw new Error(`Cannot parse address ${text}: expected four numbers below 256`);
-  return parts.reduce((value, part) => value * 256 + Number(part), 0);
-}
-
-function formatAddress(value: number): string {
-  return [24, 16, 8, 0].map(shift => Math.floor(value / 2 ** shift) % 256).join('.');
-}
-
-/** Throws when it is no IPv4 network or has host bits set. */
-export function parseCidr(text: string): Cidr {
-  const [address = '', length = ''] = text.split('/');
-  const bits = Number(length);
-  if (!/^\d+$/.test(length) || bits > 32) throw new Error(`Cannot parse network ${text}: expected ADDRESS/0-32`);
-  const base = parseAddress(address);
-  if (base % 2 ** (32 - bits) !== 0) throw new Error(`Cannot parse network ${text}: the address has host bits set`);
-  return { base, bits };
+/** Throws when it is no network or has host bits set. */
+export function parseCidr(text: string): IpBlock {
+  return parseNetwork(text);
 }
 
 /** The address at `offset` in the network. Throws when the network is too small. */
 export function addressAt(network: string, offset: number): string {
-  const { base, bits } = parseCidr(network);
-  if (offset >= 2 ** (32 - bits) - 1) throw new Error(`Network ${network} has no address number ${offset}`);
-  return formatAddress(base + offset);
+  const block = parseNetwork(network);
+  if (BigInt(offset) >= blockSize(block) - 1n) throw new Error(`Network ${network} has no address number ${offset}`);
+  return formatAddress(block.base + BigInt(offset), block.family);
 }
 
+/** The address at `offset` in each of the networks, which a comma separates. */
+export function addressesAt(networks: string, offset: number): string[] {
+  return networks.split(',').map(network => addressAt(network, offset));
+}
+
+/** Whether any of the networks, which a comma separates, has addresses of any of the others. */
 export function overlaps(first: string, second: string): boolean {
-  const [a, b] = [parseCidr(first), parseCidr(second)];
-  const size = 2 ** (32 - Math.min(a.bits, b.bits));
-  return Math.floor(a.base / size) === Math.floor(b.base / size);
+  return first.split(',').some(one => second.split(',').some(other => share(parseNetwork(one), parseNetwork(other))));
+}
+
+function share(a: IpBlock, b: IpBlock): boolean {
+  const [wide, narrow] = a.bits <= b.bits ? [a, b] : [b, a];
+  return blockContains(wide, formatAddress(narrow.base, narrow.family));
 }
 
 /** The machine itself is .1; nodes begin at .11, so that there is room to tell them apart by eye. */
@@ -53,3 +52,20 @@ export function allocateAddress(network: string, used: Iterable<string>): string
     if (!taken.has(address)) return address;
   }
 }
+
+/** From this length on the first three numbers are the network's. */
+const threeNumbers = 24;
+
+/**
+ * The unique local IPv6 address that goes with an IPv4 address of the nodes' network, with the same numbers to the eye:
+ * fd00:10:95::11 with 10.95.0.11. Clusters beside each other have different ones as their IPv4 networks differ.
+ */
+export function ipv6Of(address: string, nodeCidr: string): string {
+  if (familyOf(address) === 6) return address;
+  const [a, b, c, d] = address.split('.');
+  const text = parseNetwork(nodeCidr).bits >= threeNumbers ? `fd00:${a}:${b}:${c}::${d}` : `fd00:${a}:${b}::${c}:${d}`;
+  return canonicalAddress(text);
+}
+
+/** The IPv6 network between the nodes: its length is that of the prefix which `ipv6Of` gives. */
+export const ipv6NodeBits = 64;

@@ -1,4 +1,4 @@
-import { addressAt, parseCidr } from './address';
+import { addressAt, addressesAt, ipv6Of, parseCidr } from './address';
 import type { ClusterSettings } from './cluster';
 
 /** What the api-server hands to a joining node, as it stands in the file of its flag --cluster-info. */
@@ -8,6 +8,7 @@ export interface ClusterInfo {
   apiServer: string;
   /** tls://HOST:PORT */
   nats: string;
+  /** These three: one, or one of each family with a comma between. */
   clusterCidr: string;
   serviceCidr: string;
   clusterDns: string;
@@ -19,21 +20,23 @@ export interface ClusterInfo {
 }
 
 /** By custom the tenth address of the Service network. */
-export function clusterDnsAddress(serviceCidr: string): string {
-  return addressAt(serviceCidr, 10);
+export function clusterDnsAddresses(serviceCidr: string): string {
+  return addressesAt(serviceCidr, 10).join(',');
 }
 
-/** The last eighth of the nodes' network: nodes begin at its other end. */
-export function loadBalancerAddresses(nodeCidr: string | undefined): string {
+type RangeSettings = Pick<ClusterSettings, 'ipFamily'> & { nodeCidr?: string | undefined };
+
+/** The last eighth of the nodes' network, and what goes with it of IPv6: nodes begin at the other end. */
+export function loadBalancerAddresses({ nodeCidr, ipFamily }: RangeSettings): string {
   if (nodeCidr === undefined) return '';
   const size = 2 ** (32 - parseCidr(nodeCidr).bits);
-  return `${addressAt(nodeCidr, size - size / 8)}-${addressAt(nodeCidr, size - 2)}`;
+  const ends = [addressAt(nodeCidr, size - size / 8), addressAt(nodeCidr, size - 2)];
+  const ranges = [ends.join('-'), ends.map(end => ipv6Of(end, nodeCidr)).join('-')];
+  return (ipFamily === 'ipv4' ? ranges.slice(0, 1) : ipFamily === 'ipv6' ? ranges.slice(1) : ranges).join(',');
 }
 
 export function clusterInfo(
-  settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'> & {
-    nodeCidr?: string | undefined;
-  },
+  settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'> & RangeSettings,
   apiServer: string,
   nats: string,
 ): ClusterInfo {
@@ -43,10 +46,10 @@ export function clusterInfo(
     nats,
     clusterCidr: settings.clusterCidr,
     serviceCidr: settings.serviceCidr,
-    clusterDns: clusterDnsAddress(settings.serviceCidr),
+    clusterDns: clusterDnsAddresses(settings.serviceCidr),
     clusterDomain: 'cluster.local',
     proxyMode: settings.proxyMode,
     podNetwork: settings.podNetwork,
-    loadBalancerAddresses: loadBalancerAddresses(settings.nodeCidr),
+    loadBalancerAddresses: loadBalancerAddresses(settings),
   };
 }

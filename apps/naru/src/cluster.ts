@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { addressAt, hostOffset } from './address';
+import { addressAt, hostOffset, ipv6Of, type IpFamilySetting } from './address';
 
 /** What a user decides about a cluster once; written to cluster.json at the first `up`. */
 export interface ClusterSettings {
@@ -9,6 +9,9 @@ export interface ClusterSettings {
   portOffset: number;
   /** The network between the nodes; the machine has its first address. */
   nodeCidr: string;
+  /** Which addresses nodes, pods and Services have. The nodes have IPv4 addresses in any case: processes meet by these. */
+  ipFamily: IpFamilySetting;
+  /** A range of each family, with a comma between. */
   clusterCidr: string;
   serviceCidr: string;
   proxyMode: string;
@@ -31,11 +34,26 @@ export interface DnsReplica {
 /** Ports of the replicas follow each other; there is room for so many. */
 export const maxDnsReplicas = 9;
 
+const [ipv4, ipv6] = [
+  { clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/16' },
+  { clusterCidr: 'fd00:10:244::/56', serviceCidr: 'fd00:10:96::/112' },
+];
+
+/** The ranges of pods and Services where nobody chooses others. */
+export const defaultRanges: Record<IpFamilySetting, typeof ipv4> = {
+  ipv4,
+  ipv6,
+  dual: {
+    clusterCidr: `${ipv4.clusterCidr},${ipv6.clusterCidr}`,
+    serviceCidr: `${ipv4.serviceCidr},${ipv6.serviceCidr}`,
+  },
+};
+
 export const defaultSettings: Omit<ClusterSettings, 'name'> = {
   portOffset: 0,
   nodeCidr: '10.95.0.0/24',
-  clusterCidr: '10.244.0.0/16',
-  serviceCidr: '10.96.0.0/16',
+  ipFamily: 'ipv4',
+  ...defaultRanges.ipv4,
   proxyMode: 'nftables',
   podNetwork: 'vxlan',
   dnsReplicas: 1,
@@ -71,6 +89,18 @@ export class Cluster {
       metrics: 4443 + portOffset,
       metricsHealth: 10263 + portOffset,
     };
+  }
+
+  /** The IPv4 address of a node or of the machine, and the IPv6 one beside it where the cluster has such. */
+  linkAddresses(address: string): string[] {
+    const { ipFamily, nodeCidr } = this.settings;
+    return ipFamily === 'ipv4' ? [address] : [address, ipv6Of(address, nodeCidr)];
+  }
+
+  /** Those of them that the Node shows, the main one first. */
+  nodeIps(address: string): string[] {
+    const all = this.linkAddresses(address);
+    return this.settings.ipFamily === 'ipv6' ? all.slice(1) : all;
   }
 
   get dns(): DnsReplica[] {

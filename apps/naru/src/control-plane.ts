@@ -2,14 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Cluster } from './cluster';
-import { clusterDnsAddress, clusterInfo, loadBalancerAddresses } from './cluster-info';
+import { clusterDnsAddresses, clusterInfo, loadBalancerAddresses } from './cluster-info';
 import { prepareCertificates } from './certificates';
 import { writeJson } from './cluster';
 import { frugal } from './frugal';
 import { script, type ServiceSpec } from './keeper';
 import { writeKubeconfig } from './kubeconfig';
 import { natsConfig } from './nats-config';
-import { addressAt } from './address';
+import { addressesAt } from './address';
 
 /** Bundle of an app, beside this one. */
 export function bundle(app: string): string {
@@ -24,6 +24,10 @@ export function nodeCommand(app: string, flags: Record<string, string | number>,
     bundle(app),
     ...Object.entries(flags).map(([key, value]) => `--${key}=${value}`),
   ];
+}
+
+function hostPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** The flags by which a process finds the control plane, as the owner of the certificate in `folder`. */
@@ -57,9 +61,10 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
     service(
       'api-server',
       nodeCommand('api-server', {
-        listen: `0.0.0.0:${ports.api}`,
+        // Of IPv6, which takes connections by IPv4 too, only where the cluster has it.
+        listen: `${settings.ipFamily === 'ipv4' ? '0.0.0.0' : '[::]'}:${ports.api}`,
         'grpc-listen': `${hostAddress}:${ports.grpc}`,
-        'advertise-address': hostAddress,
+        'advertise-address': cluster.nodeIps(hostAddress)[0] ?? hostAddress,
         'data-dir': path.join(cluster.data, 'lmdb'),
         nats: `tls://${hostAddress}:${ports.nats}`,
         ca: cluster.pki('authority/ca.crt'),
@@ -92,7 +97,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         ...connectionOf(cluster, 'controller-manager'),
         'health-address': `127.0.0.1:${ports.controllerManager}`,
         'cluster-cidr': settings.clusterCidr,
-        'load-balancer-addresses': loadBalancerAddresses(settings.nodeCidr),
+        'load-balancer-addresses': loadBalancerAddresses(settings),
         'cluster-signing-cert-file': cluster.pki('authority/ca.crt'),
         'cluster-signing-key-file': cluster.pki('authority/ca.key'),
         'rest-api': `https://${hostAddress}:${ports.api}`,
@@ -106,10 +111,13 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
           'dns',
           {
             ...connectionOf(cluster, 'dns'),
-            listen: `${hostAddress}:${port}`,
+            listen: cluster
+              .nodeIps(hostAddress)
+              .map(address => hostPort(address, port))
+              .join(','),
             'health-address': `${hostAddress}:${metricsPort}`,
             'replica-name': name,
-            'cluster-dns': clusterDnsAddress(settings.serviceCidr),
+            'cluster-dns': clusterDnsAddresses(settings.serviceCidr),
           },
           frugal.options,
         ),
@@ -152,7 +160,10 @@ export async function prepareControlPlane(cluster: Cluster): Promise<{ made: str
   const { settings, ports, hostAddress } = cluster;
   mkdirSync(cluster.data, { recursive: true, mode: 0o700 });
   const { made } = await prepareCertificates(cluster.pki(), {
-    apiServer: { dnsNames: [hostname()], ipAddresses: [hostAddress, addressAt(settings.serviceCidr, 1)] },
+    apiServer: {
+      dnsNames: [hostname()],
+      ipAddresses: [...cluster.linkAddresses(hostAddress), ...addressesAt(settings.serviceCidr, 1)],
+    },
     nats: { dnsNames: ['localhost'], ipAddresses: [hostAddress, '127.0.0.1'] },
   });
   writeFileSync(

@@ -88,6 +88,8 @@ async function checkPorts(cluster: Cluster): Promise<void> {
 
 function checkNetwork(cluster: Cluster): void {
   const { nodeCidr, clusterCidr, serviceCidr } = cluster.settings;
+  if (cluster.settings.ipFamily !== 'ipv4' && !existsSync('/proc/sys/net/ipv6'))
+    throw new PreflightError('this kernel has no IPv6: only --ip-family=ipv4 is possible');
   const named = { 'node network': nodeCidr, 'pod network': clusterCidr, 'Service network': serviceCidr };
   const list = Object.entries(named);
   for (const [i, [name, cidr]] of list.entries())

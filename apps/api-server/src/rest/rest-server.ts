@@ -130,7 +130,7 @@ export class RestServer {
     const at = address.lastIndexOf(':');
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', reject);
-      this.server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
+      this.server.listen(Number(address.slice(at + 1)), address.slice(0, at).replace(/^\[|\]$/g, ''), resolve);
     });
     return this.server.address() as AddressInfo;
   }

@@ -1,18 +1,19 @@
 import { services, type Service, type Stored } from '@naru/api';
 import type { Lister, ObjectsClient } from '@naru/client';
 import { isReason, type Logger } from '@naru/foundation';
-import { clusterIps } from '../zone/cluster-data';
+import { clusterIps as addressesOf } from '../zone/cluster-data';
 import { dnsNamespace, dnsServiceName } from './names';
 
 export interface DnsServiceDeps {
   client: ObjectsClient;
   services: Lister<Service>;
   logger: Logger;
-  /** The address that stands in every pod's resolv.conf. */
-  clusterIp: string;
+  /** The addresses that stand in every pod's resolv.conf: one, or one of each family. */
+  clusterIps: readonly string[];
 }
 
-export function desiredService(clusterIp: string): Service {
+export function desiredService(clusterIps: readonly string[]): Service {
+  const [clusterIP = ''] = clusterIps;
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -28,7 +29,9 @@ export function desiredService(clusterIp: string): Service {
     },
     spec: {
       type: 'ClusterIP',
-      clusterIP: clusterIp,
+      clusterIP,
+      clusterIPs: [...clusterIps],
+      ipFamilyPolicy: clusterIps.length > 1 ? 'RequireDualStack' : 'SingleStack',
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
         { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
@@ -49,12 +52,12 @@ export class DnsService {
    * which is how people put a DNS server of their own in place of this one.
    */
   async ensure(): Promise<boolean> {
-    const { client, logger, clusterIp } = this.deps;
+    const { client, logger, clusterIps } = this.deps;
     const service = this.deps.services.get({ namespace: dnsNamespace, name: dnsServiceName });
     if (service) return this.isOurs(service);
     try {
-      await client.create(services, desiredService(clusterIp));
-      logger.info({ clusterIp }, 'created the Service of the cluster DNS');
+      await client.create(services, desiredService(clusterIps));
+      logger.info({ clusterIps }, 'created the Service of the cluster DNS');
     } catch (error) {
       if (!isReason(error, 'AlreadyExists')) throw error;
     }
@@ -62,8 +65,9 @@ export class DnsService {
   }
 
   private isOurs(service: Stored<Service>): boolean {
-    const found = clusterIps(service);
-    if (!found.includes(this.deps.clusterIp)) this.complain(`it has ${found.join(', ') || 'no address'}`);
+    const found = addressesOf(service);
+    if (!this.deps.clusterIps.every(address => found.includes(address)))
+      this.complain(`it has ${found.join(', ') || 'no address'}`);
     const taken = Object.keys(service.spec?.selector ?? {}).length > 0;
     if (taken) this.complain('it selects pods');
     return !taken;
@@ -73,7 +77,7 @@ export class DnsService {
     if (reason === this.complaint) return;
     this.complaint = reason;
     this.deps.logger.warn(
-      { reason, clusterIp: this.deps.clusterIp },
+      { reason, clusterIps: this.deps.clusterIps },
       'the Service of the cluster DNS is not as we need it',
     );
   }

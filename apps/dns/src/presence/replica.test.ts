@@ -11,7 +11,12 @@ afterAll(() => stop.abort());
 let time = 1_000_000;
 const clock: Clock = { ...systemClock, now: () => time };
 
-async function replica(api: MemoryObjects, name: string, dnsPort: number): Promise<Replica> {
+async function replica(
+  api: MemoryObjects,
+  name: string,
+  dnsPort: number,
+  { addresses = ['10.95.0.1'], clusterIps = ['10.96.0.10'] } = {},
+): Promise<Replica> {
   const factory = api.informers();
   const data = followCluster(factory, { withPods: false });
   await factory.start(stop.signal);
@@ -19,9 +24,9 @@ async function replica(api: MemoryObjects, name: string, dnsPort: number): Promi
     client: api,
     services: data.services,
     logger: silentLogger,
-    clusterIp: '10.96.0.10',
+    clusterIps,
   });
-  const options = { name, address: '10.95.0.1', dnsPort, metricsPort: 9153 };
+  const options = { name, addresses, dnsPort, metricsPort: 9153 };
   return new Replica({ client: api, slices: data.slices, service, clock, logger: silentLogger, options });
 }
 
@@ -46,6 +51,25 @@ test('the first replica creates the Service, and each its own slice and lease', 
     [54, 54, 9153],
   ]);
   expect((await api.list(leases)).items).toHaveLength(2);
+});
+
+test('a replica with an address of each family has a slice of each, and both go with it', async () => {
+  const api = new MemoryObjects();
+  const both = { addresses: ['10.95.0.1', 'fd00:95::1'], clusterIps: ['10.96.0.10', 'fd00:96::a'] };
+  const [first, second] = [await replica(api, 'dns', 53, both), await replica(api, 'dns-2', 54, both)];
+  await first.reconcile();
+  await second.reconcile();
+  const service = await api.get<Service>(services, { namespace: 'kube-system', name: 'kube-dns' });
+  expect(service.spec).toMatchObject({ clusterIPs: both.clusterIps, ipFamilyPolicy: 'RequireDualStack' });
+  const told = (await slices(api)).map(({ addressType, endpoints }) => [addressType, endpoints?.[0]?.addresses]);
+  expect(told.sort()).toEqual([
+    ['IPv4', ['10.95.0.1']],
+    ['IPv4', ['10.95.0.1']],
+    ['IPv6', ['fd00:95::1']],
+    ['IPv6', ['fd00:95::1']],
+  ]);
+  await second.leave();
+  expect(await names(api)).toEqual(['kube-dns-dns', 'kube-dns-dns-ipv6']);
 });
 
 test('a steady replica writes its lease and nothing else', async () => {
@@ -116,7 +140,7 @@ test('an orderly stop takes slice and lease away', async () => {
 test('behind a Service that selects pods we do not stand', async () => {
   const api = new MemoryObjects();
   const one = await replica(api, 'dns', 53);
-  const own = desiredService('10.96.0.10');
+  const own = desiredService(['10.96.0.10']);
   api.seed(services, { ...own, spec: { ...own.spec, selector: { 'k8s-app': 'kube-dns' } } });
   await eventually(async () => {
     await one.reconcile();

@@ -1,17 +1,24 @@
-import { isIPv6 } from 'node:net';
 import { endpointSlices, leases, type EndpointSlice, type Lease, type Stored } from '@naru/api';
 import type { Lister, ObjectsClient } from '@naru/client';
-import { formatMicroTime, isReason, runPeriodically, type Clock, type Logger } from '@naru/foundation';
+import {
+  familyOf,
+  formatMicroTime,
+  isReason,
+  runPeriodically,
+  type Clock,
+  type IpFamily,
+  type Logger,
+} from '@naru/foundation';
 import { serviceNameLabel } from '../zone/cluster-data';
 import type { DnsService } from './dns-service';
-import { dnsNamespace, dnsServiceName, managedBy, managedByLabel, replicaLabel, sliceName } from './names';
+import { dnsNamespace, dnsServiceName, leaseName, managedBy, managedByLabel, replicaLabel, sliceName } from './names';
 import { StaleLeases } from './stale-leases';
 
 export interface ReplicaOptions {
   /** Unique among the replicas, and the same after a restart. */
   name: string;
-  /** Where the nodes reach this process. */
-  address: string;
+  /** Where the nodes reach this process: one, or one of each family. */
+  addresses: readonly string[];
   dnsPort: number;
   metricsPort: number;
 }
@@ -29,8 +36,10 @@ export interface ReplicaDeps {
   leaseDurationMs?: number;
 }
 
+const families = [4, 6] as const;
+
 /**
- * Makes this process an endpoint of the cluster DNS: an EndpointSlice and a Lease of its own. Each replica removes the
+ * Makes this process an endpoint of the cluster DNS: an EndpointSlice of each family and a Lease of its own. Each replica removes the
  * slices of those whose Lease is no longer renewed, so that a dead one gets no questions.
  */
 export class Replica {
@@ -39,7 +48,7 @@ export class Replica {
 
   constructor(private readonly deps: ReplicaDeps) {
     this.stale = new StaleLeases(deps.leaseDurationMs ?? 10_000);
-    this.key = { namespace: dnsNamespace, name: sliceName(deps.options.name) };
+    this.key = { namespace: dnsNamespace, name: leaseName(deps.options.name) };
   }
 
   /** Looks and sets right, again and again, until the signal. */
@@ -53,14 +62,13 @@ export class Replica {
     const ours = await this.deps.service.ensure();
     // The Lease first: a slice without one counts as left over.
     await this.renewLease();
-    if (ours) await this.ensureSlice();
-    else await this.removeSlice(this.key.name);
+    for (const family of families) await this.ensureSlice(family, ours);
     await this.removeStale();
   }
 
   /** Takes this replica out, at an orderly stop. */
   async leave(): Promise<void> {
-    await this.removeSlice(this.key.name);
+    await this.removeSlices(this.deps.options.name);
     await this.deps.client.delete(leases, this.key).catch(ignoreNotFound);
   }
 
@@ -86,20 +94,27 @@ export class Replica {
     }
   }
 
-  private async ensureSlice(): Promise<void> {
-    const { client, slices } = this.deps;
-    const wanted = this.desiredSlice();
-    const known = slices.get(this.key);
+  /** Makes the slice of a family as it should be: gone, when there is no address of it or others answer for the cluster. */
+  private async ensureSlice(family: IpFamily, ours: boolean): Promise<void> {
+    const { client, slices, options } = this.deps;
+    const address = options.addresses.find(candidate => familyOf(candidate) === family);
+    const key = { namespace: dnsNamespace, name: sliceName(options.name, family) };
+    const known = slices.get(key);
+    if (!ours || address === undefined) {
+      if (known || !ours) await this.removeSlice(key.name);
+      return;
+    }
+    const wanted = this.desiredSlice(key, family, address);
     if (known && isSame(known, wanted)) return;
     try {
       await client.create(endpointSlices, wanted);
     } catch (error) {
       if (!isReason(error, 'AlreadyExists')) throw error;
-      const current = await client.get(endpointSlices, this.key);
+      const current = await client.get(endpointSlices, key);
       if (isSame(current, wanted)) return;
       // The family of a slice cannot be changed.
       if (current.addressType !== wanted.addressType) {
-        await client.delete(endpointSlices, this.key);
+        await client.delete(endpointSlices, key);
         await client.create(endpointSlices, wanted);
       } else
         await client.update(endpointSlices, {
@@ -110,16 +125,16 @@ export class Replica {
     }
   }
 
-  private desiredSlice(): EndpointSlice {
-    const { name, address, dnsPort, metricsPort } = this.deps.options;
+  private desiredSlice(key: { namespace: string; name: string }, family: IpFamily, address: string): EndpointSlice {
+    const { name, dnsPort, metricsPort } = this.deps.options;
     return {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: {
-        ...this.key,
+        ...key,
         labels: { [serviceNameLabel]: dnsServiceName, [managedByLabel]: managedBy, [replicaLabel]: name },
       },
-      addressType: isIPv6(address) ? 'IPv6' : 'IPv4',
+      addressType: `IPv${family}`,
       endpoints: [{ addresses: [address], conditions: { ready: true, serving: true, terminating: false } }],
       ports: [
         { name: 'dns', port: dnsPort, protocol: 'UDP' },
@@ -139,8 +154,11 @@ export class Replica {
     for (const lease of stale) await this.evict(lease);
     const alive = new Set(all.items.map(({ metadata }) => metadata.name));
     for (const { metadata } of slices.byIndex('service', `${dnsNamespace}/${dnsServiceName}`)) {
-      if (metadata.labels?.[managedByLabel] !== managedBy || alive.has(metadata.name)) continue;
-      if (metadata.name === this.key.name) continue;
+      const { [managedByLabel]: manager, [replicaLabel]: replica = '' } = (metadata.labels ?? {}) as Record<
+        string,
+        string
+      >;
+      if (manager !== managedBy || replica === this.deps.options.name || alive.has(leaseName(replica))) continue;
       logger.info({ slice: metadata.name }, 'removing an endpoint without a lease');
       await this.removeSlice(metadata.name);
     }
@@ -158,7 +176,11 @@ export class Replica {
       throw error;
     }
     logger.warn({ replica: metadata.labels?.[replicaLabel] }, 'removing the endpoint of a replica that is gone');
-    await this.removeSlice(metadata.name);
+    await this.removeSlices(metadata.labels?.[replicaLabel] ?? '');
+  }
+
+  private async removeSlices(replica: string): Promise<void> {
+    for (const family of families) await this.removeSlice(sliceName(replica, family));
   }
 
   private async removeSlice(name: string): Promise<void> {

@@ -15,6 +15,7 @@ import { sandboxConfig } from '../containers/sandbox-config';
 import { serviceEnv } from '../containers/service-env';
 import type { DeviceManager } from '../devices/device-manager';
 import { CriError, type CriClient } from '../cri/cri-client';
+import { sandboxIps } from '../cri/sandbox-ips';
 import { ImageError, type ImagePuller, type PresentImage } from '../images/image-puller';
 import type { WaitingReason } from '../status/container-status';
 import type { KubeletMetrics } from '../metrics/kubelet-metrics';
@@ -165,8 +166,7 @@ export class PodStarter {
       const id = await client.runPodSandbox(config, await this.deps.runtimeHandler(pod.spec?.runtimeClassName));
       observe();
       const { status } = await client.podSandboxStatus(id);
-      const ips = [status?.network?.ip ?? '', ...(status?.network?.additionalIps ?? []).map(({ ip }) => ip)];
-      return { id, ips: ips.filter(ip => ip !== '') };
+      return { id, ips: sandboxIps(status?.network, this.deps.facts([]).hostIps) };
     } catch (cause) {
       metrics.podStartErrors.inc();
       metrics.sandboxErrors.inc({ runtime_handler });

@@ -1,6 +1,7 @@
 import { cri } from '@naru/proto';
 import type { CriClient } from '../cri/cri-client';
 import { annotationNames, labelNames } from '../cri/labels';
+import { sandboxIps } from '../cri/sandbox-ips';
 
 export type ContainerPhase = 'created' | 'running' | 'exited' | 'unknown';
 
@@ -112,14 +113,13 @@ function containerRecord(status: cri.ContainerStatus, sandboxId: string): Contai
   };
 }
 
-function sandboxRecord(status: cri.PodSandboxStatus): SandboxRecord {
-  const ips = [status.network?.ip ?? '', ...(status.network?.additionalIps ?? []).map(({ ip }) => ip)];
+function sandboxRecord(status: cri.PodSandboxStatus, hostIps: readonly string[]): SandboxRecord {
   return {
     id: status.id,
     ready: status.state === cri.PodSandboxState.SANDBOX_READY,
     attempt: status.metadata?.attempt ?? 0,
     createdAt: toMs(status.createdAt),
-    ips: ips.filter(ip => ip !== ''),
+    ips: sandboxIps(status.network, hostIps),
     hostNetwork: status.linux?.namespaces?.options?.network === cri.NamespaceMode.NODE,
   };
 }
@@ -131,7 +131,11 @@ const maxRememberedExits = 2_048;
 export class RuntimeReader {
   private readonly exited = new Map<string, ContainerRecord>();
 
-  constructor(private readonly client: CriClient) {}
+  /** `hostIps`: the node's addresses, the main one first. */
+  constructor(
+    private readonly client: CriClient,
+    private readonly hostIps: readonly string[],
+  ) {}
 
   async read(uid: string, namespace: string, name: string): Promise<PodRuntime> {
     const selector = { [labelNames.podUid]: uid };
@@ -167,7 +171,7 @@ export class RuntimeReader {
   private async sandbox(id: string): Promise<SandboxRecord | undefined> {
     try {
       const { status } = await this.client.podSandboxStatus(id);
-      return status && sandboxRecord(status);
+      return status && sandboxRecord(status, this.hostIps);
     } catch (error) {
       return ignoreGone(error);
     }

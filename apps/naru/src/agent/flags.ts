@@ -6,7 +6,10 @@ export const agentFlags = {
   token: { description: 'join token (see `naru token`)', type: 'string' },
   'token-file': { description: 'file with the join token', type: 'string' },
   'node-name': { description: 'default: the host name', type: 'string' },
-  'node-ip': { description: 'default: the address from which the server is reached', type: 'string' },
+  'node-ip': {
+    description: 'one address, or one of each family; default: the one from which the server is reached',
+    type: 'list',
+  },
   'node-labels': { description: 'key=value,... for the Node', type: 'list' },
   'data-dir': { description: 'what the node keeps', type: 'string', default: '/var/lib/naru/agent' },
   'kubelet-dir': { description: "the kubelet's folder; default: kubelet in the data folder", type: 'string' },

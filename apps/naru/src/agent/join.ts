@@ -10,7 +10,7 @@ export interface JoinOptions {
   server: URL;
   token: string;
   nodeName: string;
-  nodeIp: string;
+  nodeIps: readonly string[];
   /** Folder for keys and certificates. */
   folder: string;
 }
@@ -29,7 +29,7 @@ type Identity = (typeof identities)[number];
 const renewBeforeMs = 30 * 86_400_000;
 
 /** The cluster as an earlier join left it, or undefined when this node must join (again). */
-export function joinedBefore({ folder, token, nodeName, nodeIp }: JoinOptions): ClusterInfo | undefined {
+export function joinedBefore({ folder, token, nodeName, nodeIps }: JoinOptions): ClusterInfo | undefined {
   const file = (name: string): string => path.join(folder, name);
   const needed = ['ca.crt', 'cluster-info.json', ...identities.flatMap(name => [`${name}.crt`, `${name}.key`])];
   if (!needed.every(name => existsSync(file(name)))) return undefined;
@@ -41,7 +41,7 @@ export function joinedBefore({ folder, token, nodeName, nodeIp }: JoinOptions): 
   }
   const serving = new X509Certificate(readFileSync(file('kubeletServing.crt'), 'utf8'));
   const client = new X509Certificate(readFileSync(file('kubelet.crt'), 'utf8'));
-  const sameNode = client.subject.includes(`CN=system:node:${nodeName}`) && serving.checkIP(nodeIp) !== undefined;
+  const sameNode = client.subject.includes(`CN=system:node:${nodeName}`) && nodeIps.every(ip => serving.checkIP(ip));
   return sameNode ? (JSON.parse(readFileSync(file('cluster-info.json'), 'utf8')) as ClusterInfo) : undefined;
 }
 
@@ -60,13 +60,13 @@ async function fetchAuthority(server: URL, authorityHash: string): Promise<strin
 
 /** Asks the cluster for certificates, once. Throws StatusError; Unauthorized and Forbidden will not get better by waiting. */
 export async function join(options: JoinOptions): Promise<ClusterInfo> {
-  const { server, token, nodeName, nodeIp, folder } = options;
+  const { server, token, nodeName, nodeIps, folder } = options;
   const { authorityHash, secret } = parseJoinToken(token);
   const ca = await fetchAuthority(server, authorityHash);
   const user = { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] };
   const made = {
     kubelet: await createRequest({ subject: user }),
-    kubeletServing: await createRequest({ subject: user, dnsNames: [nodeName], ipAddresses: [nodeIp] }),
+    kubeletServing: await createRequest({ subject: user, dnsNames: [nodeName], ipAddresses: [...nodeIps] }),
     kubeProxy: await createRequest({ subject: { commonName: 'system:kube-proxy' } }),
   };
   const api = new KubeApi({ host: server.hostname, port: Number(server.port || 443), ca });
@@ -76,7 +76,7 @@ export async function join(options: JoinOptions): Promise<ClusterInfo> {
       body: {
         nodeName,
         requests: Object.fromEntries(identities.map(name => [name, made[name].request])),
-        addresses: [nodeIp],
+        addresses: nodeIps,
       },
     });
     for (const name of identities) {

@@ -66,11 +66,11 @@ async function joinPersistently(options: JoinOptions): Promise<ClusterInfo> {
 export async function prepareAgent(flags: AgentFlags): Promise<void> {
   const server = new URL(flags.server);
   const nodeName = flags['node-name'] ?? hostname();
-  const nodeIp = flags['node-ip'] ?? (await persistently('looking for the server', () => findOwnAddress(server)));
+  const nodeIps = flags['node-ip'] ?? [await persistently('looking for the server', () => findOwnAddress(server))];
   const dataDir = flags['data-dir'];
   const runDir = flags['run-dir'];
   const folder = path.join(dataDir, 'pki');
-  const info = await joinPersistently({ server, token: readToken(flags), nodeName, nodeIp, folder });
+  const info = await joinPersistently({ server, token: readToken(flags), nodeName, nodeIps, folder });
   const imageStore = flags['image-store'] ?? path.join(dataDir, 'images');
   const kubeletDir = flags['kubelet-dir'] ?? path.join(dataDir, 'kubelet');
   const folders = ['runtime', 'manifests', 'cni/net.d'].map(name => path.join(dataDir, name));
@@ -90,7 +90,7 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
         podNetwork: flags['pod-network'] ?? info.podNetwork,
       },
       nodeName,
-      nodeIp,
+      nodeIps,
       nodeLabels: flags['node-labels'] ?? [],
       dataDir,
       runDir,

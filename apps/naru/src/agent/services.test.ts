@@ -1,11 +1,11 @@
 import { clusterInfo } from '../cluster-info';
-import { defaultSettings } from '../cluster';
+import { defaultRanges, defaultSettings } from '../cluster';
 import { nodeServices, type NodeProcessOptions } from './services';
 
 const options: NodeProcessOptions = {
   info: clusterInfo({ ...defaultSettings, name: 'c' }, '10.95.0.1:6444', 'tls://10.95.0.1:4222'),
   nodeName: 'worker-1',
-  nodeIp: '10.95.0.11',
+  nodeIps: ['10.95.0.11'],
   nodeLabels: [],
   dataDir: '/data',
   runDir: '/run/naru',
@@ -28,4 +28,24 @@ test('with another CRI runtime, ours is not started', () => {
   const services = nodeServices({ ...options, runtimeEndpoint: 'unix:///run/containerd.sock' }, () => true);
   expect(services.map(({ name }) => name)).toEqual(['kubelet', 'kube-proxy']);
   expect(services[0]?.argv).toContain('--container-runtime-endpoint=unix:///run/containerd.sock');
+});
+
+test('a node of two families tells its processes of both', () => {
+  const settings = { ...defaultSettings, ...defaultRanges.dual, ipFamily: 'dual', name: 'c' } as const;
+  const info = clusterInfo(settings, '10.95.0.1:6444', 'tls://10.95.0.1:4222');
+  const services = nodeServices({ ...options, info, nodeIps: ['10.95.0.11', 'fd00:10:95::11'] }, () => true);
+  const [, kubelet, kubeProxy] = services.map(({ argv }) => argv);
+  expect(kubelet).toEqual(
+    expect.arrayContaining([
+      '--node-ip=10.95.0.11,fd00:10:95::11',
+      '--cluster-dns=10.96.0.10,fd00:10:96::a',
+      '--address=::',
+    ]),
+  );
+  expect(kubeProxy).toEqual(
+    expect.arrayContaining([
+      '--cluster-cidr=10.244.0.0/16,fd00:10:244::/56',
+      '--load-balancer-addresses=10.95.0.224-10.95.0.254,fd00:10:95::224-fd00:10:95::254',
+    ]),
+  );
 });

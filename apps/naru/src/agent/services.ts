@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { ClusterInfo } from '../cluster-info';
 import { nodeCommand } from '../control-plane';
@@ -7,7 +8,8 @@ import type { ServiceSpec } from '../keeper';
 export interface NodeProcessOptions {
   info: ClusterInfo;
   nodeName: string;
-  nodeIp: string;
+  /** One, or one of each family; the main one first. */
+  nodeIps: readonly string[];
   nodeLabels: string[];
   dataDir: string;
   runDir: string;
@@ -24,7 +26,7 @@ const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 
 /** The three processes that make a machine a node. */
 export function nodeServices(options: NodeProcessOptions, exists: (file: string) => boolean): ServiceSpec[] {
-  const { info, nodeName, nodeIp, dataDir, runDir, imageStore } = options;
+  const { info, nodeName, nodeIps, dataDir, runDir, imageStore } = options;
   const pki = (file: string): string => path.join(dataDir, 'pki', file);
   const identity = (name: string): Record<string, string> => ({
     'api-server': info.apiServer,
@@ -55,7 +57,8 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
   const kubelet = service('kubelet', {
     ...identity('kubelet'),
     'node-name': nodeName,
-    'node-ip': nodeIp,
+    'node-ip': nodeIps.join(','),
+    ...(nodeIps.some(isIPv6) ? { address: '::' } : {}),
     'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
     'root-dir': options.kubeletDir,
     'serving-certificate': pki('kubeletServing.crt'),
@@ -70,7 +73,7 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
   const kubeProxy = service('kube-proxy', {
     ...identity('kubeProxy'),
     'node-name': nodeName,
-    'node-ip': nodeIp,
+    'node-ip': nodeIps.join(','),
     'proxy-mode': info.proxyMode,
     'cluster-cidr': info.clusterCidr,
     'pod-network': info.podNetwork,

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { formatJoinToken, writeSecretFile } from '@naru/pki';
-import { addressAt } from '../address';
+import { addressesAt } from '../address';
 import { prepareCertificates } from '../certificates';
 import { defaultSettings } from '../cluster';
 import { clusterInfo } from '../cluster-info';
@@ -37,7 +37,7 @@ export const prepareCommand = command({
     const { authority, made } = await prepareCertificates(folder, {
       apiServer: {
         dnsNames: flags['api-server-name'],
-        ipAddresses: [addressAt(defaultSettings.serviceCidr, 1), ...flags['api-server-address']],
+        ipAddresses: [...addressesAt(defaultSettings.serviceCidr, 1), ...flags['api-server-address']],
       },
       nats: { dnsNames: [flags['nats-name'], 'localhost'], ipAddresses: [] },
     });

@@ -1,7 +1,17 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { UsageError } from '@naru/foundation';
-import { Cluster, checkName, defaultSettings, loadCluster, maxDnsReplicas, saveCluster } from '../cluster';
+import { UsageError, familyOf } from '@naru/foundation';
+import { ipFamilies, type IpFamilySetting } from '../address';
+import {
+  Cluster,
+  checkName,
+  defaultRanges,
+  defaultSettings,
+  loadCluster,
+  maxDnsReplicas,
+  saveCluster,
+  type ClusterSettings,
+} from '../cluster';
 import { clusterFlags, command } from '../command';
 import { controlPlaneServices, prepareControlPlane } from '../control-plane';
 import { controlPlaneHealth } from '../health';
@@ -25,16 +35,44 @@ const flags = {
   ha: { description: 'several api-servers; only "no" is possible yet', type: 'string', default: 'no' },
   'proxy-mode': { description: 'nftables, iptables, ipvs or userspace (default nftables)', type: 'string' },
   'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
-  'cluster-cidr': { description: 'network of the pods, default 10.244.0.0/16', type: 'string' },
+  'ip-family': { description: 'addresses of pods and Services: ipv4, ipv6 or dual (default ipv4)', type: 'string' },
+  'cluster-cidr': {
+    description: 'network of the pods, of two families with a comma between (default 10.244.0.0/16, fd00:10:244::/56)',
+    type: 'string',
+  },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
   'metrics-server': { description: 'true or false: for kubectl top and autoscaling (default true)', type: 'boolean' },
-  'service-cidr': { description: 'network of the Services, default 10.96.0.0/16', type: 'string' },
+  'service-cidr': {
+    description: 'network of the Services, likewise (default 10.96.0.0/16, fd00:10:96::/112)',
+    type: 'string',
+  },
 } as const;
 
 type UpFlags = Parameters<Parameters<typeof command<typeof flags>>[0]['run']>[0]['flags'];
 
 const defaultWorkers = 3;
 const maxWorkers = 200;
+
+function checkFamily(text: string): IpFamilySetting {
+  const found = ipFamilies.find(family => family === text);
+  if (!found) throw new UsageError(`flag --ip-family: "${text}" is none of ${ipFamilies.join(', ')}`);
+  return found;
+}
+
+/** Pods and Services must have ranges of just the families that the cluster is to have. */
+function checkRanges(settings: ClusterSettings): ClusterSettings {
+  const { ipFamily } = settings;
+  const wanted = { ipv4: '4', ipv6: '6', dual: '4,6' }[ipFamily];
+  for (const [flag, key] of [
+    ['cluster-cidr', 'clusterCidr'],
+    ['service-cidr', 'serviceCidr'],
+  ] as const)
+    if (settings[key].split(',').map(familyOf).join() !== wanted)
+      throw new UsageError(
+        `flag --${flag}: ${settings[key]} does not fit --ip-family=${ipFamily}, as ${defaultRanges[ipFamily][key]} would`,
+      );
+  return settings;
+}
 
 /** The cluster that the flags describe; what an existing one was made with cannot be changed afterwards. */
 function chooseCluster(given: UpFlags): Cluster {
@@ -43,6 +81,7 @@ function chooseCluster(given: UpFlags): Cluster {
   const wanted = {
     portOffset: given['port-offset'],
     nodeCidr: given['node-cidr'],
+    ipFamily: given['ip-family'] === undefined ? undefined : checkFamily(given['ip-family']),
     clusterCidr: given['cluster-cidr'],
     serviceCidr: given['service-cidr'],
     proxyMode: given['proxy-mode'],
@@ -56,7 +95,10 @@ function chooseCluster(given: UpFlags): Cluster {
     ...(replicas === undefined ? {} : { dnsReplicas: replicas }),
     ...(metricsServer === undefined ? {} : { metricsServer }),
   };
-  if (!existing) return new Cluster({ ...defaultSettings, ...decided, ...changeable, name });
+  if (!existing) {
+    const ranges = defaultRanges[wanted.ipFamily ?? defaultSettings.ipFamily];
+    return new Cluster(checkRanges({ ...defaultSettings, ...ranges, ...decided, ...changeable, name }));
+  }
   for (const [key, value] of Object.entries(decided)) {
     const is = existing.settings[key as keyof typeof wanted];
     if (is !== value)

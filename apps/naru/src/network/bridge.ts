@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { parseCidr } from '../address';
+import { ipv6NodeBits, parseCidr } from '../address';
 import type { Cluster } from '../cluster';
 import { execute, succeeds } from '../execute';
 import { bridgeNamespace, hostInterface, nodeNamespace, portName } from './names';
@@ -31,6 +31,12 @@ async function isComplete(cluster: Cluster): Promise<boolean> {
   return (await execute(['ip', '-o', '-4', 'address', 'show', 'dev', cable])).includes(` ${cluster.hostAddress}/`);
 }
 
+/** Nobody else has these addresses: there is nothing to wait for. */
+function ipv6Lines(cluster: Cluster, address: string, device: string): string[] {
+  const [, ipv6] = cluster.linkAddresses(address);
+  return ipv6 === undefined ? [] : [`address add ${ipv6}/${ipv6NodeBits} dev ${device} nodad`];
+}
+
 /** Makes the bridge between the nodes, in a network namespace of its own, and joins the machine to it. Idempotent. */
 export async function setUpBridge(cluster: Cluster, mtu: number): Promise<void> {
   if (await isComplete(cluster)) return;
@@ -43,6 +49,7 @@ export async function setUpBridge(cluster: Cluster, mtu: number): Promise<void> 
   await ipBatch(undefined, [
     `link add ${cable} mtu ${mtu} type veth peer name host mtu ${mtu} netns ${bridge}`,
     `address add ${cluster.hostAddress}/${bits} dev ${cable}`,
+    ...ipv6Lines(cluster, cluster.hostAddress, cable),
     `link set ${cable} up`,
   ]);
   await ipBatch(bridge, ['link set host master br0 up']);
@@ -73,8 +80,9 @@ export async function connectNode(cluster: Cluster, node: string, address: strin
   await ipBatch(namespace, [
     'link set lo up',
     `address add ${address}/${bits} dev eth0`,
+    ...ipv6Lines(cluster, address, 'eth0'),
     'link set eth0 up',
-    `route add default via ${cluster.hostAddress}`,
+    ...cluster.linkAddresses(cluster.hostAddress).map(host => `route add default via ${host} dev eth0`),
   ]);
 }
 

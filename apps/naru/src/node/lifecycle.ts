@@ -32,7 +32,7 @@ function agentFlags(cluster: Cluster, { name, address }: NodeRecord): string[] {
     `--server=https://${cluster.hostAddress}:${cluster.ports.api}`,
     '--token-file=/run/naru/token',
     `--node-name=${name}`,
-    `--node-ip=${address}`,
+    `--node-ip=${cluster.nodeIps(address).join(',')}`,
     `--data-dir=${data}`,
     // node-init makes the node's own folder appear there.
     '--kubelet-dir=/var/lib/kubelet',

@@ -21,6 +21,13 @@ export interface NamespaceRequest {
 const pinnable = ['net', 'uts', 'ipc', 'user'] as const;
 
 const setHostname = 'echo "$1" > /proc/sys/kernel/hostname\n';
+/**
+ * The plugins give out each IPv6 address once, and nobody else is on a pod's link: to wait for somebody who has it already
+ * would keep the pod from its first packets for a second or two, and the plugins with it.
+ */
+const prepareNetwork = `if [ -d /proc/sys/net/ipv6 ]; then echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; fi
+ip link set lo up
+`;
 const writeSysctls = 'while [ $# -gt 0 ]; do echo "$2" > "$1"; shift 2; done\n';
 
 /**
@@ -39,7 +46,7 @@ unshare --user --net --uts --ipc sh -c 'echo $$; exec >&-; read _ < go; true' | 
 }
 rm go
 nsenter --uts=uts sh -c '${setHostname}' sh "$name"
-nsenter --user=user --net=net --ipc=ipc sh -c 'set -e; ip link set lo up; ${writeSysctls}' sh "$@"
+nsenter --user=user --net=net --ipc=ipc sh -c 'set -e; ${prepareNetwork}${writeSysctls}' sh "$@"
 `;
 
 /** The pinned namespaces of one sandbox: files that keep a namespace alive without a process in it. */
@@ -83,7 +90,7 @@ export class SandboxNamespaces {
     if (request.network) {
       pin('net', this.network);
       pin('uts', this.uts);
-      script += `${setHostname}ip link set lo up\n`;
+      script += setHostname + prepareNetwork;
     }
     if (request.ipc) {
       pin('ipc', this.ipc);
