@@ -14,18 +14,22 @@ export class Resizer implements ControllerLoop {
   constructor(private readonly deps: ControllerDeps) {}
 
   async reconcile(): Promise<void> {
-    const { api } = this.deps;
+    const { api, log } = this.deps;
     const volumes = await list<PersistentVolume>(api, volumesPath);
     const byName = new Map(volumes.map(volume => [volume.metadata?.name, volume]));
     for (const claim of await list<PersistentVolumeClaim>(api, claimsPath)) {
       const volume = byName.get(claim.spec?.volumeName);
-      if (volume && claim.status?.phase === 'Bound' && this.isDue(claim, volume)) await this.grow(claim, volume);
+      if (!volume || claim.status?.phase !== 'Bound' || !this.isDue(claim, volume)) continue;
+      await this.grow(claim, volume).catch((error: Error) =>
+        log(`did not grow ${volume.metadata?.name}: ${error.message}`),
+      );
     }
   }
 
-  private isDue({ spec, status }: PersistentVolumeClaim, volume: PersistentVolume): boolean {
+  private isDue({ metadata, spec, status }: PersistentVolumeClaim, volume: PersistentVolume): boolean {
     const { name, nodeName } = this.deps;
-    if (volume.spec?.csi?.driver !== name || !isOfNode(volume, name, nodeName)) return false;
+    if (metadata?.deletionTimestamp || volume.spec?.csi?.driver !== name || !isOfNode(volume, name, nodeName))
+      return false;
     const wanted = quantityValue(spec?.resources?.requests?.['storage'] ?? '0');
     if (wanted <= quantityValue(status?.capacity?.['storage'] ?? '0')) return false;
     // What has been asked of the kubelet is its business, until somebody asks for another size.
@@ -79,7 +83,7 @@ export class Resizer implements ControllerLoop {
     const { name = '', namespace = '', uid = '' } = metadata ?? {};
     const now = new Date().toISOString().replace(/\.\d+Z/, 'Z');
     await this.deps.api.request('POST', `/api/v1/namespaces/${namespace}/events`, {
-      metadata: { generateName: `${name}.`, namespace },
+      metadata: { generateName: `${name}-`, namespace },
       involvedObject: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace, uid },
       ...{ type: 'Normal', reason, message, count: 1, firstTimestamp: now, lastTimestamp: now },
       source: { component: `external-resizer ${this.deps.name}` },

@@ -330,9 +330,15 @@ export class TestNode {
 
   /** Runs a command in a pod's container and answers with what it printed. */
   async exec(name: string, ...command: string[]): Promise<string> {
+    return this.execIn(name, undefined, ...command);
+  }
+
+  /** In one of its containers; undefined: in the first. */
+  async execIn(name: string, container: string | undefined, ...command: string[]): Promise<string> {
     const { status } = await this.get(name);
-    const [first] = status?.containerStatuses ?? [];
-    const id = first?.containerID?.split('://')[1] ?? '';
+    const all = status?.containerStatuses ?? [];
+    const wanted = container === undefined ? all[0] : all.find(each => each.name === container);
+    const id = wanted?.containerID?.split('://')[1] ?? '';
     const client = new CriClient(this.endpoint);
     try {
       return (await client.execSync(id, command, 10)).output.trimEnd();
@@ -350,7 +356,7 @@ export class TestNode {
       const pod = await this.get(name);
       if (!isReady(pod)) throw new Error(`${name} is not ready: ${JSON.stringify(pod.status)}`);
       return pod;
-    }, 20_000);
+    }, 60_000);
   }
 
   /** Deletes a pod and waits until its object is gone. */

@@ -4,7 +4,6 @@ import { isReason } from '@naru/foundation';
 import { terminationMessage } from '../containers/termination-message';
 import { podStatus, type PodFailure } from '../status/pod-status';
 import type { WaitingReason } from '../status/container-status';
-import type { PodVolumes } from '../volumes/pod-volumes';
 import { VolumeError } from '../volumes/pod-volumes';
 import { isTerminal, type Rejection } from './admission';
 import { crashLoop, restartKey } from './crash-loop';
@@ -13,6 +12,7 @@ import { pruneContainers } from './dead-containers';
 import { podGraceSeconds } from './pod-killer';
 import { SandboxError, type StartReport } from './pod-starter';
 import type { PodWorkerDeps } from './pod-worker-deps';
+import { VolumeRefresh, reportVolumes } from './volume-refresh';
 import { emptyRuntime, reflects, type RuntimeEvent, type ContainerRecord, type PodRuntime } from './runtime-state';
 
 interface StepResult {
@@ -46,7 +46,7 @@ export class PodWorker {
   private cancelWake: (() => void) | undefined;
   private readonly waiting = new Map<string, WaitingReason>();
   private readonly messages = new Map<string, string>();
-  private refreshedAt: number;
+  private readonly refresh: VolumeRefresh;
   /** When a new pod was first seen, until its first container has started. */
   private seenAt: number | undefined;
   /** Told while a step was running. */
@@ -65,8 +65,8 @@ export class PodWorker {
     this.runtime = emptyRuntime(this.uid, namespace, name);
     this.fresh = !known;
     this.admitted = known;
-    this.refreshedAt = deps.clock.now();
-    this.seenAt = known ? undefined : this.refreshedAt;
+    this.refresh = new VolumeRefresh(deps);
+    this.seenAt = known ? undefined : deps.clock.now();
   }
 
   /** The runtime has never been asked to do anything for this pod, so there is nothing to read. */
@@ -105,6 +105,7 @@ export class PodWorker {
   }
 
   update(pod: Stored<Pod>): void {
+    this.refresh.noteChange(pod, this.pod);
     this.pod = pod;
     this.hurry();
     this.notify();
@@ -227,7 +228,7 @@ export class PodWorker {
   }
 
   private async sync(deadline: number | undefined): Promise<StepResult> {
-    const { clock, probes, starter, killer, volumes, resizer } = this.deps;
+    const { clock, probes, starter, killer, resizer } = this.deps;
     const pod = resizer.settle(this.pod);
     const plan = this.plan();
     this.noteWaiting(plan);
@@ -276,7 +277,7 @@ export class PodWorker {
       (pending ?? inProgress) ? resizeRetryMs : undefined,
       ...plan.waiting.map(({ remainingMs }) => remainingMs),
       deadline === undefined ? undefined : deadline - clock.now(),
-      await this.refreshVolumes(volumes),
+      await this.refresh.run(this.pod, this.runtime.sandboxes[0]?.ips ?? []),
     ].filter(ms => ms !== undefined);
     return {
       // A sidecar that has just started, or a kill, opens the way for what comes next.
@@ -338,29 +339,9 @@ export class PodWorker {
 
   private reportFailure(error: unknown): void {
     const { events } = this.deps;
-    if (error instanceof VolumeError) this.reportVolumes(error);
+    if (error instanceof VolumeError) reportVolumes(this.pod, error, events);
     else if (error instanceof SandboxError) events.pod(this.pod, 'Warning', 'FailedCreatePodSandBox', error.message);
     else events.pod(this.pod, 'Warning', 'FailedSync', `error syncing pod: ${(error as Error).message}`);
-  }
-
-  private reportVolumes({ messages }: VolumeError): void {
-    for (const message of messages) this.deps.events.pod(this.pod, 'Warning', 'FailedMount', message);
-  }
-
-  private async refreshVolumes(volumes: PodVolumes): Promise<number | undefined> {
-    const { clock, refreshMs, facts, logger } = this.deps;
-    if (!volumes.needsRefresh(this.pod)) return undefined;
-    const due = this.refreshedAt + refreshMs - clock.now();
-    if (due > 0) return due;
-    this.refreshedAt = clock.now();
-    try {
-      await volumes.refresh(this.pod, facts(this.runtime.sandboxes[0]?.ips ?? []));
-    } catch (err) {
-      // The files stay as they are; a running pod is not hurt by a ConfigMap that is away.
-      logger.info({ err, uid: this.uid }, 'volume refresh failed');
-      if (err instanceof VolumeError) this.reportVolumes(err);
-    }
-    return refreshMs;
   }
 
   private deadlineMs(): number | undefined {

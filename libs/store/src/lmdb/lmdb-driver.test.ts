@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -52,6 +52,54 @@ test('refuses more writes than may wait', async () => {
   expect(refused[0]).toMatchObject({ reason: { reason: 'TooManyRequests' } });
   await store.close();
 });
+
+const asRoot = process.getuid?.() === 0 || process.env['CI'] === 'true' ? test : test.skip;
+
+asRoot(
+  'on a full disk writes fail with the reason, nothing acknowledged is lost, and room makes it write again',
+  async () => {
+    const disk = newFolder();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'naru-store-test', disk]);
+    // LMDB prints what the system said of a commit that failed.
+    const printed = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    const unhandled = jest.fn();
+    process.on('unhandledRejection', unhandled);
+    try {
+      const directory = path.join(disk, 'store');
+      let store = await LmdbDriver.open({ directory });
+      const write = (key: string) =>
+        store.txn({ compare: [], operations: [{ type: 'put', key, value: Buffer.alloc(10_000, key) }] });
+      const ballast = path.join(disk, 'ballast');
+      writeFileSync(ballast, Buffer.alloc(3 << 20));
+      const outcomes: PromiseSettledResult<unknown>[] = [];
+      while (outcomes.every(({ status }) => status === 'fulfilled') || outcomes.length < 150)
+        outcomes.push(...(await Promise.allSettled([write(`k/${outcomes.length}`)])));
+      const refused = outcomes.filter(outcome => outcome.status === 'rejected');
+      for (const { reason } of refused)
+        expect(reason).toMatchObject({
+          reason: 'InternalError',
+          message: 'the store cannot write: no space left on device',
+        });
+      const acknowledged = outcomes.length - refused.length;
+      const count = async () => (await store.range('k/')).items.length;
+      expect(await count()).toBe(acknowledged);
+
+      rmSync(ballast);
+      expect(await write('k/again')).toMatchObject({ committed: true, revision: acknowledged + 1 });
+      await store.close();
+      store = await LmdbDriver.open({ directory });
+      expect(await count()).toBe(acknowledged + 1);
+      await store.close();
+      await new Promise(resolve => setImmediate(resolve));
+      expect(unhandled).not.toHaveBeenCalled();
+      expect(printed).toHaveBeenCalled();
+    } finally {
+      process.off('unhandledRejection', unhandled);
+      printed.mockRestore();
+      execFileSync('umount', [disk]);
+    }
+  },
+);
 
 test('refuses to grow beyond its limit, and takes writes again after deletions', async () => {
   const store = await LmdbDriver.open({ directory: newFolder(), limitBytes: 1 << 20 });

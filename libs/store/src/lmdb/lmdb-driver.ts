@@ -1,4 +1,5 @@
 import { mkdirSync, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import net from 'node:net';
 import type { RootDatabase } from 'lmdb';
 import { StatusError } from '@naru/foundation';
@@ -32,6 +33,8 @@ export interface LmdbOptions {
 /** These sort before every data key, which begin with "/". */
 const revisionKey = '!revision';
 const expiryPrefix = '!expiry/';
+/** A commit that fails where there is less room than this fails for want of it. */
+const fullDiskBytes = 1 << 20;
 const defaultLimitBytes = 2 * 1024 ** 3;
 
 interface TimedChange extends Change {
@@ -94,6 +97,8 @@ export class LmdbDriver implements StoreDriver {
         encoding: 'binary',
         useVersions: true,
         maxDbs: 1,
+        // We batch ourselves; its own batches would reject a promise that nobody has when the disk is full.
+        eventTurnBatching: false,
       });
       const stored = db.get(revisionKey);
       return new LmdbDriver(db, lock, stored ? Number(stored.readBigUInt64BE()) : 0, options);
@@ -231,19 +236,31 @@ export class LmdbDriver implements StoreDriver {
 
   private async write(group: Waiting[]): Promise<void> {
     const counter = uint64(group.at(-1)!.result.revision);
+    const writes: Promise<unknown>[] = [];
     const done = this.db.batch(() => {
       for (const { changes } of group) {
         for (const { type, key, value, revision, expiresAtMs } of changes) {
-          if (type === 'put') void this.db.put(`/${key}`, value, revision);
-          else void this.db.remove(`/${key}`);
-          if (expiresAtMs !== undefined) void this.db.put(expiryPrefix + key, uint64(expiresAtMs), revision);
-          else if (this.expiries.has(key)) void this.db.remove(expiryPrefix + key);
+          writes.push(type === 'put' ? this.db.put(`/${key}`, value, revision) : this.db.remove(`/${key}`));
+          if (expiresAtMs !== undefined) writes.push(this.db.put(expiryPrefix + key, uint64(expiresAtMs), revision));
+          else if (this.expiries.has(key)) writes.push(this.db.remove(expiryPrefix + key));
         }
       }
-      void this.db.put(revisionKey, counter, 1);
+      writes.push(this.db.put(revisionKey, counter, 1));
     });
-    await done;
-    await this.db.flushed;
+    try {
+      await Promise.all([done, ...writes]);
+      await this.db.flushed;
+    } catch (error) {
+      throw await this.whyNot(error);
+    }
+  }
+
+  /** LMDB rejects every write of a commit that failed, and tells apart why; on a full disk no more than that it could not. */
+  private async whyNot(error: unknown): Promise<unknown> {
+    const { commitError } = error as { commitError?: Promise<never> };
+    const cause: unknown = commitError ? await commitError.catch((why: unknown) => why) : error;
+    const { bavail, bsize } = await statfs(this.options.directory);
+    return bavail * bsize < fullDiskBytes ? new Error('no space left on device', { cause }) : cause;
   }
 
   private finish(group: Waiting[]): void {
