@@ -9,8 +9,6 @@ export class NodeInfo {
   allocatable: Resources = { cpu: 0, memory: 0, ephemeralStorage: 0, scalars: undefined };
   allowedPods = 0;
   readonly pods = new Map<string, PodInfo>();
-  readonly podsWithAffinity = new Map<string, PodInfo>();
-  readonly podsWithRequiredAntiAffinity = new Map<string, PodInfo>();
   readonly requested: Resources = { cpu: 0, memory: 0, ephemeralStorage: 0, scalars: undefined };
   nonZeroCpu = 0;
   nonZeroMemory = 0;
@@ -32,8 +30,6 @@ export class NodeInfo {
 
   addPod(info: PodInfo): void {
     this.pods.set(info.uid, info);
-    if (info.affinity) this.podsWithAffinity.set(info.uid, info);
-    if (info.affinity?.requiredAnti.length) this.podsWithRequiredAntiAffinity.set(info.uid, info);
     this.account(info, 1);
   }
 
@@ -41,8 +37,6 @@ export class NodeInfo {
     const info = this.pods.get(uid);
     if (!info) return undefined;
     this.pods.delete(uid);
-    this.podsWithAffinity.delete(uid);
-    this.podsWithRequiredAntiAffinity.delete(uid);
     this.account(info, -1);
     return info;
   }

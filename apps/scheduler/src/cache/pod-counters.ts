@@ -1,4 +1,5 @@
-import type { Pod } from '@naru/api';
+import type { Labels, Pod } from '@naru/api';
+import { NodeCounts } from './node-counts';
 import type { PodInfo } from './pod-info';
 
 /** Which pods to count. Equal ids must select the same pods. */
@@ -11,7 +12,7 @@ export interface PodSelection {
 
 interface Counter {
   selection: PodSelection;
-  byNode: Map<string, number>;
+  counts: NodeCounts;
 }
 
 /** How many selections are kept up to date; the one unused for longest is dropped. */
@@ -24,20 +25,22 @@ const maxCounters = 256;
 export class PodCounters {
   private readonly counters = new Map<string, Counter>();
 
-  constructor(private readonly allPods: () => Iterable<{ info: PodInfo; nodeName: string }>) {}
+  constructor(
+    private readonly allPods: () => Iterable<{ info: PodInfo; nodeName: string }>,
+    private readonly labelsOf: (nodeName: string) => Labels,
+  ) {}
 
-  /** Node name → count; nodes without such pods are absent. Do not change it. */
-  count(selection: PodSelection): ReadonlyMap<string, number> {
+  count(selection: PodSelection): NodeCounts {
     let counter = this.counters.get(selection.id);
     if (counter) this.counters.delete(selection.id);
     else {
-      counter = { selection, byNode: new Map() };
+      counter = { selection, counts: new NodeCounts(this.labelsOf) };
       for (const { info, nodeName } of this.allPods()) apply(counter, info, nodeName, 1);
       if (this.counters.size >= maxCounters) this.counters.delete(this.counters.keys().next().value as string);
     }
     // Moved to the end: the map is in order of last use.
     this.counters.set(selection.id, counter);
-    return counter.byNode;
+    return counter.counts;
   }
 
   added(info: PodInfo, nodeName: string): void {
@@ -48,16 +51,17 @@ export class PodCounters {
     for (const counter of this.counters.values()) apply(counter, info, nodeName, -1);
   }
 
+  forgetDomains(): void {
+    for (const { counts } of this.counters.values()) counts.forgetDomains();
+  }
+
   /** What selections say may have changed: labels of namespaces. */
   clear(): void {
     this.counters.clear();
   }
 }
 
-function apply({ selection, byNode }: Counter, { pod }: PodInfo, nodeName: string, sign: 1 | -1): void {
+function apply({ selection, counts }: Counter, { pod }: PodInfo, nodeName: string, sign: 1 | -1): void {
   if (!selection.countTerminating && pod.metadata.deletionTimestamp) return;
-  if (!selection.matches(pod)) return;
-  const count = (byNode.get(nodeName) ?? 0) + sign;
-  if (count > 0) byNode.set(nodeName, count);
-  else byNode.delete(nodeName);
+  if (selection.matches(pod)) counts.add(nodeName, sign);
 }

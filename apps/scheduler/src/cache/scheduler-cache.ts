@@ -1,7 +1,9 @@
-import type { Node, Stored } from '@naru/api';
+import type { Labels, Node, Stored } from '@naru/api';
+import { AffinityTerms } from './affinity-terms';
 import { NodeInfo } from './node-info';
 import { PodCounters } from './pod-counters';
 import type { PodInfo } from './pod-info';
+import { Topology } from './topology';
 
 const zoneLabel = 'topology.kubernetes.io/zone';
 
@@ -10,7 +12,10 @@ const zoneLabel = 'topology.kubernetes.io/zone';
  * changes only what it is about. A scheduling cycle is synchronous, so the picture itself serves as its snapshot.
  */
 export class SchedulerCache {
-  readonly counters = new PodCounters(() => this.allPods());
+  private readonly labelsOf = (nodeName: string): Labels => this.getNode(nodeName)?.labels;
+  readonly counters = new PodCounters(() => this.allPods(), this.labelsOf);
+  readonly affinityTerms = new AffinityTerms(this.labelsOf);
+  readonly topology = new Topology(() => this.nodeList());
   private readonly nodes = new Map<string, NodeInfo>();
   /** Pod uid → its node. */
   private readonly placed = new Map<string, string>();
@@ -40,7 +45,9 @@ export class SchedulerCache {
     const zone = info.node && info.labels[zoneLabel];
     this.forgetImages(info);
     if (!info.node || zone !== node.metadata.labels?.[zoneLabel]) this.ordered = undefined;
+    const relabelled = !info.node || !sameLabels(info.labels, node.metadata.labels ?? {});
     info.setNode(node);
+    if (relabelled) this.forgetDomains();
     this.noteImages(info);
   }
 
@@ -50,6 +57,7 @@ export class SchedulerCache {
     this.forgetImages(info);
     info.node = undefined;
     this.ordered = undefined;
+    this.forgetDomains();
     // Its pods are still told of: the entry stays until the last is gone.
     if (info.pods.size === 0) this.nodes.delete(name);
   }
@@ -85,6 +93,7 @@ export class SchedulerCache {
     const info = node?.removePod(uid);
     if (info) {
       this.counters.removed(info, nodeName);
+      this.affinityTerms.removed(info, nodeName);
       this.countPriority(info, -1);
     }
     if (node && !node.node && node.pods.size === 0) this.nodes.delete(nodeName);
@@ -133,7 +142,14 @@ export class SchedulerCache {
     this.nodeInfo(nodeName).addPod(info);
     this.placed.set(info.uid, nodeName);
     this.counters.added(info, nodeName);
+    this.affinityTerms.added(info, nodeName);
     this.countPriority(info, 1);
+  }
+
+  private forgetDomains(): void {
+    this.counters.forgetDomains();
+    this.affinityTerms.forgetDomains();
+    this.topology.forget();
   }
 
   private countPriority({ pod }: PodInfo, change: number): void {
@@ -187,4 +203,9 @@ export class SchedulerCache {
       }
     }
   }
+}
+
+function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name]);
 }

@@ -32,6 +32,10 @@ export class Nominator {
     return [...(this.byNode.get(nodeName)?.values() ?? [])];
   }
 
+  get isEmpty(): boolean {
+    return this.nodes.size === 0;
+  }
+
   /** The pods that `pod` has to make room for on the node. */
   rivals(pod: PodInfo, nodeName: string): PodInfo[] {
     return this.on(nodeName).filter(other => other.uid !== pod.uid && priorityOf(other) >= priorityOf(pod));

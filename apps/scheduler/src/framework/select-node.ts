@@ -100,7 +100,7 @@ export class NodeSelector {
         break;
       }
       // Others wait for the room that is being made there.
-      const contested = fits && nominator.rivals(pod, node.name).length > 0;
+      const contested = fits && !nominator.isEmpty && nominator.rivals(pod, node.name).length > 0;
       const refused = contested ? framework.trial(pod, node) : undefined;
       if (refused) {
         diagnosis.nodeStatuses.set(node.name, refused);

@@ -13,7 +13,7 @@ const tooSkewed = unschedulable("node(s) didn't match pod topology spread constr
 interface HardState {
   constraint: SpreadConstraint;
   /** Matching pods by domain. */
-  counts: Map<string, number>;
+  counts: ReadonlyMap<string, number>;
   min: number;
   self: number;
 }
@@ -39,20 +39,37 @@ function hasAllKeys(node: NodeInfo, constraints: readonly SpreadConstraint[]): b
   return constraints.every(({ topologyKey }) => node.labels[topologyKey] !== undefined);
 }
 
+/** All nodes that have the constraint's label take part, those without one of the others' included or not there: what is counted holds. */
+function isPlain(constraint: SpreadConstraint, required: readonly SpreadConstraint[], { cache }: Handle): boolean {
+  const others = required.filter(other => other !== constraint);
+  return !constraint.includes && others.every(({ topologyKey }) => cache.topology.domains(topologyKey).complete);
+}
+
 function countHard(constraints: SpreadConstraint[], nodes: readonly NodeInfo[], handle: Handle): HardState[] {
-  const eligible = nodes.filter(node => hasAllKeys(node, constraints));
+  const { cache } = handle;
   return constraints.map(constraint => {
-    const byNode = handle.cache.counters.count(constraint.selection);
-    const counts = new Map<string, number>();
-    for (const node of eligible) {
-      if (!node.node || !constraint.includes(node.node)) continue;
-      const domain = node.labels[constraint.topologyKey] as string;
-      counts.set(domain, (counts.get(domain) ?? 0) + (byNode.get(node.name) ?? 0));
+    const { topologyKey, minDomains } = constraint;
+    const matching = cache.counters.count(constraint.selection);
+    if (isPlain(constraint, constraints, handle)) {
+      const counts = matching.inDomains(topologyKey);
+      const { names } = cache.topology.domains(topologyKey);
+      const isSomeEmpty = counts.size < names.size || names.size < minDomains;
+      return { constraint, counts, min: isSomeEmpty ? 0 : least(counts), self: 0 };
     }
-    let min = counts.size === 0 ? 0 : Infinity;
-    for (const count of counts.values()) min = Math.min(min, count);
-    return { constraint, counts, min: counts.size < constraint.minDomains ? 0 : min, self: 0 };
+    const counts = new Map<string, number>();
+    for (const node of nodes) {
+      if (!hasAllKeys(node, constraints) || !node.node || constraint.includes?.(node.node) === false) continue;
+      const domain = node.labels[topologyKey] as string;
+      counts.set(domain, (counts.get(domain) ?? 0) + (matching.byNode.get(node.name) ?? 0));
+    }
+    return { constraint, counts, min: counts.size < minDomains ? 0 : least(counts), self: 0 };
   });
+}
+
+function least(counts: ReadonlyMap<string, number>): number {
+  let min = counts.size === 0 ? 0 : Infinity;
+  for (const count of counts.values()) min = Math.min(min, count);
+  return min;
 }
 
 function build(defaults: readonly DefaultConstraint[], handle: Handle): Plugin {
@@ -123,7 +140,8 @@ function countSoft(
   for (const node of nodes) if (requireAll && !hasAllKeys(node, constraints)) ignored.add(node.name);
   const states = constraints.map(constraint => {
     const { topologyKey, selection, includes } = constraint;
-    const byNode = handle.cache.counters.count(selection);
+    const matching = handle.cache.counters.count(selection);
+    const { byNode } = matching;
     if (topologyKey === hostnameLabel)
       return {
         constraint,
@@ -131,16 +149,19 @@ function countSoft(
         byNode,
         weight: Math.log(nodes.length - ignored.size + 2),
       };
+    const plain = isPlain(constraint, requireAll ? constraints : [], handle)
+      ? matching.inDomains(topologyKey)
+      : undefined;
     const counts = new Map<string, number>();
     for (const node of nodes) {
       const domain = node.labels[topologyKey];
-      if (domain !== undefined && !ignored.has(node.name)) counts.set(domain, 0);
+      if (domain !== undefined && !ignored.has(node.name)) counts.set(domain, plain?.get(domain) ?? 0);
     }
-    for (const [name, count] of byNode) {
+    for (const [name, count] of plain ? [] : byNode) {
       const node = handle.cache.getNode(name);
       const domain = node?.labels[topologyKey];
       const known = domain === undefined ? undefined : counts.get(domain);
-      if (!node?.node || known === undefined || !includes(node.node)) continue;
+      if (!node?.node || known === undefined || includes?.(node.node) === false) continue;
       if (requireAll && !hasAllKeys(node, constraints)) continue;
       counts.set(domain as string, known + count);
     }

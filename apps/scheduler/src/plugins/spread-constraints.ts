@@ -17,8 +17,8 @@ export interface SpreadConstraint {
   readonly maxSkew: number;
   readonly minDomains: number;
   readonly selection: PodSelection;
-  /** Whether the node takes part at all: nodeAffinityPolicy (default Honor) and nodeTaintsPolicy (default Ignore). */
-  readonly includes: NodeMatcher;
+  /** Whether a node takes part: nodeAffinityPolicy (default Honor) and nodeTaintsPolicy (default Ignore). Undefined: all do. */
+  readonly includes: NodeMatcher | undefined;
 }
 
 function selectionOf(pod: Pod, selector: Parameters<typeof compileLabelSelector>[0]): PodSelection {
@@ -31,14 +31,16 @@ function selectionOf(pod: Pod, selector: Parameters<typeof compileLabelSelector>
   };
 }
 
-const everyNode: NodeMatcher = () => true;
-
-function inclusion(pod: Pod, affinityPolicy: string | undefined, taintsPolicy: string | undefined): NodeMatcher {
+function inclusion(
+  pod: Pod,
+  affinityPolicy: string | undefined,
+  taintsPolicy: string | undefined,
+): NodeMatcher | undefined {
   const demand = affinityPolicy === 'Ignore' ? undefined : compileNodeDemand(pod.spec);
   const untainted = (node: Node): boolean =>
     !findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ['NoSchedule', 'NoExecute']);
   if (taintsPolicy === 'Honor') return node => (!demand || demand(node)) && untainted(node);
-  return demand ?? everyNode;
+  return demand;
 }
 
 /** The pod's own constraints of one kind. */
