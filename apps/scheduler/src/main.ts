@@ -22,7 +22,7 @@ runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }
   );
   onStop('extenders', () => extenders.close());
   const metrics = createMetrics();
-  const informers = createInformers(connection.informers);
+  const informers = createInformers(connection.informers, { wholePods: configuration.extenders.length > 0 });
   const scheduler = new Scheduler({
     client,
     listers: informers.listers,

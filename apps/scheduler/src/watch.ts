@@ -2,6 +2,7 @@ import { namespaces, nodes, podDisruptionBudgets, pods, replicaSets, services, s
 import type { KubeObject, Labels, Node, Pod, Stored } from '@naru/api';
 import type { Informer, InformerOptions } from '@naru/client';
 import { createPodInfo } from './cache/pod-info';
+import { slimPod } from './cache/slim-pod';
 import type { ClusterEvent } from './framework/types';
 import type { Scheduler, SchedulerDeps } from './scheduler';
 import { followStorage, type StorageEvent, type StorageView } from './storage/storage-view';
@@ -20,13 +21,13 @@ export interface SchedulerInformers {
   onNamespaceLabels(callback: () => void): void;
 }
 
-/** Asks for what the scheduler follows; nothing starts yet. */
-export function createInformers(source: InformerSource): SchedulerInformers {
+/** Asks for what the scheduler follows; nothing starts yet. `wholePods`: extenders are shown victims as they are. */
+export function createInformers(source: InformerSource, { wholePods = false } = {}): SchedulerInformers {
   const namespaceInformer = source.informer({ type: namespaces });
   let tellStorage: (event: StorageEvent) => void = () => undefined;
   return {
     nodes: source.informer({ type: nodes }),
-    pods: source.informer({ type: pods }),
+    pods: source.informer({ type: pods, ...(wholePods ? {} : { transform: slimPod }) }),
     listers: {
       services: source.informer({ type: services }).lister,
       replicaSets: source.informer({ type: replicaSets }).lister,
@@ -83,7 +84,7 @@ function applyPod(scheduler: Scheduler, pod: Stored<Pod>, old?: Stored<Pod>): vo
   if (isFinished(pod)) return dropPod(scheduler, pod);
   const nodeName = pod.spec?.nodeName;
   if (nodeName) {
-    if (old?.spec?.nodeName && !affectsScheduling(pod, old)) return;
+    if (old?.spec?.nodeName && !affectsScheduling(pod, old)) return scheduler.cache.refreshPod(pod);
     const known = old?.spec?.nodeName !== undefined && old.spec.nodeName !== '';
     const wasAssumed = scheduler.cache.isPlaced(uid);
     scheduler.dequeue(uid);

@@ -11,7 +11,8 @@ export interface Resources {
 
 /** A pod with what the plugins ask of it again and again, worked out once. */
 export interface PodInfo {
-  readonly pod: Stored<Pod>;
+  /** As it was last heard of. */
+  pod: Stored<Pod>;
   readonly uid: string;
   readonly key: string;
   readonly requests: Resources;

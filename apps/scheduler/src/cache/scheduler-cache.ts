@@ -1,4 +1,4 @@
-import type { Labels, Node, Stored } from '@naru/api';
+import type { Labels, Node, Pod, Stored } from '@naru/api';
 import { AffinityTerms } from './affinity-terms';
 import { NodeInfo } from './node-info';
 import { PodCounters } from './pod-counters';
@@ -81,6 +81,13 @@ export class SchedulerCache {
   setPod(info: PodInfo, nodeName: string): void {
     this.assumed.delete(info.uid);
     this.place(info, nodeName);
+  }
+
+  /** A placed pod of which nothing has changed that counts: the latest object is kept, and not two. */
+  refreshPod(pod: Stored<Pod>): void {
+    const { uid } = pod.metadata;
+    const info = this.nodes.get(this.placed.get(uid) ?? '')?.pods.get(uid);
+    if (info) info.pod = pod;
   }
 
   /** True when the pod was counted. */
