@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { pods, type Container } from '@naru/api';
 import { eventually } from '@naru/testing';
@@ -59,6 +60,18 @@ withRoot('a pod', () => {
     await eventually(async () => expect((await node.get('rules')).status?.phase).toBe('Failed'), 20_000);
     expect(await statusOf('rules')).toMatchObject({ restartCount: 1, state: { terminated: { exitCode: 7 } } });
     await node.delete('rules');
+  });
+
+  it('that is deleted by force leaves its room to the next at once, while its containers still end', async () => {
+    const resources = { requests: { cpu: `${Math.floor(os.availableParallelism() * 600)}m` } };
+    const stubborn = 'trap "" TERM; while :; do sleep 1 & wait; done';
+    const spec = { terminationGracePeriodSeconds: 5, containers: [shell(stubborn, { resources })] };
+    await node.create('forced', spec);
+    await node.untilReady('forced');
+    await node.api.delete(pods, { namespace: 'default', name: 'forced' }, { gracePeriodSeconds: 0 });
+    await node.create('next', { containers: [shell(forever, { resources })] });
+    await node.untilReady('next');
+    await node.delete('next');
   });
 
   it('gets the signal that its lifecycle names, and shows it', async () => {

@@ -85,9 +85,9 @@ export class PodWorker {
     return this.runtime;
   }
 
-  /** Takes part in what this node has given away. */
+  /** Takes part in what this node has given away. Not without its object, as upstream: others were told that it is gone. */
   get usesResources(): boolean {
-    return this.admitted && !this.finished && !isTerminal(this.pod);
+    return this.admitted && !this.finished && !this.removed && !isTerminal(this.pod);
   }
 
   get isTerminating(): boolean {
