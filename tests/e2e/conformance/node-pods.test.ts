@@ -231,6 +231,45 @@ describe('the generation of a pod', () => {
   });
 });
 
+describe('a subPathExpr of an annotation', () => {
+  const fieldRef = { fieldPath: "metadata.annotations['mysubpath']" };
+  const env = [
+    { name: 'POD_NAME', value: 'foo' },
+    { name: 'ANNOTATION', valueFrom: { fieldRef } },
+  ];
+  const volumeMounts = [
+    { name: 'data', mountPath: '/below', subPathExpr: '$(ANNOTATION)/$(POD_NAME)' },
+    { name: 'data', mountPath: '/whole' },
+  ];
+  const spec: PodSpec = {
+    ...idle,
+    volumes: [{ name: 'data', emptyDir: {} }],
+    containers: [{ ...idle.containers[0]!, env, volumeMounts }],
+  };
+
+  test.concurrent('that is not there fails, until the annotation comes', async () => {
+    await create('mended', spec, { annotations: { notmysubpath: 'mypath' } });
+    const why = ({ status }: Pod) => status?.containerStatuses?.[0]?.state?.waiting?.reason;
+    await pods.until('mended', pod => why(pod) === 'CreateContainerConfigError');
+    await api.change<Pod>(path('mended'), ({ metadata }) => (metadata.annotations!['mysubpath'] = 'mypath'));
+    await running('mended');
+  });
+
+  test.concurrent(
+    'is where it was when the container started, and goes whatever the annotation says then',
+    async () => {
+      await create('written', spec, { annotations: { mysubpath: 'mypath' } });
+      await running('written');
+      await exec(path('written'), ['touch', '/whole/mypath/foo/test.log']);
+      expect(await exec(path('written'), ['ls', '/below'])).toBe('test.log\n');
+      await api.change<Pod>(path('written'), ({ metadata }) => (metadata.annotations!['mysubpath'] = 'mynewpath'));
+      expect(isRunning(await api.get<Pod>(path('written')))).toBe(true);
+      await api.remove(path('written'));
+      await pods.untilGone('written');
+    },
+  );
+});
+
 test.concurrent('ephemeral containers join a running pod, by PATCH and by PUT', async () => {
   await create('joined', idle);
   await running('joined');
