@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { pods, quantityValue, services, type Pod, type Service, type Stored } from '@naru/api';
+import { pods, quantityValue, services, type Container, type Pod, type Service, type Stored } from '@naru/api';
 import { EventRecorder, type Informer, type InformerOptions, type ObjectsClient } from '@naru/client';
 import type { KubeObject } from '@naru/api';
 import { systemClock, type Clock, type Logger } from '@naru/foundation';
@@ -11,7 +11,9 @@ import { buildPodCgroups } from './cgroups/build-pod-cgroups';
 import { kubeletVersion, type KubeletFlags } from './config/flags';
 import { parseDuration } from './config/duration';
 import type { KubeletConfiguration } from './config/kubelet-configuration';
+import type { cri } from '@naru/proto';
 import { parseResolvConf } from './containers/dns';
+import { containerResources } from './containers/resources';
 import type { PodFacts } from './containers/field-ref';
 import { knownServices } from './containers/known-services';
 import { ContainerEvents } from './cri/container-events';
@@ -50,6 +52,7 @@ import { ProbeManager } from './probes/probe-manager';
 import { buildServer } from './server/build-server';
 import type { KubeletServer } from './server/kubelet-server';
 import { StatusWriter } from './status/status-writer';
+import { buildTopology, type Topology } from './topology/build-topology';
 import { Claims } from './volumes/claims';
 import { memoryDirectory } from './volumes/memory-directory';
 import { makeShared } from './volumes/mount';
@@ -71,6 +74,8 @@ export interface KubeletDeps {
   signal?: AbortSignal;
   /** How often the node is looked at for what runs out; 10 s unless a test is in a hurry. */
   evictionPeriodMs?: number;
+  /** Where the kernel tells of processors, unless a test has other ones than /sys/devices/system. */
+  systemDevices?: string;
 }
 
 /** The node's agent, assembled. `start` returns when it works; `stop` leaves all containers running. */
@@ -150,14 +155,14 @@ export class Kubelet {
     const { logger } = this.deps;
     const { signal } = this.controller;
     const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods, csi } = this.built;
-    const { cgroups, pressure } = this.built;
+    const { cgroups, pressure, topology } = this.built;
     await cgroups.createRoot();
     await this.built.deviceManager.start();
     await csi.attachments.recover(this.built.paths.pods);
     await this.server.listen();
     this.tasks.push(csi.watcher.run(signal));
     this.tasks.push(this.reporter.run(signal), lease.run(signal), events.run(signal), rotator.run(signal));
-    this.tasks.push(pressure.eviction.run(signal), pressure.imageGc.run(signal));
+    this.tasks.push(pressure.eviction.run(signal), pressure.imageGc.run(signal), topology.sharedCpus.run(signal));
     const known = await reader.listPods();
     podInformer.addHandler({
       onAdd: pod => this.takePod(pod),
@@ -168,6 +173,7 @@ export class Kubelet {
     await staticPods.start(signal);
     const synced = Promise.all([podInformer.start(signal), serviceInformer.start(signal)]).then(async () => {
       await orphans.clean(known);
+      topology.cpus.retain(uid => this.workers.get(uid) !== undefined);
       logger.info({ pods: podInformer.lister.size, known: known.size }, 'pods synced');
     });
     // An api-server that never comes must not keep us from stopping.
@@ -253,7 +259,25 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   });
   const thresholds = parseThresholds(configuration);
   const reserved = parseReserved(configuration.systemReserved, configuration.kubeReserved);
-  const { tree, cgroups } = buildPodCgroups({ configuration, machine, reserved, clock, logger });
+  const deviceManager: DeviceManager = new DeviceManager({
+    directory: path.join(flags['root-dir'], 'device-plugins'),
+    logger,
+    onChange: () => reporter.poke(),
+    affinity: (uid, container) => topology.manager.affinity(uid, container),
+    numaNodes: () => topology.nodes,
+  });
+  const topology: Topology = buildTopology({
+    ...{ configuration, reserved, client: runtime, devices: deviceManager, clock, logger },
+    ...{ rootDir: flags['root-dir'], workers: () => workers, system: deps.systemDevices },
+  });
+  const resources = (pod: Pod, container: Container): cri.LinuxContainerResources =>
+    topology.cpus.apply(
+      pod.metadata?.uid ?? '',
+      container.name,
+      containerResources(pod, container, machine.memoryBytes),
+    );
+  const isExclusive = (uid: string): boolean => topology.cpus.isExclusive(uid);
+  const { tree, cgroups } = buildPodCgroups({ configuration, machine, reserved, isExclusive, clock, logger });
   const pressure: NodePressure = buildNodePressure({
     ...{ configuration, thresholds, runtime, tree, machine, cgroups, paths, volumes },
     ...{ events, drivers: csi.drivers, metrics, clock, logger, nodeName, rootDir: flags['root-dir'] },
@@ -273,11 +297,6 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     ...{ client: runtime, events, clock, hostIp, metrics: probeMetrics },
     onChange: uid => workers.notify(uid),
   });
-  const deviceManager = new DeviceManager({
-    directory: path.join(flags['root-dir'], 'device-plugins'),
-    logger,
-    onChange: () => reporter.poke(),
-  });
   const maxPods = mostPods(configuration, machine.cores);
   const pool = subordinateIds();
   const userNamespaces = new UserNamespaces({
@@ -287,6 +306,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const released = (uid: string): void => {
     deviceManager.release(uid);
     userNamespaces.release(uid);
+    topology.admission.release(uid);
   };
   const starter = new PodStarter({
     deviceManager,
@@ -306,7 +326,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     // What runs without an api-server does not wait for one.
     services: async pod =>
       staticPods.isStatic(pod) ? serviceInformer.lister.list() : knownServices(serviceInformer, clock),
-    memoryCapacityBytes: machine.memoryBytes,
+    resources,
     seccompDefault: configuration.seccompDefault,
     runtimeHandler: name => runtimeHandler(client, name),
     metrics,
@@ -348,7 +368,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const security = { allowedUnsafeSysctls: configuration.allowedUnsafeSysctls, appArmor: hostHasAppArmor() };
   const allocations = new Allocations(paths);
   const resizer = new PodResizer({
-    ...{ allocations, client: runtime, cgroups, events, logger, memoryCapacityBytes: machine.memoryBytes },
+    ...{ allocations, client: runtime, cgroups, events, logger, resources, staticCpus: topology.cpus.isStatic },
     node: () => reporter.current,
     others: uid => workers.given(uid),
     isStatic: pod => staticPods.isStatic(pod),
@@ -377,8 +397,10 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       admit: pod => {
         const node = reporter.current;
         const refused = shutdown.admit() ?? pressure.eviction.admit(pod) ?? admitSecurity(pod, security);
-        if (refused || !node) return refused;
-        return admit(pod, node, workers.given(pod.metadata.uid), staticPods.isStatic(pod));
+        if (refused) return refused;
+        const given = workers.given(pod.metadata.uid);
+        const rejected = node && admit(pod, node, given, staticPods.isStatic(pod));
+        return rejected ?? topology.admission.admit(pod);
       },
       renewNode: () => reporter.renew(),
       removeContainer: id => runtime.removeContainer(id),
@@ -412,6 +434,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   });
   metrics.watch(workers, nodeName, uid => staticPods.has(uid));
   return {
+    topology,
     workers,
     reporter,
     server,

@@ -12,13 +12,14 @@ interface PodCgroupsInput {
   configuration: KubeletConfiguration;
   machine: MachineReading;
   reserved: Reserved;
+  isExclusive: (uid: string) => boolean;
   clock: Clock;
   logger: Logger;
 }
 
 /** The cgroups of this machine and, by the driver in effect, those of pods in them. */
 export function buildPodCgroups(input: PodCgroupsInput): { tree: CgroupTree; cgroups: PodCgroups } {
-  const { configuration, machine, reserved, clock, logger } = input;
+  const { configuration, machine, reserved, isExclusive, clock, logger } = input;
   const { cgroupDriver, cgroupRoot, podPidsLimit } = configuration;
   const tree = CgroupTree.ofThisMachine();
   const cgroups = new PodCgroups({
@@ -27,6 +28,7 @@ export function buildPodCgroups(input: PodCgroupsInput): { tree: CgroupTree; cgr
     // Below systemd's root as upstream; without it our pods are apart from what others make.
     root: cgroupRoot || (cgroupDriver === 'systemd' ? '/' : '/naru'),
     logger,
+    isExclusive,
     podPidsLimit: Math.max(0, podPidsLimit),
     allPods: allPodsLimits(configuration, machine, reserved),
   });

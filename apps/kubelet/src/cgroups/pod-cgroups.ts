@@ -57,6 +57,8 @@ export interface PodCgroupsDeps {
   logger: Logger;
   /** Most processes of one pod; 0 for no limit. */
   podPidsLimit: number;
+  /** Its containers have processors to themselves, and need no limit besides. */
+  isExclusive?: (uid: string) => boolean;
   /** Limits of all pods together, where they are enforced. */
   allPods?: CgroupValues;
 }
@@ -90,9 +92,14 @@ export class PodCgroups {
     return Object.keys(classNames).map(qos => this.podPath(uid, qos as QosClass));
   }
 
+  private values(pod: Pod): Required<CgroupValues> {
+    const values = podCgroupValues(pod, this.deps.podPidsLimit);
+    return this.deps.isExclusive?.(pod.metadata?.uid ?? '') ? { ...values, cpuQuotaUs: 0 } : values;
+  }
+
   /** The same values for the runtime, which may keep them for the sandbox. */
   resources(pod: Pod): cri.LinuxContainerResources {
-    const values = podCgroupValues(pod, this.deps.podPidsLimit);
+    const values = this.values(pod);
     return cri.LinuxContainerResources.fromPartial({
       cpuPeriod: values.cpuPeriodUs,
       cpuQuota: values.cpuQuotaUs,
@@ -114,7 +121,7 @@ export class PodCgroups {
   /** Makes the cgroup of a pod; without the right to do so it leaves it to the runtime. */
   async create(pod: Pod): Promise<void> {
     await this.attempt(async () => {
-      await this.deps.driver.create(this.pathOf(pod), podCgroupValues(pod, this.deps.podPidsLimit));
+      await this.deps.driver.create(this.pathOf(pod), this.values(pod));
       await this.countBurstable(pod.metadata?.uid ?? '', pod);
     });
   }

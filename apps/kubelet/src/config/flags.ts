@@ -40,6 +40,11 @@ export const kubeletFlags = {
   'eviction-soft': { description: 'pods go below these after a grace period', type: 'list' },
   'eviction-soft-grace-period': { description: 'how long soft thresholds wait: memory.available=1m,...', type: 'list' },
   'eviction-minimum-reclaim': { description: 'what an eviction gives back at least', type: 'list' },
+  'cpu-manager-policy': { description: 'none or static: whole CPUs for containers of Guaranteed pods', type: 'string' },
+  'cpu-manager-policy-options': { description: 'full-pcpus-only=true,...', type: 'list' },
+  'reserved-cpus': { description: 'CPUs kept for the system: 0-1,8', type: 'string' },
+  'topology-manager-policy': { description: 'none, best-effort, restricted or single-numa-node', type: 'string' },
+  'topology-manager-scope': { description: 'container or pod', type: 'string' },
   'system-reserved': { description: 'kept from pods for the system: cpu=100m,memory=200Mi', type: 'list' },
   'kube-reserved': { description: 'kept from pods for the node agents: cpu=100m,memory=200Mi', type: 'list' },
 } as const satisfies Record<string, FlagSpec>;

@@ -79,7 +79,7 @@ describe('the KubeletConfiguration', () => {
     const yaml =
       'imageGCLowThresholdPercent: 90\ncgroupDriver: openrc\nclusterDNS: [dns]\nenforceNodeAllocatable: [all]\n';
     expect(() => load(yaml)).toThrow(
-      /imageGCLowThresholdPercent 90 must be less than .*cgroupDriver "openrc" .*clusterDNS "dns" .*option "all"/,
+      /imageGCLowThresholdPercent 90 must be less than .*clusterDNS "dns" .*option "all".*cgroupDriver "openrc"/,
     );
     expect(() => load('evictionSoft: {memory.available: 1Gi}\n')).toThrow(
       'grace period must be specified for the soft eviction threshold memory.available',
@@ -87,6 +87,22 @@ describe('the KubeletConfiguration', () => {
     expect(() => load(undefined, '--eviction-hard=memory.avail<1Gi')).toThrow(
       'unsupported eviction signal memory.avail',
     );
+  });
+
+  it('says which policies for CPUs and topology it does not have', () => {
+    const yaml = `memoryManagerPolicy: Static
+topologyManagerPolicyOptions: {prefer-closest-numa-nodes: "true"}
+cpuManagerPolicyOptions: {align-by-socket: "true"}
+reservedSystemCPUs: one
+`;
+    expect(() => load(yaml)).toThrow(
+      /memoryManagerPolicy "Static" is not supported: use None.*cpuManagerPolicyOptions "align-by-socket" is not supported.*topologyManagerPolicyOptions are not supported.*reservedSystemCPUs: "one"/,
+    );
+  });
+
+  it('reserves the CPUs that are named, whatever else was said of their number', () => {
+    const yaml = 'reservedSystemCPUs: 0-1\nkubeReserved: {cpu: 100m, memory: 1Gi}\n';
+    expect(load(yaml).configuration).toMatchObject({ systemReserved: { cpu: '2' }, kubeReserved: { memory: '1Gi' } });
   });
 
   it('names fields that change nothing here', () => {

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { formatDuration, parseDuration } from './duration';
 import { kubeletConfigurationFields, type Field, type Fields } from './fields';
 import type { KubeletFlags } from './flags';
+import { parseCpuSet } from '../topology/cpu-set';
 import { validateConfiguration } from './validate';
 
 /** The kubelet's configuration as it is in effect, under upstream's names; durations as Go prints them. */
@@ -47,6 +48,12 @@ export interface KubeletConfiguration {
   cgroupRoot: string;
   cgroupDriver: string;
   containerRuntimeEndpoint: string;
+  cpuManagerPolicy: string;
+  cpuManagerPolicyOptions: Record<string, string>;
+  cpuManagerReconcilePeriod: string;
+  reservedSystemCPUs: string;
+  topologyManagerPolicy: string;
+  topologyManagerScope: string;
   imageMinimumGCAge: string;
   imageMaximumGCAge: string;
   imageGCHighThresholdPercent: number;
@@ -164,6 +171,15 @@ export function idleFields(given: Record<string, unknown>): string[] {
   return Object.keys(given).filter(name => kubeletConfigurationFields[name]?.idle);
 }
 
+/** CPUs that are reserved by name are what is reserved, whatever else was said of their number. */
+function reserveNamedCpus(configuration: KubeletConfiguration): void {
+  const named = parseCpuSet(configuration.reservedSystemCPUs);
+  if (named.size === 0) return;
+  const { cpu: _, ...kubeReserved } = configuration.kubeReserved;
+  configuration.kubeReserved = kubeReserved;
+  configuration.systemReserved = { ...configuration.systemReserved, cpu: String(named.size) };
+}
+
 /** What is in effect: defaults, below the file of --config, below the command line. Throws UsageError, naming the field. */
 export function effectiveConfiguration(flags: Partial<KubeletFlags>): {
   configuration: KubeletConfiguration;
@@ -189,5 +205,6 @@ export function effectiveConfiguration(flags: Partial<KubeletFlags>): {
   if (problems.length > 0) {
     throw new UsageError(`failed to validate kubelet configuration, error: [${problems.join(', ')}]`);
   }
+  reserveNamedCpus(configuration);
   return { configuration, idle: idleFields(given) };
 }

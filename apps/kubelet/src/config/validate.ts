@@ -1,11 +1,20 @@
 import { isIP } from 'node:net';
 import { quantityValue } from '@naru/api';
 import { parseThresholds } from '../eviction/thresholds';
+import { parseCpuSet } from '../topology/cpu-set';
 import { parseDuration } from './duration';
 import type { KubeletConfiguration } from './kubelet-configuration';
 
 const enforceable = ['none', 'pods', 'system-reserved', 'kube-reserved'];
-const policies = { cpuManagerPolicy: 'none', memoryManagerPolicy: 'None', topologyManagerPolicy: 'none' };
+const choices: Record<string, string[]> = {
+  cgroupDriver: ['cgroupfs', 'systemd'],
+  cpuManagerPolicy: ['none', 'static'],
+  // Memory is not given to single containers yet.
+  memoryManagerPolicy: ['None'],
+  topologyManagerPolicy: ['none', 'best-effort', 'restricted', 'single-numa-node'],
+  topologyManagerScope: ['container', 'pod'],
+};
+const cpuOptions = ['full-pcpus-only', 'strict-cpu-reservation', 'distribute-cpus-across-cores'];
 
 /** What is wrong with a configuration, one sentence a field. Source: pkg/kubelet/apis/config/validation. */
 export function validateConfiguration(configuration: KubeletConfiguration): string[] {
@@ -34,10 +43,6 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
   );
   const { maxParallelImagePulls } = configuration;
   check(maxParallelImagePulls > 0, `maxParallelImagePulls ${maxParallelImagePulls} must be a positive number`);
-  check(
-    ['cgroupfs', 'systemd'].includes(configuration.cgroupDriver),
-    `cgroupDriver "${configuration.cgroupDriver}" must be cgroupfs or systemd`,
-  );
   for (const name of ['tlsCertFile', 'tlsPrivateKeyFile']) check(configuration[name] !== '', `${name} is required`);
   for (const address of configuration.clusterDNS)
     check(isIP(address) !== 0, `clusterDNS "${address}" is not an IP address`);
@@ -47,13 +52,31 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
       `option "${name}" specified for enforceNodeAllocatable; use ${enforceable.join(', ')}`,
     );
   }
-  for (const [name, only] of Object.entries(policies)) {
-    const policy = configuration[name];
+  for (const [name, allowed] of Object.entries(choices)) {
+    const value = configuration[name];
     check(
-      policy === undefined || policy === only,
-      `${name} "${String(policy)}" is not supported: ${only} is the only one`,
+      value === undefined || allowed.includes(value as string),
+      `${name} "${String(value)}" is not supported: use ${allowed.join(', ')}`,
     );
   }
+  const { cpuManagerPolicyOptions } = configuration;
+  for (const [name, value] of Object.entries(cpuManagerPolicyOptions)) {
+    check(
+      cpuOptions.includes(name),
+      `cpuManagerPolicyOptions "${name}" is not supported: use ${cpuOptions.join(', ')}`,
+    );
+    check(['true', 'false'].includes(value), `cpuManagerPolicyOptions "${name}" must be true or false`);
+  }
+  check(
+    cpuManagerPolicyOptions['full-pcpus-only'] !== 'true' ||
+      cpuManagerPolicyOptions['distribute-cpus-across-cores'] !== 'true',
+    'cpuManagerPolicyOptions "full-pcpus-only" and "distribute-cpus-across-cores" exclude each other',
+  );
+  check(
+    Object.keys((configuration['topologyManagerPolicyOptions'] as object | undefined) ?? {}).length === 0,
+    'topologyManagerPolicyOptions are not supported',
+  );
+  attempt(() => parseCpuSet(configuration.reservedSystemCPUs), 'reservedSystemCPUs');
   for (const name of ['systemReserved', 'kubeReserved'] as const) {
     for (const [resource, quantity] of Object.entries(configuration[name])) {
       attempt(() => quantityValue(quantity), `${name} "${resource}=${quantity}"`);

@@ -3,7 +3,6 @@ import { cri } from '@naru/proto';
 import { containerAnnotations, containerLabels } from '../cri/labels';
 import { containerHash } from '../pods/container-hash';
 import { expand } from './expand';
-import { containerResources } from './resources';
 import { containerSecurityContext, type ImageUser, type SeccompSettings } from './security-context';
 
 export interface ContainerConfigInput {
@@ -21,7 +20,7 @@ export interface ContainerConfigInput {
   cdiDevices: readonly string[];
   /** Relative to the sandbox's log directory. */
   logPath: string;
-  memoryCapacityBytes: number;
+  resources: cri.LinuxContainerResources;
   seccomp: SeccompSettings;
   userNamespace: cri.UserNamespace;
   /** The process whose PID namespace an ephemeral container joins. */
@@ -55,7 +54,7 @@ export function containerConfig(input: ContainerConfigInput): cri.ContainerConfi
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
-    linux: { resources: containerResources(pod, container, input.memoryCapacityBytes), securityContext },
+    linux: { resources: input.resources, securityContext },
     stopSignal: stopSignal(container.lifecycle?.stopSignal),
   });
 }

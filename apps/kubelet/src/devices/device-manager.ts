@@ -4,6 +4,7 @@ import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { quantityValue, type Container, type Pod } from '@naru/api';
 import type { Logger } from '@naru/foundation';
 import { deviceplugin } from '@naru/proto';
+import { hintsFor, type Hint, type HintProvider } from '../topology/hints';
 import { DevicePlugin } from './device-plugin';
 
 /** What a container was given: it keeps it over restarts, its own and the kubelet's. */
@@ -30,6 +31,10 @@ export interface DeviceManagerDeps {
   logger: Logger;
   /** Resources have come, gone or changed. */
   onChange: () => void;
+  /** The NUMA nodes that a container's devices are to be near to; undefined: any. */
+  affinity: (uid: string, container: string) => readonly number[] | undefined;
+  /** The machine's NUMA nodes. */
+  numaNodes: () => readonly number[];
 }
 
 const version = 'v1beta1';
@@ -37,7 +42,7 @@ const namePattern =
   /^(?!kubernetes\.io\/|requests\.)[a-z0-9.-]+\.[a-z0-9.-]*\/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 
 /** Lets plugins offer devices, and gives them to containers. Source: pkg/kubelet/cm/devicemanager. */
-export class DeviceManager {
+export class DeviceManager implements HintProvider {
   private readonly plugins = new Map<string, DevicePlugin>();
   /** Resources of which plugins are known to exist or have existed. */
   private readonly names = new Set<string>();
@@ -135,21 +140,48 @@ export class DeviceManager {
     );
     if (before) return before;
     const plugin = this.plugins.get(resource);
-    const taken = new Set(
-      this.allocations.filter(each => each.resource === resource).flatMap(({ devices }) => devices),
-    );
-    const free = [...(plugin?.devices ?? [])].filter(([id, healthy]) => healthy && !taken.has(id)).map(([id]) => id);
+    const free = this.free(resource);
     if (!plugin?.isAlive || free.length < count) {
       throw new Error(
         `Allocate failed due to requested number of devices unavailable for ${resource}. Requested: ${count}, Available: ${plugin?.isAlive ? free.length : 0}, which is unexpected`,
       );
     }
-    const devices = await plugin.prefer(free, count);
+    const affinity = this.deps.affinity(uid, container.name);
+    const near = affinity ? free.filter(id => isNear(plugin, id, affinity)) : free;
+    // What is near goes first; only when that is too little the plugin chooses among all.
+    const devices = await plugin.prefer(near.length >= count ? near : [...new Set([...near, ...free])], count);
     const response = deviceplugin.ContainerAllocateResponse.toJSON(await plugin.allocate(devices));
     const allocation = { pod: uid, container: container.name, resource, devices, response };
     this.allocations.push(allocation);
     this.save();
     return allocation;
+  }
+
+  private free(resource: string): string[] {
+    const taken = new Set(
+      this.allocations.filter(each => each.resource === resource).flatMap(({ devices }) => devices),
+    );
+    const devices = this.plugins.get(resource)?.devices ?? [];
+    return [...devices].filter(([id, healthy]) => healthy && !taken.has(id)).map(([id]) => id);
+  }
+
+  hints(pod: Pod, container: Container | undefined): Map<string, Hint[] | undefined> {
+    const wanted = new Map<string, number>();
+    for (const { resources } of container ? [container] : (pod.spec?.containers ?? [])) {
+      for (const [name, text] of Object.entries(resources?.limits ?? {})) {
+        if (this.names.has(name)) wanted.set(name, (wanted.get(name) ?? 0) + quantityValue(text));
+      }
+    }
+    return new Map([...wanted].filter(([, count]) => count > 0).map(([name, count]) => [name, this.near(name, count)]));
+  }
+
+  private near(resource: string, count: number): Hint[] | undefined {
+    const plugin = this.plugins.get(resource);
+    if (!plugin || [...plugin.nodes.values()].every(nodes => nodes.length === 0)) return undefined;
+    const within = (ids: readonly string[]) => (nodes: readonly number[]) =>
+      ids.filter(id => isNear(plugin, id, nodes)).length;
+    const [all, free] = [within([...plugin.devices.keys()]), within(this.free(resource))];
+    return hintsFor(this.deps.numaNodes(), count, { all, free });
   }
 
   /** The pod is over: its devices are free. */
@@ -185,4 +217,10 @@ export class DeviceManager {
       this.deps.logger.warn({ err, file: this.checkpoint }, 'what devices containers have is not known');
     }
   }
+}
+
+/** A device that is near to no node in particular is near to all. */
+function isNear(plugin: DevicePlugin, id: string, nodes: readonly number[]): boolean {
+  const own = plugin.nodes.get(id) ?? [];
+  return own.length === 0 || own.some(node => nodes.includes(node));
 }

@@ -18,6 +18,8 @@ const timeoutMs = 10_000;
 export class DevicePlugin {
   /** ID → whether it works. */
   readonly devices = new Map<string, boolean>();
+  /** ID → the NUMA nodes that it is near to; none when it does not matter. */
+  readonly nodes = new Map<string, number[]>();
   private readonly client: deviceplugin.DevicePluginClient;
   private alive = true;
 
@@ -37,7 +39,11 @@ export class DevicePlugin {
 
   private take(devices: readonly deviceplugin.Device[]): void {
     this.devices.clear();
-    for (const { ID, health } of devices) this.devices.set(ID, health === 'Healthy');
+    this.nodes.clear();
+    for (const { ID, health, topology } of devices) {
+      this.devices.set(ID, health === 'Healthy');
+      this.nodes.set(ID, topology?.nodes.map(node => Number(node.ID)) ?? []);
+    }
     this.deps.onChange();
   }
 

@@ -6,6 +6,7 @@ import { deviceplugin } from '@naru/proto';
 import { eventually } from '@naru/testing';
 import { unary } from '../cri/unary';
 import type { Kubelet } from '../kubelet';
+import { machine, writeSystemDevices } from '../testing/system-devices';
 import { TestNode, forever, nodeName, shell, whyNot } from './test-node';
 
 const withRoot = whyNot() ? describe.skip : describe;
@@ -19,6 +20,9 @@ class Gpus {
     ['gpu-0', 'Healthy'],
     ['gpu-1', 'Healthy'],
   ]);
+
+  /** ID → NUMA node. */
+  readonly places = new Map<string, number>();
 
   constructor(private readonly folder: string) {}
 
@@ -73,7 +77,12 @@ class Gpus {
   }
 
   private list(): deviceplugin.ListAndWatchResponse {
-    return { devices: [...this.devices].map(([ID, health]) => ({ ID, health, topology: undefined })) };
+    return {
+      devices: [...this.devices].map(([ID, health]) => {
+        const place = this.places.get(ID);
+        return { ID, health, topology: place === undefined ? undefined : { nodes: [{ ID: BigInt(place) }] } };
+      }),
+    };
   }
 }
 
@@ -84,8 +93,8 @@ withRoot('the kubelet and device plugins', () => {
   let gpus: Gpus;
 
   const folder = (): string => path.join(node.rootDir, 'device-plugins');
-  const gpu = (script: string) =>
-    shell(script, { resources: { limits: { [resource]: '1' }, requests: { [resource]: '1' } } });
+  const gpu = (script: string, count = '1') =>
+    shell(script, { resources: { limits: { [resource]: count }, requests: { [resource]: count } } });
   const allocatable = async (): Promise<string | undefined> =>
     (await node.api.get(nodes, { name: nodeName })).status?.allocatable?.[resource];
   const log = async (name: string): Promise<string> =>
@@ -155,5 +164,27 @@ withRoot('the kubelet and device plugins', () => {
     await eventually(async () => expect(await log('five')).toMatch(/^gpu-/));
     expect((await log('five')).trim()).not.toBe(had);
     for (const name of ['four', 'five']) await node.delete(name);
+  });
+
+  it('gives a container devices of one NUMA node when the topology manager is to see to it', async () => {
+    await node.stopKubelet(kubelet);
+    gpus.stop();
+    node.systemDevices = node.file('system');
+    writeSystemDevices(node.systemDevices, machine({ sockets: 2, nodesPerSocket: 1, coresPerNode: 2, threads: 1 }));
+    kubelet = await node.startKubelet(['--topology-manager-policy=single-numa-node']);
+    gpus = new Gpus(folder());
+    for (const [id, place] of Object.entries({ 'gpu-0': 0, 'gpu-1': 1, 'gpu-2': 1, 'gpu-3': 1 })) {
+      gpus.devices.set(id, 'Healthy');
+      gpus.places.set(id, place);
+    }
+    await gpus.start();
+    await eventually(async () => expect(await allocatable()).toBe('4'));
+    await node.create('near', { containers: [gpu(`echo $VISIBLE_GPUS; ${forever}`, '2')] });
+    await node.untilReady('near');
+    await node.create('apart', { containers: [gpu(forever, '2')] });
+    await eventually(async () => expect(await log('near')).toBe('gpu-1,gpu-2\n'));
+    await eventually(async () =>
+      expect((await node.get('apart')).status).toMatchObject({ phase: 'Failed', reason: 'TopologyAffinityError' }),
+    );
   });
 });

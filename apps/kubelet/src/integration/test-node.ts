@@ -247,6 +247,9 @@ export class TestNode {
     return this.cgroupFile(`kubepods/besteffort/pod${uid}`, controller, [file, file]);
   }
 
+  /** In place of /sys/devices/system: processors that this machine has not. */
+  systemDevices: string | undefined;
+
   /** `api`: another one than this node's own, such as one that is away. */
   async startKubelet(more: string[] = [], api: MemoryObjects = this.api): Promise<Kubelet> {
     const flags = parseFlags(kubeletFlags, [
@@ -273,6 +276,7 @@ export class TestNode {
       flags,
       configuration: { ...configuration, syncFrequency: '1s', httpCheckFrequency: '200ms' },
       evictionPeriodMs: 250,
+      ...(this.systemDevices === undefined ? {} : { systemDevices: this.systemDevices }),
       client: api,
       informers: api.informers(),
       logger,

@@ -2,7 +2,7 @@ import { podRequests, resourceAmounts, type Container, type Node, type Pod, type
 import type { Logger } from '@naru/foundation';
 import type { cri } from '@naru/proto';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
-import { containerResources } from '../containers/resources';
+import { qosClass } from '../containers/qos';
 import type { CriClient } from '../cri/cri-client';
 import { equalJson } from '../status/equal-json';
 import { missingResource } from './admission';
@@ -21,7 +21,10 @@ export interface PodResizerDeps {
   /** What the other pods of this node were given. */
   others: (uid: string) => readonly Pod[];
   isStatic: (pod: Pod) => boolean;
-  memoryCapacityBytes: number;
+  /** A container's limits, and its processors. */
+  resources: (pod: Pod, container: Container) => cri.LinuxContainerResources;
+  /** Containers may have processors to themselves. */
+  staticCpus: boolean;
 }
 
 /** How far a pod's resize has come; its conditions say so. */
@@ -141,7 +144,11 @@ export class PodResizer {
   }
 
   private obstacle(pod: Stored<Pod>): ResizeState['pending'] {
-    const { node, others, isStatic } = this.deps;
+    const { node, others, isStatic, staticCpus } = this.deps;
+    if (staticCpus && qosClass(pod) === 'Guaranteed') {
+      const message = 'Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy';
+      return { reason: 'Infeasible', message };
+    }
     if (isStatic(pod)) return { reason: 'Infeasible', message: 'In-place resize of static-pods is not supported' };
     const current = node();
     if (!current) return undefined;
@@ -158,7 +165,7 @@ export class PodResizer {
   }
 
   private wanted(pod: Pod, container: Container): cri.LinuxContainerResources {
-    return containerResources(pod, container, this.deps.memoryCapacityBytes);
+    return this.deps.resources(pod, container);
   }
 
   /** Which resources of a running container are not yet what they should be. */

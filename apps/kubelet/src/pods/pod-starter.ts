@@ -42,7 +42,8 @@ export interface PodStarterDeps {
   facts: (podIps: readonly string[]) => PodFacts;
   /** Waits until the services are known: a container's environment names them. */
   services: (pod: Pod) => Promise<readonly Service[]>;
-  memoryCapacityBytes: number;
+  /** A container's limits, and its processors. */
+  resources: (pod: Pod, container: Container) => cri.LinuxContainerResources;
   seccompDefault: boolean;
   /** The handler of the pod's RuntimeClass. Throws when there is no such class. */
   runtimeHandler: (runtimeClass: string | undefined) => Promise<string>;
@@ -292,7 +293,7 @@ export class PodStarter {
         annotations: grant.annotations,
         cdiDevices: grant.cdiDevices,
         logPath: paths.containerLog(container.name, attempt),
-        memoryCapacityBytes: this.deps.memoryCapacityBytes,
+        resources: this.deps.resources(pod, container),
         seccomp: { directory: paths.seccomp, defaultProfile: this.deps.seccompDefault },
         userNamespace,
         targetContainerId: target ? runtime.containers.find(({ name }) => name === target)?.id : undefined,
