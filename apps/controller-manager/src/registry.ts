@@ -31,6 +31,10 @@ import { replicaSetController } from './controllers/replicaset/replicaset-contro
 import { replicationController } from './controllers/replication/replication-controller';
 import { volumeExpandController } from './controllers/volume-expand/volume-expand-controller';
 import { resourceQuotaController } from './controllers/resource-quota/resource-quota-controller';
+import {
+  resourceClaimController,
+  resourceClaimReleaseController,
+} from './controllers/resource-claim/resource-claim-controller';
 import { rootCaController } from './controllers/root-ca/root-ca-controller';
 import { serviceAccountController } from './controllers/service-account/service-account-controller';
 import { serviceCidrController } from './controllers/service-cidr/service-cidr-controller';
@@ -65,6 +69,8 @@ export const controllers: readonly Controller[] = [
   pvcProtectionController,
   pvProtectionController,
   ephemeralVolumeController,
+  resourceClaimController,
+  resourceClaimReleaseController,
   volumeExpandController,
   horizontalPodAutoscalerController,
   disruptionController,

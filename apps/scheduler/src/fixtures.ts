@@ -91,6 +91,7 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
       capacities: none,
       onClaim: () => () => undefined,
     },
+    devices: { claims: none, classes: none, slices: none, allocated: new Map() },
     namespaceLabels: namespace => ({ 'kubernetes.io/metadata.name': namespace }),
     recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),
@@ -135,6 +136,7 @@ export async function startScheduler(api: MemoryObjects): Promise<{
     client: api,
     listers: informers.listers,
     storage: informers.storage,
+    devices: informers.devices,
     namespaceLabels: informers.namespaceLabels,
     recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),

@@ -27,6 +27,7 @@ runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }
     client,
     listers: informers.listers,
     storage: informers.storage,
+    devices: informers.devices,
     namespaceLabels: informers.namespaceLabels,
     recorder: component => new EventRecorder({ client, logger, component }),
     profiles: configuration.profiles,

@@ -20,6 +20,7 @@ export interface SchedulerDeps {
   client: ObjectsClient;
   listers: Handle['listers'];
   storage: Handle['storage'];
+  devices: Handle['devices'];
   namespaceLabels(namespace: string): Labels;
   /** Events carry the name of the profile that placed the pod. */
   recorder(schedulerName: string): { record(about: KubeObject, input: EventInput): void };
@@ -77,7 +78,7 @@ export class Scheduler {
   }
 
   private createPlacer(profile: Profile): Placer {
-    const { client, listers, namespaceLabels, storage } = this.deps;
+    const { client, listers, namespaceLabels, storage, devices } = this.deps;
     const random = this.deps.random ?? Math.random;
     const extenders = this.deps.extenders ?? new Extenders([], this.deps.logger);
     const recorder = this.deps.recorder(profile.schedulerName);
@@ -86,6 +87,7 @@ export class Scheduler {
       client,
       listers,
       storage,
+      devices,
       clock: this.clock,
       namespaceLabels,
       whileWaiting: work => this.whileWaiting(work),

@@ -3,6 +3,7 @@ import type { KubeObject, Labels, Node, Pod, Stored } from '@naru/api';
 import type { Informer, InformerOptions } from '@naru/client';
 import { createPodInfo } from './cache/pod-info';
 import { slimPod } from './cache/slim-pod';
+import { followDevices, type DeviceEvent, type DeviceView } from './devices/device-view';
 import type { ClusterEvent } from './framework/types';
 import type { Scheduler, SchedulerDeps } from './scheduler';
 import { followStorage, type StorageEvent, type StorageView } from './storage/storage-view';
@@ -16,7 +17,9 @@ export interface SchedulerInformers {
   pods: Informer<Pod>;
   listers: SchedulerDeps['listers'];
   storage: StorageView;
-  onStorage(callback: (event: StorageEvent) => void): void;
+  devices: DeviceView;
+  /** Changes of storage and of devices. */
+  onResources(callback: (event: StorageEvent | DeviceEvent) => void): void;
   namespaceLabels(namespace: string): Labels;
   onNamespaceLabels(callback: () => void): void;
 }
@@ -24,7 +27,7 @@ export interface SchedulerInformers {
 /** Asks for what the scheduler follows; nothing starts yet. `wholePods`: extenders are shown victims as they are. */
 export function createInformers(source: InformerSource, { wholePods = false } = {}): SchedulerInformers {
   const namespaceInformer = source.informer({ type: namespaces });
-  let tellStorage: (event: StorageEvent) => void = () => undefined;
+  let tell: (event: StorageEvent | DeviceEvent) => void = () => undefined;
   return {
     nodes: source.informer({ type: nodes }),
     pods: source.informer({ type: pods, ...(wholePods ? {} : { transform: slimPod }) }),
@@ -34,8 +37,9 @@ export function createInformers(source: InformerSource, { wholePods = false } = 
       statefulSets: source.informer({ type: statefulSets }).lister,
       budgets: source.informer({ type: podDisruptionBudgets }).lister,
     },
-    storage: followStorage(source, event => tellStorage(event)),
-    onStorage: callback => void (tellStorage = callback),
+    storage: followStorage(source, event => tell(event)),
+    devices: followDevices(source, event => tell(event)),
+    onResources: callback => void (tell = callback),
     namespaceLabels: namespace => namespaceInformer.lister.get({ name: namespace })?.metadata.labels,
     onNamespaceLabels: callback =>
       namespaceInformer.addHandler({
@@ -65,7 +69,7 @@ export function watchCluster(informers: SchedulerInformers, scheduler: Scheduler
     onUpdate: (pod, old) => applyPod(scheduler, pod, old),
     onDelete: pod => dropPod(scheduler, pod),
   });
-  informers.onStorage(event => scheduler.moveOn({ event }));
+  informers.onResources(event => scheduler.moveOn({ event }));
   informers.onNamespaceLabels(() => scheduler.cache.counters.clear());
 }
 
@@ -103,7 +107,8 @@ function affectsScheduling(pod: Stored<Pod>, old: Stored<Pod>): boolean {
     pod.metadata.deletionTimestamp !== old.metadata.deletionTimestamp ||
     pod.metadata.generation !== old.metadata.generation ||
     !same(pod.metadata.labels, old.metadata.labels) ||
-    !same(pod.spec, old.spec)
+    !same(pod.spec, old.spec) ||
+    !same(pod.status?.resourceClaimStatuses, old.status?.resourceClaimStatuses)
   );
 }
 

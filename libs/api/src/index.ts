@@ -109,6 +109,17 @@ export { serverSideApply, undeclaredFields, type ApplyWriter } from './managed-f
 export { customKind, type CustomKindOptions } from './extensions/custom-kind';
 export { loadRules } from './extensions/cel/load';
 export { loadAdmissionCel, type AdmissionCel } from './extensions/cel/load-admission';
+export { compileDeviceSelector, loadDeviceCel } from './extensions/cel/load-device-selector';
+export type { DeviceSelector } from './extensions/cel/device-selector';
+export {
+  claimFinalizer,
+  isClaimReservedFor,
+  isMadeFor,
+  isResourceClaimOf,
+  maxReservations,
+  podClaimAnnotation,
+  resourceClaimName,
+} from './devices/claim';
 export type { AdmissionScope, AdmissionValues, Budget, Decide, Program } from './extensions/cel/admission';
 export {
   cleanupFinalizer,

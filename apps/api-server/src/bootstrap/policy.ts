@@ -91,6 +91,7 @@ const controllerManager = clusterRole(
   ),
   rule(write, 'apps,batch,autoscaling,policy,discovery.k8s.io,storage.k8s.io,certificates.k8s.io', '*'),
   rule(write, 'networking.k8s.io', 'servicecidrs,servicecidrs/status'),
+  rule(write, 'resource.k8s.io', 'resourceclaims,resourceclaims/status'),
   rule('create', 'core', 'serviceaccounts/token,pods/eviction'),
   rule('create', 'authentication.k8s.io,authorization.k8s.io', 'tokenreviews,subjectaccessreviews'),
   // Namespace deletion and garbage collection reach every kind.
@@ -109,6 +110,7 @@ const scheduler = clusterRole(
   rule(read, 'policy', 'poddisruptionbudgets'),
   rule(read, 'storage.k8s.io', 'storageclasses,csinodes,csidrivers,csistoragecapacities,volumeattachments'),
   rule(read, 'resource.k8s.io', '*'),
+  rule('patch,update', 'resource.k8s.io', 'resourceclaims,resourceclaims/status'),
   rule(read, 'scheduling.k8s.io', 'priorityclasses'),
   rule('delete', 'core', 'pods'),
   rule('create', 'core', 'bindings,pods/binding'),

@@ -6,6 +6,7 @@ import type { PodInfo } from '../cache/pod-info';
 import type { SchedulerCache } from '../cache/scheduler-cache';
 import type { ConfigNode } from '../config/config-node';
 import type { Extenders } from '../extenders/extenders';
+import type { DeviceEvent, DeviceView } from '../devices/device-view';
 import type { StorageView, StorageEvent } from '../storage/storage-view';
 import type { CycleState } from './cycle-state';
 import type { Nominator } from './nominator';
@@ -21,7 +22,8 @@ export type ClusterEvent =
   | 'AssignedPodUpdate'
   | 'AssignedPodDelete'
   | 'PodUpdate'
-  | StorageEvent;
+  | StorageEvent
+  | DeviceEvent;
 
 /** What has happened: the node as it is now, and the pod that came, went or changed on it, where there is one. */
 export interface ClusterChange {
@@ -108,6 +110,7 @@ export interface Handle {
     budgets: Lister<PodDisruptionBudget>;
   };
   readonly storage: StorageView;
+  readonly devices: DeviceView;
   readonly clock: Clock;
   namespaceLabels(namespace: string): Labels;
   /** What takes long on its way to a node does not count as a binding in flight meanwhile. */

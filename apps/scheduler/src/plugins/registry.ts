@@ -2,6 +2,7 @@ import type { PluginFactory } from '../framework/types';
 import { balancedAllocation } from './balanced-allocation';
 import { defaultBinder } from './default-binder';
 import { defaultPreemption } from './default-preemption';
+import { dynamicResources } from './dynamic-resources';
 import { imageLocality } from './image-locality';
 import { interPodAffinity } from './inter-pod-affinity';
 import { nodeAffinity } from './node-affinity';
@@ -32,6 +33,7 @@ export const plugins: readonly PluginFactory[] = [
   volumeZone,
   podTopologySpread,
   interPodAffinity,
+  dynamicResources,
   balancedAllocation,
   imageLocality,
   defaultPreemption,

@@ -32,7 +32,8 @@ function less(a: unknown, b: unknown): boolean {
   return (a as number) < (b as number);
 }
 
-function quantity(text: string): Quantity {
+/** @throws Error for what is no quantity */
+export function quantity(text: string): Quantity {
   return new Quantity(BigInt(parseNano(text)));
 }
 

@@ -20,7 +20,8 @@ function normalized(text: string): string {
   return parts.join('.') + rest;
 }
 
-function parse(text: string, normalize = false): Semver {
+/** @throws Error for what is no version */
+export function parseSemver(text: string, normalize = false): Semver {
   const found = pattern.exec(normalize ? normalized(text) : text);
   return checked(
     found !== null,
@@ -62,8 +63,8 @@ export function registerSemver(env: Environment): void {
     .registerType(type, Semver)
     .registerFunction('isSemver(string): bool', (text: string) => isVersion(text))
     .registerFunction('isSemver(string, bool): bool', isVersion)
-    .registerFunction(`semver(string): ${type}`, (text: string) => parse(text))
-    .registerFunction(`semver(string, bool): ${type}`, parse)
+    .registerFunction(`semver(string): ${type}`, (text: string) => parseSemver(text))
+    .registerFunction(`semver(string, bool): ${type}`, parseSemver)
     .registerFunction(`${type}.major(): int`, ({ numbers }: Semver) => numbers[0])
     .registerFunction(`${type}.minor(): int`, ({ numbers }: Semver) => numbers[1])
     .registerFunction(`${type}.patch(): int`, ({ numbers }: Semver) => numbers[2])

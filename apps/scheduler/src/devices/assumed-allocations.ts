@@ -1,0 +1,53 @@
+import type { ResourceClaim, Stored } from '@naru/api';
+import { devicesOf, type AllocationResult, type DeviceView } from './device-view';
+
+interface Assumed {
+  claim: Stored<ResourceClaim>;
+  allocation: AllocationResult;
+  pods: Set<string>;
+}
+
+/** Devices that pods on their way to a node have been given, though the api-server does not show it yet. */
+export class AssumedAllocations {
+  /** By the uid of the claim. */
+  private readonly byClaim = new Map<string, Assumed>();
+
+  constructor(private readonly view: DeviceView) {}
+
+  /** The claim as it will be. */
+  latest(claim: Stored<ResourceClaim>): Stored<ResourceClaim> {
+    const assumed = this.current(claim.metadata.uid);
+    return assumed ? { ...claim, status: { ...claim.status, allocation: assumed.allocation } } : claim;
+  }
+
+  /** Tells of each device whether a claim has it, or is about to. */
+  taken(): (id: string) => boolean {
+    const soon = new Set<string>();
+    for (const uid of [...this.byClaim.keys()]) {
+      const assumed = this.current(uid);
+      if (assumed) for (const id of devicesOf(assumed.allocation)) soon.add(id);
+    }
+    return id => soon.has(id) || this.view.allocated.has(id);
+  }
+
+  add(podUid: string, claim: Stored<ResourceClaim>, allocation: AllocationResult): void {
+    const assumed = this.byClaim.get(claim.metadata.uid) ?? { claim, allocation, pods: new Set<string>() };
+    assumed.pods.add(podUid);
+    this.byClaim.set(claim.metadata.uid, assumed);
+  }
+
+  /** The pod does not go where it was to. */
+  remove(podUid: string): void {
+    for (const [uid, { pods }] of this.byClaim) if (pods.delete(podUid) && pods.size === 0) this.byClaim.delete(uid);
+  }
+
+  /** What is shown by now need not be assumed any more, nor what belongs to a claim that is gone. */
+  private current(uid: string): Assumed | undefined {
+    const assumed = this.byClaim.get(uid);
+    if (!assumed) return undefined;
+    const shown = this.view.claims.get(assumed.claim.metadata);
+    if (shown?.metadata.uid === uid && !shown.status?.allocation) return assumed;
+    this.byClaim.delete(uid);
+    return undefined;
+  }
+}
