@@ -33,7 +33,7 @@ test('an unschedulable pod gets the condition and is placed when a node comes', 
         status: 'False',
         reason: 'Unschedulable',
         message:
-          '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
+          '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
       }),
     ]);
   });

@@ -2,47 +2,52 @@ import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
 import type { ConfigNode } from '../config/config-node';
 import { argumentFields } from '../config/plugin-args';
-import { unschedulable, type Status } from '../framework/status';
+import { unresolvable, unschedulable, type Status } from '../framework/status';
 import type { Handle, Plugin, PluginFactory } from '../framework/types';
 import { defaultStrategy, readStrategy, scoreResources, type ScoringStrategy } from './resource-scoring';
+
+interface Shortage {
+  reasons: string[];
+  /** The pod asks for more than the whole node has: other pods need not go for it. */
+  beyond: boolean;
+}
 
 const combinations = new Map<string, Status>();
 const maxCombinations = 256;
 
 /** The combinations of reasons are few and come once per node: shared. */
-function refusal(reasons: string[]): Status {
-  const id = reasons.join();
+function refusal({ reasons, beyond }: Shortage): Status {
+  const id = `${beyond} ${reasons.join()}`;
   const known = combinations.get(id);
   if (known) return known;
   if (combinations.size >= maxCombinations) combinations.clear();
-  const status = unschedulable(...reasons);
+  const status = beyond ? unresolvable(...reasons) : unschedulable(...reasons);
   combinations.set(id, status);
   return status;
 }
 
-function lacks(requested: number, used: number, allocatable: number): boolean {
-  return requested > 0 && requested > allocatable - used;
+/** What the node lacks for the pod, in upstream's words; undefined when it fits. */
+function shortages({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): Shortage | undefined {
+  const { requested, allocatable } = node;
+  let shortage: Shortage | undefined;
+  const note = (reason: string, beyond: boolean): void => {
+    shortage ??= { reasons: [], beyond: false };
+    shortage.reasons.push(reason);
+    shortage.beyond ||= beyond;
+  };
+  const check = (name: string, wanted: number, used: number, present: number): void => {
+    if (wanted > 0 && wanted > present - used) note(`Insufficient ${name}`, wanted > present);
+  };
+  if (node.pods.size + 1 > node.allowedPods) note('Too many pods', false);
+  check('cpu', requests.cpu, requested.cpu, allocatable.cpu);
+  check('memory', requests.memory, requested.memory, allocatable.memory);
+  check('ephemeral-storage', requests.ephemeralStorage, requested.ephemeralStorage, allocatable.ephemeralStorage);
+  for (const [name, amount] of requests.scalars ?? noScalars)
+    if (!isIgnored?.(name)) check(name, amount, requested.scalars?.get(name) ?? 0, allocatable.scalars?.get(name) ?? 0);
+  return shortage;
 }
 
-/** What the node lacks for the pod, in upstream's words; undefined when it fits. */
-function shortages({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): string[] | undefined {
-  const { requested, allocatable } = node;
-  let reasons: string[] | undefined;
-  const note = (reason: string): void => void (reasons ??= []).push(reason);
-  if (node.pods.size + 1 > node.allowedPods) note('Too many pods');
-  if (lacks(requests.cpu, requested.cpu, allocatable.cpu)) note('Insufficient cpu');
-  if (lacks(requests.memory, requested.memory, allocatable.memory)) note('Insufficient memory');
-  if (lacks(requests.ephemeralStorage, requested.ephemeralStorage, allocatable.ephemeralStorage))
-    note('Insufficient ephemeral-storage');
-  if (requests.scalars) {
-    for (const [name, amount] of requests.scalars) {
-      if (isIgnored?.(name)) continue;
-      if (lacks(amount, requested.scalars?.get(name) ?? 0, allocatable.scalars?.get(name) ?? 0))
-        note(`Insufficient ${name}`);
-    }
-  }
-  return reasons;
-}
+const noScalars: ReadonlyMap<string, number> = new Map();
 
 interface FitArguments {
   strategy: ScoringStrategy;
@@ -75,8 +80,8 @@ function build({ strategy, ignoredResources, ignoredGroups }: FitArguments, hand
       : undefined;
   return {
     filter(_state, pod, node) {
-      const reasons = shortages(pod, node, isIgnored);
-      return reasons && refusal(reasons);
+      const shortage = shortages(pod, node, isIgnored);
+      return shortage && refusal(shortage);
     },
     score: (_state, pod, node) => scoreResources(strategy, pod, node),
   };

@@ -90,6 +90,17 @@ test.each<[string, Partial<Candidate>[], number]>([
   expect(chooseCandidate(all)?.nodeName).toBe(`${best}`);
 });
 
+test('for a pod that asks for more than a node has, none of its pods is taken off for a trial', () => {
+  const lab = createLab([makeNode('small', { cpu: '2' }), makeNode('large', { cpu: '8' })], {
+    profiles: [defaultProfile(plugins)],
+  });
+  lab.place('small', { cpu: '2', priority: 1 });
+  lab.place('large', { cpu: '8', priority: 10 });
+  expect(lab.schedule({ cpu: '4', priority: 10 }).message).toBe(
+    '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
+  );
+});
+
 test('a pod that never preempts says so', () => {
   const lab = createLab([makeNode('a', { cpu: '1' })], { profiles: [defaultProfile(plugins)] });
   lab.place('a', { cpu: '1', priority: 0 });
