@@ -14,7 +14,7 @@ withRoot('the kubelet when things go wrong', () => {
   let registry: FaultyRegistry;
 
   beforeAll(async () => {
-    node = await TestNode.create();
+    node = await TestNode.create('naru', { imageBytes: 64 << 20 });
     registry = await FaultyRegistry.serve(node.file('registry'), busyboxImage(), node.registryAddress);
     fs.writeFileSync(
       node.file('config.yaml'),
@@ -67,6 +67,23 @@ withRoot('the kubelet when things go wrong', () => {
       expect(await reasonsOf(fault)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff']));
       await node.delete(fault);
     }
+  });
+
+  it('says that the disk is full when an image finds no room, keeps nothing of it, and pulls it when there is', async () => {
+    const ballast = node.file('images/ballast');
+    const { bavail, bsize } = fs.statfsSync(node.file('images'));
+    fs.writeFileSync(ballast, Buffer.alloc(bavail * bsize - (4 << 20)));
+    await node.create('no-room', { containers: [pulling('large')] });
+    await waitFor('no-room', /^(ErrImagePull|ImagePullBackOff)$/, /no space left on device/);
+    expect(await reasonsOf('no-room')).toEqual(expect.arrayContaining(['Pulling', 'Failed']));
+    expect(fs.readdirSync(node.file('images/tmp'))).toEqual([]);
+    // What is there already still starts.
+    await node.create('small', { containers: [shell(forever)] });
+    await node.untilReady('small');
+    fs.rmSync(ballast);
+    await node.create('room', { containers: [pulling('large')] });
+    await node.untilReady('room');
+    await Promise.all(['no-room', 'small', 'room'].map(name => node.delete(name)));
   });
 
   it('refuses an image name that is none', async () => {

@@ -6,7 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { layerTar, writeOciLayout, type ImageDescription } from '@naru/testing';
 
 /** How a repository's layers are spoiled. */
-const faults = ['none', 'wrong-digest', 'cut', 'hang', 'bad-manifest', 'denied'] as const;
+const faults = ['none', 'large', 'wrong-digest', 'cut', 'hang', 'bad-manifest', 'denied'] as const;
+/** More than a disk has room for that is almost full. */
+const largeBytes = 8 << 20;
 export type Fault = (typeof faults)[number];
 
 /** A registry with a repository for each fault. Each has a layer that no other has: who waits for the same one shares its fate. */
@@ -26,7 +28,7 @@ export class FaultyRegistry {
   ): Promise<FaultyRegistry> {
     const registry = new FaultyRegistry(directory, address);
     for (const fault of faults) {
-      const layers = [...image.layers, [{ name: 'own', content: randomBytes(4096) }]];
+      const layers = [...image.layers, [{ name: 'own', content: randomBytes(fault === 'large' ? largeBytes : 4096) }]];
       registry.manifests.set(fault, (await writeOciLayout(directory, { ...image, layers })).manifest);
     }
     registry.other = gzipSync(await layerTar([{ name: 'a' }]));
@@ -62,7 +64,7 @@ export class FaultyRegistry {
 
   private layer(response: http.ServerResponse, fault: Fault, content: Buffer): void {
     const isLayer = content[0] === 0x1f;
-    if (!isLayer || fault === 'none') return void response.end(content);
+    if (!isLayer || fault === 'none' || fault === 'large') return void response.end(content);
     if (fault === 'wrong-digest') return void response.end(this.other);
     response.writeHead(200, { 'content-length': String(content.length) });
     response.write(content.subarray(0, content.length >> 1), () => {

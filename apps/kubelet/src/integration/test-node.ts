@@ -47,6 +47,11 @@ function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
+function mountDisk(directory: string, bytes: number): void {
+  fs.mkdirSync(directory, { recursive: true });
+  run('mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'kubelet-test', directory);
+}
+
 /** Why these tests cannot run here; undefined when they can. In CI nothing is skipped: a missing right fails there. */
 export function whyNot(): string | undefined {
   const missing = process.getuid?.() !== 0 ? 'root is needed for containers' : undefined;
@@ -72,8 +77,13 @@ export class TestNode {
   private containerd: Containerd | undefined;
 
   /** With our own runtime, or with Debian's containerd. */
-  static async create(runtime: 'naru' | 'containerd' = 'naru'): Promise<TestNode> {
+  static async create(
+    runtime: 'naru' | 'containerd' = 'naru',
+    { imageBytes }: { imageBytes?: number } = {},
+  ): Promise<TestNode> {
     const node = new TestNode();
+    // A disk of so many bytes for images alone.
+    if (imageBytes !== undefined) mountDisk(node.file('images'), imageBytes);
     fs.chmodSync(node.directory, 0o711); // whoever is root in a pod's user namespace passes through it
     if (runtime === 'containerd') {
       node.containerd = new Containerd({
@@ -232,8 +242,7 @@ export class TestNode {
 
   /** Puts the kubelet's files on a tmpfs of so many bytes, which is quickly full. */
   limitDisk(bytes: number): void {
-    fs.mkdirSync(this.rootDir, { recursive: true });
-    run('mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'kubelet-test', this.rootDir);
+    mountDisk(this.rootDir, bytes);
   }
 
   /** A file of one of this node's cgroups, by its name in version 1 or 2. */
