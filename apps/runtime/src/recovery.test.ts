@@ -33,7 +33,10 @@ describeWithRoot('a runtime that is killed and started again', () => {
     const before = await harness.containerStatus(running.containerId);
     await harness.stop('SIGKILL');
     // The container's files are on this machine: this is how it is told to end while nobody looks after it.
-    harness.inside('touch', path.join(harness.directory, 'root/containers', ending.containerId, 'fs/rootfs/tmp/go'));
+    harness.inside(
+      'touch',
+      path.join(harness.directory, 'run/state/containers', ending.containerId, 'rootfs-fs/tmp/go'),
+    );
     await harness.start();
     expect(await harness.exited(ending.containerId)).toMatchObject({ exitCode: 42, reason: 'Error' });
     const after = await harness.containerStatus(running.containerId);

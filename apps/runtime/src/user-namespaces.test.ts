@@ -59,7 +59,8 @@ describeWithRoot('pods with user namespaces', () => {
       const mapped = { uidMappings: ids, gidMappings: ids };
       const containerId = await harness.createContainer(podSandboxId, config, {
         ...sleeper,
-        linux: { securityContext: { ...linux.securityContext, capabilities: { addCapabilities: ['ALL'] } } },
+        linux: { securityContext: { ...linux.securityContext, privileged: true } },
+        devices: [{ hostPath: '/dev/full', containerPath: '/dev/given', permissions: 'rwm' }],
         mounts: [
           { hostPath: volume, containerPath: '/volume', ...mapped },
           { hostPath: readOnly, containerPath: '/memory', readonly: true, ...mapped },
@@ -83,8 +84,12 @@ describeWithRoot('pods with user namespaces', () => {
       expect(await inside('stat -c %u:%g:%a /volume/given /file; cat /file')).toBe('33:33:600\n33:33:600\ngiven');
       expect(await inside('touch /memory/written')).toContain('Read-only file system');
       expect(fs.statSync(path.join(volume, 'written')).uid).toBe(0);
-      const upper = path.join(harness.directory, 'root/containers', containerId, 'fs/upper/written');
+      const upper = path.join(harness.directory, 'kept/root/containers', containerId, 'fs/upper/written');
       expect(fs.statSync(upper).uid).toBe(10 * size);
+      // What is the node's stays so.
+      expect(await inside('stat -c "%u %t:%T" /dev/given /dev/full; find /dev -type b -user 0')).toBe(
+        '65534 1:7\n65534 1:7',
+      );
       // The network is the pod's: with the capability it may change it, and no other.
       expect(await inside('hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni')).toBe(
         `users-${handler}\n81\n1234`,

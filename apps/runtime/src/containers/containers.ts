@@ -106,7 +106,12 @@ export class Containers {
   }
 
   snapshot(id: string): Snapshot {
-    return new Snapshot(path.join(this.deps.records.directory(id), 'fs'), this.deps.images);
+    return this.#snapshotAt(id, 'fs');
+  }
+
+  #snapshotAt(id: string, name: string): Snapshot {
+    const directory = path.join(this.deps.records.directory(id), name);
+    return new Snapshot(directory, path.join(this.bundle(id), `rootfs-${name}`), this.deps.images);
   }
 
   bundle(id: string): string {
@@ -228,7 +233,7 @@ export class Containers {
     for (const [index, mount] of config.mounts.filter(entry => entry.image?.image).entries()) {
       const image = this.deps.images.get(mount.image?.image ?? '');
       const key = `${id}-volume-${index}`;
-      const volume = new Snapshot(path.join(this.deps.records.directory(id), `volume-${index}`), this.deps.images);
+      const volume = this.#snapshotAt(id, `volume-${index}`);
       await volume.mount(key, image.config.rootfs.diff_ids, this.deps.records.directory(id), users);
       const source = resolveInRoot(volume.rootfs, mount.imageSubPath);
       if (!fs.existsSync(source))
@@ -379,7 +384,7 @@ export class Containers {
     await this.snapshot(id).remove(id);
     const directory = this.deps.records.directory(id);
     for (const name of listDirectory(directory).filter(entry => entry.startsWith('volume-'))) {
-      await new Snapshot(path.join(directory, name), this.deps.images).remove(`${id}-${name}`);
+      await this.#snapshotAt(id, name).remove(`${id}-${name}`);
     }
     this.deps.records.forget(id);
     fs.rmSync(directory, { recursive: true, force: true });

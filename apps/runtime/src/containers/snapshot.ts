@@ -5,7 +5,6 @@ import { mountOverlay, unmount } from '../process/mounts';
 
 /** A container's root: its image's layers, read only, below a layer of its own, joined by overlayfs. */
 export class Snapshot {
-  readonly rootfs: string;
   /** What the container has written. */
   readonly upper: string;
   readonly #work: string;
@@ -13,9 +12,10 @@ export class Snapshot {
   constructor(
     /** On a disk: the written layer lives here. */
     readonly directory: string,
+    /** Where it is mounted. Whoever is root in a pod's user namespace must be able to get there, past directories of root of the node. */
+    readonly rootfs: string,
     private readonly store: ImageStore,
   ) {
-    this.rootfs = path.join(directory, 'rootfs');
     this.upper = path.join(directory, 'upper');
     this.#work = path.join(directory, 'work');
   }

@@ -4,6 +4,8 @@ import { StatusError } from '@naru/foundation';
 import { readPidFile } from '../oci/conmon';
 import type { OciRuntime } from '../oci/oci-runtime';
 import type { ContainerCgroup } from '../process/container-cgroup';
+import { mountIdmapped } from '../process/idmapped-mounts';
+import { unmount } from '../process/mounts';
 import { isRunning, signalProcess, type ProcessIdentity } from '../process/process-identity';
 import type { OciSpec } from '../spec/oci-types';
 
@@ -35,6 +37,14 @@ export class PauseProcesses {
     return rootfs;
   }
 
+  /** The same, where root of a user namespace can get to it; attached only while the process is started. */
+  async #rootfsOf(userNamespace: string, bundle: string): Promise<string> {
+    const target = path.join(bundle, 'rootfs');
+    fs.mkdirSync(target, { recursive: true });
+    await mountIdmapped(userNamespace, [{ source: this.#rootfs(), target, recursive: false }]);
+    return target;
+  }
+
   /** Starts it in the given namespaces and in a PID namespace of its own. */
   async start(
     id: string,
@@ -42,6 +52,8 @@ export class PauseProcesses {
   ): Promise<ProcessIdentity> {
     const bundle = path.join(this.deps.state, 'sandboxes', id, 'pause');
     fs.mkdirSync(bundle, { recursive: true });
+    const users = request.linux.namespaces.find(({ type }) => type === 'user')?.path;
+    const rootfs = users === undefined ? this.#rootfs() : await this.#rootfsOf(users, bundle);
     const none: string[] = [];
     const spec: OciSpec = {
       ociVersion: '1.0.2',
@@ -54,7 +66,7 @@ export class PauseProcesses {
         capabilities: { bounding: none, effective: none, permitted: none, inheritable: none, ambient: none },
         noNewPrivileges: true,
       },
-      root: { path: this.#rootfs(), readonly: true },
+      root: { path: rootfs, readonly: true },
       mounts: [
         { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
         { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
@@ -69,7 +81,11 @@ export class PauseProcesses {
     };
     fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec));
     const pidFile = path.join(bundle, 'pid');
-    await this.deps.runtime.runDetached(id, bundle, pidFile, request.cgroup.bySystemd);
+    try {
+      await this.deps.runtime.runDetached(id, bundle, pidFile, request.cgroup.bySystemd);
+    } finally {
+      if (users !== undefined) await unmount(rootfs);
+    }
     const identity = readPidFile(pidFile);
     if (!identity) throw new StatusError('InternalError', 'the pause process has ended at once');
     return identity;

@@ -69,12 +69,10 @@ export class UserNamespaceSupport {
     const { runtimes, root, state, imageLayers, cgroupParent } = this.deps;
     const id = `user-probe-${randomBytes(6).toString('hex')}`;
     const disk = path.join(root, id);
-    const namespaces = new SandboxNamespaces(path.join(state, 'probe', id));
-    const [rootfs, upper, work] = ['rootfs', 'upper', 'work'].map(name => path.join(disk, name)) as [
-      string,
-      string,
-      string,
-    ];
+    const memory = path.join(state, 'probe', id);
+    const namespaces = new SandboxNamespaces(path.join(memory, 'ns'));
+    const rootfs = path.join(memory, 'rootfs');
+    const [upper, work] = [path.join(disk, 'upper'), path.join(disk, 'work')];
     try {
       for (const place of [rootfs, upper, work]) fs.mkdirSync(place, { recursive: true, mode: 0o711 });
       fs.mkdirSync(path.join(upper, 'dev'));
@@ -96,7 +94,7 @@ export class UserNamespaceSupport {
     } finally {
       await unmount(rootfs);
       await namespaces.remove();
-      fs.rmSync(disk, { recursive: true, force: true });
+      for (const place of [disk, memory]) fs.rmSync(place, { recursive: true, force: true });
     }
   }
 

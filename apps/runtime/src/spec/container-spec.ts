@@ -6,7 +6,7 @@ import type { Cgroups } from '../process/cgroups';
 import type { ContainerCgroup } from '../process/container-cgroup';
 import type { ImageConfig } from '../images/manifest';
 import { containerCapabilities } from './capabilities';
-import { allDevices, requestedDevices } from './devices';
+import { allDevices, deviceMounts, ociDevices, requestedDevices } from './devices';
 import { bind, orderMounts, rootfsPropagation, systemMounts, volumeMount, type SpecMount } from './mounts';
 import type { UserMappings } from '../sandboxes/user-namespace';
 import type { OciLinux, OciMount, OciSeccomp, OciSpec } from './oci-types';
@@ -121,7 +121,7 @@ function namespaces(sandbox: SandboxParts, cgroups: Cgroups): OciLinux['namespac
   return list;
 }
 
-function mounts(request: SpecRequest): SpecMount[] {
+function mounts(request: SpecRequest, devices: SpecMount[]): SpecMount[] {
   const { config, sandbox } = request;
   const privileged = config.linux?.securityContext?.privileged === true;
   const volumes = config.mounts
@@ -141,7 +141,7 @@ function mounts(request: SpecRequest): SpecMount[] {
     shm: sandbox.shm,
     mqueue: sandbox.ipc !== undefined,
   });
-  return orderMounts([...system, ...etc], [...volumes, ...request.imageMounts]);
+  return orderMounts([...system, ...etc, ...devices], [...volumes, ...request.imageMounts]);
 }
 
 /** The OCI specification of a container but for its mounts, which are not all as the OCI runtime takes them, and the user that it resolved in the image. */
@@ -155,7 +155,8 @@ export function containerSpec(request: SpecRequest): {
   const privileged = context?.privileged === true;
   const user = containerUser(config, image, rootfs);
   const capabilities = containerCapabilities({ privileged, capability: context?.capabilities }, node.boundingSet);
-  const { devices, rules } = requestedDevices(config.devices);
+  const { devices: requested, rules } = requestedDevices(config.devices);
+  const devices = privileged ? [...allDevices(), ...requested] : requested;
   const seccomp = seccompProfile(context, capabilities.bounding);
   const propagation = rootfsPropagation(config.mounts);
   const home = homeOf(rootfs, user.uid);
@@ -178,7 +179,7 @@ export function containerSpec(request: SpecRequest): {
     linux: {
       namespaces: namespaces(sandbox, node.cgroups),
       ...(sandbox.users ? { uidMappings: sandbox.users.uids, gidMappings: sandbox.users.gids } : {}),
-      devices: privileged ? [...allDevices(), ...devices] : devices,
+      devices: sandbox.users ? [] : ociDevices(devices),
       cgroupsPath: request.cgroup.oci,
       resources: {
         ...ociResources(config.linux?.resources, node.cgroups),
@@ -189,5 +190,5 @@ export function containerSpec(request: SpecRequest): {
       ...(privileged ? {} : { maskedPaths: context?.maskedPaths ?? [], readonlyPaths: context?.readonlyPaths ?? [] }),
     },
   };
-  return { spec, mounts: mounts(request), user };
+  return { spec, mounts: mounts(request, sandbox.users ? deviceMounts(devices) : []), user };
 }

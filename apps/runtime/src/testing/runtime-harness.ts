@@ -86,7 +86,9 @@ export class RuntimeHarness {
   }
 
   constructor() {
-    fs.chmodSync(this.directory, 0o711); // whoever is root in a pod's user namespace passes through it
+    // As on a node: what runs is below a directory that all may pass through, what is kept below one that is for root alone.
+    fs.chmodSync(this.directory, 0o711);
+    fs.mkdirSync(path.join(this.directory, 'kept'), { mode: 0o700 });
   }
 
   /** Starts the process, for the first time or again. */
@@ -106,9 +108,9 @@ export class RuntimeHarness {
       bundledMain(),
       ...[
         `--listen=unix://${this.directory}/run/runtime.sock`,
-        `--root=${at('root')}`,
+        `--root=${at('kept/root')}`,
         `--state=${at('run/state')}`,
-        `--image-store=${at('images')}`,
+        `--image-store=${at('kept/images')}`,
       ],
       ...[
         `--cni-conf-dir=${at('cni')}`,
@@ -153,7 +155,7 @@ export class RuntimeHarness {
     await writeOciLayout(layout, image);
     const { status, stderr } = spawnSync(
       process.execPath,
-      [bundledMain(), 'load', '--image-store', path.join(this.directory, 'images'), layout],
+      [bundledMain(), 'load', '--image-store', path.join(this.directory, 'kept/images'), layout],
       { encoding: 'utf8' },
     );
     if (status !== 0) throw new Error(stderr);
@@ -195,8 +197,8 @@ export class RuntimeHarness {
       ...cgroups,
       ...addresses,
       ...[
-        'root/sandboxes',
-        'root/containers',
+        'kept/root/sandboxes',
+        'kept/root/containers',
         'run/state/sandboxes',
         'run/state/containers',
         'run/state/exits',
