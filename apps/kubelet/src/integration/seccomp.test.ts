@@ -45,7 +45,7 @@ withRoot('a container', () => {
         shell(tryDirectory, { name: 'local', ...local }),
         shell(forever, { name: 'sidecar', restartPolicy: 'Always' }),
       ],
-      containers: [shell(forever), shell(forever, { name: 'free-too', ...confined('Unconfined') })],
+      containers: [shell(forever), shell(forever, { name: 'unconfined', ...confined('Unconfined') })],
     });
     const { status } = await node.untilReady('profiles');
     const lastWords = Object.fromEntries(
@@ -115,7 +115,7 @@ withRoot('a container', () => {
     expect(await node.exec('classed', 'echo', 'here')).toBe('here');
     for (const [name, why] of [
       ['strange', 'no runtime for "strange" is configured'],
-      ['unclassed', 'runtimeclasses.node.k8s.io "nowhere" not found'],
+      ['unclassed', '"nowhere" not found'],
     ] as const)
       await eventually(async () =>
         expect(await node.events(name)).toContainEqual({
