@@ -136,7 +136,7 @@ function metricsServer(cluster: Cluster): ServiceSpec {
     ...connectionOf(cluster, name),
     'serving-certificate': cluster.pki(name, 'serving.crt'),
     'serving-key': cluster.pki(name, 'serving.key'),
-    listen: `${hostAddress}:${ports.metrics}`,
+    listen: hostPort(cluster.nodeIps(hostAddress)[0] ?? hostAddress, ports.metrics),
     'health-address': `127.0.0.1:${ports.metricsHealth}`,
   };
   return {

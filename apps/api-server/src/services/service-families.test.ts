@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { LmdbDriver } from '@naru/store';
 import { startTestServer, type Reply, type TestServer } from '../testing/test-server';
 
 const services = '/api/v1/namespaces/default/services';
@@ -156,4 +160,25 @@ describe('in a cluster of IPv6 alone, a Service', () => {
     const { json } = await api.call('GET', `${services}/kubernetes`);
     expect(json['spec']).toMatchObject({ clusterIPs: ['fd00:10:96::1'], ipFamilies: ['IPv6'] });
   });
+});
+
+test('a cluster that gets IPv6 later adds the range, and Services get addresses of it when somebody asks', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'naru-families-'));
+  const start = async (clusterIPRange: string): Promise<void> => {
+    const store = await LmdbDriver.open({ directory });
+    api = await startTestServer({ store, services: { clusterIPRange, nodePortRange } });
+  };
+  await start(v4Range);
+  const before = (await create('prefers', { ipFamilyPolicy: 'PreferDualStack' })).json['spec'];
+  expect(before).toMatchObject({ clusterIPs: [v4], ipFamilies: ['IPv4'] });
+  await api.close();
+  await start(`${v4Range},${v6Range}`);
+  const range = await api.call('GET', '/apis/networking.k8s.io/v1/servicecidrs/kubernetes');
+  expect(range.json['spec'].cidrs).toEqual([v4Range, v6Range]);
+  const touched = (await merge('prefers', { sessionAffinity: 'ClientIP' })).json['spec'];
+  expect(touched.clusterIPs).toEqual(before.clusterIPs);
+  const asked = (await merge('prefers', { ipFamilyPolicy: 'RequireDualStack' })).json['spec'];
+  expect(asked.clusterIPs).toEqual([before.clusterIP, v6]);
+  await api.close();
+  rmSync(directory, { recursive: true });
 });
