@@ -45,7 +45,8 @@ ${service('headless', 'clusterIP: None, ipFamilyPolicy: PreferDualStack')}
 const own = (...args: string[]): Promise<string> => ask('-n', namespace, ...args);
 const serviceOf = (name: string): Promise<Service> => askJson<Service>('-n', namespace, 'get', 'service', name);
 const url = (host: string, port: string | number): string => `http://${isIPv6(host) ? `[${host}]` : host}:${port}/`;
-const familyOf = (address: string): string => (isIPv6(address) ? 'IPv6' : 'IPv4');
+/** Of an address or a range. */
+const familyOf = (text: string): string => (text.includes(':') ? 'IPv6' : 'IPv4');
 
 /** Asks from inside a pod, `times` times; answers the nodes whose pods answered. */
 async function nodesHeard(pod: string, host: string, port: number, times = 1): Promise<string[]> {
