@@ -120,6 +120,9 @@ export {
   podClaimAnnotation,
   resourceClaimName,
 } from './devices/claim';
+export { loadTypeCheck } from './extensions/cel/load-type-check';
+export type { OpenApiSchema } from './extensions/cel/schema-types';
+export type { TypedKind } from './extensions/cel/type-check';
 export type { AdmissionScope, AdmissionValues, Budget, Decide, Program } from './extensions/cel/admission';
 export {
   cleanupFinalizer,

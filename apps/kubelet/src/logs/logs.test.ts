@@ -67,6 +67,24 @@ describe('readLogs', () => {
     expect(await textOf(options)).toBe(expected);
   });
 
+  it('shows as many of the last lines as were asked for, though more are written meanwhile', async () => {
+    const chunks: string[] = [];
+    await readLogs(
+      file,
+      { follow: false, timestamps: false, tailLines: 2 },
+      {
+        clock: systemClock,
+        hasEnded: async () => true,
+        signal: new AbortController().signal,
+        write: async data => {
+          chunks.push(data.toString());
+          await fs.appendFile(file, line(4, 'late'));
+        },
+      },
+    );
+    expect(chunks.join('')).toBe('o\nthree\n');
+  });
+
   it('follows what is added, over a rotation, until the container has ended', async () => {
     let ended = false;
     const reading = read({ follow: true, tailLines: 1 }, async () => ended);

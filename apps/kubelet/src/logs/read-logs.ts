@@ -55,6 +55,8 @@ function isRecent(line: LogLine, sinceMs: number | undefined): boolean {
 
 class Writer {
   private left: number;
+  /** Of the last lines those that are there now: what is written meanwhile is not of them, unless it is followed. */
+  private linesLeft: number;
   private continued = false;
 
   constructor(
@@ -62,13 +64,15 @@ class Writer {
     private readonly deps: LogReaderDeps,
   ) {
     this.left = options.limitBytes ?? Infinity;
+    this.linesLeft = options.follow ? Infinity : (options.tailLines ?? Infinity);
   }
 
   get full(): boolean {
-    return this.left <= 0;
+    return this.left <= 0 || this.linesLeft <= 0;
   }
 
   async line(raw: Buffer): Promise<void> {
+    this.linesLeft--;
     const line = parseLogLine(raw);
     if (!line || !isRecent(line, this.options.sinceMs)) return;
     if (this.options.stream && this.options.stream !== line.stream) return;

@@ -1,0 +1,94 @@
+import type { Environment } from '@marcbachmann/cel-js';
+import { escapeProperty } from './values';
+
+/** A schema of an OpenAPI v3 document, as far as the types of CEL come from it. */
+export interface OpenApiSchema {
+  $ref?: string;
+  allOf?: readonly OpenApiSchema[];
+  oneOf?: readonly OpenApiSchema[];
+  type?: string;
+  format?: string;
+  properties?: Readonly<Record<string, OpenApiSchema>>;
+  additionalProperties?: OpenApiSchema | boolean;
+  items?: OpenApiSchema;
+  'x-kubernetes-int-or-string'?: boolean;
+}
+
+const componentPrefix = '#/components/schemas/';
+const textTypes: Readonly<Record<string, string>> = {
+  byte: 'bytes',
+  duration: 'google.protobuf.Duration',
+  date: 'google.protobuf.Timestamp',
+  'date-time': 'google.protobuf.Timestamp',
+};
+
+/** Declares the types of schemas in an environment. Source: apiserver pkg/cel/common, SchemaDeclType. */
+export class SchemaTypes {
+  private readonly declared = new Map<string, string>();
+
+  constructor(
+    private readonly environment: Environment,
+    private readonly components: Readonly<Record<string, OpenApiSchema>>,
+  ) {}
+
+  /** The type of a schema, whose objects get their names from `name`. Undefined: rules cannot see such a value. */
+  typeOf(schema: OpenApiSchema, name: string): string | undefined {
+    const { $ref, allOf } = schema;
+    if ($ref) return this.componentType($ref);
+    // A reference with more to say of it than its schema has.
+    if (allOf?.length === 1) return this.typeOf(allOf[0]!, name);
+    if (schema['x-kubernetes-int-or-string'] || schema.oneOf) return 'dyn';
+    switch (schema.type) {
+      case 'array': {
+        const items = schema.items && this.typeOf(schema.items, `${name}.@idx`);
+        return items && `list<${items}>`;
+      }
+      case 'object':
+        return this.objectType(schema, name);
+      case 'string':
+        return textTypes[schema.format ?? ''] ?? 'string';
+      case 'boolean':
+        return 'bool';
+      case 'number':
+        return 'double';
+      case 'integer':
+        return 'int';
+      default:
+        return undefined;
+    }
+  }
+
+  private componentType(reference: string): string | undefined {
+    const name = reference.slice(componentPrefix.length);
+    const known = this.declared.get(name);
+    if (known !== undefined) return known;
+    const schema = this.components[name];
+    if (!schema) return 'dyn';
+    // A schema that contains itself is not followed further.
+    this.declared.set(name, 'dyn');
+    const type = this.typeOf(schema, name) ?? 'dyn';
+    this.declared.set(name, type);
+    return type;
+  }
+
+  private objectType({ properties = {}, additionalProperties }: OpenApiSchema, name: string): string | undefined {
+    if (typeof additionalProperties === 'object') {
+      const values = this.typeOf(additionalProperties, `${name}.@elem`);
+      return values && `map<string, ${values}>`;
+    }
+    const fields: Record<string, string> = {};
+    for (const [property, schema] of Object.entries(properties)) {
+      const field = escapeProperty(property);
+      const type = field && this.typeOf(schema, `${name}.${field}`);
+      if (type) fields[field] = type;
+    }
+    declareObject(this.environment, name, fields);
+    return name;
+  }
+}
+
+/** An object type, which may be compared with null as any object. */
+export function declareObject(environment: Environment, name: string, fields: Record<string, string>): void {
+  environment.registerType(name, { fields });
+  environment.registerOperator(`${name} == null`, () => false);
+}
