@@ -210,6 +210,14 @@ describe('rules', () => {
 
   test.each([
     ['self.missing', "undefined field 'missing'"],
+    ['has(self.missing)', "undefined field 'missing'"],
+    [
+      "self.a == 'x'",
+      "1:8: found no matching overload for '_==_' applied to '(int, string)'\n | self.a == 'x'\n | .......^",
+    ],
+    ['self.a < 1.5', undefined],
+    ["self.kind == 'x' && self.metadata.name == 'y'", undefined],
+    ['self.metadata.labels.size() == 0', "undefined field 'labels'"],
     ['unknown == 1', "undeclared reference to 'unknown'"],
     ['self.a +', 'compilation failed'],
     ['1 + 1', 'cel expression must evaluate to a bool'],

@@ -1,10 +1,11 @@
 import { Optional, type ASTNode, type Environment } from '@marcbachmann/cel-js';
 import type { Structural } from '../structural';
 import type { ValidationRule } from '../types';
+import { findProblem } from './compiler-problem';
 import { childrenOf, type RuleCost } from './cost';
 import { kubernetesEnvironment } from './library';
 import { compileProgram, type Program } from './program';
-import { escapeProperty } from './values';
+import { SchemaTypes } from './schema-types';
 
 export interface CompiledExpression {
   evaluate(context: { self: unknown; oldSelf: unknown }): unknown;
@@ -70,9 +71,8 @@ function compile(
   wrongType: string,
 ): CompiledExpression {
   const program = compileProgram(text, environmentOf(oldSelf), { types: [type], problem: wrongType });
-  const unknown = undefinedField(program.ast, schema, isRoot);
-  if (unknown)
-    throw new Error(`compilation failed: ERROR: <input>:1:${unknown.position}: undefined field '${unknown.name}'`);
+  const problem = findProblem(typedEnvironment(schema, isRoot, oldSelf), text);
+  if (problem?.certain) throw new Error(`compilation failed: ${problem.told}`);
   return { evaluate: program.evaluate, cost: program.cost, usesOldSelf: mentions(program.ast, 'oldSelf') };
 }
 
@@ -80,37 +80,19 @@ function mentions(node: ASTNode, name: string): boolean {
   return (node.op === 'id' && node.args === name) || childrenOf(node).some(child => mentions(child, name));
 }
 
-/** The first field of `self` or `oldSelf` that the schema does not know. */
-function undefinedField(
-  node: ASTNode,
-  schema: Structural,
-  isRoot: boolean,
-): { name: string; position: number } | undefined {
-  let found: { name: string; position: number } | undefined;
-  /** The schema of an expression, where it is known. */
-  const schemaOf = (at: ASTNode): Structural | undefined => {
-    if (at.op === 'id') return at.args === 'self' ? schema : undefined;
-    if (at.op !== '.') return undefined;
-    const [object, name] = at.args;
-    const owner = schemaOf(object);
-    if (!owner || owner.schema.type !== 'object') return undefined;
-    const isMeta = (owner.embedded || (isRoot && owner === schema)) && metaFields.has(name);
-    if (isMeta || owner.properties.size === 0) return additionalOf(owner);
-    for (const [key, child] of owner.properties) if (escapeProperty(key) === name) return child;
-    if (owner.additional === undefined) found ??= { name, position: at.start + 1 };
-    return undefined;
-  };
-  const walk = (at: ASTNode): void => {
-    if (found) return;
-    if (at.op === '.') schemaOf(at);
-    for (const child of childrenOf(at)) walk(child);
-  };
-  walk(node);
-  return found;
-}
+let untyped: Environment | undefined;
 
-const metaFields = new Set(['apiVersion', 'kind', 'metadata']);
-
-function additionalOf({ additional }: Structural): Structural | undefined {
-  return additional === true ? undefined : additional;
+/** `self` and `oldSelf` as the schema has them. Expressions are only checked in it: they run over plain values. */
+function typedEnvironment(schema: Structural, isRoot: boolean, oldSelf: OldSelf): Environment {
+  untyped ??= kubernetesEnvironment();
+  // Much cheaper than a new one.
+  const environment = untyped.clone();
+  const types = new SchemaTypes(environment, {});
+  const self = isRoot
+    ? types.resourceType(schema.schema.properties ?? {}, 'self')
+    : types.typeOf(schema.schema, 'self');
+  const type = self ?? 'dyn';
+  return environment
+    .registerVariable('self', type)
+    .registerVariable('oldSelf', oldSelf === 'dyn' ? type : `optional<${type}>`);
 }

@@ -12,6 +12,7 @@ export interface OpenApiSchema {
   additionalProperties?: OpenApiSchema | boolean;
   items?: OpenApiSchema;
   'x-kubernetes-int-or-string'?: boolean;
+  'x-kubernetes-embedded-resource'?: boolean;
 }
 
 const componentPrefix = '#/components/schemas/';
@@ -25,6 +26,7 @@ const textTypes: Readonly<Record<string, string>> = {
 /** Declares the types of schemas in an environment. Source: apiserver pkg/cel/common, SchemaDeclType. */
 export class SchemaTypes {
   private readonly declared = new Map<string, string>();
+  private readonly names = new Set<string>();
 
   constructor(
     private readonly environment: Environment,
@@ -37,10 +39,10 @@ export class SchemaTypes {
     if ($ref) return this.componentType($ref);
     // A reference with more to say of it than its schema has.
     if (allOf?.length === 1) return this.typeOf(allOf[0]!, name);
-    if (schema['x-kubernetes-int-or-string'] || schema.oneOf) return 'dyn';
+    if (schema['x-kubernetes-int-or-string'] || (schema.oneOf && !schema.type)) return 'dyn';
     switch (schema.type) {
       case 'array': {
-        const items = schema.items && this.typeOf(schema.items, `${name}.@idx`);
+        const items = schema.items && this.typeOf(schema.items, `${name}.idx`);
         return items && `list<${items}>`;
       }
       case 'object':
@@ -71,18 +73,42 @@ export class SchemaTypes {
     return type;
   }
 
-  private objectType({ properties = {}, additionalProperties }: OpenApiSchema, name: string): string | undefined {
+  private objectType(schema: OpenApiSchema, name: string): string | undefined {
+    const { properties = {}, additionalProperties } = schema;
+    if (additionalProperties === true) return 'map<string, dyn>';
     if (typeof additionalProperties === 'object') {
-      const values = this.typeOf(additionalProperties, `${name}.@elem`);
+      const values = this.typeOf(additionalProperties, `${name}.elem`);
       return values && `map<string, ${values}>`;
     }
+    if (schema['x-kubernetes-embedded-resource']) return this.resourceType(properties, name);
+    return this.structType(properties, name);
+  }
+
+  /** The type of a whole object, of whose metadata the names are seen: that of a custom kind, or embedded in one. */
+  resourceType(properties: Readonly<Record<string, OpenApiSchema>>, name: string): string {
+    const text = { type: 'string' };
+    const metadata = { type: 'object', properties: { name: text, generateName: text } };
+    return this.structType({ ...properties, apiVersion: text, kind: text, metadata }, name);
+  }
+
+  private structType(properties: Readonly<Record<string, OpenApiSchema>>, name: string): string {
     const fields: Record<string, string> = {};
     for (const [property, schema] of Object.entries(properties)) {
       const field = escapeProperty(property);
       const type = field && this.typeOf(schema, `${name}.${field}`);
       if (type) fields[field] = type;
     }
-    declareObject(this.environment, name, fields);
+    const type = this.nameFor(name);
+    declareObject(this.environment, type, fields);
+    return type;
+  }
+
+  /** A name that the engine takes, and that no other type has. */
+  private nameFor(wanted: string): string {
+    const plain = wanted.replace(/[^\w.]/g, '_');
+    let name = plain;
+    for (let i = 2; this.names.has(name); i++) name = `${plain}${i}`;
+    this.names.add(name);
     return name;
   }
 }

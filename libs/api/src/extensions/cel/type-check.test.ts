@@ -13,6 +13,16 @@ const components = {
       port: { 'x-kubernetes-int-or-string': true },
     },
   },
+  'com.example.my-group.v1.2Odd': {
+    type: 'object',
+    properties: {
+      constructor: { type: 'string' },
+      'a-b': { type: 'object', properties: { x: { type: 'integer' } } },
+      a__dash__b: { type: 'object', properties: { y: { type: 'integer' } } },
+      list: { type: 'array', items: { type: 'object', properties: { z: { type: 'integer' } } } },
+      map: { type: 'object', additionalProperties: { type: 'object', properties: { w: { type: 'integer' } } } },
+    },
+  },
   Schema: {
     type: 'object',
     properties: { items: { $ref: '#/components/schemas/Schema' }, type: { type: 'string' } },
@@ -21,6 +31,7 @@ const components = {
     type: 'object',
     properties: {
       replicas: { type: 'integer' },
+      odd: { $ref: '#/components/schemas/com.example.my-group.v1.2Odd' },
       paused: { type: 'boolean' },
       namespace: { type: 'string' },
       since: { type: 'string', format: 'date-time' },
@@ -55,6 +66,8 @@ test.each([
   'variables.double <= params.max && variables.broken.whatever == 1',
   'request.userInfo.groups.exists(g, g == "a") && namespaceObject.metadata.labels["a"] == "b"',
   'authorizer.group("apps").resource("deployments").check("get").allowed()',
+  'object.spec.odd.constructor == "" && object.spec.odd.a__dash__b.x == 1 && object.spec.odd.list[0].z == 1',
+  'object.spec.odd.map["k"].w == 1 && object.spec.odd.list.all(o, o != null)',
   'object.spec.since < timestamp("2026-01-01T00:00:00Z")',
 ])('nothing is wrong with %s', expression => expect(checker.problemOf(expression)).toBeUndefined());
 

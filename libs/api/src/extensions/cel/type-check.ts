@@ -1,6 +1,6 @@
-import type { ASTNode, Environment, ParseError } from '@marcbachmann/cel-js';
+import type { Environment } from '@marcbachmann/cel-js';
 import { registerAuthorizer } from './authorizer';
-import { childrenOf } from './cost';
+import { findProblem } from './compiler-problem';
 import { kubernetesEnvironment } from './library';
 import { declareObject, SchemaTypes, type OpenApiSchema } from './schema-types';
 
@@ -16,8 +16,6 @@ export interface TypedScope {
   params?: TypedKind | undefined;
   variables: readonly { name: string; expression: string }[];
 }
-
-type Problem = ParseError & { node?: ASTNode };
 
 /** The attributes of a request that expressions may ask for, and their types. */
 const gvk = { group: 'string', version: 'string', kind: 'string' };
@@ -76,31 +74,17 @@ export class TypeChecker {
 
   /** What cel-go's compiler would print, with the line it is about. Undefined: nothing is wrong. */
   problemOf(expression: string): string | undefined {
-    const { valid, error } = this.environment.check(expression);
-    if (!valid) return told(expression, error as Problem);
-    return this.missingField(expression);
-  }
-
-  /** The operand of has() is not checked by the engine. */
-  private missingField(expression: string): string | undefined {
-    let found: string | undefined;
-    const walk = (node: ASTNode): void => {
-      if (found !== undefined) return;
-      if (node.op === 'call' && node.args[0] === 'has') {
-        const [operand] = childrenOf(node);
-        const { error } = operand ? this.environment.check(expression.slice(operand.start, operand.end)) : {};
-        // A macro's mistakes are where its bracket opens.
-        if ((error as Problem | undefined)?.code === 'no_such_key')
-          found = told(expression, error as Problem, expression.indexOf('(', node.start));
-      }
-      childrenOf(node).forEach(walk);
-    };
-    walk(this.environment.parse(expression).ast);
-    return found;
+    return findProblem(this.environment, expression)?.told;
   }
 }
 
+let base: Environment | undefined;
+
 function baseEnvironment(): Environment {
+  return (base ??= declareRequest()).clone();
+}
+
+function declareRequest(): Environment {
   const environment = registerAuthorizer(kubernetesEnvironment());
   declareObject(environment, 'kubernetes.GroupVersionKind', gvk);
   declareObject(environment, 'kubernetes.GroupVersionResource', gvr);
@@ -130,56 +114,4 @@ function withVariables(environment: Environment, count: number, fields: Record<s
   const next = environment.clone();
   declareObject(next, type, { ...fields });
   return next.registerVariable('variables', type);
-}
-
-const shortNames: Record<string, string> = {
-  'google.protobuf.Timestamp': 'timestamp',
-  'google.protobuf.Duration': 'duration',
-  null: 'null_type',
-};
-
-function typeNames(text: string): string {
-  return text.replace(/[\w.]+/g, name => shortNames[name] ?? name);
-}
-
-/** The words of cel-go's compiler. */
-function wordsOf({ summary = '', message }: Problem): string {
-  const text = summary || message.split('\n', 1)[0]!;
-  let match = /^No such key: (.*)$/.exec(text);
-  if (match) return `undefined field '${match[1]}'`;
-  match = /^Unknown variable: (.*)$/.exec(text);
-  if (match) return `undeclared reference to '${match[1]}' (in container '')`;
-  match = /^no such overload: (.+) (\S+) (.+)$/.exec(text);
-  if (match)
-    return `found no matching overload for '_${match[2]}_' applied to '(${typeNames(`${match[1]}, ${match[3]}`)})'`;
-  match = /^found no matching overload for '(?:(.+)\.)?(\w+)\((.*)\)'$/.exec(text);
-  if (match) {
-    const target = match[1] === undefined ? '' : `${typeNames(match[1])}.`;
-    return `found no matching overload for '${match[2]}' applied to '${target}(${typeNames(match[3] ?? '')})'`;
-  }
-  match = /^Unexpected token:? ?(.*)$/.exec(text);
-  return match ? `Syntax error: mismatched input '${match[1] === 'EOF' ? '<EOF>' : match[1]}'` : text;
-}
-
-/** Where cel-go says that a mistake is: at the dot of a field, the operator, the opening bracket of a call. */
-function positionOf(expression: string, { node, range, code }: Problem): number {
-  const start = range?.start ?? 0;
-  if (node?.op === 'call') return expression.indexOf('(', node.start);
-  if (code === 'no_such_key' && expression[start - 1] === '.') return start - 1;
-  if (!node) return start;
-  const [left, right] = childrenOf(node);
-  if (node.op === 'rcall' && left) return expression.indexOf('(', left.end);
-  if (left && right) {
-    const operator = expression.indexOf(node.op, left.end);
-    if (operator >= 0 && operator < right.start) return operator;
-  }
-  return start;
-}
-
-function told(expression: string, problem: Problem, at = positionOf(expression, problem)): string {
-  const lineStart = expression.lastIndexOf('\n', at - 1) + 1;
-  const line = expression.slice(0, at).split('\n').length;
-  const text = expression.slice(lineStart).split('\n', 1)[0]!;
-  const column = at - lineStart;
-  return `ERROR: <input>:${line}:${column + 1}: ${wordsOf(problem)}\n | ${text}\n | ${'.'.repeat(column)}^`;
 }
