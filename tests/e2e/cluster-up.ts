@@ -9,7 +9,7 @@ export default async function up(): Promise<void> {
   }
   // What an interrupted run may have left.
   await naru(['down', '--purge'], { anyCode: true });
-  await naru(['up', '--workers', '3']);
+  await naru(['up', '--workers', '3', '--ip-family', 'dual']);
   await run('examples/web/build-image', []);
   await naru(['image', 'load', 'examples/web/web.tar']);
 }
