@@ -32,9 +32,9 @@ import { parseThresholds } from './eviction/thresholds';
 import { buildNodePressure, type NodePressure } from './node/node-pressure';
 import { KubeletMetrics } from './metrics/kubelet-metrics';
 import { ProbeMetrics } from './metrics/probe-metrics';
-import { admit } from './pods/admission';
 import { Allocations } from './pods/allocations';
 import { BackOff } from './pods/back-off';
+import { PodAdmission } from './pods/pod-admission';
 import { PodEvents } from './pods/pod-events';
 import { PodKiller } from './pods/pod-killer';
 import { PodPaths } from './pods/pod-paths';
@@ -373,6 +373,16 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     others: uid => workers.given(uid),
     isStatic: pod => staticPods.isStatic(pod),
   });
+  const admission = new PodAdmission({
+    gates: [() => shutdown.admit(), pod => pressure.eviction.admit(pod), pod => admitSecurity(pod, security)],
+    node: () => reporter.current,
+    renewNode: () => reporter.renew(),
+    workers: () => workers,
+    isStatic: pod => staticPods.isStatic(pod),
+    resources: topology.admission,
+    events,
+    onPreemption: resource => metrics.preemptions.inc({ preemption_signal: resource }),
+  });
   const workers: PodWorkers = new PodWorkers({
     logger,
     worker: {
@@ -394,15 +404,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
       runtimeName,
       hostIps: flags['node-ip'],
       facts,
-      admit: pod => {
-        const node = reporter.current;
-        const refused = shutdown.admit() ?? pressure.eviction.admit(pod) ?? admitSecurity(pod, security);
-        if (refused) return refused;
-        const given = workers.given(pod.metadata.uid);
-        const rejected = node && admit(pod, node, given, staticPods.isStatic(pod));
-        return rejected ?? topology.admission.admit(pod);
-      },
-      renewNode: () => reporter.renew(),
+      admission,
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
       refreshMs: parseDuration(configuration.syncFrequency),

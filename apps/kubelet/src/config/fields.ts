@@ -90,6 +90,7 @@ export const kubeletConfigurationFields = {
     },
   },
   enableDebuggingHandlers: truth(true),
+  enableSystemLogHandler: truth(true),
   healthzPort: whole(10248),
   healthzBindAddress: text('127.0.0.1'),
   // The node
@@ -156,7 +157,7 @@ export const kubeletConfigurationFields = {
       [
         ['boolean', 'enableServer rotateCertificates serverTLSBootstrap enableContentionProfiling cgroupsPerQOS'],
         ['boolean', 'singleProcessOOMKill runOnce enableControllerAttachDetach protectKernelDefaults'],
-        ['boolean', 'makeIPTablesUtilChains failSwapOn kernelMemcgNotification enableSystemLogHandler'],
+        ['boolean', 'makeIPTablesUtilChains failSwapOn kernelMemcgNotification'],
         ['boolean', 'enableSystemLogQuery enableProfilingHandler enableDebugFlagsHandler failCgroupV1'],
         ['integer', 'readOnlyPort registryPullQPS registryBurst eventRecordQPS eventBurst oomScoreAdj maxOpenFiles'],
         ['integer', 'kubeAPIQPS kubeAPIBurst iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers'],

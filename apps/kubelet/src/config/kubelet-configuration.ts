@@ -33,6 +33,7 @@ export interface KubeletConfiguration {
   tlsPrivateKeyFile: string;
   authentication: { x509: { clientCAFile: string }; anonymous: { enabled: boolean } };
   enableDebuggingHandlers: boolean;
+  enableSystemLogHandler: boolean;
   healthzPort: number;
   healthzBindAddress: string;
   nodeStatusUpdateFrequency: string;

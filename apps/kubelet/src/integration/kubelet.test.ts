@@ -238,6 +238,8 @@ withRoot('the kubelet on a real runtime', () => {
     expect((await fetchText('/pods')).code).toBe(200);
     expect((await fetchText('/healthz')).text).toBe('ok');
     expect((await fetchText('/metrics')).text).toContain('kubelet_running_pods');
+    expect((await fetchText('/logs/')).text).toContain('<pre>');
+    expect((await fetchText('/logs/', 'stranger')).code).toBe(403);
     expect((await fetchText('/nothing')).code).toBe(404);
   });
 

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { pods, type Pod } from '@naru/api';
+import os from 'node:os';
+import { pods, type Container, type Pod } from '@naru/api';
 import { StatusError } from '@naru/foundation';
 import { eventually, MemoryObjects } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
@@ -92,5 +93,32 @@ withRoot('static pods', () => {
     answer = { code: 200, body: manifest('alone') };
     kubelet = await node.startKubelet(flags(), new AwayApi());
     await eventually(() => expect(running('alone')).toBe(true), 20_000);
+  });
+
+  it('push out ordinary pods when there is no room for them, and nothing as important as they are', async () => {
+    answer = { code: 200, body: { kind: 'PodList', apiVersion: 'v1', items: [] } };
+    kubelet = await node.startKubelet(flags());
+    const asking = (milli: number): Container => shell(forever, { resources: { requests: { cpu: `${milli}m` } } });
+    const all = os.cpus().length * 1_000;
+    await node.create('ordinary', { containers: [asking(all - 400)] });
+    await node.create('important', { priority: 2_000_001_000, containers: [asking(200)] });
+    await Promise.all(['ordinary', 'important'].map(name => node.untilReady(name)));
+    const pushing = manifest('pushing');
+    answer = { code: 200, body: { ...pushing, spec: { ...pushing.spec, containers: [asking(500)] } } };
+    await eventually(async () => {
+      const { status } = await node.get('ordinary');
+      const message = 'Preempted in order to admit critical pod';
+      expect(status).toMatchObject({ phase: 'Failed', reason: 'Preempting', message });
+      expect(status?.conditions).toContainEqual(
+        expect.objectContaining({ type: 'DisruptionTarget', reason: 'TerminationByKubelet' }),
+      );
+    }, 60_000);
+    await node.untilReady(`pushing-${nodeName}`);
+    expect(await node.events('ordinary')).toContainEqual(expect.objectContaining({ reason: 'Preempting' }));
+    await node.create('huge', { priority: 2_000_000_000, containers: [asking(all)] });
+    await eventually(async () =>
+      expect((await node.get('huge')).status).toMatchObject({ phase: 'Failed', reason: 'UnexpectedAdmissionError' }),
+    );
+    expect((await node.get('important')).status?.phase).toBe('Running');
   });
 });

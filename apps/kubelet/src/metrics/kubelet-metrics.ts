@@ -55,6 +55,7 @@ export class KubeletMetrics {
   readonly sandboxErrors;
   readonly pullSeconds;
   readonly evictions;
+  readonly preemptions;
   readonly imagesCollected;
   readonly storageSeconds;
   readonly httpRequests;
@@ -138,6 +139,11 @@ export class KubeletMetrics {
       'kubelet_evictions',
       'Cumulative number of pod evictions by eviction signal',
       'eviction_signal',
+    );
+    this.preemptions = counter(
+      'kubelet_preemptions',
+      'Cumulative number of pod preemptions by preemption resource',
+      'preemption_signal',
     );
     this.imagesCollected = counter(
       'kubelet_image_garbage_collected_total',

@@ -63,17 +63,25 @@ export function missingResource(
   node: Node,
   others: readonly Pod[],
 ): { name: string; why: string } | undefined {
+  return insufficientResources(pod, node, others)[0];
+}
+
+/** Every such resource, with how much of it is lacking. */
+export function insufficientResources(
+  pod: Pod,
+  node: Node,
+  others: readonly Pod[],
+): { name: string; why: string; amount: number }[] {
   const allocatable = resourceAmounts(node.status?.allocatable);
   const requested = podRequests(pod);
   requested.set('pods', 1);
-  for (const [name, amount] of requested) {
-    if (amount === 0 || (isExtended(name) && !allocatable.has(name))) continue;
+  return [...requested].flatMap(([name, amount]) => {
+    if (amount === 0 || (isExtended(name) && !allocatable.has(name))) return [];
     const capacity = allocatable.get(name) ?? 0;
     let used = 0;
     for (const other of others) used += name === 'pods' ? 1 : (podRequests(other).get(name) ?? 0);
-    if (used + amount <= capacity) continue;
+    if (used + amount <= capacity) return [];
     const why = `Node didn't have enough resource: ${name}, requested: ${amount}, used: ${used}, capacity: ${capacity}`;
-    return { name, why };
-  }
-  return undefined;
+    return [{ name, why, amount: used + amount - capacity }];
+  });
 }

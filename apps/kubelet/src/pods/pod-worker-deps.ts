@@ -5,9 +5,9 @@ import type { PodCgroups } from '../cgroups/pod-cgroups';
 import type { ProbeManager } from '../probes/probe-manager';
 import type { StatusWriter } from '../status/status-writer';
 import type { PodVolumes } from '../volumes/pod-volumes';
-import type { Rejection } from './admission';
 import type { Allocations } from './allocations';
 import type { BackOff } from './back-off';
+import type { PodAdmission } from './pod-admission';
 import type { PodEvents } from './pod-events';
 import type { PodKiller } from './pod-killer';
 import type { PodPaths } from './pod-paths';
@@ -36,9 +36,7 @@ export interface PodWorkerDeps {
   runtimeName: string;
   hostIps: readonly string[];
   facts: (podIps: readonly string[]) => Parameters<PodVolumes['refresh']>[1];
-  admit: (pod: Stored<Pod>) => Rejection | undefined;
-  /** Reads this node's Node anew: the scheduler may know of a label or resource that this node has not heard of yet. */
-  renewNode: () => Promise<void>;
+  admission: PodAdmission;
   removeContainer: (id: string) => Promise<void>;
   removeSandbox: (id: string) => Promise<void>;
   /** How often volumes follow the objects they show. */

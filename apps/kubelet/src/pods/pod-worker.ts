@@ -198,11 +198,12 @@ export class PodWorker {
     if (this.isTerminating) return this.terminate();
     if (isTerminal(this.pod) || this.failure) return this.end();
     if (!this.admitted) {
-      if (this.deps.admit(this.pod)) await this.deps.renewNode();
-      const rejected = this.deps.admit(this.pod);
+      const rejected = await this.deps.admission.admit(this.pod, () => {
+        this.admitted = true;
+        this.deps.allocations.give(this.pod);
+      });
+      if (this.isTerminating || this.failure) return { again: true };
       if (rejected) return this.reject(rejected);
-      this.admitted = true;
-      this.deps.allocations.give(this.pod);
     }
     const deadline = this.deadlineMs();
     if (deadline !== undefined && deadline <= this.deps.clock.now()) {

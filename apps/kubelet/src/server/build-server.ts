@@ -12,6 +12,7 @@ import { ContainerRoutes } from './container-routes';
 import { DialRoute } from './dial-route';
 import { Gatekeeper } from './gatekeeper';
 import { KubeletServer } from './kubelet-server';
+import { LogRoute } from './log-route';
 import { NodeRoutes } from './node-routes';
 
 interface ServerParts {
@@ -55,8 +56,13 @@ export function buildServer(parts: ServerParts): KubeletServer {
     probeMetrics: parts.probeMetrics.registry,
     configuration,
   });
+  const logRoute = new LogRoute({
+    directory: '/var/log',
+    alsoWithin: [paths.logsDir],
+    enabled: configuration.enableSystemLogHandler,
+  });
   server.serve(
-    { ...nodeRoutes.routes, ...containerRoutes.routes },
+    { ...nodeRoutes.routes, ...containerRoutes.routes, ...logRoute.routes },
     { ...containerRoutes.upgrades, ...new DialRoute({ workers }).upgrades },
   );
   return server;
