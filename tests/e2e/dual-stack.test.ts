@@ -101,6 +101,11 @@ test('a pod knows its addresses of both families from its environment and its ho
   expect(hosts).toEqual(expect.arrayContaining(podIpsOf(pod!).map(ip => `${ip}\t${nameOf(pod!)}`)));
 });
 
+test('a pod has its IPv6 address from the first moment: nobody is asked whether he has it already', async () => {
+  const settings = '/proc/sys/net/ipv6/conf/eth0/accept_dad';
+  for (const pod of pods) expect(await own('exec', nameOf(pod), '--', 'cat', settings)).toBe('0');
+});
+
 test('pods of different nodes reach each other by both families', async () => {
   for (const from of pods)
     for (const to of pods)
