@@ -182,6 +182,18 @@ describe('rules', () => {
     expect(run(optional, numbers, { a: 1 }, { a: 2 })).toHaveLength(1);
   });
 
+  test('may ask whether any object has a field, and not only a path of names', () => {
+    const schema = objectOf({ l: { type: 'array', items: numbers } });
+    const value = { l: [{ a: 1 }, { b: 2 }] };
+    expect(run({ rule: 'has(self.l[0].a) && !has(self.l[1].a)' }, schema, value)).toEqual([]);
+    const nested = 'has(self.l.filter(x, has(x.b))[has(self.l[1].a) ? 1 : 0].b) && !(has(self.l[1].a))';
+    expect(run({ rule: nested }, schema, value)).toEqual([]);
+    expect(run({ rule: 'has(self.l[1].a)' }, schema, value)).toHaveLength(1);
+    expect(run({ rule: 'has(self.l[9].a)' }, schema, value)[0]).toContain('evaluating rule');
+    const format = 'format.dns1123Label().validate(self.l[0].a == 1 ? "a" : "b") == null';
+    expect(run({ rule: format }, schema, value)).toEqual([`<nil>: Invalid value: failed rule: ${format}`]);
+  });
+
   test('that an unchanged object breaks are let through', () => {
     expect(run({ rule: 'self.a == 0' }, numbers, { a: 1 }, { a: 1 })).toEqual([]);
   });

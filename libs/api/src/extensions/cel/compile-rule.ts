@@ -5,7 +5,7 @@ import { findProblem } from './compiler-problem';
 import { childrenOf, type RuleCost } from './cost';
 import { kubernetesEnvironment } from './library';
 import { compileProgram, type Program } from './program';
-import { SchemaTypes } from './schema-types';
+import type { RuleTypes } from './rule-types';
 
 export interface CompiledExpression {
   evaluate(context: { self: unknown; oldSelf: unknown }): unknown;
@@ -46,10 +46,10 @@ export function optionalOf(value: unknown): unknown {
   return value === null || value === undefined ? Optional.none() : Optional.of(value);
 }
 
-export function compileRule(rule: ValidationRule, schema: Structural, isRoot: boolean): CompiledRule {
+export function compileRule(rule: ValidationRule, schema: Structural, types: RuleTypes): CompiledRule {
   const compiled: CompiledRule = { rule };
   const oldSelf = rule.optionalOldSelf ? 'optional<dyn>' : 'dyn';
-  const target = { schema, isRoot, oldSelf } as const;
+  const target = { schema, types, oldSelf } as const;
   try {
     compiled.expression = compile(rule.rule, target, 'bool', 'cel expression must evaluate to a bool');
   } catch (error) {
@@ -66,33 +66,16 @@ export function compileRule(rule: ValidationRule, schema: Structural, isRoot: bo
 
 function compile(
   text: string,
-  { schema, isRoot, oldSelf }: { schema: Structural; isRoot: boolean; oldSelf: OldSelf },
+  { schema, types, oldSelf }: { schema: Structural; types: RuleTypes; oldSelf: OldSelf },
   type: string,
   wrongType: string,
 ): CompiledExpression {
   const program = compileProgram(text, environmentOf(oldSelf), { types: [type], problem: wrongType });
-  const problem = findProblem(typedEnvironment(schema, isRoot, oldSelf), text);
+  const problem = findProblem(types.environmentOf(schema, oldSelf !== 'dyn'), text);
   if (problem?.certain) throw new Error(`compilation failed: ${problem.told}`);
   return { evaluate: program.evaluate, cost: program.cost, usesOldSelf: mentions(program.ast, 'oldSelf') };
 }
 
 function mentions(node: ASTNode, name: string): boolean {
   return (node.op === 'id' && node.args === name) || childrenOf(node).some(child => mentions(child, name));
-}
-
-let untyped: Environment | undefined;
-
-/** `self` and `oldSelf` as the schema has them. Expressions are only checked in it: they run over plain values. */
-function typedEnvironment(schema: Structural, isRoot: boolean, oldSelf: OldSelf): Environment {
-  untyped ??= kubernetesEnvironment();
-  // Much cheaper than a new one.
-  const environment = untyped.clone();
-  const types = new SchemaTypes(environment, {});
-  const self = isRoot
-    ? types.resourceType(schema.schema.properties ?? {}, 'self')
-    : types.typeOf(schema.schema, 'self');
-  const type = self ?? 'dyn';
-  return environment
-    .registerVariable('self', type)
-    .registerVariable('oldSelf', oldSelf === 'dyn' ? type : `optional<${type}>`);
 }

@@ -1,5 +1,6 @@
 import type { ASTNode, Environment, ParseError } from '@marcbachmann/cel-js';
 import { childrenOf } from './cost';
+import { withBoundOperands } from './has-operands';
 
 type EngineError = ParseError & { node?: ASTNode };
 
@@ -11,11 +12,22 @@ export interface Problem {
 }
 
 /** The first mistake of an expression. The operands of has() count, which the engine does not check. */
-export function findProblem(environment: Environment, expression: string): Problem | undefined {
+export function findProblem(environment: Environment, text: string): Problem | undefined {
+  const expression = readable(environment, text);
   const { valid, error } = environment.check(expression);
   if (valid) return missingField(environment, expression);
   const problem = error as EngineError;
   return { told: told(expression, problem), certain: isCertain(problem) };
+}
+
+/** As the engine can check it. */
+function readable(environment: Environment, text: string): string {
+  try {
+    return withBoundOperands(text, environment.parse(text).ast) ?? text;
+  } catch {
+    // That it cannot be read is the mistake.
+    return text;
+  }
 }
 
 function missingField(environment: Environment, expression: string): Problem | undefined {

@@ -189,6 +189,7 @@ function registerStrings(env: Environment): void {
         ? Optional.of([`does not match the format ${name}`])
         : Optional.none(),
   );
+  env.registerOperator('optional<list<string>> == null', () => false);
 }
 
 function findAll(text: string, pattern: string): string[] {

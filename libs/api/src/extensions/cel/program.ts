@@ -1,6 +1,7 @@
 import type { ASTNode, Environment, ParseError, ParseResult } from '@marcbachmann/cel-js';
 import { maxPatternDepth, nesting } from '../structural';
 import { costOf, type RuleCost } from './cost';
+import { withBoundOperands } from './has-operands';
 
 const maxExpressionLength = 16 * 1024;
 /** Parsed expressions that are kept: many are repeated over versions and policies. */
@@ -21,15 +22,28 @@ export interface Expected {
   problem: string;
 }
 
-const programs = new WeakMap<Environment, Map<string, ParseResult | Error>>();
+/** Runs and checks with what the engine does not know put otherwise; `ast` is that of the author's text. */
+interface Parsed {
+  program: ParseResult;
+  ast: ASTNode;
+}
 
-function parse(text: string, environment: Environment): ParseResult {
+const programs = new WeakMap<Environment, Map<string, Parsed | Error>>();
+
+function parseBound(text: string, environment: Environment): Parsed {
+  const program = environment.parse(text);
+  const { ast } = program;
+  const bound = withBoundOperands(text, ast);
+  return { ast, program: bound === undefined ? program : environment.parse(bound) };
+}
+
+function parse(text: string, environment: Environment): Parsed {
   let known = programs.get(environment);
   if (!known) programs.set(environment, (known = new Map()));
   let program = known.get(text);
   if (!program) {
     try {
-      program = environment.parse(text);
+      program = parseBound(text, environment);
     } catch (error) {
       program = error as Error;
     }
@@ -46,21 +60,22 @@ export function compileProgram(text: string, environment: Environment, expected?
   // Patterns in it are compiled where they are used: they must not be too much for V8 either.
   if (nesting(text) > maxPatternDepth)
     throw new Error('compilation failed: ERROR: <input>:1:1: expression nests too deeply');
-  let program: ParseResult;
+  let parsed: Parsed;
   try {
-    program = parse(text, environment);
+    parsed = parse(text, environment);
   } catch (error) {
     throw compilationFailed(text, error as Error);
   }
+  const { program, ast } = parsed;
   const result = program.check();
   if (!result.valid) throw compilationFailed(text, result.error as Error);
   const type = result.type ?? 'dyn';
   if (expected && type !== 'dyn' && !expected.types.includes(type)) throw new Error(expected.problem);
   return {
     evaluate: context => program(context as Record<string, unknown>) as unknown,
-    ast: program.ast,
+    ast,
     type,
-    cost: costOf(program.ast),
+    cost: costOf(ast),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ValidationRule } from '../types';
 import { correlate } from '../validate-value';
 import { budgetFor, OutOfBudget, runWithinBudget, type Budget } from './budget';
 import { compileRule, durationOf, optionalOf, type CompiledExpression, type CompiledRule } from './compile-rule';
+import { RuleTypes } from './rule-types';
 import { toCel, type ValueFactory } from './values';
 
 const values: ValueFactory = { duration: durationOf };
@@ -23,7 +24,7 @@ export class RuleValidator {
 
   /** Compiles every rule of the schema. */
   constructor(private readonly root: Structural) {
-    this.compile(root, true);
+    if (root.hasRules) this.compile(root, new RuleTypes(root));
   }
 
   /** What is wrong with an object that its schema has accepted. */
@@ -39,16 +40,16 @@ export class RuleValidator {
     return this.compiled.get(schema) ?? [];
   }
 
-  private compile(schema: Structural, isRoot: boolean): void {
+  private compile(schema: Structural, types: RuleTypes): void {
     if (!schema.hasRules) return;
     if (schema.rules.length > 0)
       this.compiled.set(
         schema,
-        schema.rules.map(rule => compileRule(rule, schema, isRoot)),
+        schema.rules.map(rule => compileRule(rule, schema, types)),
       );
-    for (const child of schema.properties.values()) this.compile(child, false);
-    if (schema.items) this.compile(schema.items, false);
-    if (schema.additional && schema.additional !== true) this.compile(schema.additional, false);
+    for (const child of schema.properties.values()) this.compile(child, types);
+    if (schema.items) this.compile(schema.items, types);
+    if (schema.additional && schema.additional !== true) this.compile(schema.additional, types);
   }
 
   private walk(schema: Structural, place: Place, budget: Budget, errors: FieldError[]): void {

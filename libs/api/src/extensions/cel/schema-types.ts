@@ -27,6 +27,7 @@ const textTypes: Readonly<Record<string, string>> = {
 export class SchemaTypes {
   private readonly declared = new Map<string, string>();
   private readonly names = new Set<string>();
+  private readonly known = new Map<OpenApiSchema, string | undefined>();
 
   constructor(
     private readonly environment: Environment,
@@ -35,6 +36,11 @@ export class SchemaTypes {
 
   /** The type of a schema, whose objects get their names from `name`. Undefined: rules cannot see such a value. */
   typeOf(schema: OpenApiSchema, name: string): string | undefined {
+    if (!this.known.has(schema)) this.known.set(schema, this.newTypeOf(schema, name));
+    return this.known.get(schema);
+  }
+
+  private newTypeOf(schema: OpenApiSchema, name: string): string | undefined {
     const { $ref, allOf } = schema;
     if ($ref) return this.componentType($ref);
     // A reference with more to say of it than its schema has.

@@ -61,6 +61,7 @@ test.each([
   'object == null || oldObject != null && object.spec != null',
   'object.spec.containers.all(c, c.image.contains("/") && c.host__dash__ip != "" && c.port == 80)',
   'has(object.spec.paused) ? object.spec.paused : object.spec.__namespace__ == request.namespace',
+  'has(object.spec.containers[0].image) && has(object.spec.containers.filter(c, has(c.port))[0].image)',
   'object.metadata.?labels[?"app"].orValue("") == "web"',
   'object.spec.schema.items.type == "x"',
   'variables.double <= params.max && variables.broken.whatever == 1',
