@@ -20,7 +20,7 @@ import { ContainerEvents } from './cri/container-events';
 import { CriClient } from './cri/cri-client';
 import { firstVersion } from './cri/first-version';
 import { buildCsi } from './csi/build-csi';
-import { DeviceManager } from './devices/device-manager';
+import { ContainerDevices } from './devices/container-devices';
 import { ImagePuller } from './images/image-puller';
 import { LogRotator } from './logs/log-rotator';
 import { readMachine } from './node/machine';
@@ -157,7 +157,7 @@ export class Kubelet {
     const { reader, lease, events, rotator, orphans, podInformer, serviceInformer, staticPods, csi } = this.built;
     const { cgroups, pressure, topology } = this.built;
     await cgroups.createRoot();
-    await this.built.deviceManager.start();
+    await this.built.devices.start();
     await csi.attachments.recover(this.built.paths.pods);
     await this.server.listen();
     this.tasks.push(csi.watcher.run(signal));
@@ -174,6 +174,7 @@ export class Kubelet {
     const synced = Promise.all([podInformer.start(signal), serviceInformer.start(signal)]).then(async () => {
       await orphans.clean(known);
       topology.cpus.retain(uid => this.workers.get(uid) !== undefined);
+      this.built.devices.claims.start(uid => this.workers.get(uid) !== undefined);
       logger.info({ pods: podInformer.lister.size, known: known.size }, 'pods synced');
     });
     // An api-server that never comes must not keep us from stopping.
@@ -192,7 +193,7 @@ export class Kubelet {
     this.controller.abort(new Error('the kubelet is stopping'));
     this.probes.stop();
     await this.server.close();
-    this.built.deviceManager.stop();
+    this.built.devices.stop();
     await this.workers.close();
     await this.status.flushAll();
     await Promise.allSettled(this.tasks);
@@ -241,7 +242,16 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   const metrics = new KubeletMetrics(deps.metrics);
   const probeMetrics = new ProbeMetrics();
   runtime.onCall = call => metrics.noteCall(call);
-  const csi = buildCsi({ client, logger, clock, paths, nodeName, onChange: () => reporter.poke() });
+  const devices: ContainerDevices = new ContainerDevices({
+    ...{ client, clock, logger, rootDir: flags['root-dir'] },
+    onChange: () => reporter.poke(),
+    affinity: (uid, container) => topology.manager.affinity(uid, container),
+    numaNodes: () => topology.nodes,
+  });
+  const csi = buildCsi({
+    ...{ client, logger, clock, paths, nodeName, onChange: () => reporter.poke() },
+    otherPlugins: { DRAPlugin: devices.claims.drivers },
+  });
   const volumes = new PodVolumes({
     ...{ paths, objects, serviceAccountToken: tokens.get, clock },
     plugins: volumePlugins({ client, paths, events, clock, nodeName, ...csi }),
@@ -259,15 +269,8 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
   });
   const thresholds = parseThresholds(configuration);
   const reserved = parseReserved(configuration.systemReserved, configuration.kubeReserved);
-  const deviceManager: DeviceManager = new DeviceManager({
-    directory: path.join(flags['root-dir'], 'device-plugins'),
-    logger,
-    onChange: () => reporter.poke(),
-    affinity: (uid, container) => topology.manager.affinity(uid, container),
-    numaNodes: () => topology.nodes,
-  });
   const topology: Topology = buildTopology({
-    ...{ configuration, reserved, client: runtime, devices: deviceManager, clock, logger },
+    ...{ configuration, reserved, client: runtime, devices: devices.plugins, clock, logger },
     ...{ rootDir: flags['root-dir'], workers: () => workers, system: deps.systemDevices },
   });
   const resources = (pod: Pod, container: Container): cri.LinuxContainerResources =>
@@ -304,12 +307,12 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     handlers: async () => (await runtime.status()).runtimeHandlers,
   });
   const released = (uid: string): void => {
-    deviceManager.release(uid);
+    devices.release(uid);
     userNamespaces.release(uid);
     topology.admission.release(uid);
   };
   const starter = new PodStarter({
-    deviceManager,
+    devices,
     userNamespaces,
     client: runtime,
     puller,
@@ -350,7 +353,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     thresholds,
     reserved,
     pressures: () => pressure.eviction.pressures,
-    devices: () => deviceManager.resources(),
+    devices: () => devices.plugins.resources(),
     updateMs: parseDuration(configuration.nodeStatusUpdateFrequency),
     reportMs: parseDuration(configuration.nodeStatusReportFrequency),
     kubeletVersion,
@@ -449,7 +452,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     shutdown,
     pressure,
     cgroups,
-    deviceManager,
+    devices,
     csi,
     paths,
     lease: new NodeLease({

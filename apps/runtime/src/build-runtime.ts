@@ -1,3 +1,4 @@
+import { CdiRegistry } from './spec/cdi';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -108,6 +109,7 @@ export async function buildRuntime(
       logger,
     },
     boundingSet: boundingSet(),
+    cdi: new CdiRegistry(flags['cdi-spec-dirs'], (file, err) => logger.warn({ err, file }, 'CDI file not read')),
     onEvent: (type, record) => {
       if (events.watched)
         events.emit(eventOf({ sandboxes, containers, images, clock }, type, record.id, record.sandboxId));

@@ -24,6 +24,11 @@ export const runtimeFlags = {
     type: 'list',
     default: ['/usr/lib/cni', '/opt/cni/bin'],
   },
+  'cdi-spec-dirs': {
+    description: 'files that describe devices (Container Device Interface); several places with commas, the last wins',
+    type: 'list',
+    default: ['/etc/cdi', '/var/run/cdi'],
+  },
   'cni-timeout-seconds': { description: 'how long a network plugin may take', type: 'number', default: 60 },
   'cgroup-parent': { description: 'cgroup of pods for which the kubelet names none', type: 'string', default: '/naru' },
   'cgroup-driver': {

@@ -5,3 +5,4 @@ export * as etcd from './generated/etcd/etcd';
 export * as csi from './generated/csi/v1/csi';
 export * as registration from './generated/pluginregistration/registration';
 export * as deviceplugin from './generated/deviceplugin/deviceplugin';
+export * as dra from './generated/dra/dra';

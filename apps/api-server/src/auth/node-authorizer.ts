@@ -1,4 +1,4 @@
-import type { PersistentVolume, PersistentVolumeClaim, Pod } from '@naru/api';
+import { resourceClaimName, type PersistentVolume, type PersistentVolumeClaim, type Pod } from '@naru/api';
 import type { UserInfo } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { Entry } from '../storage/entry';
@@ -99,6 +99,8 @@ export class NodeAuthorizer implements AuthorizationRule {
       case '/secrets':
         if (read.has(verb) && subresource === '' && this.volumesNeed(node, namespace, name)) return true;
         break;
+      case 'resource.k8s.io/resourceclaims':
+        return verb === 'get' && subresource === '' && this.refersTo(node, resource, namespace, name);
       case 'storage.k8s.io/csinodes':
         return subresource === '' && (verb === 'create' || (name === node && write.has(verb)));
     }
@@ -186,6 +188,7 @@ export function podReferences(pod: Pod): ReadonlySet<string> {
       add('secrets', valueFrom?.secretKeyRef?.name);
     }
   }
+  for (const entry of spec?.resourceClaims ?? []) add('resourceclaims', resourceClaimName(pod, entry) ?? undefined);
   for (const volume of spec?.volumes ?? []) {
     add('configmaps', volume.configMap?.name);
     add('secrets', volume.secret?.secretName);

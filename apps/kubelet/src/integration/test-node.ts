@@ -218,6 +218,7 @@ export class TestNode {
       `--cni-conf-dir=${this.file('cni')}`,
       `--cni-bin-dir=${this.file('bin')},/usr/lib/cni`,
       '--cni-timeout-seconds=2',
+      `--cdi-spec-dirs=${this.file('cdi')}`,
       `--registry-config=${this.file('registries.json')}`,
       // By a name of its own, so that a test can take it away.
       `--oci-runtime=${this.file('bin/oci')}`,

@@ -1,5 +1,5 @@
 import fs from 'node:fs/promises';
-import type { Container, Pod, Service } from '@naru/api';
+import type { Container, Pod, Service, Stored } from '@naru/api';
 import type { Clock, Logger } from '@naru/foundation';
 import { cri } from '@naru/proto';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
@@ -13,7 +13,7 @@ import { runHook } from '../containers/lifecycle-hook';
 import { containerDevices, containerMounts } from '../containers/mounts';
 import { sandboxConfig } from '../containers/sandbox-config';
 import { serviceEnv } from '../containers/service-env';
-import type { DeviceManager } from '../devices/device-manager';
+import type { ContainerDevices } from '../devices/container-devices';
 import { CriError, type CriClient } from '../cri/cri-client';
 import { sandboxIps } from '../cri/sandbox-ips';
 import { ImageError, type ImagePuller, type PresentImage } from '../images/image-puller';
@@ -49,11 +49,19 @@ export interface PodStarterDeps {
   runtimeHandler: (runtimeClass: string | undefined) => Promise<string>;
   userNamespaces: UserNamespaces;
   metrics: KubeletMetrics;
-  deviceManager: DeviceManager;
+  devices: ContainerDevices;
 }
 
-/** The sandbox of a pod could not be made: event FailedCreatePodSandBox. */
-export class SandboxError extends Error {}
+/** The pod as a whole could not be started; the reason is that of the event. */
+export class PodStartError extends Error {
+  constructor(
+    readonly reason: 'FailedCreatePodSandBox' | 'FailedPrepareDynamicResources',
+    message: string,
+    options: { cause: unknown },
+  ) {
+    super(message, options);
+  }
+}
 
 export interface StartReport {
   /** Containers that could not be started, and why. */
@@ -87,12 +95,13 @@ export class PodStarter {
   constructor(private readonly deps: PodStarterDeps) {}
 
   /**
-   * Throws VolumeError or SandboxError when the pod as a whole cannot start, and the signal's reason when it is not to
+   * Throws VolumeError or PodStartError when the pod as a whole cannot start, and the signal's reason when it is not to
    * start any more: no container is created after that.
    */
   async start(pod: Pod, runtime: PodRuntime, plan: PodPlan, report: StartReport, signal: AbortSignal): Promise<void> {
     const { paths, cgroups, volumes, facts } = this.deps;
     const userNamespace = await this.userNamespace(pod);
+    await this.prepareClaims(pod);
     await cgroups.create(pod);
     await fs.mkdir(paths.logs(pod), { recursive: true, mode: 0o755 });
     const attempt = plan.createSandbox ? plan.sandboxAttempt : (plan.sandbox?.attempt ?? 0);
@@ -128,7 +137,17 @@ export class PodStarter {
       const handler = hostUsers === false ? await this.deps.runtimeHandler(runtimeClassName) : '';
       return await this.deps.userNamespaces.of(pod, handler);
     } catch (cause) {
-      throw new SandboxError(`Failed to create pod sandbox: ${(cause as Error).message}`, { cause });
+      const message = `Failed to create pod sandbox: ${(cause as Error).message}`;
+      throw new PodStartError('FailedCreatePodSandBox', message, { cause });
+    }
+  }
+
+  private async prepareClaims(pod: Pod): Promise<void> {
+    try {
+      await this.deps.devices.claims.prepare(pod as Stored<Pod>);
+    } catch (cause) {
+      const message = `Failed to prepare dynamic resources: ${(cause as Error).message}`;
+      throw new PodStartError('FailedPrepareDynamicResources', message, { cause });
     }
   }
 
@@ -172,7 +191,7 @@ export class PodStarter {
       metrics.podStartErrors.inc();
       metrics.sandboxErrors.inc({ runtime_handler });
       const message = `Failed to create pod sandbox: ${(cause as Error).message}`;
-      throw new SandboxError(message, { cause });
+      throw new PodStartError('FailedCreatePodSandBox', message, { cause });
     }
   }
 
@@ -267,7 +286,7 @@ export class PodStarter {
       serviceEnv: links,
       objects,
     });
-    const grant = await this.deps.deviceManager.allocate(pod, container);
+    const grant = await this.deps.devices.allocate(pod, container);
     for (const [name, value] of Object.entries(grant.envs)) env.set(name, value);
     const mounts = await containerMounts({
       ...{ pod, container, attempt, volumes, images: images.volumes, env, paths },

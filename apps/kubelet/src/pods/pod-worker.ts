@@ -10,7 +10,7 @@ import { crashLoop, restartKey } from './crash-loop';
 import { decide, type ContainerStart, type PodPlan } from './decide';
 import { pruneContainers } from './dead-containers';
 import { podGraceSeconds } from './pod-killer';
-import { SandboxError, type StartReport } from './pod-starter';
+import { PodStartError, type StartReport } from './pod-starter';
 import type { PodWorkerDeps } from './pod-worker-deps';
 import { VolumeRefresh, reportVolumes } from './volume-refresh';
 import { emptyRuntime, reflects, type RuntimeEvent, type ContainerRecord, type PodRuntime } from './runtime-state';
@@ -341,7 +341,7 @@ export class PodWorker {
   private reportFailure(error: unknown): void {
     const { events } = this.deps;
     if (error instanceof VolumeError) reportVolumes(this.pod, error, events);
-    else if (error instanceof SandboxError) events.pod(this.pod, 'Warning', 'FailedCreatePodSandBox', error.message);
+    else if (error instanceof PodStartError) events.pod(this.pod, 'Warning', error.reason, error.message);
     else events.pod(this.pod, 'Warning', 'FailedSync', `error syncing pod: ${(error as Error).message}`);
   }
 

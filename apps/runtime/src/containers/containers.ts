@@ -15,6 +15,7 @@ import { listDirectory } from '../process/files';
 import { isRunning, signalProcess } from '../process/process-identity';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
+import { applyEdits, withEdits, type CdiRegistry } from '../spec/cdi';
 import { containerSpec, type SandboxParts } from '../spec/container-spec';
 import { bind } from '../spec/mounts';
 import type { OciMount } from '../spec/oci-types';
@@ -36,6 +37,7 @@ export interface ContainersDeps {
   cgroups: Cgroups;
   gate: Gate;
   boundingSet: readonly string[];
+  cdi: CdiRegistry;
   state: string;
   clock: Clock;
   logger: Logger;
@@ -170,8 +172,9 @@ export class Containers {
       const imageMounts = await this.#mountImages(id, config, parts.users);
       const runtime = this.deps.runtimes.get(sandbox.runtimeHandler);
       const recursiveReadOnly = await runtime.recursiveReadOnly();
+      const edits = await this.deps.cdi.editsFor(config.CDIDevices.map(({ name }) => name));
       const { spec, mounts, user } = containerSpec({
-        config,
+        config: withEdits(config, edits),
         image: image.config,
         rootfs: snapshot.rootfs,
         cgroup,
@@ -179,6 +182,7 @@ export class Containers {
         imageMounts,
         node: { cgroups: this.deps.cgroups, boundingSet: this.deps.boundingSet, recursiveReadOnly },
       });
+      applyEdits(spec, edits);
       spec.mounts = await mapped.attach(mounts, parts.users?.path);
       fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
       const logPath =

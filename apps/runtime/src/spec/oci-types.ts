@@ -6,8 +6,20 @@ export interface OciSpec {
   hostname?: string;
   mounts: OciMount[];
   annotations?: Record<string, string>;
+  hooks?: OciHooks;
   linux: OciLinux;
 }
+
+/** A program that the OCI runtime runs at some point of the container's life. */
+export interface OciHook {
+  path: string;
+  args?: string[];
+  env?: string[];
+  timeout?: number;
+}
+
+/** By the point: createRuntime, createContainer, startContainer, poststart, poststop. */
+export type OciHooks = Record<string, OciHook[]>;
 
 export interface OciProcess {
   terminal: boolean;

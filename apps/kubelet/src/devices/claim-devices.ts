@@ -1,0 +1,173 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import {
+  isClaimReservedFor,
+  isResourceClaimOf,
+  resourceClaimName,
+  resourceClaims,
+  type Container,
+  type Pod,
+  type ResourceClaim,
+  type Stored,
+} from '@naru/api';
+import type { ObjectsClient } from '@naru/client';
+import type { Clock, Logger } from '@naru/foundation';
+import type { dra } from '@naru/proto';
+import { DraDrivers } from './dra-drivers';
+
+/** A claim whose devices drivers have made ready on this node, or are to take back. */
+interface Prepared {
+  claim: dra.Claim;
+  /** By driver; a driver that has not answered yet has none, and is told all the same when the claim is not used any more. */
+  devices: Record<string, { requests: string[]; cdi: string[] }[]>;
+  /** UIDs. */
+  pods: string[];
+}
+
+export interface ClaimDevicesDeps {
+  client: ObjectsClient;
+  /** What is prepared is noted here: drivers must hear of its end also after a restart. */
+  directory: string;
+  clock: Clock;
+  logger: Logger;
+}
+
+const retryMs = 10_000;
+
+/** Has drivers make the devices of a pod's ResourceClaims ready, and take them back. Source: kubelet/cm/dra. */
+export class ClaimDevices {
+  readonly drivers: DraDrivers;
+  private readonly prepared: Map<string, Prepared>;
+  /** One call after the other: pods that share a claim must not prepare and unprepare it at once. */
+  private last: Promise<unknown> = Promise.resolve();
+  private cancelRetry: (() => void) | undefined;
+
+  constructor(private readonly deps: ClaimDevicesDeps) {
+    this.drivers = new DraDrivers(deps);
+    this.prepared = new Map(this.load().map(each => [each.claim.uid, each]));
+  }
+
+  /** Before the first container of the pod. Throws why that is not possible, in upstream's words. */
+  async prepare(pod: Stored<Pod>): Promise<void> {
+    if (!pod.spec?.resourceClaims?.length) return;
+    const turn = this.last.then(() => this.prepareAll(pod));
+    this.last = turn.catch(() => undefined);
+    await turn;
+  }
+
+  /** What the runtime is to be told for a container, for what it takes of the pod's claims. */
+  cdiDevices(pod: Pod, container: Container): string[] {
+    const ids = (container.resources?.claims ?? []).flatMap(({ name, request }) => {
+      const entry = pod.spec?.resourceClaims?.find(each => each.name === name);
+      const claimName = entry && resourceClaimName(pod, entry);
+      const own = [...this.prepared.values()].find(
+        ({ claim, pods }) => claim.name === claimName && pods.includes(pod.metadata?.uid ?? ''),
+      );
+      return Object.values(own?.devices ?? {})
+        .flat()
+        .filter(({ requests }) => !request || requests.length === 0 || requests.some(each => isOf(each, request)))
+        .flatMap(({ cdi }) => cdi);
+    });
+    return [...new Set(ids)];
+  }
+
+  /** Nothing of the pod runs any more. Drivers that do not answer are told again. */
+  release(uid: string): void {
+    const mine = [...this.prepared.values()].filter(({ pods }) => pods.includes(uid));
+    if (mine.length === 0) return;
+    for (const each of mine) each.pods = each.pods.filter(pod => pod !== uid);
+    this.save();
+    this.sweep();
+  }
+
+  /** Takes up what an earlier kubelet did not get to: `isHere` tells the pods that still are. */
+  start(isHere: (uid: string) => boolean): void {
+    for (const each of this.prepared.values()) each.pods = each.pods.filter(isHere);
+    this.sweep();
+  }
+
+  stop(): void {
+    this.cancelRetry?.();
+    this.drivers.close();
+  }
+
+  private async prepareAll(pod: Stored<Pod>): Promise<void> {
+    const { namespace } = pod.metadata;
+    for (const entry of pod.spec?.resourceClaims ?? []) {
+      const name = resourceClaimName(pod, entry);
+      if (name === null) continue;
+      if (name === undefined) throw new Error(`the ResourceClaim of "${entry.name}" is not made yet`);
+      const claim = await this.deps.client.get(resourceClaims, { namespace, name });
+      if (!isResourceClaimOf(pod, entry, claim))
+        throw new Error(`ResourceClaim ${name} was not created for pod ${pod.metadata.name} (pod is not owner)`);
+      if (!isClaimReservedFor(claim, pod))
+        throw new Error(`pod ${pod.metadata.name} (${pod.metadata.uid}) is not allowed to use ResourceClaim ${name}`);
+      await this.prepareOne(pod.metadata.uid, claim);
+    }
+  }
+
+  private async prepareOne(podUid: string, { metadata, status }: Stored<ResourceClaim>): Promise<void> {
+    const { namespace = '', name, uid } = metadata;
+    const names = new Set((status?.allocation?.devices?.results ?? []).map(({ driver }) => driver));
+    const known = this.prepared.get(uid) ?? { claim: { namespace, name, uid }, devices: {}, pods: [] };
+    if (!known.pods.includes(podUid)) known.pods.push(podUid);
+    this.prepared.set(uid, known);
+    this.save();
+    for (const driver of names) {
+      if (known.devices[driver]?.length) continue;
+      known.devices[driver] = [];
+      this.save();
+      const devices = await this.drivers.prepare(driver, known.claim);
+      known.devices[driver] = devices.map(({ requestNames, cdiDeviceIds }) => ({
+        requests: requestNames,
+        cdi: cdiDeviceIds,
+      }));
+      this.save();
+    }
+  }
+
+  private sweep(): void {
+    this.last = this.last.then(() => this.unprepareUnused());
+  }
+
+  /** Never rejects. */
+  private async unprepareUnused(): Promise<void> {
+    for (const [uid, { claim, devices, pods }] of this.prepared) {
+      if (pods.length > 0) continue;
+      try {
+        for (const driver of Object.keys(devices)) await this.drivers.unprepare(driver, claim);
+        this.prepared.delete(uid);
+        this.save();
+      } catch (err) {
+        this.deps.logger.warn({ err, claim: claim.name }, 'devices of a claim could not be given back');
+        this.cancelRetry?.();
+        this.cancelRetry = this.deps.clock.after(retryMs, () => this.sweep());
+      }
+    }
+  }
+
+  private get checkpoint(): string {
+    return path.join(this.deps.directory, 'dra_manager_state');
+  }
+
+  private save(): void {
+    const temporary = `${this.checkpoint}.new`;
+    fs.writeFileSync(temporary, JSON.stringify([...this.prepared.values()]), { mode: 0o600 });
+    fs.renameSync(temporary, this.checkpoint);
+  }
+
+  private load(): Prepared[] {
+    if (!fs.existsSync(this.checkpoint)) return [];
+    try {
+      return JSON.parse(fs.readFileSync(this.checkpoint, 'utf8')) as Prepared[];
+    } catch (err) {
+      this.deps.logger.warn({ err, file: this.checkpoint }, 'what devices of claims are prepared is not known');
+      return [];
+    }
+  }
+}
+
+/** A result names REQUEST/ALTERNATIVE where a container may name the request alone. */
+function isOf(request: string, wanted: string): boolean {
+  return request === wanted || request.startsWith(`${wanted}/`);
+}

@@ -1,0 +1,186 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { resourceClaims } from '@naru/api';
+import { dra, registration } from '@naru/proto';
+import { eventually } from '@naru/testing';
+import type { Kubelet } from '../kubelet';
+import { TestNode, forever, shell, whyNot } from './test-node';
+
+const withRoot = whyNot() ? describe.skip : describe;
+const driverName = 'gpu.example.com';
+
+/** A driver of dynamic resource allocation as makers of GPUs write them: it describes its devices in CDI files. Its devices are /dev/null. */
+class Driver {
+  readonly calls: string[] = [];
+  /** Told to the kubelet in place of devices. */
+  error = '';
+  private readonly server = new Server();
+
+  constructor(private readonly folders: { registry: string; cdi: string }) {}
+
+  async start(versions = ['v1.DRAPlugin']): Promise<void> {
+    const socket = path.join(this.folders.registry, `${driverName}-reg.sock`);
+    this.server.addService(registration.RegistrationService, {
+      getInfo: (_, callback) =>
+        callback(null, { type: 'DRAPlugin', name: driverName, endpoint: socket, supportedVersions: versions }),
+      notifyRegistrationStatus: ({ request }, callback) => {
+        this.calls.push(request.pluginRegistered ? 'registered' : `refused: ${request.error}`);
+        callback(null, {});
+      },
+    } satisfies registration.RegistrationServer);
+    this.server.addService(dra.DRAPluginService, {
+      nodePrepareResources: ({ request }, callback) =>
+        callback(null, { claims: Object.fromEntries(request.claims.map(claim => [claim.uid, this.prepare(claim)])) }),
+      nodeUnprepareResources: ({ request }, callback) => {
+        this.calls.push(...request.claims.map(({ name }) => `unprepare ${name}`));
+        callback(null, { claims: Object.fromEntries(request.claims.map(({ uid }) => [uid, { error: '' }])) });
+      },
+    } satisfies dra.DRAPluginServer);
+    fs.mkdirSync(this.folders.registry, { recursive: true });
+    fs.rmSync(socket, { force: true });
+    await new Promise<void>((resolve, reject) =>
+      this.server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), error =>
+        error ? reject(error) : resolve(),
+      ),
+    );
+  }
+
+  stop(): void {
+    this.server.forceShutdown();
+  }
+
+  private prepare({ name }: dra.Claim): dra.NodePrepareResourceResponse {
+    this.calls.push(`prepare ${name}`);
+    if (this.error) return { devices: [], error: this.error };
+    fs.mkdirSync(this.folders.cdi, { recursive: true });
+    const device = (kind: string): string =>
+      [
+        `  - name: ${name}-${kind}`,
+        '    containerEdits:',
+        `      env: [${kind.toUpperCase()}=${name}]`,
+        `      deviceNodes: [{ path: /dev/${kind}, hostPath: /dev/null }]`,
+      ].join('\n');
+    const text = [
+      'cdiVersion: 0.5.0',
+      'kind: example.com/gpu',
+      'containerEdits:',
+      `  mounts: [{ hostPath: ${this.folders.cdi}, containerPath: /opt/driver, options: [ro, bind] }]`,
+      'devices:',
+      device('gpu'),
+      device('link'),
+    ].join('\n');
+    fs.writeFileSync(path.join(this.folders.cdi, `${name}.yaml`), text);
+    return {
+      error: '',
+      devices: ['gpu', 'link'].map(kind => ({
+        requestNames: [kind],
+        poolName: 'p',
+        deviceName: kind,
+        cdiDeviceIds: [`example.com/gpu=${name}-${kind}`],
+      })),
+    };
+  }
+}
+
+withRoot('the kubelet and claims for devices', () => {
+  jest.setTimeout(60_000);
+  let node: TestNode;
+  let kubelet: Kubelet;
+  let driver: Driver;
+
+  const show = `echo "GPU=$GPU LINK=$LINK $(ls -d /dev/gpu /dev/link /opt/driver 2>/dev/null | tr '\\n' ' ')"; touch /opt/driver/x; ${forever}`;
+  const log = async (pod: string, container: string): Promise<string> =>
+    (await node.fetch(kubelet, `/containerLogs/default/${pod}/${container}`)).text.split('\n')[0]?.trim() ?? '';
+  const create = (name: string, claim: string) =>
+    node.create(name, {
+      resourceClaims: [{ name: 'card', resourceClaimName: claim }],
+      containers: [
+        { ...shell(show), name: 'all', resources: { claims: [{ name: 'card' }] } },
+        { ...shell(show), name: 'part', resources: { claims: [{ name: 'card', request: 'gpu' }] } },
+        { ...shell(show), name: 'none' },
+      ],
+    });
+  /** What the scheduler writes. */
+  const allocate = async (claim: string, ...names: string[]): Promise<void> => {
+    const users = await Promise.all(names.map(async name => (await node.get(name)).metadata));
+    const results = ['gpu', 'link'].map(request => ({ request, driver: driverName, pool: 'p', device: request }));
+    node.api.seed(resourceClaims, {
+      metadata: { namespace: 'default', name: claim },
+      spec: {},
+      status: {
+        allocation: { devices: { results } },
+        reservedFor: users.map(({ name, uid }) => ({ resource: 'pods', name, uid })),
+      },
+    });
+  };
+
+  beforeAll(async () => {
+    node = await TestNode.create();
+    kubelet = await node.startKubelet();
+    driver = new Driver({ registry: path.join(node.rootDir, 'plugins_registry'), cdi: node.file('cdi') });
+  }, 120_000);
+
+  afterAll(async () => {
+    driver?.stop();
+    await node?.close();
+  }, 60_000);
+
+  it('refuses a driver of versions that it does not speak', async () => {
+    const other = new Driver({ registry: path.join(node.rootDir, 'plugins_registry'), cdi: node.file('cdi') });
+    await other.start(['v9.DRAPlugin']);
+    await eventually(() => expect(other.calls[0]).toMatch(/^refused: none of the DRA gRPC API versions/));
+    other.stop();
+  });
+
+  it('starts a pod when its claim is there and the driver has made the devices ready, and says what is missing until then', async () => {
+    const prepareFailed = (message: string) =>
+      eventually(async () => {
+        const told = (await node.events('one')).filter(({ reason }) => reason === 'FailedPrepareDynamicResources');
+        expect(told.map(each => each.message)).toContainEqual(expect.stringContaining(message));
+      }, 20_000);
+    await create('one', 'shared');
+    await prepareFailed('"shared" not found');
+    await create('two', 'shared');
+    await allocate('shared', 'one', 'two');
+    await prepareFailed(`DRA driver ${driverName} is not registered`);
+    driver.error = 'the card is on fire';
+    await driver.start();
+    await prepareFailed('NodePrepareResources failed for claim shared: the card is on fire');
+    driver.error = '';
+    await node.untilReady('one');
+    await node.untilReady('two');
+  });
+
+  it('gives each container the devices of the claims and requests that it names', async () => {
+    await eventually(async () => {
+      expect(await log('one', 'all')).toBe('GPU=shared LINK=shared /dev/gpu /dev/link /opt/driver');
+      expect(await log('one', 'part')).toBe('GPU=shared LINK= /dev/gpu /opt/driver');
+      expect(await log('one', 'none')).toBe('GPU= LINK=');
+    });
+    expect(fs.existsSync(path.join(node.file('cdi'), 'x'))).toBe(false);
+  });
+
+  it('does not let a pod use a claim that is not reserved for it', async () => {
+    await allocate('private', 'one');
+    await create('thief', 'private');
+    await eventually(async () =>
+      expect((await node.events('thief')).map(({ message }) => message)).toContainEqual(
+        expect.stringMatching(/pod thief \(.*\) is not allowed to use ResourceClaim private/),
+      ),
+    );
+    await node.delete('thief');
+    expect(driver.calls).not.toContain('prepare private');
+  });
+
+  it('has the devices taken back when the last pod of a claim is gone, over its restart too', async () => {
+    await node.delete('one');
+    await node.stopKubelet(kubelet);
+    kubelet = await node.startKubelet();
+    await eventually(() => expect(driver.calls.filter(call => call === 'registered')).toHaveLength(2));
+    expect(driver.calls).not.toContain('unprepare shared');
+    await node.delete('two');
+    await eventually(() => expect(driver.calls.at(-1)).toBe('unprepare shared'));
+    expect(driver.calls.filter(call => call === 'unprepare shared')).toHaveLength(1);
+  });
+});
