@@ -55,6 +55,10 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
     argv,
     log: path.join(cluster.logs, `${name}.log`),
   });
+  const frugalService = (name: string, app: string, flags: Record<string, string | number>): ServiceSpec => ({
+    ...service(name, nodeCommand(app, flags, frugal.options)),
+    environment: frugal.environment,
+  });
   const pki = (file: string): string => cluster.pki('api-server', file);
   return [
     service('nats', ['nats-server', '--config', natsConfigFile(cluster)]),
@@ -91,59 +95,41 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
         'health-address': `127.0.0.1:${ports.scheduler}`,
       }),
     ),
-    service(
-      'controller-manager',
-      nodeCommand('controller-manager', {
-        ...connectionOf(cluster, 'controller-manager'),
-        'health-address': `127.0.0.1:${ports.controllerManager}`,
-        'cluster-cidr': settings.clusterCidr,
-        'load-balancer-addresses': loadBalancerAddresses(settings),
-        'cluster-signing-cert-file': cluster.pki('authority/ca.crt'),
-        'cluster-signing-key-file': cluster.pki('authority/ca.key'),
-        'rest-api': `https://${hostAddress}:${ports.api}`,
-        'local-path': path.join(cluster.data, 'local-path'),
+    frugalService('controller-manager', 'controller-manager', {
+      ...connectionOf(cluster, 'controller-manager'),
+      'health-address': `127.0.0.1:${ports.controllerManager}`,
+      'cluster-cidr': settings.clusterCidr,
+      'load-balancer-addresses': loadBalancerAddresses(settings),
+      'cluster-signing-cert-file': cluster.pki('authority/ca.crt'),
+      'cluster-signing-key-file': cluster.pki('authority/ca.key'),
+      'rest-api': `https://${hostAddress}:${ports.api}`,
+      'local-path': path.join(cluster.data, 'local-path'),
+    }),
+    ...cluster.dns.map(({ name, port, metricsPort }) =>
+      frugalService(name, 'dns', {
+        ...connectionOf(cluster, 'dns'),
+        listen: cluster
+          .nodeIps(hostAddress)
+          .map(address => hostPort(address, port))
+          .join(','),
+        'health-address': `${hostAddress}:${metricsPort}`,
+        'replica-name': name,
+        'cluster-dns': clusterDnsAddresses(settings.serviceCidr),
       }),
     ),
-    ...cluster.dns.map(({ name, port, metricsPort }) => ({
-      ...service(
-        name,
-        nodeCommand(
-          'dns',
-          {
-            ...connectionOf(cluster, 'dns'),
-            listen: cluster
-              .nodeIps(hostAddress)
-              .map(address => hostPort(address, port))
-              .join(','),
-            'health-address': `${hostAddress}:${metricsPort}`,
-            'replica-name': name,
-            'cluster-dns': clusterDnsAddresses(settings.serviceCidr),
-          },
-          frugal.options,
-        ),
-      ),
-      environment: frugal.environment,
-    })),
-    ...(settings.metricsServer ? [metricsServer(cluster)] : []),
+    ...(settings.metricsServer ? [frugalService('metrics-server', 'metrics-server', metricsServerFlags(cluster))] : []),
     { name: 'watch', argv: [script('watch'), cluster.run] },
   ];
 }
 
-function metricsServer(cluster: Cluster): ServiceSpec {
+function metricsServerFlags(cluster: Cluster): Record<string, string | number> {
   const { ports, hostAddress } = cluster;
-  const name = 'metrics-server';
-  const flags = {
-    ...connectionOf(cluster, name),
-    'serving-certificate': cluster.pki(name, 'serving.crt'),
-    'serving-key': cluster.pki(name, 'serving.key'),
+  return {
+    ...connectionOf(cluster, 'metrics-server'),
+    'serving-certificate': cluster.pki('metrics-server', 'serving.crt'),
+    'serving-key': cluster.pki('metrics-server', 'serving.key'),
     listen: hostPort(cluster.nodeIps(hostAddress)[0] ?? hostAddress, ports.metrics),
     'health-address': `127.0.0.1:${ports.metricsHealth}`,
-  };
-  return {
-    name,
-    argv: nodeCommand(name, flags, frugal.options),
-    log: path.join(cluster.logs, `${name}.log`),
-    environment: frugal.environment,
   };
 }
 
