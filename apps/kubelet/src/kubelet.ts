@@ -274,11 +274,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     ...{ rootDir: flags['root-dir'], workers: () => workers, system: deps.systemDevices },
   });
   const resources = (pod: Pod, container: Container): cri.LinuxContainerResources =>
-    topology.cpus.apply(
-      pod.metadata?.uid ?? '',
-      container.name,
-      containerResources(pod, container, machine.memoryBytes),
-    );
+    topology.cpus.apply(pod.metadata?.uid ?? '', container.name, containerResources(pod, container, machine));
   const isExclusive = (uid: string): boolean => topology.cpus.isExclusive(uid);
   const { tree, cgroups } = buildPodCgroups({ configuration, machine, reserved, isExclusive, clock, logger });
   const pressure: NodePressure = buildNodePressure({

@@ -40,12 +40,26 @@ describe('containerResources', () => {
 
   it('takes the limit as request when there is no request', () => {
     const input = pod({ limits: { cpu: '500m', memory: '64Mi' } });
-    expect(containerResources(input, first(input), 4 * gi)).toMatchObject({
+    expect(containerResources(input, first(input), { memoryBytes: 4 * gi, hugePages: new Map() })).toMatchObject({
       cpuShares: 512n,
       cpuQuota: 50_000n,
       memoryLimitInBytes: 67_108_864n,
       memorySwapLimitInBytes: 67_108_864n,
       oomScoreAdj: -997n,
     });
+  });
+
+  it('lets a container use the huge pages that it asks for, and no others', () => {
+    const input = pod({ limits: { 'hugepages-2Mi': '4Mi' } });
+    const hugePages = new Map([
+      [2 << 20, 8 << 20],
+      [64 << 10, 1 << 20],
+      [gi, 0],
+    ]);
+    const { hugepageLimits } = containerResources(input, first(input), { memoryBytes: 4 * gi, hugePages });
+    expect(hugepageLimits).toEqual([
+      { pageSize: '2MB', limit: 4n << 20n },
+      { pageSize: '64KB', limit: 0n },
+    ]);
   });
 });

@@ -1,11 +1,13 @@
 import { quantityMilliValue, quantityValue, type Container, type Pod } from '@naru/api';
 import { cri } from '@naru/proto';
+import type { MachineReading } from '../node/machine';
 import { oomScoreAdj } from './qos';
 
 export const cpuPeriodUs = 100_000;
 const minShares = 2;
 const maxShares = 262_144;
 const minQuotaUs = 1_000;
+const hugePagesPrefix = 'hugepages-';
 
 /** Millicores to the cgroup's cpu.shares. Source: pkg/kubelet/cm/helpers_linux.go. */
 export function cpuShares(milliCpu: number): number {
@@ -18,11 +20,30 @@ export function cpuQuotaUs(milliCpu: number): number {
   return milliCpu <= 0 ? 0 : Math.max(minQuotaUs, Math.trunc((milliCpu * cpuPeriodUs) / 1000));
 }
 
+const units = ['B', 'KB', 'MB', 'GB'];
+
+/** As the cgroup's files spell a page size: 2MB. */
+function pageSizeName(bytes: number): string {
+  const unit = Math.min(units.length - 1, Math.trunc(Math.log2(bytes) / 10));
+  return `${bytes / 1024 ** unit}${units[unit]}`;
+}
+
+/** Of each size that the machine has set pages aside of; who does not ask for them gets none. Source: kuberuntime_container_linux.go. */
+function hugepageLimits({ resources }: Container, pages: ReadonlyMap<number, number>): cri.HugepageLimit[] {
+  const asked = Object.entries(resources?.limits ?? {}).filter(([name]) => name.startsWith(hugePagesPrefix));
+  const limits = new Map(
+    asked.map(([name, limit]) => [quantityValue(name.slice(hugePagesPrefix.length)), quantityValue(limit)]),
+  );
+  return [...pages]
+    .filter(([, available]) => available > 0)
+    .map(([size]) => ({ pageSize: pageSizeName(size), limit: BigInt(limits.get(size) ?? 0) }));
+}
+
 /** What requests and limits mean to the kernel. */
 export function containerResources(
   pod: Pod,
   container: Container,
-  memoryCapacityBytes: number,
+  { memoryBytes, hugePages }: Pick<MachineReading, 'memoryBytes' | 'hugePages'>,
 ): cri.LinuxContainerResources {
   const { requests, limits } = container.resources ?? {};
   const milli = (text: string | undefined): number => (text === undefined ? 0 : quantityMilliValue(text));
@@ -35,6 +56,7 @@ export function containerResources(
     memoryLimitInBytes: memoryLimit,
     // Equal to the memory limit: no swap for containers with a limit, as upstream's NoSwap.
     memorySwapLimitInBytes: memoryLimit,
-    oomScoreAdj: oomScoreAdj(pod, container, memoryCapacityBytes),
+    oomScoreAdj: oomScoreAdj(pod, container, memoryBytes),
+    hugepageLimits: hugepageLimits(container, hugePages),
   });
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { attachmentName, csiDrivers, csiNodes, nodes, volumeAttachments } from '@naru/api';
+import { attachmentName, csiDrivers, csiNodes, nodes, quantityValue, volumeAttachments } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import { createBoundClaim } from './bound-claim';
@@ -117,6 +117,55 @@ withRoot('volumes on a real runtime', () => {
       execFileSync('umount', [path.join(shared, 'inner')]);
     }
     await node.delete('kinds');
+  });
+
+  describe('of huge pages', () => {
+    const file = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+    let before = '';
+
+    beforeAll(async () => {
+      before = await fs.readFile(file, 'utf8');
+      await fs.writeFile(file, String(Number(before) + 4));
+      await node.stopKubelet(kubelet);
+      kubelet = await node.startKubelet();
+    });
+
+    // The machine has as many as it had, whatever became of the test.
+    afterAll(() => fs.writeFile(file, before));
+
+    it('have the size that the pod asks for, and are free again when it ends', async () => {
+      await eventually(async () => {
+        const { status } = await node.api.get(nodes, { name: nodeName });
+        expect(quantityValue(status?.capacity?.['hugepages-2Mi'] ?? '0')).toBe((Number(before) + 4) << 21);
+      });
+      const volumes = [{ name: 'huge', emptyDir: { medium: 'HugePages' } }];
+      const using = (amounts: Record<string, string>) => ({
+        volumes,
+        containers: [
+          shell(forever, {
+            volumeMounts: [{ name: 'huge', mountPath: '/huge' }],
+            resources: { limits: { memory: '64Mi', ...amounts }, requests: { memory: '64Mi', ...amounts } },
+          }),
+        ],
+      });
+      await node.create('huge', using({ 'hugepages-2Mi': '4Mi' }));
+      await node.create('two-sizes', using({ 'hugepages-2Mi': '4Mi', 'hugepages-1Gi': '0' }));
+      await node.untilReady('huge');
+      expect(await node.exec('huge', 'grep', ' /huge ', '/proc/mounts')).toMatch(/^\S+ \/huge hugetlbfs .*pagesize=2M/);
+      const free = async () => Number(/HugePages_Free:\s+(\d+)/.exec(await fs.readFile('/proc/meminfo', 'utf8'))?.[1]);
+      const unused = await free();
+      expect(await node.exec('huge', 'fallocate', '-l', '4194304', '/huge/pages')).toBe('');
+      expect(await free()).toBe(unused - 2);
+      await eventually(
+        async () =>
+          expect((await node.events('two-sizes')).map(({ message }) => message)).toContainEqual(
+            expect.stringContaining('medium HugePages can be used only if exactly one huge page size is requested'),
+          ),
+        60_000,
+      );
+      await Promise.all(['huge', 'two-sizes'].map(name => node.delete(name)));
+      expect(await free()).toBe(unused);
+    });
   });
 
   it('makes read-only reach what is mounted below a volume, where that is asked for, and says so', async () => {
