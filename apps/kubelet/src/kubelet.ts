@@ -22,11 +22,13 @@ import { firstVersion } from './cri/first-version';
 import { buildCsi } from './csi/build-csi';
 import { ContainerDevices } from './devices/container-devices';
 import { ImagePuller } from './images/image-puller';
+import { pullRecords } from './images/pull-records';
 import { LogRotator } from './logs/log-rotator';
 import { readMachine } from './node/machine';
 import { GracefulShutdown } from './node/graceful-shutdown';
 import { NodeLease } from './node/node-lease';
 import { NodeReporter } from './node/node-reporter';
+import { mostPods } from './node/node-resources';
 import { parseReserved } from './node/reserved';
 import { parseThresholds } from './eviction/thresholds';
 import { buildNodePressure, type NodePressure } from './node/node-pressure';
@@ -159,6 +161,7 @@ export class Kubelet {
     await cgroups.createRoot();
     await this.built.devices.start();
     await csi.attachments.recover(this.built.paths.pods);
+    await this.built.puller.recover();
     await this.server.listen();
     this.tasks.push(csi.watcher.run(signal));
     this.tasks.push(this.reporter.run(signal), lease.run(signal), events.run(signal), rotator.run(signal));
@@ -206,11 +209,6 @@ export class Kubelet {
     if (staticPods.isMirror(pod)) staticPods.mirrorSeen(pod);
     else this.workers.apply(pod);
   }
-}
-
-/** As many as maxPods says, or fewer on a machine of few processors. */
-function mostPods({ maxPods, podsPerCore }: KubeletConfiguration, cores: number): number {
-  return podsPerCore > 0 ? Math.min(maxPods, podsPerCore * cores) : maxPods;
 }
 
 interface Surroundings {
@@ -283,12 +281,14 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     workers: () => workers,
     node: () => reporter.current,
     onPressure: () => reporter.poke(),
+    onImageRemoved: id => puller.forget(id),
     evictionPeriodMs: deps.evictionPeriodMs,
   });
   const reader = new RuntimeReader(runtime, flags['node-ip']);
   const killer = new PodKiller({ client: runtime, events, clock, logger, hostIp });
   const puller = new ImagePuller({
     ...{ client: runtime, objects, events, logger, now, metrics },
+    records: pullRecords(flags['root-dir'], configuration, now),
     maxParallelPulls: configuration.serializeImagePulls ? 1 : configuration.maxParallelImagePulls,
   });
   const status = new StatusWriter({ client, clock, logger });
@@ -449,6 +449,7 @@ function assemble(deps: KubeletDeps, around: Surroundings) {
     pressure,
     cgroups,
     devices,
+    puller,
     csi,
     paths,
     lease: new NodeLease({

@@ -127,6 +127,8 @@ export const kubeletConfigurationFields = {
   // Upstream pulls one image at a time unless told otherwise; here four, as with serializeImagePulls: false.
   serializeImagePulls: truth(false),
   maxParallelImagePulls: whole(4),
+  imagePullCredentialsVerificationPolicy: text('NeverVerifyPreloadedImages'),
+  preloadedImagesVerificationAllowlist: { kind: 'strings', default: [] },
   // Eviction
   evictionHard: map(
     {
@@ -164,11 +166,11 @@ export const kubeletConfigurationFields = {
         ['number', 'memoryThrottlingFactor'],
         ['duration', 'fileCheckFrequency streamingConnectionIdleTimeout'],
         ['duration', 'runtimeRequestTimeout cpuCFSQuotaPeriod'],
-        ['string', 'tlsMinVersion imagePullCredentialsVerificationPolicy kubeletCgroups systemCgroups'],
+        ['string', 'tlsMinVersion kubeletCgroups systemCgroups'],
         ['string', 'hairpinMode podCIDR contentType configMapAndSecretChangeDetectionStrategy'],
         ['string', 'showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir'],
         ['string', 'imageServiceEndpoint memoryReservationPolicy memoryManagerPolicy'],
-        ['strings', 'tlsCipherSuites preloadedImagesVerificationAllowlist'],
+        ['strings', 'tlsCipherSuites'],
         ['map', 'topologyManagerPolicyOptions qosReserved defaultPodSysctls'],
         ['any', 'authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
         ['any', 'crashLoopBackOff reservedMemory tracing tlsCurvePreferences'],

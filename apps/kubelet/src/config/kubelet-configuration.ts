@@ -61,6 +61,8 @@ export interface KubeletConfiguration {
   imageGCLowThresholdPercent: number;
   serializeImagePulls: boolean;
   maxParallelImagePulls: number;
+  imagePullCredentialsVerificationPolicy: string;
+  preloadedImagesVerificationAllowlist: string[];
   evictionHard: Record<string, string>;
   evictionSoft: Record<string, string>;
   evictionSoftGracePeriod: Record<string, string>;

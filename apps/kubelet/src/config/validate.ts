@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { quantityValue } from '@naru/api';
 import { parseThresholds } from '../eviction/thresholds';
 import { parseCpuSet } from '../topology/cpu-set';
+import { verificationPolicies } from '../images/pull-records';
 import { parseDuration } from './duration';
 import type { KubeletConfiguration } from './kubelet-configuration';
 
@@ -40,6 +41,15 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
   check(
     idsPerPod > 0 && idsPerPod < 2 ** 32 && idsPerPod % 65_536 === 0,
     `userNamespaces.idsPerPod ${idsPerPod} must be a multiple of 65536`,
+  );
+  const { imagePullCredentialsVerificationPolicy: verification, preloadedImagesVerificationAllowlist } = configuration;
+  check(
+    verificationPolicies.includes(verification),
+    `imagePullCredentialsVerificationPolicy "${verification}" must be one of ${verificationPolicies.join(', ')}`,
+  );
+  check(
+    preloadedImagesVerificationAllowlist.length === 0 || verification === 'NeverVerifyAllowlistedImages',
+    'preloadedImagesVerificationAllowlist can only be set with imagePullCredentialsVerificationPolicy NeverVerifyAllowlistedImages',
   );
   const { maxParallelImagePulls } = configuration;
   check(maxParallelImagePulls > 0, `maxParallelImagePulls ${maxParallelImagePulls} must be a positive number`);

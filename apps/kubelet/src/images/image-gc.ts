@@ -12,6 +12,8 @@ export interface ImageGcDeps {
   /** Pods of this node that are not over: their images are in use also between two containers. */
   pods: () => readonly Pod[];
   node: () => Node | undefined;
+  /** Told the id of each image that has gone. */
+  onRemoved?: (imageId: string) => void;
   events: PodEvents;
   clock: Clock;
   logger: Logger;
@@ -134,7 +136,7 @@ export class ImageGc {
   }
 
   private async remove(image: cri.Image, reason: 'space' | 'age'): Promise<boolean> {
-    const { runtime, logger, onCollected } = this.deps;
+    const { runtime, logger, onCollected, onRemoved } = this.deps;
     try {
       await runtime.removeImage(image.id);
     } catch (err) {
@@ -144,6 +146,7 @@ export class ImageGc {
     logger.info({ image: image.repoTags[0] ?? image.id, bytes: Number(image.size), reason }, 'image removed');
     this.known.delete(image.id);
     onCollected(reason, 1);
+    onRemoved?.(image.id);
     return true;
   }
 

@@ -33,7 +33,7 @@ describe('pullCredentials', () => {
     };
     const secret = { data: { '.dockerconfigjson': Buffer.from(JSON.stringify(config)).toString('base64') } };
     const users = (image: string): unknown[] =>
-      pullCredentials([secret], parseImageName(image)).map(auth => `${auth.username}:${auth.password}`);
+      pullCredentials([secret], parseImageName(image)).map(({ auth }) => `${auth.username}:${auth.password}`);
     expect(users('reg.example.org/team/app')).toEqual(['team:p2', 'all:p1']);
     expect(users('reg.example.org/other')).toEqual(['all:p1']);
     expect(users('nginx')).toEqual(['hub:pw']);

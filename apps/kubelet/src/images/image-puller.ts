@@ -8,7 +8,8 @@ import type { ImageUser } from '../containers/security-context';
 import { BackOff } from '../pods/back-off';
 import type { PodEvents } from '../pods/pod-events';
 import { defaultPullPolicy, fullImageName, parseImageName } from './image-name';
-import { pullCredentials } from './pull-secrets';
+import type { PullRecords } from './pull-records';
+import { pullCredentials, type PullCredential } from './pull-secrets';
 
 /** Why a container has no image; `reason` is the waiting reason. */
 export class ImageError extends Error {
@@ -36,6 +37,7 @@ export interface ImagePullerDeps {
   logger: Logger;
   now: () => number;
   metrics: KubeletMetrics;
+  records: PullRecords;
   /** How many images are pulled at once; upstream pulls one at a time. */
   maxParallelPulls?: number;
 }
@@ -44,7 +46,7 @@ export interface ImagePullerDeps {
 export class ImagePuller {
   private readonly backOff: BackOff;
   private readonly failedAt = new Map<string, { at: number; message: string }>();
-  private readonly pulling = new Map<string, Promise<string>>();
+  private readonly pulling = new Map<string, Promise<void>>();
   private readonly queue: (() => void)[] = [];
   private active = 0;
 
@@ -65,12 +67,14 @@ export class ImagePuller {
     }
     const policy = container.imagePullPolicy ?? defaultPullPolicy(image);
     const present = await this.deps.client.imageStatus(name);
-    if (present && policy !== 'Always') {
-      this.event(pod, container, 'Normal', 'Pulled', `Container image "${image}" already present on machine`);
+    if (present && policy !== 'Always' && (await this.mayUse(pod, name, present))) {
+      const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
+      this.event(pod, container, 'Normal', 'Pulled', message);
       return presentImage(present);
     }
     if (policy === 'Never') {
-      const message = `Container image "${image}" is not present with pull policy of Never`;
+      const what = present ? 'present, but not accessible with the credentials of the pod,' : 'not present';
+      const message = `Container image "${image}" is ${what} with pull policy of Never`;
       this.event(pod, container, 'Warning', 'ErrImageNeverPull', message);
       throw new ImageError('ErrImageNeverPull', message, 60_000);
     }
@@ -83,6 +87,32 @@ export class ImagePuller {
     }
     if (!pulled) throw new ImageError('ErrImagePull', `image "${image}" is gone right after its pull`, 1_000);
     return presentImage(pulled);
+  }
+
+  /** At a start: takes up what is known of images that were pulled before. */
+  async recover(): Promise<void> {
+    try {
+      this.deps.records.recover(await this.deps.client.listImages());
+    } catch (err) {
+      this.deps.logger.warn({ err }, 'records of pulled images not brought up to date');
+    }
+  }
+
+  /** The image has gone from this node. */
+  forget(imageId: string): void {
+    this.deps.records.forget(imageId);
+  }
+
+  /** Secrets are asked for only where they matter: most images are everybody's. */
+  private async mayUse(pod: Pod, name: string, { id }: cri.Image): Promise<boolean> {
+    const { records } = this.deps;
+    if (records.mayUse(name, id, [])) return true;
+    const secrets = (await this.credentials(pod, name)).map(({ secret }) => secret);
+    return records.mayUse(name, id, secrets);
+  }
+
+  private async credentials(pod: Pod, name: string): Promise<PullCredential[]> {
+    return pullCredentials(await this.pullSecrets(pod), parseImageName(name));
   }
 
   private async pull(pod: Pod, container: Container, name: string, config: cri.PodSandboxConfig): Promise<void> {
@@ -121,8 +151,8 @@ export class ImagePuller {
   }
 
   /** Pods that want the same image with the same credentials share one pull. */
-  private async pullOnce(pod: Pod, name: string, config: cri.PodSandboxConfig): Promise<string> {
-    const credentials = pullCredentials(await this.pullSecrets(pod), parseImageName(name));
+  private async pullOnce(pod: Pod, name: string, config: cri.PodSandboxConfig): Promise<void> {
+    const credentials = await this.credentials(pod, name);
     const key = JSON.stringify([name, credentials]);
     const running = this.pulling.get(key);
     if (running) return running;
@@ -137,17 +167,23 @@ export class ImagePuller {
 
   private async tryCredentials(
     name: string,
-    credentials: Partial<cri.AuthConfig>[],
+    credentials: readonly PullCredential[],
     config: cri.PodSandboxConfig,
-  ): Promise<string> {
+  ): Promise<void> {
+    const { client, records } = this.deps;
     let failure: unknown;
-    for (const auth of credentials.length > 0 ? credentials : [undefined]) {
+    records.begin(name);
+    for (const credential of credentials.length > 0 ? credentials : [undefined]) {
       try {
-        return await this.deps.client.pullImage(name, auth, config);
+        await client.pullImage(name, credential?.auth, config);
+        const pulled = await client.imageStatus(name);
+        if (pulled) return records.succeeded(name, pulled.id, credential?.secret);
+        failure = new Error(`image "${name}" is gone right after its pull`);
       } catch (error) {
         failure = error;
       }
     }
+    records.failed(name);
     throw failure;
   }
 

@@ -1,6 +1,7 @@
 import type { Secret } from '@naru/api';
 import type { cri } from '@naru/proto';
 import type { ImageName } from './image-name';
+import { hashOf, type PullSecret } from './pull-records';
 
 interface AuthEntry {
   username?: string;
@@ -52,15 +53,24 @@ function toAuth(entry: AuthEntry): Partial<cri.AuthConfig> {
   return { username, password, identityToken: entry.identitytoken ?? '', registryToken: entry.registrytoken ?? '' };
 }
 
+/** A credential and the secret that it is from. */
+export interface PullCredential {
+  auth: Partial<cri.AuthConfig>;
+  secret: PullSecret;
+}
+
 /** The credentials for an image among a pod's pull secrets, the most specific first. */
-export function pullCredentials(secrets: readonly Secret[], image: ImageName): Partial<cri.AuthConfig>[] {
-  const found: { path: string; auth: Partial<cri.AuthConfig> }[] = [];
+export function pullCredentials(secrets: readonly Secret[], image: ImageName): PullCredential[] {
+  const found: (PullCredential & { path: string })[] = [];
   for (const secret of secrets) {
     for (const [server, entry] of Object.entries(readAuths(secret))) {
       const { host, path } = splitServer(server);
       const pathMatches = path === '' || image.repository === path || image.repository.startsWith(`${path}/`);
-      if (hostMatches(host, image.registry) && pathMatches) found.push({ path, auth: toAuth(entry) });
+      if (!hostMatches(host, image.registry) || !pathMatches) continue;
+      const { uid = '', namespace = '', name = '' } = secret.metadata ?? {};
+      const auth = toAuth(entry);
+      found.push({ path, auth, secret: { uid, namespace, name, credentialHash: hashOf(JSON.stringify(auth)) } });
     }
   }
-  return found.sort((a, b) => b.path.length - a.path.length).map(({ auth }) => auth);
+  return found.sort((a, b) => b.path.length - a.path.length).map(({ auth, secret }) => ({ auth, secret }));
 }

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
-import { coreEvents, type Container } from '@naru/api';
+import { coreEvents, secrets, type Container, type Pod } from '@naru/api';
 import { busyboxImage, eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
-import { FaultyRegistry, type Fault } from './faulty-registry';
+import { FaultyRegistry, privateCredential, type Fault } from './faulty-registry';
 import { TestNode, forever, shell, whyNot } from './test-node';
 
 const withRoot = whyNot() ? describe.skip : describe;
@@ -84,6 +84,36 @@ withRoot('the kubelet when things go wrong', () => {
     await node.create('room', { containers: [pulling('large')] });
     await node.untilReady('room');
     await Promise.all(['no-room', 'small', 'room'].map(name => node.delete(name)));
+  });
+
+  it('lets a pod use an image that another one has pulled with a secret only with credentials of its own', async () => {
+    const { host, port } = node.registryAddress;
+    const dockerconfig = JSON.stringify({ auths: { [`${host}:${port}`]: { auth: privateCredential } } });
+    for (const name of ['reader', 'same-reader'])
+      await node.api.create(secrets, {
+        metadata: { name, namespace: 'default' },
+        type: 'kubernetes.io/dockerconfigjson',
+        data: { '.dockerconfigjson': Buffer.from(dockerconfig).toString('base64') },
+      });
+    const using = (imagePullPolicy: string, secret?: string): Partial<NonNullable<Pod['spec']>> => ({
+      containers: [shell(forever, { image: registry.image('private'), imagePullPolicy })],
+      ...(secret ? { imagePullSecrets: [{ name: secret }] } : {}),
+    });
+    await node.create('owner', using('IfNotPresent', 'reader'));
+    await node.untilReady('owner');
+    await Promise.all([
+      node.create('stranger', using('IfNotPresent')),
+      node.create('idle-stranger', using('Never')),
+      node.create('friend', using('Never', 'same-reader')),
+    ]);
+    await waitFor('stranger', /^(ErrImagePull|ImagePullBackOff)$/, /authorization failed: no basic auth credentials/);
+    await waitFor('idle-stranger', /^ErrImageNeverPull$/, /not accessible with the credentials of the pod/);
+    await node.untilReady('friend');
+    expect(await node.events('friend')).toContainEqual({
+      reason: 'Pulled',
+      message: `Container image "${registry.image('private')}" already present on machine and can be accessed by the pod`,
+    });
+    await Promise.all(['owner', 'stranger', 'idle-stranger', 'friend'].map(name => node.delete(name)));
   });
 
   it('refuses an image name that is none', async () => {

@@ -6,7 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { layerTar, writeOciLayout, type ImageDescription } from '@naru/testing';
 
 /** How a repository's layers are spoiled. */
-const faults = ['none', 'large', 'wrong-digest', 'cut', 'hang', 'bad-manifest', 'denied'] as const;
+const faults = ['none', 'large', 'wrong-digest', 'cut', 'hang', 'bad-manifest', 'denied', 'private'] as const;
+/** user:password, as it is sent, of the repository `private`. */
+export const privateCredential = Buffer.from('reader:secret').toString('base64');
 /** More than a disk has room for that is almost full. */
 const largeBytes = 8 << 20;
 export type Fault = (typeof faults)[number];
@@ -50,7 +52,11 @@ export class FaultyRegistry {
   private answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const [, fault = '', kind, reference = ''] =
       /^\/v2\/faults\/([a-z-]+)\/(manifests|blobs)\/(.+)$/.exec(request.url ?? '') ?? [];
-    if (fault === 'denied') {
+    if (fault === 'private' && request.headers.authorization !== `Basic ${privateCredential}`) {
+      response
+        .writeHead(401, { 'www-authenticate': 'Basic realm="private"' })
+        .end(JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] }));
+    } else if (fault === 'denied') {
       response
         .writeHead(403)
         .end(JSON.stringify({ errors: [{ code: 'DENIED', message: 'requested access is denied' }] }));
@@ -64,7 +70,7 @@ export class FaultyRegistry {
 
   private layer(response: http.ServerResponse, fault: Fault, content: Buffer): void {
     const isLayer = content[0] === 0x1f;
-    if (!isLayer || fault === 'none' || fault === 'large') return void response.end(content);
+    if (!isLayer || fault === 'none' || fault === 'private' || fault === 'large') return void response.end(content);
     if (fault === 'wrong-digest') return void response.end(this.other);
     response.writeHead(200, { 'content-length': String(content.length) });
     response.write(content.subarray(0, content.length >> 1), () => {

@@ -38,6 +38,7 @@ export interface NodePressureDeps {
   workers: () => PodWorkers;
   node: () => Node | undefined;
   onPressure: () => void;
+  onImageRemoved: (imageId: string) => void;
   events: PodEvents;
   metrics: KubeletMetrics;
   clock: Clock;
@@ -98,6 +99,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
   const imageGc = new ImageGc({
     ...{ runtime, imageFs, node, events, clock, logger },
     pods: () => active().map(({ current }) => current),
+    onRemoved: deps.onImageRemoved,
     onCollected: (reason, images) => metrics.imagesCollected.inc({ reason }, images),
     highPercent: configuration.imageGCHighThresholdPercent,
     lowPercent: configuration.imageGCLowThresholdPercent,

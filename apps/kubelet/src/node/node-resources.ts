@@ -1,4 +1,5 @@
 import type { NodeStatus } from '@naru/api';
+import type { KubeletConfiguration } from '../config/kubelet-configuration';
 import { hardReserve, type Threshold } from '../eviction/thresholds';
 import type { MachineReading } from './machine';
 import type { Reserved } from './reserved';
@@ -67,4 +68,12 @@ export function nodeResources(input: NodeResourcesInput): Pick<NodeStatus, 'capa
       ...of('allocatable'),
     },
   };
+}
+
+/** As many as maxPods says, or fewer on a machine of few processors. */
+export function mostPods(
+  { maxPods, podsPerCore }: Pick<KubeletConfiguration, 'maxPods' | 'podsPerCore'>,
+  cores: number,
+): number {
+  return podsPerCore > 0 ? Math.min(maxPods, podsPerCore * cores) : maxPods;
 }
