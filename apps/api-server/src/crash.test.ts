@@ -1,23 +1,23 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { Authority, createAuthority, createKey } from '@naru/pki';
 import { EtcdTestServer, seeded } from '@naru/store/testing';
 import { freePort } from '@naru/testing';
+import { ShippedPrograms } from './testing/shipped-programs';
 import { eventually } from './testing/test-server';
 
 /** The long form is for before a release: NARU_STORE_ROUNDS=200. */
 const rounds = Number(process.env['NARU_STORE_ROUNDS'] ?? 2);
-const bundle = path.resolve(__dirname, `../../../dist/tests/api-server-${process.pid}.cjs`);
 const configMaps = '/api/v1/namespaces/default/configmaps';
 
 let folder: string;
 let flags: string[];
 let port: number;
 let agent: https.Agent;
+let programs: ShippedPrograms;
 let child: ChildProcess | undefined;
 
 beforeAll(async () => {
@@ -49,22 +49,12 @@ beforeAll(async () => {
     `--service-account-key=${file('sa.key', createKey())}`,
     `--token-file=${file('tokens.csv', 'admin-token,admin,1,"system:masters"')}`,
   ];
-  await build({
-    entryPoints: [path.join(__dirname, 'main.ts')],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['lmdb', '@lydell/node-pty', 'pino-pretty'],
-    define: { NARU_VERSION: '"test"' },
-    logLevel: 'silent',
-  });
+  programs = await ShippedPrograms.build('api-server');
 });
 afterAll(() => {
   agent.destroy();
-  child?.kill('SIGKILL');
+  programs.close();
   rmSync(folder, { recursive: true, force: true });
-  rmSync(bundle, { force: true });
 });
 
 interface Answer {
@@ -94,7 +84,7 @@ function call(method: string, url: string, body?: unknown): Promise<Answer | und
 }
 
 async function start(store: string[]): Promise<void> {
-  child = spawn(process.execPath, [bundle, ...flags, ...store], { stdio: 'ignore' });
+  child = programs.start('api-server', [...flags, ...store]);
   await eventually(async () => (await call('GET', '/readyz'))?.code === 200 || undefined, 30_000);
 }
 

@@ -18,8 +18,10 @@ afterAll(() => api.close());
 const label = 'e2e-life';
 const query = `labelSelector=${label}%3Dtrue`;
 
-/** What has to be different in each of several objects of kinds whose names say what they are. */
+/** What has to be different in each of several objects of kinds whose names say what they are, or in any of them. */
 const distinct: Record<string, (number: number) => object> = {
+  // Others have no addresses of balancers in their status.
+  Service: () => ({ ...generated, spec: { type: 'LoadBalancer' } }),
   IPAddress: number => ({ metadata: { name: `10.77.0.${number}` } }),
   CustomResourceDefinition: number => ({
     metadata: { name: `pears${number}.sample.example.com` },
@@ -41,8 +43,10 @@ function merged(base: object, change: object): object {
   return result;
 }
 
+const generated = { metadata: { name: undefined, generateName: 'e2e-life-' } };
+
 function oneOfMany(definition: AnyDefinition, number: number): KubeObject {
-  const own = distinct[definition.type.kind]?.(number) ?? { metadata: { name: undefined, generateName: 'e2e-life-' } };
+  const own = distinct[definition.type.kind]?.(number) ?? generated;
   return merged(sampleOf(definition), merged(own, { metadata: { labels: { [label]: 'true' } } })) as KubeObject;
 }
 

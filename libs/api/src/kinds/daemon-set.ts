@@ -5,6 +5,7 @@ import { ageColumn, containerColumns, formatMap, integer, nameColumn, text, wide
 import type { DaemonSet } from '../types';
 import { invalid, notSupported, required, type FieldError } from '../validation/field-error';
 import { validateIntOrPercent } from '../validation/int-or-percent';
+import { defaultRollingUpdate, isZeroBound } from '../validation/rolling-update';
 import {
   immutableMessage,
   validateLastingTemplate,
@@ -27,11 +28,10 @@ function setTemplateGeneration(o: DaemonSet, generation: number): void {
 /** Nothing could ever be updated, or too much at once. */
 function validateRollingUpdate({ spec }: DaemonSet, path: string, errors: FieldError[]): void {
   if (spec?.updateStrategy?.type !== 'RollingUpdate') return;
-  const isZero = (value: number | string | undefined): boolean => value === undefined || /^0+%?$/.test(String(value));
   const { maxUnavailable, maxSurge } = spec.updateStrategy.rollingUpdate ?? {};
-  if (isZero(maxUnavailable) && isZero(maxSurge))
+  if (isZeroBound(maxUnavailable) && isZeroBound(maxSurge))
     errors.push(required(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'));
-  else if (!isZero(maxUnavailable) && !isZero(maxSurge))
+  else if (!isZeroBound(maxUnavailable) && !isZeroBound(maxSurge))
     errors.push(invalid(`${path}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'));
 }
 
@@ -42,13 +42,7 @@ export const daemonSetKind = defineKind(daemonSets, {
   hasGeneration: true,
   applyDefaults: ({ spec }) => {
     if (!spec) return;
-    const strategy = (spec.updateStrategy ??= {});
-    strategy.type ||= 'RollingUpdate';
-    if (strategy.type === 'RollingUpdate') {
-      const rolling = (strategy.rollingUpdate ??= {});
-      rolling.maxUnavailable ??= 1;
-      rolling.maxSurge ??= 0;
-    }
+    defaultRollingUpdate((spec.updateStrategy ??= {}), { maxUnavailable: 1, maxSurge: 0 });
     spec.revisionHistoryLimit ??= 10;
     defaultPodTemplate(spec.template);
   },
@@ -63,6 +57,7 @@ export const daemonSetKind = defineKind(daemonSets, {
     validateSelectorAndTemplate(spec?.selector, spec?.template, 'daemonset', errors);
     validateLastingTemplate(spec?.template, 'DaemonSet', errors);
     validateNonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', errors);
+    validateNonNegative(spec?.revisionHistoryLimit, 'spec.revisionHistoryLimit', errors);
     const types = ['OnDelete', 'RollingUpdate'];
     if (!types.includes(spec?.updateStrategy?.type ?? ''))
       errors.push(notSupported('spec.updateStrategy.type', spec?.updateStrategy?.type, types));

@@ -5,6 +5,7 @@ import { ageColumn, containerColumns, integer, nameColumn, text, wide } from '..
 import type { Deployment } from '../types';
 import { forbidden, invalid, notSupported, type FieldError } from '../validation/field-error';
 import { validateIntOrPercent } from '../validation/int-or-percent';
+import { defaultRollingUpdate, isZeroBound } from '../validation/rolling-update';
 import {
   immutableMessage,
   validateLastingTemplate,
@@ -17,13 +18,7 @@ import { formatSelector } from './selector-column';
 function applyDefaults({ spec }: Deployment): void {
   if (!spec) return;
   spec.replicas ??= 1;
-  const strategy = (spec.strategy ??= {});
-  strategy.type ||= 'RollingUpdate';
-  if (strategy.type === 'RollingUpdate') {
-    const rolling = (strategy.rollingUpdate ??= {});
-    rolling.maxUnavailable ??= '25%';
-    rolling.maxSurge ??= '25%';
-  }
+  defaultRollingUpdate((spec.strategy ??= {}), { maxUnavailable: '25%', maxSurge: '25%' });
   spec.revisionHistoryLimit ??= 10;
   spec.progressDeadlineSeconds ??= 600;
   defaultPodTemplate(spec.template);
@@ -52,8 +47,7 @@ function validateStrategy(strategy: NonNullable<Deployment['spec']>['strategy'],
     validateIntOrPercent(maxUnavailable, `${path}.maxUnavailable`, errors);
     if (typeof maxSurge !== 'string' || !/^\d+%$/.test(maxSurge))
       validateIntOrPercent(maxSurge, `${path}.maxSurge`, errors);
-    const isZero = (value: string | number | undefined): boolean => value === 0 || value === '0%';
-    if (isZero(maxUnavailable) && isZero(maxSurge))
+    if (isZeroBound(maxUnavailable) && isZeroBound(maxSurge))
       errors.push(invalid(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
   } else {
     errors.push(notSupported('spec.strategy.type', strategy?.type ?? '', ['Recreate', 'RollingUpdate']));

@@ -3,7 +3,8 @@ import { defaultPodTemplate } from '../defaults/pod-spec';
 import { statefulSets } from '../resource';
 import { ageColumn, containerColumns, nameColumn, text } from '../table/columns';
 import type { PodTemplateSpec, StatefulSet } from '../types';
-import { forbidden, notSupported, type FieldError } from '../validation/field-error';
+import { forbidden, invalid, notSupported, type FieldError } from '../validation/field-error';
+import { defaultRollingUpdate } from '../validation/rolling-update';
 import { validateLastingTemplate, validateNonNegative, validateSelectorAndTemplate } from '../validation/workload';
 import { dnsLabelProblem } from '../validation/names';
 import { defineKind } from './define-kind';
@@ -11,9 +12,7 @@ import { defineKind } from './define-kind';
 function applyDefaults({ spec }: StatefulSet): void {
   if (!spec) return;
   spec.podManagementPolicy ||= 'OrderedReady';
-  const strategy = (spec.updateStrategy ??= {});
-  strategy.type ||= 'RollingUpdate';
-  if (strategy.type === 'RollingUpdate') (strategy.rollingUpdate ??= {}).partition ??= 0;
+  defaultRollingUpdate((spec.updateStrategy ??= {}), { partition: 0 });
   const retention = (spec.persistentVolumeClaimRetentionPolicy ??= {});
   retention.whenDeleted ||= 'Retain';
   retention.whenScaled ||= 'Retain';
@@ -86,12 +85,19 @@ export const statefulSetKind = defineKind(statefulSets, {
     }
     validateSelectorAndTemplate(spec?.selector, spec && withClaims(spec), 'statefulset', errors);
     validateLastingTemplate(spec?.template, 'StatefulSet', errors);
-    const policies = ['OrderedReady', 'Parallel'];
-    if (!policies.includes(spec?.podManagementPolicy ?? ''))
-      errors.push(notSupported('spec.podManagementPolicy', spec?.podManagementPolicy, policies));
-    const strategies = ['OnDelete', 'RollingUpdate'];
-    if (!strategies.includes(spec?.updateStrategy?.type ?? ''))
-      errors.push(notSupported('spec.updateStrategy', spec?.updateStrategy?.type, strategies));
+    const { podManagementPolicy, updateStrategy } = spec ?? {};
+    if (!['OrderedReady', 'Parallel'].includes(podManagementPolicy ?? ''))
+      errors.push(invalid('spec.podManagementPolicy', podManagementPolicy, "must be 'OrderedReady' or 'Parallel'"));
+    if (!['OnDelete', 'RollingUpdate'].includes(updateStrategy?.type ?? ''))
+      errors.push(invalid('spec.updateStrategy', updateStrategy, "must be 'RollingUpdate' or 'OnDelete'"));
+    else if (updateStrategy?.type === 'OnDelete' && updateStrategy.rollingUpdate)
+      errors.push(
+        invalid(
+          'spec.updateStrategy.rollingUpdate',
+          updateStrategy.rollingUpdate,
+          "only allowed for updateStrategy 'RollingUpdate'",
+        ),
+      );
   },
   validateUpdate,
   columns: [
