@@ -48,6 +48,12 @@ export function answers(url) {
 export class Processes {
   children = [];
 
+  constructor() {
+    // Whoever cuts a benchmark short does not leave its processes behind.
+    for (const signal of ['SIGTERM', 'SIGINT'])
+      process.once(signal, () => void this.stop().then(() => process.exit(1)));
+  }
+
   start(command, args, env = {}) {
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] });
     this.children.push(child);
