@@ -1,6 +1,6 @@
 import { clusterExists, kubeconfig, naru, run } from './cluster';
 
-/** Brings the shared cluster up with three workers and loads the example's image. */
+/** Brings the shared cluster up with three workers and loads the images of the tests: the example's and the conformance tests'. */
 export default async function up(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('the end-to-end tests need root: nodes are network namespaces');
   if (process.env['NARU_E2E_REUSE'] && clusterExists()) {
@@ -10,6 +10,7 @@ export default async function up(): Promise<void> {
   // What an interrupted run may have left.
   await naru(['down', '--purge'], { anyCode: true });
   await naru(['up', '--workers', '3', '--ip-family', 'dual']);
-  await run('examples/web/build-image', []);
-  await naru(['image', 'load', 'examples/web/web.tar']);
+  const images = { web: 'examples/web', conformance: 'tests/e2e/conformance/image' };
+  for (const folder of Object.values(images)) await run(`${folder}/build-image`, []);
+  await naru(['image', 'load', ...Object.entries(images).map(([name, folder]) => `${folder}/${name}.tar`)]);
 }

@@ -2,7 +2,6 @@ import type { Endpoints, EndpointSlice, Node, Pod, PodSpec, Service } from '@nar
 import { eventually } from '@naru/testing';
 import { api, exec, makeNamespace, patienceMs, type Known } from './api';
 import { Following } from './following';
-import { loadConformanceImage } from './image/load';
 import { image } from './node-pod-cases';
 
 export interface Worker {
@@ -23,7 +22,6 @@ export class Network {
 
   /** With a pod "client", by which others are asked, and "node-client" on the network of the first node. */
   static async create(name: string): Promise<Network> {
-    await loadConformanceImage();
     const namespace = await makeNamespace(name);
     const nodes = (await api.list<Node>('/api/v1/nodes')).items;
     const workers = nodes.map(({ metadata, status }) => ({

@@ -1,7 +1,6 @@
 import type { Pod } from '@naru/api';
 import { api, makeNamespace, type Known } from './api';
 import { Following } from './following';
-import { loadConformanceImage } from './image/load';
 import { caseObjects, podCases } from './node-pod-cases';
 
 // The pods of upstream's tests that look at what a container finds and how it ends: all of them side by side.
@@ -11,7 +10,6 @@ const nameOf = (index: number): string => `case-${index}`;
 const ended = ({ status }: Known<Pod>): boolean => ['Succeeded', 'Failed'].includes(status?.phase ?? '');
 
 beforeAll(async () => {
-  await loadConformanceImage();
   namespace = await makeNamespace('node-containers');
   for (const [resource, object] of caseObjects) await api.create(`${namespace}/${resource}`, object);
   pods = await Following.start(`${namespace}/pods`);

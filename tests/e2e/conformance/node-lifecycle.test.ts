@@ -3,7 +3,6 @@ import { eventually } from '@naru/testing';
 import { api, makeNamespace, patienceMs, type Known } from './api';
 import { Following } from './following';
 import { Heard } from './heard';
-import { loadConformanceImage } from './image/load';
 import { image } from './node-pod-cases';
 import { probeCases } from './node-probe-cases';
 
@@ -25,7 +24,6 @@ type Lifecycle = NonNullable<Container['lifecycle']>;
 const hooked = (lifecycle: Lifecycle): PodSpec => ({ containers: [{ name: 'main', image, command: ends, lifecycle }] });
 
 beforeAll(async () => {
-  await loadConformanceImage();
   heard = await Heard.start();
   namespace = await makeNamespace('node-lifecycle');
   pods = await Following.start(`${namespace}/pods`);

@@ -2,7 +2,6 @@ import type { CoreEvent, Pod, PodSpec } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { api, exec, makeNamespace, messagesOf, patienceMs, type Known } from './api';
 import { Following } from './following';
-import { loadConformanceImage } from './image/load';
 import { image } from './node-pod-cases';
 
 // What upstream's tests of pods do to the object: each in the order of its calls, all of them side by side.
@@ -27,7 +26,6 @@ const numberOf = async (labelSelector: string): Promise<number> =>
 const removed = { reason: 'NotFound' };
 
 beforeAll(async () => {
-  await loadConformanceImage();
   namespace = await makeNamespace('node-pods');
   pods = await Following.start(`${namespace}/pods`);
 });

@@ -1,7 +1,6 @@
 import type { Container, Pod } from '@naru/api';
 import { api, exec, makeNamespace, type Known } from './api';
 import { Following } from './following';
-import { loadConformanceImage } from './image/load';
 import { image } from './node-pod-cases';
 
 // Pods whose containers are resized in place, and back, as upstream's tests do: side by side.
@@ -93,7 +92,6 @@ const resize = (name: string, resources: Resources[]): Promise<Known<Pod>> =>
   api.patch<Pod>(`${namespace}/pods/${name}/resize`, { spec: { containers: containersOf(resources) } });
 
 beforeAll(async () => {
-  await loadConformanceImage();
   namespace = await makeNamespace('node-resize');
   pods = await Following.start(`${namespace}/pods`);
 });

@@ -1,7 +1,6 @@
 import type { Node, Pod } from '@naru/api';
 import { api, makeNamespace, type Known } from './api';
 import { Following } from './following';
-import { loadConformanceImage } from './image/load';
 import { image } from './node-pod-cases';
 
 // Alone in its file: a NoExecute taint is felt by every pod of its node.
@@ -36,7 +35,6 @@ const evicted = async (name: string): Promise<Known<Pod>> =>
   (await pods.event(({ object }) => object.metadata.name === name && object.metadata.deletionTimestamp)).object;
 
 beforeAll(async () => {
-  await loadConformanceImage();
   namespace = await makeNamespace('node-taints');
   pods = await Following.start(`${namespace}/pods`);
   nodes = (await api.list('/api/v1/nodes')).items.map(({ metadata }) => metadata.name);

@@ -116,6 +116,18 @@ withRoot('the kubelet when things go wrong', () => {
     await Promise.all(['owner', 'stranger', 'idle-stranger', 'friend'].map(name => node.delete(name)));
   });
 
+  it('asks the registry for the image of a volume each time when that is to be Always', async () => {
+    const volume = { name: 'image', image: { reference: registry.image('none'), pullPolicy: 'Always' } };
+    const container = shell(forever, { volumeMounts: [{ name: 'image', mountPath: '/image' }] });
+    for (const name of ['image-volume', 'image-volume-again']) {
+      await node.create(name, { containers: [container], volumes: [volume] });
+      await node.untilReady(name);
+      expect(await node.exec(name, 'ls', '/image/own', '/image/bin/busybox')).toBe('/image/bin/busybox\n/image/own');
+      await eventually(async () => expect(await reasonsOf(name)).toContain('Pulling'));
+      await node.delete(name);
+    }
+  });
+
   it('refuses an image name that is none', async () => {
     await node.create('misnamed', { containers: [shell(forever, { image: 'Not/A/Name' })] });
     await waitFor(
