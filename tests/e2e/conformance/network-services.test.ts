@@ -90,7 +90,7 @@ test.concurrent.each(['ClusterIP', 'NodePort'] as const)(
     const sticks = (): Promise<void> =>
       eventually(
         async () => {
-          const answers = await Promise.all(Array.from({ length: 15 }, () => network.ask('client', host, port)));
+          const answers = await network.ask('client', host, port, 'http', 15);
           expect(new Set(answers).size).toBe(1);
           expect(servers).toContain(answers[0]);
         },

@@ -87,14 +87,20 @@ export class Network {
     ).items;
   }
 
-  /** What a server says to a pod that asks it once: the name of its pod, or "error: ...". */
-  ask(from: 'client' | 'node-client', host: string, port: number, protocol: 'http' | 'udp' = 'http'): Promise<string> {
+  /** What a server says to a pod that asks it so often: each time the name of its pod, or "error: ...". */
+  async ask(
+    from: 'client' | 'node-client',
+    host: string,
+    port: number,
+    protocol: 'http' | 'udp' = 'http',
+    times = 1,
+  ): Promise<string[]> {
     const at = from === 'client' ? 8080 : 18099;
-    const query = new URLSearchParams({ host, port: String(port), protocol });
-    return api.text(`${this.namespace}/pods/${from}:${at}/proxy/dial?${query}`);
+    const query = new URLSearchParams({ host, port: String(port), protocol, times: String(times) });
+    return JSON.parse(await api.text(`${this.namespace}/pods/${from}:${at}/proxy/dial?${query}`)) as string[];
   }
 
-  /** Waits until so many questions in a row are answered by exactly these pods. */
+  /** Waits until many questions at once are answered by exactly these pods. */
   async answeredBy(
     pods: string[],
     host: string,
@@ -105,7 +111,7 @@ export class Network {
     const times = 12 * pods.length;
     await eventually(
       async () => {
-        const answers = await Promise.all(Array.from({ length: times }, () => this.ask(from, host, port, protocol)));
+        const answers = await this.ask(from, host, port, protocol, times);
         expect([...new Set(answers)].sort()).toEqual([...pods].sort());
       },
       patienceMs,
@@ -115,7 +121,7 @@ export class Network {
 
   async refuses(host: string, port: number, protocol: 'http' | 'udp' = 'http'): Promise<void> {
     await eventually(
-      async () => expect(await this.ask('client', host, port, protocol)).toMatch(/^error: /),
+      async () => expect((await this.ask('client', host, port, protocol))[0]).toMatch(/^error: /),
       patienceMs,
       200,
     );

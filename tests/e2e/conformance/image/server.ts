@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 
 /**
  * What the pods of the conformance tests run. With options it serves: `--http PORT...` answers GET / with its host name,
- * /dial?... with what another such server says, and any other request with its method and path as JSON; `--udp PORT...`
+ * /dial?... with what another such server says each time, and any other request with its method and path as JSON; `--udp PORT...`
  * answers each datagram with its host name; `--grpc PORT` is a healthy grpc.health.v1. Without, it prints its arguments.
  */
 const { values, positionals } = parseArgs({
@@ -23,9 +23,14 @@ const dialTimeoutMs = 2_000;
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? '/', 'http://server');
-  if (url.pathname === '/dial') void dial(url.searchParams).then(text => response.end(text));
+  if (url.pathname === '/dial') void dialOften(url.searchParams).then(answers => response.end(JSON.stringify(answers)));
   else if (url.pathname === '/' && request.method === 'GET') response.end(hostname());
   else response.end(JSON.stringify({ method: request.method, path: url.pathname }));
+}
+
+/** Side by side, `times` times. */
+function dialOften(query: URLSearchParams): Promise<string[]> {
+  return Promise.all(Array.from({ length: Number(query.get('times')) }, () => dial(query)));
 }
 
 /** Asks `host:port` by `protocol`, and says what it answered or why it did not: "error: ...". */
