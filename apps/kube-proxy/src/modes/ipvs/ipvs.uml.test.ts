@@ -3,9 +3,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { runInUserModeLinux, userModeLinuxObstacle } from '@naru/testing';
 import { buildSync } from 'esbuild';
+import { ipFamilies, type IpFamily } from '../../desired/ip-family';
 import { describeWhere } from '../../testing/require-kernel';
 
 const modules = [
+  'ipv6',
   'ip_vs',
   ...['rr', 'lc', 'dh', 'sh', 'sed', 'nq'].map(name => `ip_vs_${name}`),
   'dummy',
@@ -20,6 +22,7 @@ const checks = [
   'a pod reaches itself through its Service',
   'a node port answers from outside, from pods and from nodes',
   'externalTrafficPolicy Local keeps the client and stays on the node',
+  'externalTrafficPolicy Local without local endpoints drops what comes from outside only',
   'internalTrafficPolicy Local stays on the node',
   "a load balancer's address answers the source ranges and nobody else",
   'without endpoints a connection is refused, and so is a port that the Service does not have',
@@ -46,22 +49,24 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
       const entryPoints = [path.join(__dirname, 'scenario.ts')];
       buildSync({ entryPoints, outfile: bundle, bundle: true, platform: 'node', minify: true, logLevel: 'error' });
       // Its nf_tables know no IPv4.
-      const legacy = ['iptables', 'iptables-restore', 'iptables-save'].map(
-        name => `ln -s /usr/sbin/xtables-legacy-multi /run/bin/${name}`,
-      );
+      const legacy = ['iptables', 'ip6tables']
+        .flatMap(name => [name, `${name}-restore`, `${name}-save`])
+        .map(name => `ln -s /usr/sbin/xtables-legacy-multi /run/bin/${name}`);
       const script = ['mkdir /run/bin', ...legacy, `PATH=/run/bin:$PATH ${process.execPath} ${bundle}`].join('\n');
       const output = await runInUserModeLinux({ modules, script, memoryMb: 768, timeoutMs: 280_000 });
-      for (const line of output.split('\n').filter(text => text.startsWith('{"name":'))) {
-        const { name, error } = JSON.parse(line) as { name: string; error?: string };
-        results.set(name, error);
+      for (const line of output.split('\n').filter(text => text.startsWith('{"family":'))) {
+        const { family, name, error } = JSON.parse(line) as { family: IpFamily; name: string; error?: string };
+        results.set(`${family} ${name}`, error);
       }
     } finally {
       rmSync(dir, { recursive: true });
     }
   }, 290_000);
 
-  test.each(checks)('%s', name => {
-    expect([...results.keys()]).toContain(name);
-    expect(results.get(name)).toBeUndefined();
+  describe.each(ipFamilies)('with %s', family => {
+    test.each(checks)('%s', name => {
+      expect([...results.keys()]).toContain(`${family} ${name}`);
+      expect(results.get(`${family} ${name}`)).toBeUndefined();
+    });
   });
 });

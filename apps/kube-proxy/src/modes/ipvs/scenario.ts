@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { silentLogger } from '@naru/foundation';
 import type { Place } from '../../testing/network-lab';
+import { hostPort, hostRange, ipFamilies, isIpv6, type IpFamily } from '../../desired/ip-family';
 import { endpointsOfPods, forwardedPort, setUpCluster, type TestCluster } from '../../testing/test-cluster';
+import { iptablesProgram } from '../iptables/programs';
 import { schedulers, type Scheduler } from './virtual-server';
 import { ipvs } from '.';
 
-const clusterIp = '10.96.0.10';
 const nodePort = 30080;
 
-/** One line for each check that ipvs.uml.test.ts reads: `{"name":"...","error":"..."}`. */
+/** Of the checks that run. */
+let family: IpFamily;
+
+/** One line for each check that ipvs.uml.test.ts reads: `{"family":"...","name":"...","error":"..."}`. */
 async function check(name: string, body: () => Promise<void>): Promise<void> {
   let error: string | undefined;
   try {
@@ -16,7 +20,7 @@ async function check(name: string, body: () => Promise<void>): Promise<void> {
   } catch (thrown) {
     error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   }
-  console.log(JSON.stringify({ name, ...(error === undefined ? {} : { error }) }));
+  console.log(JSON.stringify({ family, name, ...(error === undefined ? {} : { error }) }));
 }
 
 /** The names that `times` connections one after the other led to, in order. */
@@ -35,7 +39,8 @@ function counts(names: readonly string[]): number[] {
 const three = ['pod-0', 'pod-1', 'pod-2'];
 
 async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<void> {
-  const { lab, pods } = cluster;
+  const { lab, pods, addresses } = cluster;
+  const clusterIp = addresses.clusterIp(10);
   cluster.restart({ ipvsScheduler: scheduler });
   const hold = { name: 'default/hold:/tcp/82', port: 82, clusterIp };
   const held = endpointsOfPods(cluster, 1).map(endpoint => ({ ...endpoint, port: 8082 }));
@@ -44,7 +49,9 @@ async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<vo
     forwardedPort(cluster, { ...hold, clusterEndpoints: held }),
   ]);
   const client = pods[0] as Place;
-  assert.match(await lab.node(1).run('ipvsadm', ['--save', '-n']), new RegExp(`-A -t ${clusterIp}:80 -s ${scheduler}`));
+  assert.ok(
+    (await lab.node(1).run('ipvsadm', ['--save', '-n'])).includes(`-A -t ${hostPort(clusterIp, 80)} -s ${scheduler}`),
+  );
   if (scheduler === 'rr') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 6)), [2, 2, 2]);
   else if (scheduler === 'dh') assert.deepEqual(counts(await inTurn(cluster, client, clusterIp, 80, 4)), [4]);
   else if (scheduler === 'sh') await balanceBySource(cluster);
@@ -62,11 +69,13 @@ async function balanceBy(scheduler: Scheduler, cluster: TestCluster): Promise<vo
 }
 
 /** A client stays where it is; clients differ. */
-async function balanceBySource({ lab }: TestCluster): Promise<void> {
+async function balanceBySource({ lab, addresses }: TestCluster): Promise<void> {
   const node = lab.node(1);
   const found = new Set<string>();
-  const sources = Array.from({ length: 8 }, (_, index) => `192.168.77.${101 + index}`);
-  const lines = sources.map(source => `addr replace ${source}/24 dev br0`);
+  const sources = Array.from({ length: 8 }, (_, index) => addresses.host(101 + index));
+  const lines = sources.map(
+    source => `addr replace ${source}/${addresses.hostBits} dev br0${isIpv6(source) ? ' nodad' : ''}`,
+  );
   await lab.outside.run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
   for (const localAddress of sources) {
     const ask = () => lab.ask(lab.outside, node.ip, nodePort, { localAddress, timeoutMs: 5_000 });
@@ -77,25 +86,25 @@ async function balanceBySource({ lab }: TestCluster): Promise<void> {
   assert.ok(found.size > 1, `all clients were given ${[...found].join()}`);
 }
 
-async function main(): Promise<void> {
-  const cluster = await setUpCluster(ipvs, { nodes: 2, backend: 'host-gw' });
+async function testFamily(): Promise<void> {
+  const cluster = await setUpCluster(ipvs, { nodes: 2, backend: 'host-gw', family });
+  const { addresses } = cluster;
+  const clusterIp = addresses.clusterIp(10);
   const { lab } = cluster;
   const [first] = cluster.pods as [Place];
   const node = lab.node(1);
-  const loadBalancerIp = '192.168.77.201';
+  const foreign = hostPort(addresses.host(99), 9);
+  const loadBalancerIp = addresses.host(201);
   for (const place of [lab.outside, lab.node(2)]) {
-    await place.run('ip', ['route', 'replace', `${loadBalancerIp}/32`, 'via', node.ip]);
+    await place.run('ip', ['route', 'replace', hostRange(loadBalancerIp), 'via', node.ip]);
   }
   await node.run('sh', [
     '-c',
-    'ipvsadm -A -t 198.51.100.1:9 -s rr && ipvsadm -a -t 198.51.100.1:9 -r 198.51.100.2:9 -m',
+    `ipvsadm -A -t ${foreign} -s rr && ipvsadm -a -t ${foreign} -r ${hostPort(addresses.host(98), 9)} -m`,
   ]);
 
   await check('has all that it needs', async () => {
-    assert.deepEqual(
-      await ipvs.probe(node.run, { family: cluster.family, clusterCidr: undefined, ipvsScheduler: 'nq' }),
-      [],
-    );
+    assert.deepEqual(await ipvs.probe(node.run, { family, clusterCidr: undefined, ipvsScheduler: 'nq' }), []);
   });
   await check('a cluster IP leads to all endpoints, from a pod and from a node, with the pod as client', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp })]);
@@ -125,6 +134,12 @@ async function main(): Promise<void> {
     ]);
     assert.equal((await lab.ask(lab.outside, node.ip, nodePort)).client, lab.outside.ip);
   });
+  await check('externalTrafficPolicy Local without local endpoints drops what comes from outside only', async () => {
+    const clusterEndpoints = endpointsOfPods(cluster, 1, [2]);
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, clusterEndpoints, externalPolicy: 'local' })]);
+    await assert.rejects(lab.ask(lab.outside, node.ip, nodePort), /timed out/i);
+    for (const from of [first, node]) assert.equal((await lab.ask(from, node.ip, nodePort)).name, 'pod-2');
+  });
   await check('internalTrafficPolicy Local stays on the node', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp, internalPolicy: 'local' })]);
     const names = await inTurn(cluster, first, clusterIp, 80, 4);
@@ -132,7 +147,7 @@ async function main(): Promise<void> {
   });
   await check("a load balancer's address answers the source ranges and nobody else", async () => {
     const port = forwardedPort(cluster, { clusterIp, loadBalancerIps: [loadBalancerIp] });
-    await cluster.sync([{ ...port, sourceRanges: [`${lab.node(2).ip}/32`] }]);
+    await cluster.sync([{ ...port, sourceRanges: [hostRange(lab.node(2).ip)] }]);
     await assert.rejects(lab.ask(lab.outside, loadBalancerIp, 80), /timed out/i);
     assert.deepEqual((await inTurn(cluster, lab.node(2), loadBalancerIp, 80, 3)).sort(), three);
   });
@@ -179,26 +194,28 @@ async function main(): Promise<void> {
   });
   await check('what an earlier process left is put right, and what others balance is left alone', async () => {
     await cluster.sync([
-      forwardedPort(cluster, { name: 'default/gone:/tcp/80', clusterIp: '10.96.0.99', nodePort: 30099 }),
+      forwardedPort(cluster, { name: 'default/gone:/tcp/80', clusterIp: addresses.clusterIp(99), nodePort: 30099 }),
     ]);
     cluster.restart();
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
     const saved = await node.run('ipvsadm', ['--save', '-n']);
-    assert.doesNotMatch(saved, /10\.96\.0\.99|30099/);
-    assert.match(saved, /198\.51\.100\.1:9/);
+    assert.ok(!saved.includes(addresses.clusterIp(99)) && !saved.includes('30099'));
+    assert.ok(saved.includes(foreign));
     assert.deepEqual((await inTurn(cluster, first, clusterIp, 80, 3)).sort(), three);
   });
   await check('cleanup leaves nothing of ours and everything of others', async () => {
     await cluster.cleanup();
     assert.equal((await node.run('ipvsadm', ['--save', '-n'])).trim().split('\n').length, 2);
     assert.doesNotMatch(await node.run('ip', ['link']), /kube-ipvs0/);
-    assert.doesNotMatch(await node.run('iptables-save', []), /NARU-IPVS/);
+    assert.doesNotMatch(await node.run(`${iptablesProgram[family]}-save`, []), /NARU-IPVS/);
     assert.equal(await node.run('ipset', ['list', '-name']), '');
-    await ipvs
-      .build({ run: node.run, config: { family: cluster.family, clusterCidr: undefined }, logger: silentLogger })
-      .cleanup();
+    await ipvs.build({ run: node.run, config: { family, clusterCidr: undefined }, logger: silentLogger }).cleanup();
   });
   await cluster.close();
+}
+
+async function main(): Promise<void> {
+  for (family of ipFamilies) await testFamily();
 }
 
 main().then(
