@@ -7,4 +7,5 @@ export { SimulatedClock } from './simulation/simulated-clock';
 export { Random as SimulatedRandom } from './simulation/random';
 export { SimulatedProcess, type ProcessEnvironment } from './simulation/simulated-process';
 export { checkInScenario, runKernelScenario } from './kernel-scenario';
-export { runInUserModeLinux, userModeLinuxObstacle, type UserModeLinuxOptions } from './user-mode-linux';
+export { runInUserModeLinux, userModeLinuxObstacle } from './user-mode-linux';
+export { runInVirtualMachine, virtualMachineObstacle } from './virtual-machine';

@@ -1,8 +1,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { runInUserModeLinux, type UserModeLinuxOptions } from './user-mode-linux';
+import type { KernelScriptOptions } from './kernel-script';
+import { runInUserModeLinux } from './user-mode-linux';
 
-export interface KernelScenarioOptions extends Omit<UserModeLinuxOptions, 'script'> {
+export interface KernelScenarioOptions extends Omit<KernelScriptOptions, 'script'> {
+  /** Which kernel; default: user-mode Linux. */
+  run?: (options: KernelScriptOptions) => Promise<string>;
   /** A program in TypeScript, which makes its checks by `checkInScenario` and ends. */
   entry: string;
   /** Of the program. */
@@ -28,7 +31,7 @@ export async function checkInScenario(name: string, work: () => Promise<unknown>
 export async function runKernelScenario(
   options: KernelScenarioOptions,
 ): Promise<(check: string) => string | undefined> {
-  const { entry, prepare = '', dist, arguments: parameters = [], ...rest } = options;
+  const { run = runInUserModeLinux, entry, prepare = '', dist, arguments: parameters = [], ...rest } = options;
   const { buildSync } = await import('esbuild');
   fs.mkdirSync(dist, { recursive: true });
   const directory = fs.mkdtempSync(path.join(dist, 'scenario-'));
@@ -37,7 +40,7 @@ export async function runKernelScenario(
     const external = ['@lydell/node-pty', 'esbuild'];
     buildSync({ entryPoints: [entry], outfile, bundle: true, platform: 'node', external, logLevel: 'error' });
     const script = `${prepare}\n${[process.execPath, outfile, ...parameters].join(' ')}`;
-    const output = await runInUserModeLinux({ ...rest, script });
+    const output = await run({ ...rest, script });
     const results = new Map<string, string | undefined>();
     for (const line of output.split('\n').filter(text => text.startsWith('{"name":'))) {
       const { name, error } = JSON.parse(line) as { name: string; error?: string };

@@ -214,6 +214,24 @@ function testMode(mode: ProxyMode, family: IpFamily): void {
     expect(await lab.names(pods[0]!, clusterIp, 80, 5)).toHaveLength(1);
   });
 
+  test('what the kernel refuses changes nothing, and the next full sync is taken', async () => {
+    const { lab, pods } = cluster;
+    const good = forwardedPort(cluster, { clusterIp, nodePort });
+    await cluster.sync([good]);
+    const impossible = { address: pods[0]!.ip, port: 99_999, local: true };
+    const refused = {
+      name: 'default/refused:/tcp/80',
+      clusterIp: addresses.clusterIp(50),
+      clusterEndpoints: [impossible],
+    };
+    const moved = forwardedPort(cluster, { clusterIp, nodePort, clusterEndpoints: endpointsOfPods(cluster, 1, [2]) });
+    await expect(cluster.sync([moved, aPort(refused)])).rejects.toThrow(/failed with exit code/);
+    expect(await lab.names(pods[0]!, clusterIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+    expect(await lab.names(lab.outside, lab.node(1).ip, nodePort)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+    await cluster.syncFull();
+    expect(await lab.names(pods[0]!, clusterIp, 80)).toEqual(['pod-0', 'pod-1', 'pod-2']);
+  });
+
   test('cleanup leaves no rule of ours and every rule of others', async () => {
     const { lab } = cluster;
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, affinitySeconds: 10 })]);

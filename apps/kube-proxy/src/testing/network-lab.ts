@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { commandRunner, type CommandRunner } from '../command';
-import { isIpv6, type IpFamily } from '../desired/ip-family';
+import { ipFamilies, isIpv6, type IpFamily } from '../desired/ip-family';
 import { labAddresses } from './lab-addresses';
 import { PlaceAgent, type HeldConnection } from './place-agent';
 
@@ -12,9 +12,9 @@ const cniBinDir = '/usr/lib/cni';
 /** A network namespace that the lab made. */
 export interface Place {
   namespace: string;
-  /** Of the family that the lab is about. */
-  ip: string;
-  ipv6: string;
+  /** Of the family that the lab is asked by now. */
+  readonly ip: string;
+  readonly ipv6: string;
   /** All, in the order in which they were given. */
   ips: readonly string[];
   run: CommandRunner;
@@ -56,7 +56,7 @@ export class NetworkLab {
   private pods = 0;
 
   /** All places have addresses of both families; `family` is the one that they are asked by. */
-  constructor(private readonly family: IpFamily = 'IPv4') {}
+  constructor(public family: IpFamily = 'IPv4') {}
 
   /** `count` nodes 192.168.77.11, .12, ... and a host outside, 192.168.77.1, which is also their default gateway. */
   static async create(count: number, family?: IpFamily): Promise<NetworkLab> {
@@ -90,16 +90,7 @@ route add default via ${v6.outside}
       );
       const dir = path.join(lab.dir, name);
       fs.mkdirSync(path.join(dir, 'net.d'), { recursive: true });
-      lab.nodes.push({
-        namespace,
-        ip: lab.family === 'IPv4' ? ipv4 : ipv6,
-        ipv4,
-        ipv6,
-        ips: [ipv4, ipv6],
-        run,
-        name,
-        dir,
-      });
+      lab.nodes.push(Object.assign(lab.place(namespace, [ipv4, ipv6], run), { ipv4, name, dir }));
     }
     return lab;
   }
@@ -113,8 +104,8 @@ route add default via ${v6.outside}
   /** The host outside the cluster. */
   get outside(): Place {
     const namespace = `${this.id}-fabric`;
-    const ips = [labAddresses.IPv4.outside, labAddresses.IPv6.outside] as const;
-    return { namespace, ip: labAddresses[this.family].outside, ipv6: ips[1], ips, run: this.inside(namespace) };
+    const ips = ipFamilies.map(family => labAddresses[family].outside);
+    return this.place(namespace, ips, this.inside(namespace));
   }
 
   /** A pod wired by the plugins of the node's configuration list, as a runtime would. */
@@ -141,10 +132,25 @@ route add default via ${v6.outside}
       prevResult = JSON.parse(answer);
     }
     const { ips } = prevResult as { ips: { address: string }[] };
-    const addresses = ips.map(({ address }) => address.replace(/\/\d+$/, ''));
-    const ipv6 = addresses.find(isIpv6) ?? '';
-    const ipv4 = addresses.find(address => !isIpv6(address)) ?? '';
-    return { namespace, ip: this.family === 'IPv4' ? ipv4 : ipv6, ipv6, ips: addresses, run };
+    return this.place(
+      namespace,
+      ips.map(({ address }) => address.replace(/\/\d+$/, '')),
+      run,
+    );
+  }
+
+  private place(namespace: string, ips: readonly string[], run: CommandRunner): Place {
+    const of = (family: IpFamily): string => ips.find(ip => isIpv6(ip) === (family === 'IPv6')) ?? '';
+    const current = (): string => of(this.family);
+    return {
+      namespace,
+      ips,
+      run,
+      ipv6: of('IPv6'),
+      get ip() {
+        return current();
+      },
+    };
   }
 
   /** Answers every TCP connection and UDP datagram with `NAME CLIENT_ADDRESS`. */

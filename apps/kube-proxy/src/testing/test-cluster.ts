@@ -18,8 +18,9 @@ import { aPort } from './ports';
  * others are on node 2. All pods serve port 8080.
  */
 export interface TestCluster {
-  family: IpFamily;
-  addresses: LabAddresses;
+  readonly addresses: LabAddresses;
+  /** From now on everything is asked, and the rules are made, with this family; what rules there are stay. */
+  use(family: IpFamily): void;
   lab: NetworkLab;
   pods: Place[];
   networks: PodNetwork[];
@@ -71,9 +72,8 @@ export async function setUpCluster(
   { nodes, backend, family = 'IPv4' }: { nodes: number; backend: BackendName; family?: IpFamily },
 ): Promise<TestCluster> {
   const lab = await NetworkLab.create(nodes, family);
-  const addresses = labAddresses[family];
   const networks = lab.nodes.map(node => startPodNetwork(lab.nodes, node, backend, mode));
-  for (const network of networks) await eventually(() => network.checkReady());
+  for (const network of networks) await eventually(() => network.checkReady(), 60_000);
   const pods: Place[] = [];
   for (const at of [1, 1, 2]) {
     const pod = await lab.addPod(lab.node(at));
@@ -84,14 +84,20 @@ export async function setUpCluster(
   const build = (config: Partial<Omit<RuleConfig, 'family'>> = {}): RuleSync =>
     mode.build({
       run: lab.node(1).run,
-      config: { family, clusterCidr: addresses.clusterCidr, ...config },
+      config: { family: lab.family, clusterCidr: labAddresses[lab.family].clusterCidr, ...config },
       logger: warnings.logger,
     });
   let rules = build();
   let known: Map<string, ServicePort> | undefined;
   return {
-    family,
-    addresses,
+    get addresses() {
+      return labAddresses[lab.family];
+    },
+    use(other) {
+      lab.family = other;
+      rules = build();
+      known = undefined;
+    },
     lab,
     pods,
     networks,
@@ -112,7 +118,7 @@ export async function setUpCluster(
       await rules.cleanup();
       known = undefined;
     },
-    ownRules: () => ownRules(lab.node(1), family),
+    ownRules: () => ownRules(lab.node(1), lab.family),
     warnings: warnings.messages,
     async close() {
       await Promise.all(networks.map(network => network.stop()));

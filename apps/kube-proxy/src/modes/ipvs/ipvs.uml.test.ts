@@ -39,6 +39,11 @@ const checks = [
   'cleanup leaves nothing of ours and everything of others',
 ];
 
+/** How a scheduler chooses has nothing to do with the family: IPv6 is tried with the first. */
+function isSchedulersOwn(name: string): boolean {
+  return name.startsWith('the scheduler') && !name.includes('rr');
+}
+
 describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
   const results = new Map<string, string | undefined>();
 
@@ -53,7 +58,7 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
         .flatMap(name => [name, `${name}-restore`, `${name}-save`])
         .map(name => `ln -s /usr/sbin/xtables-legacy-multi /run/bin/${name}`);
       const script = ['mkdir /run/bin', ...legacy, `PATH=/run/bin:$PATH ${process.execPath} ${bundle}`].join('\n');
-      const output = await runInUserModeLinux({ modules, script, memoryMb: 768, timeoutMs: 280_000 });
+      const output = await runInUserModeLinux({ modules, script, memoryMb: 768, timeoutMs: 480_000 });
       for (const line of output.split('\n').filter(text => text.startsWith('{"family":'))) {
         const { family, name, error } = JSON.parse(line) as { family: IpFamily; name: string; error?: string };
         results.set(`${family} ${name}`, error);
@@ -61,10 +66,10 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
     } finally {
       rmSync(dir, { recursive: true });
     }
-  }, 290_000);
+  }, 490_000);
 
   describe.each(ipFamilies)('with %s', family => {
-    test.each(checks)('%s', name => {
+    test.each(checks.filter(name => family === 'IPv4' || !isSchedulersOwn(name)))('%s', name => {
       expect([...results.keys()]).toContain(`${family} ${name}`);
       expect(results.get(`${family} ${name}`)).toBeUndefined();
     });

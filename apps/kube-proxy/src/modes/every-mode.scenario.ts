@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { namespaces, networkPolicies, pods as podType, type Pod } from '@naru/api';
+import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
+import { checkInScenario, eventually, MemoryObjects } from '@naru/testing';
+import { createPolicyMetrics } from '../network-policy/metrics';
+import { PolicyEnforcer } from '../network-policy/policy-enforcer';
+import type { Place } from '../testing/network-lab';
+import { endpointsOfPods, forwardedPort, setUpCluster, type TestCluster } from '../testing/test-cluster';
+import { iptables } from './iptables';
+import { ipvs } from './ipvs';
+import { nftables } from './nftables';
+
+const sctpPort = 9000;
+const waitMs = 60_000;
+
+/** Who answers at the address; SCTP is not to be had from Node. */
+async function askBySctp({ run }: Place, address: string, port: number): Promise<string> {
+  return (await run('timeout', ['10', 'socat', '-u', `SCTP4:${address}:${port},connect-timeout=5`, '-'])).trim();
+}
+
+async function serveBySctp({ run }: Place, name: string): Promise<void> {
+  // Ends with the machine.
+  run('socat', ['-U', `SCTP4-LISTEN:${sctpPort},fork,reuseaddr`, `SYSTEM:echo ${name}`]).catch(() => undefined);
+  await eventually(async () => {
+    const text = await run('cat', ['/proc/net/sctp/eps']);
+    assert.equal(text.trim().split('\n').length, 2);
+  }, waitMs);
+}
+
+/** Through every mode, to several endpoints, from a pod and from outside. */
+async function checkSctp(cluster: TestCluster): Promise<void> {
+  const { lab, pods, addresses } = cluster;
+  const run = lab.node(1).run;
+  const clusterIp = addresses.clusterIp(10);
+  const clusterEndpoints = endpointsOfPods(cluster, 1).map(endpoint => ({ ...endpoint, port: sctpPort }));
+  const port = forwardedPort(cluster, { protocol: 'sctp', clusterIp, clusterEndpoints, nodePort: 30090 });
+  for (const mode of [nftables, iptables, ipvs]) {
+    const config = { family: lab.family, clusterCidr: addresses.clusterCidr };
+    const rules = mode.build({ run, config, logger: silentLogger });
+    await checkInScenario(`SCTP goes through ${mode.name}`, async () => {
+      assert.deepEqual(await mode.probe(run, config), []);
+      await rules.sync({ full: true, ports: () => [port] });
+      const heard = new Set<string>();
+      for (let times = 0; times < 40 && heard.size < 2; times++) {
+        heard.add(await askBySctp(pods[0] as Place, clusterIp, port.port));
+      }
+      assert.equal(heard.size, 2, `all connections went to ${[...heard].join()}`);
+      assert.match(await askBySctp(lab.outside, lab.node(1).ip, 30_090), /^pod-\d$/);
+    });
+    await rules.cleanup();
+  }
+}
+
+function podObject(name: string, namespace: string, nodeName: string, place: Place): Pod {
+  return {
+    metadata: { name, namespace, uid: `uid-${name}`, labels: { app: name } },
+    spec: { nodeName, containers: [{ name: 'c', image: 'i' }] },
+    status: { phase: 'Running', podIPs: place.ips.map(ip => ({ ip })) },
+  };
+}
+
+/** Packets that IPVS sends on are not forwarded: they are judged all the same, by the pod that they lead to. */
+async function checkPolicies(cluster: TestCluster, api: MemoryObjects): Promise<void> {
+  const { lab, addresses } = cluster;
+  const client = cluster.pods[1] as Place;
+  const [toWeb, toRemote] = [addresses.clusterIp(20), addresses.clusterIp(21)];
+  await cluster.sync([
+    forwardedPort(cluster, {
+      name: 'default/web:/tcp',
+      clusterIp: toWeb,
+      clusterEndpoints: endpointsOfPods(cluster, 1, [0]),
+    }),
+    forwardedPort(cluster, {
+      name: 'default/remote:/tcp',
+      clusterIp: toRemote,
+      clusterEndpoints: endpointsOfPods(cluster, 1, [2]),
+    }),
+  ]);
+  const open = async (ip: string): Promise<void> => void (await lab.ask(client, ip, 80, { timeoutMs: 5_000 }));
+  const closed = (ip: string): Promise<void> =>
+    assert.rejects(lab.ask(client, ip, 80, { timeoutMs: 1_000 }), /timed out/i);
+  await checkInScenario('policies judge what ipvs sends on', async () => {
+    await open(toWeb);
+    await open(toRemote);
+    const key = { namespace: 'default', name: 'policy' };
+    await api.create(networkPolicies, {
+      metadata: key,
+      spec: { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] },
+    });
+    await eventually(() => closed(toWeb), waitMs);
+    await open(toRemote);
+    // The node itself is not shut out.
+    await lab.ask(lab.node(1), toWeb, 80, { timeoutMs: 5_000 });
+    await api.delete(networkPolicies, key);
+    await eventually(() => open(toWeb), waitMs);
+    await api.create(networkPolicies, {
+      metadata: key,
+      spec: {
+        podSelector: { matchLabels: { app: 'client' } },
+        policyTypes: ['Egress'],
+        egress: [{ to: [{ namespaceSelector: { matchLabels: { team: 'other' } } }] }],
+      },
+    });
+    await eventually(() => closed(toWeb), waitMs);
+    await open(toRemote);
+    await api.delete(networkPolicies, key);
+    await eventually(() => open(toWeb), waitMs);
+  });
+  await cluster.cleanup();
+}
+
+async function main(): Promise<void> {
+  const cluster = await setUpCluster(ipvs, { nodes: 2, backend: 'host-gw' });
+  const { lab, pods } = cluster;
+  const [web, client, remote] = pods as [Place, Place, Place];
+  const stopping = new AbortController();
+  const api = new MemoryObjects();
+  const informers = api.informers();
+  const enforcer = new PolicyEnforcer({
+    nodeName: 'node-1',
+    families: [lab.family],
+    runtimeEndpoint: '',
+    run: lab.node(1).run,
+    informers,
+    metrics: createPolicyMetrics(createMetrics()),
+    clock: systemClock,
+    logger: silentLogger,
+    minSyncPeriodMs: 5,
+    fullSyncPeriodMs: 3_600_000,
+  });
+  await api.create(namespaces, { metadata: { name: 'default', labels: { team: 'own' } } });
+  await api.create(namespaces, { metadata: { name: 'other', labels: { team: 'other' } } });
+  await api.create(podType, podObject('web', 'default', 'node-1', web));
+  await api.create(podType, podObject('client', 'default', 'node-1', client));
+  await api.create(podType, podObject('remote', 'other', 'node-2', remote));
+  await informers.start(stopping.signal);
+  enforcer.start();
+  for (const [index, pod] of pods.entries()) await serveBySctp(pod, `pod-${index}`);
+  await checkPolicies(cluster, api);
+  await checkSctp(cluster);
+  stopping.abort();
+  await enforcer.stop();
+  await cluster.close();
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

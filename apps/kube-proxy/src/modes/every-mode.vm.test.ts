@@ -1,0 +1,28 @@
+import path from 'node:path';
+import { runInVirtualMachine, runKernelScenario, virtualMachineObstacle } from '@naru/testing';
+import { describeWhere } from '../testing/require-kernel';
+
+/** What every-mode.scenario.ts checks, in a kernel that has IPVS, SCTP and nf_tables. */
+const checks = [
+  'policies judge what ipvs sends on',
+  'SCTP goes through nftables',
+  'SCTP goes through iptables',
+  'SCTP goes through ipvs',
+];
+
+describeWhere(virtualMachineObstacle(), 'the modes in a kernel that has all they need', () => {
+  let verdict: (check: string) => string | undefined;
+
+  beforeAll(async () => {
+    verdict = await runKernelScenario({
+      run: runInVirtualMachine,
+      entry: path.join(__dirname, 'every-mode.scenario.ts'),
+      dist: path.resolve(__dirname, '../../../../dist'),
+      modules: ['sctp', 'ip_vs', 'dummy', 'veth', 'bridge', 'nf_tables'],
+      memoryMb: 1024,
+      timeoutMs: 480_000,
+    });
+  }, 490_000);
+
+  test.each(checks)('%s', name => expect(verdict(name)).toBeUndefined());
+});
