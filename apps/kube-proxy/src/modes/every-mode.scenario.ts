@@ -19,8 +19,9 @@ async function askBySctp({ run }: Place, address: string, port: number): Promise
 }
 
 async function serveBySctp({ run }: Place, name: string): Promise<void> {
-  // Ends with the machine.
-  run('socat', ['-U', `SCTP4-LISTEN:${sctpPort},fork,reuseaddr`, `SYSTEM:echo ${name}`]).catch(() => undefined);
+  // In the background: it ends with the machine.
+  const serve = `socat -U SCTP4-LISTEN:${sctpPort},fork,reuseaddr 'SYSTEM:echo ${name}'`;
+  await run('sh', ['-c', `${serve} </dev/null >/dev/null 2>&1 &`]);
   await eventually(async () => {
     const text = await run('cat', ['/proc/net/sctp/eps']);
     assert.equal(text.trim().split('\n').length, 2);
