@@ -64,6 +64,8 @@ export class Containers {
   readonly #lock = new KeyedLock();
   readonly #waiters = new ExitWaiters();
   readonly #exits: ExitWatcher;
+  /** Of sandboxes in slices of systemd, by their ids. */
+  readonly #podOomKills = new Map<string, bigint>();
   #lostCheck: NodeJS.Timeout | undefined;
 
   constructor(private readonly deps: ContainersDeps) {
@@ -292,10 +294,21 @@ export class Containers {
   #onExit(file: ExitFile): void {
     const record = this.#records.get(file.id);
     if (!record || record.exit) return;
-    // systemd removes a cgroup with its last process: then conmon knows, who has watched it.
-    const counted = oomKills(this.deps.cgroups, record.cgroup) > 0n;
-    const oomKilled = file.code !== 0 && (counted || fs.existsSync(path.join(this.bundle(record.id), 'oom')));
+    const oomKilled = file.code !== 0 && this.#wasOomKilled(record, file.code);
     this.#finish(record, { ...file, oomKilled, reason: oomKilled ? 'OOMKilled' : '', message: '' });
+  }
+
+  /**
+   * systemd removes a cgroup with its last process, and its count with it. Then the pod's count tells, which has that of all its containers:
+   * it has grown since another of them was asked for.
+   */
+  #wasOomKilled(record: ContainerRecord, code: number): boolean {
+    const counted = oomKills(this.deps.cgroups, record.cgroup) > 0n;
+    if (!record.cgroup.endsWith('.scope')) return counted;
+    const total = oomKills(this.deps.cgroups, path.posix.dirname(record.cgroup));
+    const before = this.#podOomKills.get(record.sandboxId) ?? 0n;
+    this.#podOomKills.set(record.sandboxId, total);
+    return counted || (code === 128 + constants.signals.SIGKILL && total > before);
   }
 
   #finish(record: ContainerRecord, exit: NonNullable<ContainerRecord['exit']>): void {
@@ -377,6 +390,7 @@ export class Containers {
       if (!record) return;
       await this.#wipe(id, record.cgroup);
       this.#records.delete(id);
+      if (this.inSandbox(record.sandboxId).length === 0) this.#podOomKills.delete(record.sandboxId);
       this.deps.onEvent(CONTAINER_DELETED_EVENT, record);
     });
   }
