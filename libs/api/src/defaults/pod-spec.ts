@@ -12,7 +12,10 @@ export function defaultPodSpec(spec: PodSpec): void {
   spec.terminationGracePeriodSeconds ??= 30;
   spec.schedulerName ||= 'default-scheduler';
   mirrorServiceAccount(spec);
-  for (const volume of spec.volumes ?? []) defaultVolume(volume);
+  for (const volume of spec.volumes ?? []) {
+    dropDisabledSources(volume);
+    defaultVolume(volume);
+  }
   for (const container of spec.initContainers ?? []) defaultContainer(container);
   for (const container of spec.containers ?? []) defaultContainer(container);
   for (const container of spec.ephemeralContainers ?? []) defaultContainer(container as Container);
@@ -20,6 +23,17 @@ export function defaultPodSpec(spec: PodSpec): void {
 
 export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
   if (template?.spec) defaultPodSpec(template.spec);
+}
+
+/**
+ * Upstream has these two off unless somebody turns them on (ClusterTrustBundleProjection and PodCertificateRequest, beta), and then takes a
+ * pod as if they had not been written. Source: pkg/api/pod DropDisabledPodFields.
+ */
+function dropDisabledSources({ projected }: Volume): void {
+  for (const source of projected?.sources ?? []) {
+    delete source.clusterTrustBundle;
+    delete source.podCertificate;
+  }
 }
 
 /** The old name of the field is kept in step, for clients that still read it. */

@@ -55,12 +55,7 @@ function validateSource(volume: Volume, at: string, errors: FieldError[]): void 
     }
   for (const [index, source] of (projected?.sources ?? []).entries()) {
     const from = `${at}.projected.sources[${index}]`;
-    if (Object.keys(source).length !== 1)
-      errors.push(
-        Object.keys(source).length === 0
-          ? required(from)
-          : forbidden(from, 'may not specify more than 1 volume type per source'),
-      );
+    if (Object.keys(source).length > 1) errors.push(forbidden(from, 'may not specify more than 1 volume type'));
     if (source.secret && !source.secret.name) errors.push(required(`${from}.secret.name`));
     if (source.configMap && !source.configMap.name) errors.push(required(`${from}.configMap.name`));
     if (source.serviceAccountToken) validateRelativePath(source.serviceAccountToken.path, `${from}.path`, errors);
