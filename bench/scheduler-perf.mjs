@@ -144,7 +144,7 @@ class Load {
       }
       if (again)
         undo = async () => {
-          for (const path of paths) await this.api.call('DELETE', path, { gracePeriodSeconds: 0 });
+          for (const path of paths) await this.api.call('DELETE', `${path}?gracePeriodSeconds=0`);
         };
     };
     const timer = setInterval(() => (running = running.then(once)), everyMs);
