@@ -27,3 +27,14 @@ test.each([
   expect(() => read(...args)).toThrow(/^flag --cluster-cidr: /);
   expect(() => read(...args)).toThrow(message);
 });
+
+test('the addresses of Services are one range or one of each family, or not known', () => {
+  expect(read().serviceCidrs).toEqual([]);
+  expect(read('--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112').serviceCidrs).toEqual([
+    '10.96.0.0/16',
+    'fd00:96::/112',
+  ]);
+  expect(() => read('--service-cluster-ip-range=10.96.0.0/16,10.97.0.0/16')).toThrow(
+    /^flag --service-cluster-ip-range: .*one is IPv4 and one is IPv6/,
+  );
+});

@@ -23,6 +23,11 @@ export const managerFlags = {
     type: 'string',
     default: '10.244.0.0/16',
   },
+  'service-cluster-ip-range': {
+    description: 'addresses of Services, likewise: what of them is in --cluster-cidr is given to no node',
+    type: 'string',
+    default: '',
+  },
   'node-cidr-mask-size': {
     description: 'size of the share of a node, where pods have addresses of one family (0: that of the family)',
     type: 'number',
@@ -104,6 +109,7 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
   return {
     ...defaultConfig,
     clusterCidrs: readClusterCidrs(flags),
+    serviceCidrs: readServiceCidrs(flags['service-cluster-ip-range']),
     allocateNodeCidrs: flags['allocate-node-cidrs'],
     nodeMonitorGraceMs: flags['node-monitor-grace-period'] * 1000,
     nodeEvictionRate: flags['node-eviction-rate'],
@@ -131,6 +137,14 @@ function readClusterCidrs(flags: Flags<typeof managerFlags>): ControllerConfig['
     });
   } catch (cause) {
     throw new UsageError(`flag --cluster-cidr: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function readServiceCidrs(text: string): readonly string[] {
+  try {
+    return text === '' ? [] : parseDualNetworks(text);
+  } catch (cause) {
+    throw new UsageError(`flag --service-cluster-ip-range: ${(cause as Error).message}`, { cause });
   }
 }
 

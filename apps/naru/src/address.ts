@@ -1,7 +1,7 @@
 /** The networks of a cluster, and the addresses of its nodes. */
 import {
-  blockContains,
   blockSize,
+  blocksOverlap,
   canonicalAddress,
   familyOf,
   formatAddress,
@@ -32,12 +32,8 @@ export function addressesAt(networks: string, offset: number): string[] {
 
 /** Whether any of the networks, which a comma separates, has addresses of any of the others. */
 export function overlaps(first: string, second: string): boolean {
-  return first.split(',').some(one => second.split(',').some(other => share(parseNetwork(one), parseNetwork(other))));
-}
-
-function share(a: IpBlock, b: IpBlock): boolean {
-  const [wide, narrow] = a.bits <= b.bits ? [a, b] : [b, a];
-  return blockContains(wide, formatAddress(narrow.base, narrow.family));
+  const others = second.split(',').map(parseNetwork);
+  return first.split(',').some(one => others.some(other => blocksOverlap(parseNetwork(one), other)));
 }
 
 /** The machine itself is .1; nodes begin at .11, so that there is room to tell them apart by eye. */

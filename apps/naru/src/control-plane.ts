@@ -99,6 +99,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
       ...connectionOf(cluster, 'controller-manager'),
       'health-address': `127.0.0.1:${ports.controllerManager}`,
       'cluster-cidr': settings.clusterCidr,
+      'service-cluster-ip-range': settings.serviceCidr,
       'load-balancer-addresses': loadBalancerAddresses(settings),
       'cluster-signing-cert-file': cluster.pki('authority/ca.crt'),
       'cluster-signing-key-file': cluster.pki('authority/ca.key'),

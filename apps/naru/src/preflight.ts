@@ -87,14 +87,9 @@ async function checkPorts(cluster: Cluster): Promise<void> {
 }
 
 function checkNetwork(cluster: Cluster): void {
-  const { nodeCidr, clusterCidr, serviceCidr } = cluster.settings;
-  if (cluster.settings.ipFamily !== 'ipv4' && !existsSync('/proc/sys/net/ipv6'))
+  const { nodeCidr, ipFamily } = cluster.settings;
+  if (ipFamily !== 'ipv4' && !existsSync('/proc/sys/net/ipv6'))
     throw new PreflightError('this kernel has no IPv6: only --ip-family=ipv4 is possible');
-  const named = { 'node network': nodeCidr, 'pod network': clusterCidr, 'Service network': serviceCidr };
-  const list = Object.entries(named);
-  for (const [i, [name, cidr]] of list.entries())
-    for (const [other, otherCidr] of list.slice(i + 1))
-      if (overlaps(cidr, otherCidr)) throw new PreflightError(`${name} ${cidr} and ${other} ${otherCidr} overlap`);
   for (const [name, addresses] of Object.entries(networkInterfaces()))
     for (const { family, address } of addresses ?? [])
       if (family === 'IPv4' && name !== hostInterface(cluster) && overlaps(nodeCidr, `${address}/32`))

@@ -21,6 +21,7 @@ export {
   addressValue,
   blockContains,
   blockSize,
+  blocksOverlap,
   canonicalAddress,
   familyOf,
   formatAddress,

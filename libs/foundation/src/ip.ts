@@ -62,6 +62,12 @@ export function blockContains(block: IpBlock, address: string): boolean {
   return addressValue(address) >> host === block.base >> host;
 }
 
+/** Whether there is an address that both have. */
+export function blocksOverlap(a: IpBlock, b: IpBlock): boolean {
+  const [wide, narrow] = a.bits <= b.bits ? [a, b] : [b, a];
+  return blockContains(wide, formatAddress(narrow.base, narrow.family));
+}
+
 /** Of an address that `isIP` knows. */
 export function addressValue(address: string): bigint {
   if (isIP(address) === 4) return address.split('.').reduce((value, part) => (value << 8n) | BigInt(part), 0n);

@@ -13,6 +13,13 @@ describe('the addresses of Services', () => {
   const parentOf = async (address: string): Promise<unknown> =>
     (await api.call('GET', `${group}/ipaddresses/${address}`)).json.spec?.parentRef;
 
+  const setReady = (name: string, status: string) => {
+    const condition = { type: 'Ready', status, reason: '', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    const body = { status: { conditions: [condition] } };
+    return api.call('PATCH', `${group}/servicecidrs/${name}/status`, body, { headers });
+  };
+
   test('are of one range', async () => {
     const { json } = await api.call('GET', `${group}/servicecidrs/kubernetes`);
     expect(json).toMatchObject({
@@ -62,17 +69,34 @@ describe('the addresses of Services', () => {
     const refused = await make('early');
     expect(refused.code).toBe(422);
     expect(refused.json.message).toContain('The range of valid IPs is 10.96.0.0/16');
-    const ready = (status: string) => {
-      const condition = { type: 'Ready', status, reason: '', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
-      const headers = { 'content-type': 'application/merge-patch+json' };
-      const body = { status: { conditions: [condition] } };
-      return api.call('PATCH', `${group}/servicecidrs/more/status`, body, { headers });
-    };
-    await ready('True');
+    await setReady('more', 'True');
     expect((await make('in-time')).code).toBe(201);
     expect(await eventually(() => parentOf('10.50.0.9'))).toMatchObject({ name: 'in-time' });
     await api.call('DELETE', `${services}/in-time`);
-    await ready('False');
+    await setReady('more', 'False');
     expect((await make('late')).code).toBe(422);
+  });
+
+  test('are each of one Service where ServiceCIDRs overlap, and stay to be had while one of those is ready', async () => {
+    const ready = async (name: string, cidr: string): Promise<void> => {
+      await api.call('POST', `${group}/servicecidrs`, { metadata: { name }, spec: { cidrs: [cidr] } });
+      await setReady(name, 'True');
+    };
+    // The one in the other, and both together in the cluster's own or not.
+    await ready('inner', '10.60.0.8/29');
+    await ready('outer', '10.60.0.0/28');
+    await ready('in-own', '10.96.8.0/28');
+    const make = async (name: string, clusterIP: string) =>
+      (await api.call('POST', services, { metadata: { name }, spec: { clusterIP, ports: [{ port: 80 }] } })).json;
+    expect(await make('first', '10.60.0.9')).toMatchObject({ kind: 'Service' });
+    expect((await make('second', '10.60.0.9')).message).toContain('provided IP is already allocated');
+    expect(await make('third', '10.96.8.9')).toMatchObject({ kind: 'Service' });
+    expect((await make('fourth', '10.96.8.9')).message).toContain('provided IP is already allocated');
+    await setReady('inner', 'False');
+    expect(await make('fifth', '10.60.0.10')).toMatchObject({ kind: 'Service' });
+    await setReady('outer', 'False');
+    expect((await make('sixth', '10.60.0.11')).message).toContain('is not in the valid range');
+    // What was given stays given.
+    expect(await parentOf('10.60.0.9')).toMatchObject({ name: 'first' });
   });
 });

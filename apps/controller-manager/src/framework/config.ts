@@ -2,6 +2,8 @@
 export interface ControllerConfig {
   /** Pod addresses of the cluster, "10.244.0.0/16", and the size of a node's share; one of each family. */
   clusterCidrs: readonly { cidr: string; nodeMask: number }[];
+  /** Addresses of Services, which nodes get no share of; empty: not known. */
+  serviceCidrs: readonly string[];
   allocateNodeCidrs: boolean;
   /** How long a node may be silent before it counts as unreachable; a longer lease duration of the node counts instead. */
   nodeMonitorGraceMs: number;
@@ -26,6 +28,7 @@ export interface ControllerConfig {
 
 export const defaultConfig: ControllerConfig = {
   clusterCidrs: [{ cidr: '10.244.0.0/16', nodeMask: 24 }],
+  serviceCidrs: [],
   allocateNodeCidrs: true,
   nodeMonitorGraceMs: 8_000,
   nodeEvictionRate: 0.1,

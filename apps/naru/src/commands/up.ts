@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { UsageError, familyOf } from '@naru/foundation';
+import { UsageError } from '@naru/foundation';
 import { ipFamilies, type IpFamilySetting } from '../address';
+import { checkRanges } from '../check-ranges';
 import {
   Cluster,
   checkName,
@@ -10,7 +11,6 @@ import {
   loadCluster,
   maxDnsReplicas,
   saveCluster,
-  type ClusterSettings,
 } from '../cluster';
 import { clusterFlags, command } from '../command';
 import { controlPlaneServices, prepareControlPlane } from '../control-plane';
@@ -57,21 +57,6 @@ function checkFamily(text: string): IpFamilySetting {
   const found = ipFamilies.find(family => family === text);
   if (!found) throw new UsageError(`flag --ip-family: "${text}" is none of ${ipFamilies.join(', ')}`);
   return found;
-}
-
-/** Pods and Services must have ranges of just the families that the cluster is to have. */
-function checkRanges(settings: ClusterSettings): ClusterSettings {
-  const { ipFamily } = settings;
-  const wanted = { ipv4: '4', ipv6: '6', dual: '4,6' }[ipFamily];
-  for (const [flag, key] of [
-    ['cluster-cidr', 'clusterCidr'],
-    ['service-cidr', 'serviceCidr'],
-  ] as const)
-    if (settings[key].split(',').map(familyOf).join() !== wanted)
-      throw new UsageError(
-        `flag --${flag}: ${settings[key]} does not fit --ip-family=${ipFamily}, as ${defaultRanges[ipFamily][key]} would`,
-      );
-  return settings;
 }
 
 /** The cluster that the flags describe; what an existing one was made with cannot be changed afterwards. */

@@ -22,6 +22,19 @@ test('what is occupied is not given, and not to two', () => {
   expect(allocator.allocate('b')).toBe('10.244.1.0/24');
 });
 
+test.each([
+  ['within the range', '10.244.1.0/25', ['10.244.0.0/24', '10.244.2.0/24', '10.244.3.0/24']],
+  ['of several subnets', '10.244.2.0/23', ['10.244.0.0/24', '10.244.1.0/24']],
+  ['that is the range', '10.244.0.0/22', []],
+  ['around the range', '10.240.0.0/12', []],
+  ['of elsewhere', '10.96.0.0/16', ['10.244.0.0/24', '10.244.1.0/24', '10.244.2.0/24', '10.244.3.0/24']],
+  ['of the other family', 'fd00::/16', ['10.244.0.0/24', '10.244.1.0/24', '10.244.2.0/24', '10.244.3.0/24']],
+])('of a network %s that is withheld nothing is given', (_, network, given) => {
+  const allocator = new CidrAllocator('10.244.0.0/22', 24);
+  allocator.withhold(network);
+  expect(['a', 'b', 'c', 'd'].map(owner => allocator.allocate(owner)).filter(Boolean)).toEqual(given);
+});
+
 test('IPv6 is cut the same way', () => {
   const allocator = new CidrAllocator('fd00:10:244::/63', 64);
   expect(allocator.occupy('fd00:10:244::/64', 'a')).toBe(true);

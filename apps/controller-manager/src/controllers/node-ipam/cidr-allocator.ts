@@ -1,4 +1,12 @@
-import { addressBits, blockSize, formatAddress, parseBlock, parseNetwork, type IpBlock } from '@naru/foundation';
+import {
+  addressBits,
+  blockSize,
+  blocksOverlap,
+  formatAddress,
+  parseBlock,
+  parseNetwork,
+  type IpBlock,
+} from '@naru/foundation';
 
 /** Upstream's bound: more subnets than this are not told apart. */
 const maxSubnetBits = 16;
@@ -10,6 +18,7 @@ export class CidrAllocator {
   /** How many subnets there are. */
   readonly capacity: number;
   private readonly owners = new Map<number, string>();
+  private readonly withheld: IpBlock[] = [];
   private next = 0;
 
   /** Throws an Error for what is no range in canonical form, or cannot be cut so. */
@@ -36,20 +45,31 @@ export class CidrAllocator {
     return true;
   }
 
+  /** Subnets that share addresses with this network are not given. Of no effect on one from elsewhere. */
+  withhold(network: string): void {
+    this.withheld.push(parseNetwork(network));
+  }
+
   /** The next free subnet, going round, so that a released one is not reused at once. Undefined when none is left. */
   allocate(owner: string): string | undefined {
     for (let i = 0; i < this.capacity; i++) {
       const index = (this.next + i) % this.capacity;
       if (this.owners.has(index)) continue;
+      const subnet = this.subnet(index);
+      if (this.withheld.some(block => blocksOverlap(block, subnet))) continue;
       this.owners.set(index, owner);
       this.next = (index + 1) % this.capacity;
-      return `${formatAddress(this.range.base + BigInt(index) * this.size, this.range.family)}/${this.mask}`;
+      return `${formatAddress(subnet.base, subnet.family)}/${this.mask}`;
     }
     return undefined;
   }
 
   release(owner: string): void {
     for (const [index, holder] of this.owners) if (holder === owner) this.owners.delete(index);
+  }
+
+  private subnet(index: number): IpBlock {
+    return { ...this.range, base: this.range.base + BigInt(index) * this.size, bits: this.mask };
   }
 
   private indexOf(cidr: string): number | undefined {

@@ -54,6 +54,27 @@ test('a node gets a subnet of each family, or none while one of them is exhauste
   await cluster.stop();
 });
 
+test('what of the range are addresses of Services is given to no node, and a node that has it keeps it', async () => {
+  const api = new MemoryObjects();
+  const clusterCidrs = [
+    { cidr: '10.1.0.0/22', nodeMask: 24 },
+    { cidr: 'fd00:1::/62', nodeMask: 64 },
+  ];
+  const serviceCidrs = ['10.1.0.0/23', 'fd00:1::/112'];
+  const held = ['10.1.1.0/24', 'fd00:1::/64'];
+  api.seed(nodes, makeNode('held', { spec: { podCIDR: held[0], podCIDRs: held } }));
+  const cluster = await startControllers([nodeIpamController], { api, config: { clusterCidrs, serviceCidrs } });
+  const given = async (name: string) => (await api.get(nodes, { name })).spec?.podCIDRs;
+  api.seed(nodes, makeNode('a'));
+  await eventually(async () => expect(await given('a')).toEqual(['10.1.2.0/24', 'fd00:1:0:1::/64']));
+  api.seed(nodes, makeNode('b'));
+  await eventually(async () => expect(await given('b')).toEqual(['10.1.3.0/24', 'fd00:1:0:2::/64']));
+  api.seed(nodes, makeNode('c'));
+  await eventually(() => expect(cluster.events).toMatchObject([{ reason: 'CIDRNotAvailable', about: 'c' }]));
+  expect(await given('held')).toEqual(held);
+  await cluster.stop();
+});
+
 convergenceSuite([nodeIpamController], {
   objects(api) {
     for (const name of ['a', 'b']) api.seed(nodes, makeNode(name));

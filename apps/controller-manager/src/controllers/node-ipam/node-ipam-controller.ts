@@ -9,6 +9,7 @@ const exhaustedRetryMs = 10_000;
 function build(deps: ControllerDeps) {
   const { client, informers, recorder, config, logger } = deps;
   const allocators = config.clusterCidrs.map(({ cidr, nodeMask }) => new CidrAllocator(cidr, nodeMask));
+  for (const allocator of allocators) config.serviceCidrs.forEach(cidr => allocator.withhold(cidr));
   const release = (name: string): void => allocators.forEach(allocator => allocator.release(name));
   const lister = informers.lister(nodes);
   /** The first that another node has already. */
