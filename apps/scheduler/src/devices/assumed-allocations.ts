@@ -5,6 +5,8 @@ interface Assumed {
   claim: Stored<ResourceClaim>;
   allocation: AllocationResult;
   pods: Set<string>;
+  /** The resourceVersion with which the api-server has taken the allocation. */
+  writtenAt?: bigint;
 }
 
 /** Devices that pods on their way to a node have been given, though the api-server does not show it yet. */
@@ -12,7 +14,7 @@ export class AssumedAllocations {
   /** By the uid of the claim. */
   private readonly byClaim = new Map<string, Assumed>();
 
-  constructor(private readonly view: DeviceView) {}
+  constructor(private readonly view: Pick<DeviceView, 'claims' | 'allocated'>) {}
 
   /** The claim as it will be. */
   latest(claim: Stored<ResourceClaim>): Stored<ResourceClaim> {
@@ -36,9 +38,16 @@ export class AssumedAllocations {
     this.byClaim.set(claim.metadata.uid, assumed);
   }
 
+  /** The api-server has taken it. From now on it counts whatever becomes of the pod, until our copy of the claim is as new. */
+  written({ metadata: { uid, resourceVersion } }: Stored<ResourceClaim>): void {
+    const assumed = this.byClaim.get(uid);
+    if (assumed) assumed.writtenAt = BigInt(resourceVersion);
+  }
+
   /** The pod does not go where it was to. */
   remove(podUid: string): void {
-    for (const [uid, { pods }] of this.byClaim) if (pods.delete(podUid) && pods.size === 0) this.byClaim.delete(uid);
+    for (const [uid, { pods, writtenAt }] of this.byClaim)
+      if (pods.delete(podUid) && pods.size === 0 && writtenAt === undefined) this.byClaim.delete(uid);
   }
 
   /** What is shown by now need not be assumed any more, nor what belongs to a claim that is gone. */
@@ -46,8 +55,12 @@ export class AssumedAllocations {
     const assumed = this.byClaim.get(uid);
     if (!assumed) return undefined;
     const shown = this.view.claims.get(assumed.claim.metadata);
-    if (shown?.metadata.uid === uid && !shown.status?.allocation) return assumed;
+    if (shown?.metadata.uid === uid && isBehind(shown, assumed)) return assumed;
     this.byClaim.delete(uid);
     return undefined;
   }
+}
+
+function isBehind({ metadata, status }: Stored<ResourceClaim>, { writtenAt }: Assumed): boolean {
+  return writtenAt === undefined ? !status?.allocation : BigInt(metadata.resourceVersion) < writtenAt;
 }

@@ -23,36 +23,35 @@ async function withRetry<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Writes down that the pod uses the claim, and the devices that were found for one without. Answers false when somebody else
- * has meanwhile allocated, replaced or deleted the claim: what was decided on is void.
+ * Writes down that the pod uses the claim, and the devices that were found for one without. Answers with the claim as it is then,
+ * undefined when somebody else has meanwhile allocated, replaced or deleted it: what was decided on is void.
  */
 export function reserveClaim(
   client: ObjectsClient,
   { metadata }: Stored<ResourceClaim>,
   pod: Stored<Pod>,
   allocation: AllocationResult | undefined,
-): Promise<boolean> {
+): Promise<Stored<ResourceClaim> | undefined> {
   const key = { namespace: metadata.namespace, name: metadata.name };
   return withRetry(async () => {
     let claim = await client.get(resourceClaims, key);
     const isFree = claim.status?.allocation === undefined;
-    if (claim.metadata.uid !== metadata.uid || claim.metadata.deletionTimestamp) return false;
-    if (isFree !== (allocation !== undefined)) return false;
+    if (claim.metadata.uid !== metadata.uid || claim.metadata.deletionTimestamp) return undefined;
+    if (isFree !== (allocation !== undefined)) return undefined;
     const finalizers = claim.metadata.finalizers ?? [];
     if (!finalizers.includes(claimFinalizer)) {
       const { resourceVersion } = claim.metadata;
       const body = { metadata: { resourceVersion, finalizers: [...finalizers, claimFinalizer] } };
       claim = await client.patch(resourceClaims, key, { type: 'merge', body });
     }
-    if (!allocation && isClaimReservedFor(claim, pod)) return true;
+    if (!allocation && isClaimReservedFor(claim, pod)) return claim;
     const user = { resource: 'pods', name: pod.metadata.name, uid: pod.metadata.uid };
     const status = {
       ...(allocation ? { allocation } : {}),
       reservedFor: [...(claim.status?.reservedFor ?? []), user],
     };
     const body = { metadata: { resourceVersion: claim.metadata.resourceVersion }, status };
-    await client.patch(resourceClaims, key, { type: 'merge', body }, { subresource: 'status' });
-    return true;
+    return client.patch(resourceClaims, key, { type: 'merge', body }, { subresource: 'status' });
   });
 }
 

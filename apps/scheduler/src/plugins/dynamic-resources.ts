@@ -68,6 +68,10 @@ class DeviceAllocator {
     }
   }
 
+  written(claim: Stored<ResourceClaim>): void {
+    this.assumed.written(claim);
+  }
+
   release(podUid: string): void {
     this.assumed.remove(podUid);
   }
@@ -112,8 +116,9 @@ function build(handle: Handle): Plugin {
       const found = state.read(foundKey);
       const results = [...(found?.allocations.get(nodeName) ?? [])];
       for (const claim of found?.claims ?? []) {
-        const isReserved = await reserveClaim(handle.client, claim, pod, isOpen(claim) ? results.shift() : undefined);
-        if (!isReserved) return unschedulable(`resourceclaim "${claim.metadata.name}" has changed`);
+        const written = await reserveClaim(handle.client, claim, pod, isOpen(claim) ? results.shift() : undefined);
+        if (!written) return unschedulable(`resourceclaim "${claim.metadata.name}" has changed`);
+        allocator.written(written);
       }
       return undefined;
     },
