@@ -1,7 +1,8 @@
 import type { Pod } from '@naru/api';
-import { systemClock } from '@naru/foundation';
+import { silentLogger, systemClock } from '@naru/foundation';
+import type { CgroupDriver } from './cgroup-driver';
 import { CgroupTree, cgroupFiles, findCgroups, sharesToWeight } from './cgroup-tree';
-import { podCgroupValues } from './pod-cgroups';
+import { PodCgroups, podCgroupValues } from './pod-cgroups';
 import { SystemdDriver, sliceProperties } from './systemd-driver';
 
 const hybrid = `30 24 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate
@@ -91,5 +92,52 @@ describe('podCgroupValues', () => {
       memoryLimitBytes: 0,
       maxPids: 64,
     });
+  });
+});
+
+describe('the class of burstable pods', () => {
+  const pod = (uid: string, cpu: string): Pod => ({
+    metadata: { uid },
+    spec: { containers: [{ name: 'main', resources: { requests: { cpu } } }] },
+  });
+
+  /** A driver that takes its time: `wait` holds back what is written to the class. */
+  function slowCgroups(wait: (shares: number) => Promise<void>): { cgroups: PodCgroups; written: number[] } {
+    const written: number[] = [];
+    const tree = new CgroupTree(findCgroups(''));
+    const driver: CgroupDriver = {
+      path: names => names.join('/'),
+      async create(cgroup, { cpuShares: shares = 0 }) {
+        if (!cgroup.endsWith('/burstable')) return;
+        await wait(shares);
+        written.push(shares);
+      },
+      remove: () => Promise.resolve(),
+    };
+    return { cgroups: new PodCgroups({ tree, driver, root: '', logger: silentLogger, podPidsLimit: 0 }), written };
+  }
+
+  it('weighs what its pods request together also when the first change takes longer than the second', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>(resolve => (release = resolve));
+    const { cgroups, written } = slowCgroups(shares => (shares === 1024 ? held : Promise.resolve()));
+    const both = Promise.all([cgroups.create(pod('a', '1')), cgroups.create(pod('b', '1'))]);
+    // Everything that does not wait for the first change has been done by then.
+    await new Promise(resolve => setImmediate(resolve));
+    release();
+    await both;
+    expect(written.at(-1)).toBe(2048);
+    await cgroups.remove('b');
+    expect(written.at(-1)).toBe(1024);
+  });
+
+  it('is weighed anew by the next attempt when one has failed', async () => {
+    let failures = 1;
+    const { cgroups, written } = slowCgroups(() =>
+      failures-- > 0 ? Promise.reject(new Error('systemd is busy')) : Promise.resolve(),
+    );
+    await expect(cgroups.create(pod('a', '1'))).rejects.toThrow('systemd is busy');
+    await cgroups.create(pod('a', '1'));
+    expect(written).toEqual([1024]);
   });
 });

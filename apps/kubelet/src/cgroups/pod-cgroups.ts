@@ -68,6 +68,9 @@ export class PodCgroups {
   /** The cgroup above all pods. */
   readonly root: string;
   private readonly burstable = new Map<string, number>();
+  /** What the class of burstable pods was last given, and the end of the last change of it. */
+  private burstableShares = cpuShares(0);
+  private weighed: Promise<void> = Promise.resolve();
   /** Set when this machine's cgroups cannot be written: pods run without limits of their own, containers keep theirs. */
   private refused = false;
 
@@ -149,13 +152,19 @@ export class PodCgroups {
   }
 
   /** Burstable pods together weigh what they request together. */
-  private async countBurstable(uid: string, pod: Pod | undefined): Promise<void> {
-    const before = this.burstable.get(uid);
-    const now = pod && qosClass(pod) === 'Burstable' ? (podRequests(pod).get('cpu') ?? 0) : undefined;
-    if (before === now) return;
-    if (now === undefined) this.burstable.delete(uid);
-    else this.burstable.set(uid, now);
-    const total = [...this.burstable.values()].reduce((sum, each) => sum + each, 0);
-    await this.deps.driver.create(this.path(...classNames.Burstable), { cpuShares: cpuShares(total) });
+  private countBurstable(uid: string, pod: Pod | undefined): Promise<void> {
+    if (pod && qosClass(pod) === 'Burstable') this.burstable.set(uid, podRequests(pod).get('cpu') ?? 0);
+    else this.burstable.delete(uid);
+    // One change after the other: of two that overtake each other the older sum would stay.
+    const change = this.weighed.then(() => this.weighBurstable());
+    this.weighed = change.catch(() => undefined);
+    return change;
+  }
+
+  private async weighBurstable(): Promise<void> {
+    const shares = cpuShares([...this.burstable.values()].reduce((sum, each) => sum + each, 0));
+    if (shares === this.burstableShares) return;
+    await this.deps.driver.create(this.path(...classNames.Burstable), { cpuShares: shares });
+    this.burstableShares = shares;
   }
 }

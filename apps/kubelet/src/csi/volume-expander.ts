@@ -74,6 +74,7 @@ export class VolumeExpander {
   forget(volumeId: string): void {
     this.sizes.delete(volumeId);
     this.heldBack.delete(volumeId);
+    this.failed.delete(volumeId);
   }
 
   /** Answers false for a driver that will not do it while the volume is in use, which keeps nobody from using it. */

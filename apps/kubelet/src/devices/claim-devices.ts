@@ -41,6 +41,7 @@ export class ClaimDevices {
   /** One call after the other: pods that share a claim must not prepare and unprepare it at once. */
   private last: Promise<unknown> = Promise.resolve();
   private cancelRetry: (() => void) | undefined;
+  private stopped = false;
 
   constructor(private readonly deps: ClaimDevicesDeps) {
     this.drivers = new DraDrivers(deps);
@@ -87,6 +88,7 @@ export class ClaimDevices {
   }
 
   stop(): void {
+    this.stopped = true;
     this.cancelRetry?.();
     this.drivers.close();
   }
@@ -134,6 +136,8 @@ export class ClaimDevices {
   private async unprepareUnused(): Promise<void> {
     for (const [uid, { claim, devices, pods }] of this.prepared) {
       if (pods.length > 0) continue;
+      // The next kubelet takes up what is left.
+      if (this.stopped) return;
       try {
         for (const driver of Object.keys(devices)) await this.drivers.unprepare(driver, claim);
         this.prepared.delete(uid);
@@ -141,6 +145,7 @@ export class ClaimDevices {
       } catch (err) {
         this.deps.logger.warn({ err, claim: claim.name }, 'devices of a claim could not be given back');
         this.cancelRetry?.();
+        if (this.stopped) return;
         this.cancelRetry = this.deps.clock.after(retryMs, () => this.sweep());
       }
     }

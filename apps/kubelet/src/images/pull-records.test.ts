@@ -67,6 +67,16 @@ describe('records of pulled images', () => {
     expect(records.mayUse(image, ref, [])).toBe(false);
   });
 
+  it('do not remember a pull that could not begin', () => {
+    const records = open();
+    const folder = path.join(directory, 'pulling');
+    fs.rmdirSync(folder);
+    fs.writeFileSync(folder, '');
+    expect(() => records.begin(image)).toThrow('ENOTDIR');
+    // Still an image that was here before any pull.
+    expect(records.mayUse(image, ref, [])).toBe(true);
+  });
+
   it('go with their image', () => {
     const records = open();
     pulled(records, secret('a', '1'));

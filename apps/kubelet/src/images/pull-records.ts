@@ -88,8 +88,9 @@ export class PullRecords {
 
   /** Before a pull: whatever happens to this process meanwhile, the image is known as one that was pulled. */
   begin(image: string): void {
-    this.pulling.set(image, (this.pulling.get(image) ?? 0) + 1);
+    // First what can fail: a full disk ends the pull, and nobody says of it that it has ended.
     this.write(this.intentFile(image), { kind: 'ImagePullIntent', apiVersion, image });
+    this.pulling.set(image, (this.pulling.get(image) ?? 0) + 1);
   }
 
   /** After a pull; `secret`: whose credentials the registry took, undefined when none were needed. */

@@ -85,7 +85,9 @@ async function send(
   file: string,
   size: number,
 ): Promise<void> {
-  const handle = await fsp.open(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  // What was a file a moment ago may be a link by now.
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
+  const handle = await fsp.open(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(sniffBytes), 0, sniffBytes, 0);
     const binary = buffer.subarray(0, bytesRead).includes(0);
