@@ -61,8 +61,18 @@ export class NetworkLab {
   /** `count` nodes 192.168.77.11, .12, ... and a host outside, 192.168.77.1, which is also their default gateway. */
   static async create(count: number, family?: IpFamily): Promise<NetworkLab> {
     const lab = new NetworkLab(family);
+    try {
+      await lab.addNodes(count);
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+    return lab;
+  }
+
+  private async addNodes(count: number): Promise<void> {
     const [v4, v6] = [labAddresses.IPv4, labAddresses.IPv6];
-    const fabric = await lab.makeNamespace('fabric');
+    const fabric = await this.makeNamespace('fabric');
     await fabric(
       'ip',
       ['-batch', '-'],
@@ -71,8 +81,8 @@ export class NetworkLab {
     for (let index = 1; index <= count; index++) {
       const [ipv4, ipv6] = [v4.host(10 + index), v6.host(10 + index)];
       const name = `node-${index}`;
-      const run = await lab.makeNamespace(name);
-      const namespace = `${lab.id}-${name}`;
+      const run = await this.makeNamespace(name);
+      const namespace = `${this.id}-${name}`;
       await fabric(
         'ip',
         ['-batch', '-'],
@@ -88,11 +98,10 @@ route add default via ${v4.outside}
 route add default via ${v6.outside}
 `,
       );
-      const dir = path.join(lab.dir, name);
+      const dir = path.join(this.dir, name);
       fs.mkdirSync(path.join(dir, 'net.d'), { recursive: true });
-      lab.nodes.push(Object.assign(lab.place(namespace, [ipv4, ipv6], run), { ipv4, name, dir }));
+      this.nodes.push(Object.assign(this.place(namespace, [ipv4, ipv6], run), { ipv4, name, dir }));
     }
-    return lab;
   }
 
   node(index: number): LabNode {

@@ -73,12 +73,22 @@ export async function setUpCluster(
 ): Promise<TestCluster> {
   const lab = await NetworkLab.create(nodes, family);
   const networks = lab.nodes.map(node => startPodNetwork(lab.nodes, node, backend, mode));
-  for (const network of networks) await eventually(() => network.checkReady(), 60_000);
+  const close = async (): Promise<void> => {
+    await Promise.all(networks.map(network => network.stop()));
+    await lab.close();
+  };
   const pods: Place[] = [];
-  for (const at of [1, 1, 2]) {
-    const pod = await lab.addPod(lab.node(at));
-    await lab.serve(pod, 8080, `pod-${pods.length}`);
-    pods.push(pod);
+  try {
+    for (const network of networks) await eventually(() => network.checkReady(), 60_000);
+    for (const at of [1, 1, 2]) {
+      const pod = await lab.addPod(lab.node(at));
+      await lab.serve(pod, 8080, `pod-${pods.length}`);
+      pods.push(pod);
+    }
+  } catch (error) {
+    // Nobody else has the lab yet.
+    await close();
+    throw error;
   }
   const warnings = recordWarnings();
   const build = (config: Partial<Omit<RuleConfig, 'family'>> = {}): RuleSync =>
@@ -120,10 +130,7 @@ export async function setUpCluster(
     },
     ownRules: () => ownRules(lab.node(1), lab.family),
     warnings: warnings.messages,
-    async close() {
-      await Promise.all(networks.map(network => network.stop()));
-      await lab.close();
-    },
+    close,
   };
 }
 

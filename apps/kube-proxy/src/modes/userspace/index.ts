@@ -1,6 +1,7 @@
 import { hostPort, isWithin, type IpFamily } from '../../desired/ip-family';
 import { endpointsFor, outsideIps, type Policy, type ServicePort } from '../../desired/service-port';
 import { holdExactly } from '../../held-addresses';
+import { readNodeIps } from '../ipvs/kernel';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { Balancer } from './balancer';
 import type { Listener } from './listener';
@@ -24,7 +25,6 @@ export const userspace: ProxyMode = {
   build: deps => new UserspaceSync(deps),
 };
 
-/** Where node ports are listened on. */
 const everywhere: Readonly<Record<IpFamily, string>> = { IPv4: '0.0.0.0', IPv6: '::' };
 
 interface Place {
@@ -52,10 +52,10 @@ class UserspaceSync implements RuleSync {
       }
     }
     const list = [...this.ports.values()].filter(({ protocol }) => protocol !== 'sctp');
-    await this.setAddresses(new Set(list.flatMap(port => [port.clusterIp, ...outsideIps(port)])));
-    const wanted = new Map(
-      list.flatMap(port => placesOf(port, this.deps.config.family).map(place => [place.key, place] as const)),
-    );
+    const addresses = new Set(list.flatMap(port => [port.clusterIp, ...outsideIps(port)]));
+    await this.setAddresses(addresses);
+    const nodeIps = await this.nodePortIps(addresses);
+    const wanted = new Map(list.flatMap(port => placesOf(port, nodeIps).map(place => [place.key, place] as const)));
     for (const [key, { listener }] of this.places) {
       if (wanted.has(key)) continue;
       this.places.delete(key);
@@ -93,6 +93,13 @@ class UserspaceSync implements RuleSync {
     }
   }
 
+  /** Where node ports are listened on; the addresses of Services are this node's too, and none of them. */
+  private async nodePortIps(ofServices: ReadonlySet<string>): Promise<string[]> {
+    const { run, config } = this.deps;
+    if (!config.nodePortAddresses) return [everywhere[config.family]];
+    return (await readNodeIps(run, config)).filter(ip => !ofServices.has(ip));
+  }
+
   private async setAddresses(wanted: ReadonlySet<string>): Promise<void> {
     // 127.0.0.0/8 is this machine's anyway, and so is ::1.
     const others = [...wanted].filter(address => !address.startsWith('127.') && address !== '::1');
@@ -108,7 +115,7 @@ interface WantedPlace {
   port: ServicePort;
 }
 
-function placesOf(port: ServicePort, family: IpFamily): WantedPlace[] {
+function placesOf(port: ServicePort, nodeIps: readonly string[]): WantedPlace[] {
   const at = (address: string, number: number, policy: Policy): WantedPlace => ({
     key: `${port.protocol} ${hostPort(address, number)}`,
     address,
@@ -118,7 +125,8 @@ function placesOf(port: ServicePort, family: IpFamily): WantedPlace[] {
   });
   const places = [at(port.clusterIp, port.port, port.internalPolicy)];
   for (const ip of outsideIps(port)) places.push(at(ip, port.port, port.externalPolicy));
-  if (port.nodePort !== undefined) places.push(at(everywhere[family], port.nodePort, port.externalPolicy));
+  const { nodePort } = port;
+  if (nodePort !== undefined) places.push(...nodeIps.map(ip => at(ip, nodePort, port.externalPolicy)));
   return places;
 }
 
