@@ -19,7 +19,13 @@ export interface CsiDeps {
 }
 
 /** All that CSI volumes need: the drivers of this node, their registration, and the volumes attached to it. */
-export function buildCsi(deps: CsiDeps): { drivers: CsiDrivers; attachments: Attachments; watcher: PluginWatcher } {
+export interface Csi {
+  drivers: CsiDrivers;
+  attachments: Attachments;
+  watcher: PluginWatcher;
+}
+
+export function buildCsi(deps: CsiDeps): Csi {
   const { client, logger, clock, paths, nodeName, onChange, otherPlugins } = deps;
   const drivers = new CsiDrivers({ node: new CsiNodeObject({ client, nodeName }), logger });
   const attachments = new Attachments({ client, clock, nodeName, onChange });

@@ -1,52 +1,34 @@
 import type { Node, Pod } from '@naru/api';
-import { DiskUsages, type Clock, type Logger } from '@naru/foundation';
+import { DiskUsages } from '@naru/foundation';
 import { CgroupUsage } from '../cgroups/cgroup-usage';
 import type { CgroupTree, CgroupValues } from '../cgroups/cgroup-tree';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
 import { parseDuration } from '../config/duration';
 import type { KubeletConfiguration } from '../config/kubelet-configuration';
 import { cpuShares } from '../containers/resources';
-import type { CriClient } from '../cri/cri-client';
 import { EvictionManager } from '../eviction/eviction-manager';
-import type { Threshold } from '../eviction/thresholds';
 import { ImageGc } from '../images/image-gc';
 import type { CsiDrivers } from '../csi/csi-drivers';
 import { CsiVolumeStats } from '../csi/volume-stats';
-import type { KubeletMetrics } from '../metrics/kubelet-metrics';
 import { CadvisorMetrics } from '../metrics/cadvisor-metrics';
 import { watchVolumes } from '../metrics/volume-metrics';
 import { removeDead } from '../pods/dead-containers';
-import type { PodEvents } from '../pods/pod-events';
-import type { PodPaths } from '../pods/pod-paths';
 import type { PodWorkers } from '../pods/pod-workers';
 import { PodDisks, fileSystemStats } from '../stats/fs-stats';
 import { SummaryProvider } from '../stats/summary';
+import type { LaterParts, Surroundings } from '../surroundings';
 import type { PodVolumes } from '../volumes/pod-volumes';
 import type { MachineReading } from './machine';
 import type { Reserved } from './reserved';
 
-export interface NodePressureDeps {
-  configuration: KubeletConfiguration;
-  thresholds: readonly Threshold[];
-  runtime: CriClient;
+interface NodePressureDeps extends Surroundings, Pick<LaterParts, 'workers'> {
   tree: CgroupTree;
-  machine: MachineReading;
   cgroups: PodCgroups;
-  paths: PodPaths;
   drivers: CsiDrivers;
   volumes: Pick<PodVolumes, 'behind'>;
-  workers: () => PodWorkers;
   node: () => Node | undefined;
   onPressure: () => void;
   onImageRemoved: (imageId: string) => void;
-  events: PodEvents;
-  metrics: KubeletMetrics;
-  clock: Clock;
-  logger: Logger;
-  nodeName: string;
-  rootDir: string;
-  /** How often the node is looked at; upstream 10 s. */
-  evictionPeriodMs?: number | undefined;
 }
 
 /** What measures the node and acts when something runs out: summary, eviction and the collection of images. */

@@ -1,13 +1,7 @@
-import type { ObjectsClient } from '@naru/client';
-import type { Clock, Logger } from '@naru/foundation';
-import type { Registry } from 'prom-client';
-import type { KubeletConfiguration } from '../config/kubelet-configuration';
-import type { CriClient } from '../cri/cri-client';
-import type { KubeletMetrics } from '../metrics/kubelet-metrics';
 import type { ProbeMetrics } from '../metrics/probe-metrics';
 import type { NodePressure } from '../node/node-pressure';
-import type { PodPaths } from '../pods/pod-paths';
 import type { PodWorkers } from '../pods/pod-workers';
+import type { Surroundings } from '../surroundings';
 import { ContainerRoutes } from './container-routes';
 import { DialRoute } from './dial-route';
 import { Gatekeeper } from './gatekeeper';
@@ -15,24 +9,15 @@ import { KubeletServer } from './kubelet-server';
 import { LogRoute } from './log-route';
 import { NodeRoutes } from './node-routes';
 
-interface ServerParts {
-  configuration: KubeletConfiguration;
-  client: ObjectsClient;
-  runtime: CriClient;
+interface ServerDeps extends Surroundings {
   workers: PodWorkers;
-  paths: PodPaths;
   pressure: NodePressure;
-  registry: Registry;
-  metrics: KubeletMetrics;
   probeMetrics: ProbeMetrics;
-  nodeName: string;
-  clock: Clock;
-  logger: Logger;
 }
 
 /** The kubelet's HTTPS API with all its routes. */
-export function buildServer(parts: ServerParts): KubeletServer {
-  const { configuration, client, runtime, workers, paths, pressure, metrics, nodeName, clock, logger } = parts;
+export function buildServer(deps: ServerDeps): KubeletServer {
+  const { configuration, client, runtime, workers, paths, pressure, metrics, nodeName, clock, logger } = deps;
   const server = new KubeletServer({
     host: configuration.address,
     port: configuration.port,
@@ -49,11 +34,11 @@ export function buildServer(parts: ServerParts): KubeletServer {
   const nodeRoutes = new NodeRoutes({
     workers,
     runtime,
-    metrics: parts.registry,
+    metrics: metrics.registry,
     checks: [{ name: 'runtime', check: async () => void (await runtime.version()) }],
     summary: pressure.summary,
     cadvisor: pressure.cadvisor,
-    probeMetrics: parts.probeMetrics.registry,
+    probeMetrics: deps.probeMetrics.registry,
     configuration,
   });
   const logRoute = new LogRoute({

@@ -1,0 +1,40 @@
+import type { Container, Pod } from '@naru/api';
+import type { cri } from '@naru/proto';
+import { buildPodCgroups } from '../cgroups/build-pod-cgroups';
+import type { CgroupTree } from '../cgroups/cgroup-tree';
+import type { PodCgroups } from '../cgroups/pod-cgroups';
+import { ContainerDevices } from '../devices/container-devices';
+import type { LaterParts, Surroundings } from '../surroundings';
+import { buildTopology, type Topology } from '../topology/build-topology';
+import { containerResources } from './resources';
+
+/** What containers are given of the machine: devices, processors, and limits by cgroups. */
+export interface Grants {
+  devices: ContainerDevices;
+  topology: Topology;
+  tree: CgroupTree;
+  cgroups: PodCgroups;
+  /** A container's limits, and its processors. */
+  resources: (pod: Pod, container: Container) => cri.LinuxContainerResources;
+}
+
+export function buildGrants(deps: Surroundings & LaterParts): Grants {
+  const { client, clock, logger, rootDir, machine, runtime, workers, reporter, systemDevices } = deps;
+  const devices = new ContainerDevices({
+    ...{ client, clock, logger, rootDir },
+    onChange: () => reporter().poke(),
+    affinity: (uid, container) => topology.manager.affinity(uid, container),
+    numaNodes: () => topology.nodes,
+  });
+  const topology: Topology = buildTopology({
+    ...{ configuration: deps.configuration, reserved: deps.reserved, rootDir, clock, logger, workers },
+    ...{ client: runtime, devices: devices.plugins, system: systemDevices },
+  });
+  const isExclusive = (uid: string): boolean => topology.cpus.isExclusive(uid);
+  return {
+    ...{ devices, topology },
+    ...buildPodCgroups({ ...deps, isExclusive }),
+    resources: (pod, container) =>
+      topology.cpus.apply(pod.metadata?.uid ?? '', container.name, containerResources(pod, container, machine)),
+  };
+}
