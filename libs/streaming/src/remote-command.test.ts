@@ -1,15 +1,18 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { RemoteCommandSession, RemoteCommandStreams, TerminalSize } from './remote-command';
 import { RemoteCommandServer } from './remote-command-server';
+import { LateClient, stopTime } from './testing/late-client';
 import { eventually } from './testing/eventually';
 import { openSpdy, SpdyClient } from './testing/spdy-client';
 
 const all: RemoteCommandStreams = { stdin: true, stdout: true, stderr: true, tty: false };
 const servers: http.Server[] = [];
 afterEach(() => {
+  jest.useRealTimers();
   for (const server of servers.splice(0)) server.close().closeAllConnections();
 });
 
@@ -158,4 +161,56 @@ describe('a command over WebSocket', () => {
     if (tellsStatus) expect(JSON.parse(error!.text)).toMatchObject(status7);
     else expect(error!.text).toBe(status7.message);
   });
+});
+
+test('a client over WebSocket that takes its messages late gets all, and how the command ended', async () => {
+  stopTime();
+  const socket = new LateClient();
+  const key = Buffer.alloc(16).toString('base64');
+  const headers = {
+    upgrade: 'websocket',
+    'sec-websocket-key': key,
+    'sec-websocket-version': '13',
+    'sec-websocket-protocol': 'v5.channel.k8s.io',
+  };
+  const request = { method: 'GET', headers } as unknown as http.IncomingMessage;
+  const session = await new RemoteCommandServer().accept(request, socket, Buffer.alloc(0), all);
+  await session.write('stdout', Buffer.from('last words'));
+  const finished = session.finish({ exitCode: 7 });
+  await socket.letTimePass();
+  const close = '\x88\x02\x03\xe8';
+  await socket.takeUntil(() => socket.received.endsWith(close));
+  expect(socket.received).toMatch(/last words.*exit status 7.*\x88\x02\x03\xe8$/s);
+  await socket.letTimePass();
+  await finished;
+});
+
+test('a client over SPDY that takes its frames late gets all, and how the command ended', async () => {
+  stopTime();
+  const socket = new LateClient();
+  const headers = { upgrade: 'SPDY/3.1', 'x-stream-protocol-version': 'v4.channel.k8s.io' };
+  const request = { method: 'POST', headers } as unknown as http.IncomingMessage;
+  const opening = new RemoteCommandServer().accept(request, socket, Buffer.alloc(0), {
+    ...all,
+    stdin: false,
+    stderr: false,
+  });
+  // Its frames go the other way.
+  const client = new SpdyClient(
+    new Duplex({ read: () => undefined, write: (chunk, _, done) => (socket.push(chunk), done()) }),
+  );
+  await client.open(1, { streamType: 'error' });
+  await client.open(3, { streamType: 'stdout' });
+  let session: RemoteCommandSession | undefined;
+  void opening.then(opened => (session = opened));
+  await socket.takeUntil(() => session !== undefined);
+  await session!.write('stdout', Buffer.from('last words'));
+  const finished = session!.finish({ exitCode: 7 });
+  await socket.letTimePass();
+  await socket.takeUntil(() => /last words/.test(socket.received) && /exit status 7/.test(socket.received));
+  expect(socket.received).toMatch(/last words/);
+  expect(socket.received).toMatch(/exit status 7/);
+  await socket.takeUntil(() => socket.writableLength === 0);
+  await socket.letTimePass();
+  await finished;
 });

@@ -75,7 +75,9 @@ export class SpdyTransport implements CommandTransport {
   }
 
   async close(): Promise<void> {
-    for (const stream of this.#streams.values()) stream.resume().end();
+    const sent = [...this.#streams.values()].map(stream => new Promise<void>(resolve => stream.resume().end(resolve)));
+    // As slowly as the client reads; only then is it time for it to go.
+    await Promise.race([Promise.all(sent), this.#connection.closed]);
     const timer = setTimeout(() => this.#connection.close(), closeTimeoutMs);
     await this.#connection.closed;
     clearTimeout(timer);

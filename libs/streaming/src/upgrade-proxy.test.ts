@@ -1,11 +1,13 @@
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { proxyUpgrade, refuseUpgrade, type UpgradeTarget } from './upgrade-proxy';
+import { LateClient, stopTime } from './testing/late-client';
 import { StatusError } from '@naru/foundation';
 
 const servers: http.Server[] = [];
 
 afterEach(() => {
+  jest.useRealTimers();
   for (const server of servers.splice(0)) server.close().closeAllConnections();
 });
 
@@ -120,5 +122,26 @@ describe('proxyUpgrade', () => {
       upgrade('/', 'Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.c2VjcmV0, v5.channel.k8s.io\r\n'),
     );
     expect(protocols).toBe('v5.channel.k8s.io');
+  });
+
+  it('carries the last words of a target that has gone to a caller that takes them late', async () => {
+    let hasGone = false;
+    const target = http.createServer().on('upgrade', (_request, socket: net.Socket) => {
+      socket.once('close', () => (hasGone = true));
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\nlast words');
+    });
+    const port = await listen(target);
+    stopTime();
+    const socket = new LateClient();
+    const headers = { upgrade: 'SPDY/3.1' };
+    const request = { method: 'POST', headers, headersDistinct: {} } as unknown as http.IncomingMessage;
+    const carried = proxyUpgrade({ request, socket, head: Buffer.alloc(0) }, { port, path: '/' });
+    await socket.waitFor(() => hasGone && socket.writableEnded);
+    await socket.letTimePass();
+    await socket.takeUntil(() => socket.writableFinished);
+    expect(socket.received).toMatch(/last words$/);
+    await socket.letTimePass();
+    await carried;
+    expect(socket.destroyed).toBe(true);
   });
 });

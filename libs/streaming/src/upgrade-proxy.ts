@@ -39,6 +39,8 @@ export interface UpgradeProxyOptions {
 
 /** The most that an answer that refuses the upgrade may carry. */
 const maxRefusalBytes = 1 << 20;
+/** After its last byte, how long one side may stay when the other has gone. */
+const closeTimeoutMs = 5_000;
 const tokenProtocol = 'base64url.bearer.authorization.k8s.io.';
 /** The caller's credentials were meant for us and do not travel on. */
 const notForwarded = new Set(['host', 'authorization', 'cookie', 'proxy-authorization', 'content-length']);
@@ -185,13 +187,16 @@ function join(caller: Duplex, upstream: Duplex, options: UpgradeProxyOptions): P
       [upstream, caller],
     ] as const) {
       from.on('data', touch);
-      from.on('error', destroy);
+      // Its close follows.
+      from.on('error', () => undefined);
       from.once('close', () => {
-        // What is still in the other side's write buffer has to go out before it closes.
-        to.end();
-        const flush = setTimeout(() => to.destroy(), 5_000);
-        flush.unref();
-        to.once('close', () => clearTimeout(flush));
+        // What is still in the other side's write buffer has to go out before it closes, as slowly as that side reads.
+        to.end(() => {
+          const left = setTimeout(() => to.destroy(), closeTimeoutMs);
+          left.unref();
+          to.once('close', () => clearTimeout(left));
+        });
+        to.resume();
         closed();
       });
       from.pipe(to);

@@ -29,6 +29,13 @@ function toBuffer(data: RawData): Buffer {
   return Buffer.isBuffer(data) ? data : Buffer.from(data);
 }
 
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
 /** A command's streams as the channels of a WebSocket. */
 export class WebSocketTransport implements CommandTransport {
   readonly stdin: Readable;
@@ -37,6 +44,8 @@ export class WebSocketTransport implements CommandTransport {
   readonly #socket: WebSocket;
   readonly #isText: boolean;
   readonly #stdin = new PassThrough();
+  /** Resolves when the last message is on its way, and so all before it. */
+  #sent = Promise.resolve();
   #resized: (text: string) => void = () => undefined;
 
   constructor(socket: WebSocket, streams: RemoteCommandStreams) {
@@ -68,12 +77,15 @@ export class WebSocketTransport implements CommandTransport {
     const message = this.#isText
       ? `${channels[channel]}${Buffer.from(data).toString('base64')}`
       : Buffer.concat([Buffer.of(channels[channel]), data]);
-    const sent = new Promise<void>(resolve => socket.send(message, () => resolve()));
-    if (socket.bufferedAmount > maxBufferedBytes) await sent;
+    this.#sent = new Promise<void>(resolve => socket.send(message, () => resolve()));
+    if (socket.bufferedAmount > maxBufferedBytes) await this.#sent;
   }
 
   async close(): Promise<void> {
     const socket = this.#socket;
+    socket.resume(); // the client's answer to the close, or its leaving, must be read
+    // As slowly as the client reads; only then is it time for it to answer.
+    await Promise.race([this.#sent, aborted(this.signal)]);
     if (socket.readyState === socket.CLOSED) return;
     await new Promise<void>(resolve => {
       const timer = setTimeout(() => socket.terminate(), closeTimeoutMs);
@@ -81,7 +93,6 @@ export class WebSocketTransport implements CommandTransport {
         clearTimeout(timer);
         resolve();
       });
-      socket.resume(); // the client's answer to the close must be read
       socket.close(1000);
     });
   }
