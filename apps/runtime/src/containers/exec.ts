@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { OciRuntime } from '../oci/oci-runtime';
 import { readPidFile } from '../oci/conmon';
+import { OutputProgress } from '../process/drain';
 import { signalProcess } from '../process/process-identity';
 import type { OciProcess } from '../spec/oci-types';
 import { clampOomScore } from '../spec/resources';
@@ -94,19 +95,17 @@ export class ExecTimeoutError extends Error {}
 
 /** The protocol's limit for each output; what is beyond it is dropped while the command goes on. */
 const outputLimitBytes = 16 << 20;
-/** After the command has ended, how long a child of it may keep its outputs open. */
-const drainTimeoutMs = 1_000;
 
 class BoundedOutput {
   readonly #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(stream: NodeJS.ReadableStream | null) {
-    stream?.on('data', (chunk: Buffer) => {
+  async take(source: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of source) {
       const kept = chunk.subarray(0, Math.max(0, outputLimitBytes - this.#size));
       if (kept.length > 0) this.#chunks.push(kept);
       this.#size += kept.length;
-    });
+    }
   }
 
   content(): Buffer {
@@ -121,9 +120,14 @@ export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): 
 
 /** Runs a command to its end. Throws ExecTimeoutError after `timeoutMs`, and kills the command; 0 means no limit. */
 export async function execSync(prepared: PreparedExec, timeoutMs: number): Promise<ExecResult> {
-  const child: ChildProcess = spawn(prepared.program, prepared.args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const stdout = new BoundedOutput(child.stdout);
-  const stderr = new BoundedOutput(child.stderr);
+  const child = spawn(prepared.program, prepared.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdout = new BoundedOutput();
+  const stderr = new BoundedOutput();
+  const progress = new OutputProgress();
+  const closed = Promise.allSettled([
+    stdout.take(progress.count(child.stdout)),
+    stderr.take(progress.count(child.stderr)),
+  ]);
   let late = false;
   const timer =
     timeoutMs > 0
@@ -136,18 +140,15 @@ export async function execSync(prepared: PreparedExec, timeoutMs: number): Promi
   try {
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code, signal) => {
-        const done = (): void => resolve(exitCodeOf(code, signal));
-        child.once('close', done);
-        setTimeout(done, late ? 0 : drainTimeoutMs).unref();
-      });
+      child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
     });
+    if (!late) await progress.drained(closed);
     if (late) throw new ExecTimeoutError(`command timed out after ${timeoutMs} ms`);
     return { stdout: stdout.content(), stderr: stderr.content(), exitCode };
   } finally {
     clearTimeout(timer);
-    child.stdout?.destroy();
-    child.stderr?.destroy();
+    child.stdout.destroy();
+    child.stderr.destroy();
     prepared.dispose();
   }
 }

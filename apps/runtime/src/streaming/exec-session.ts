@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import type { RemoteCommandSession, RemoteCommandStreams } from '@naru/streaming';
 import { exitCodeOf, type PreparedExec } from '../containers/exec';
+import { OutputProgress } from '../process/drain';
+import { runOnTerminal } from './terminal-process';
 import { TerminalResizer } from './terminal-resizer';
-
-/** After a command has ended, how long its outputs may stay open (a child in the background holds them). */
-const drainTimeoutMs = 1_000;
 
 async function runPiped(
   prepared: PreparedExec,
@@ -17,48 +16,30 @@ async function runPiped(
   });
   // A command that does not read its input to the end is no failure.
   if (child.stdin) pipeline(session.stdin, child.stdin).catch(() => undefined);
+  const progress = new OutputProgress();
   const outputs = Promise.allSettled([
-    child.stdout ? session.pipe('stdout', child.stdout) : undefined,
-    child.stderr ? session.pipe('stderr', child.stderr) : undefined,
+    child.stdout ? session.pipe('stdout', progress.count(child.stdout)) : undefined,
+    child.stderr ? session.pipe('stderr', progress.count(child.stderr)) : undefined,
   ]);
   const exitCode = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
   });
-  const late = new Promise<void>(resolve => setTimeout(resolve, drainTimeoutMs).unref());
-  await Promise.race([outputs, late]);
+  await progress.drained(outputs);
   child.stdout?.destroy();
   child.stderr?.destroy();
   return exitCode;
 }
 
 async function runTerminal(prepared: PreparedExec, session: RemoteCommandSession): Promise<number> {
-  // A native module that only terminals need: not loaded before.
-  const { spawn: spawnTerminal } = await import('@lydell/node-pty');
-  const terminal = spawnTerminal(prepared.program, prepared.args, {
-    name: 'xterm',
-    cols: 80,
-    rows: 24,
-    encoding: null,
-  });
-  const ended = new Promise<number>(resolve =>
-    terminal.onExit(({ exitCode, signal }) => resolve(signal ? 128 + signal : exitCode)),
-  );
-  let sent = Promise.resolve();
-  terminal.onData(data => {
-    const chunk = typeof data === 'string' ? Buffer.from(data) : (data as Buffer);
-    terminal.pause();
-    sent = sent.then(() => session.write('stdout', chunk)).then(() => terminal.resume());
-  });
+  const terminal = await runOnTerminal(prepared.program, prepared.args, output => session.write('stdout', output));
   const resizer = new TerminalResizer(prepared);
   session.onResize(size => {
-    if (size.width > 0 && size.height > 0) terminal.resize(size.width, size.height);
+    if (size.width > 0 && size.height > 0) terminal.resize(size);
     resizer.resize(size);
   });
-  session.stdin.on('data', (chunk: Buffer) => terminal.write(chunk as unknown as string)); // it takes bytes too, its types do not say so
-  const exitCode = await ended;
-  await sent;
-  return exitCode;
+  session.stdin.on('data', (chunk: Buffer) => terminal.write(chunk));
+  return terminal.ended;
 }
 
 /** Runs a command for a connected client and reports how it ended. The command is killed when the client goes away. */
