@@ -181,6 +181,17 @@ describe('the six algorithms', () => {
     expect(new Set(ports(start('sh'), clients)).size).toBe(3);
   });
 
+  test('affinity lasts as long as it says since the client was last seen', () => {
+    let now = 0;
+    const balancer = new Balancer({ scheduler: 'rr', address: '10.96.0.1', now: () => now });
+    balancer.set(endpoints, 10);
+    const ask = (): number | undefined => balancer.choose('x')?.endpoint.port;
+    const first = ask();
+    for (now of [9_000, 18_000]) expect(ask()).toBe(first);
+    now = 28_001;
+    expect(ask()).not.toBe(first);
+  });
+
   test.each(['lc', 'sed', 'nq'] as const)('%s goes where a connection has ended', scheduler => {
     const balancer = start(scheduler);
     const leases = ['x', 'x', 'x'].map(client => balancer.choose(client));
