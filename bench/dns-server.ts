@@ -1,5 +1,5 @@
 // The server side of bench/dns.mjs: the DNS server as it is, over a cluster in memory, with an upstream on loopback.
-// Prints one line of JSON with the ports and serves until its standard input ends.
+// Prints one line of JSON with the ports of both and serves until its standard input ends.
 import { createSocket } from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 import { endpointSlices, namespaces, services } from '@naru/api';
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
       'max-concurrent': 1_000,
     },
   });
-  process.stdout.write(`${JSON.stringify({ port: server.listening[0]?.port, services: count })}\n`);
+  process.stdout.write(`${JSON.stringify({ port: server.listening[0]?.port, upstream, services: count })}\n`);
   process.stdin.on('end', () => process.exit(0)).resume();
 }
 
