@@ -71,6 +71,7 @@ runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
       ? new PolicyEnforcer({
           nodeName,
           families: families.map(({ family }) => family),
+          network: options.podNetwork,
           runtimeEndpoint: given['container-runtime-endpoint'],
           run,
           informers,

@@ -120,6 +120,7 @@ async function main(): Promise<void> {
   const enforcer = new PolicyEnforcer({
     nodeName: 'node-1',
     families: [lab.family],
+    network: undefined,
     runtimeEndpoint: '',
     run: lab.node(1).run,
     informers,

@@ -25,6 +25,8 @@ setInterval(() => {
 }, 50);
 `;
 
+const tunnelPort = 8472;
+
 type Spec = NonNullable<NetworkPolicy['spec']>;
 
 const kinds = [
@@ -59,6 +61,7 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     enforcer = new PolicyEnforcer({
       nodeName: 'node-1',
       families: ipFamilies,
+      network: { backend: 'vxlan', vxlan: { id: 1, port: tunnelPort } },
       runtimeEndpoint: runtime.endpoint,
       run: cluster.lab.node(1).run,
       informers,
@@ -149,6 +152,60 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     const itself = [{ address: client.ip, port: 8080, local: true }];
     await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: itself })]);
     expect((await cluster.lab.ask(client, clusterIp, 80)).name).toBe('pod-1');
+  });
+
+  test('default deny of egress holds for borrowed addresses, tunnels, and words in the guise of neighbour discovery', async () => {
+    await put('deny', { podSelector: select('client'), policyTypes: ['Egress'] });
+    await eventuallyClosed(client, remote);
+    const node = cluster.lab.node(1);
+    const v = family === 'IPv4' ? '4' : '6';
+    const at = (ip: string): string => (v === '4' ? ip : `[${ip}]`);
+    const send = (from: Place, word: string, to: string): Promise<string> =>
+      from.run('sh', ['-c', `printf '${word}\n' | socat -u - ${to}`]);
+    /** Which words arrive, of some that the isolated pod sends and a last one that others may. */
+    const heard = async (
+      at: { place: Place; listen: string },
+      spoofs: () => Promise<void>,
+      last: () => Promise<string>,
+    ) => {
+      const pick = `sed -nu 's/.*spoof/spoof/p;s/.*last/last/p;/last/q'`;
+      const listening = at.place.run('timeout', ['60', 'sh', '-c', `socat -u ${at.listen} - | LC_ALL=C ${pick}`]);
+      await eventually(async () => expect(await at.place.run('ss', ['-Hlnuw'])).toMatch(/:(9292|8472|ipv6-icmp|58)\s/));
+      await spoofs();
+      await last();
+      // The listener ends when it has a word for nobody.
+      await last();
+      return listening;
+    };
+    const borrowed = [addresses.host(77), web.ip];
+    const toRemote = `UDP${v}-SENDTO:${at(remote.ip)}:9292`;
+    const byAddress = heard(
+      { place: remote, listen: `UDP${v}-RECV:9292` },
+      async () => {
+        for (const ip of borrowed) {
+          await client.run('ip', ['addr', 'add', hostRange(ip), 'dev', 'lo']);
+          await send(client, 'spoof', `${toRemote},bind=${at(ip)}`);
+          await client.run('ip', ['addr', 'del', hostRange(ip), 'dev', 'lo']);
+        }
+      },
+      () => send(web, 'last', toRemote),
+    );
+    expect(await byAddress).toBe('last\n');
+    const toTunnel = `UDP${v}-SENDTO:${at(node.ip)}:${tunnelPort}`;
+    const byTunnel = heard(
+      { place: node, listen: `UDP${v}-RECV:${tunnelPort}` },
+      async () => void (await send(client, 'spoof', toTunnel)),
+      () => send(cluster.lab.node(2), 'last', toTunnel),
+    );
+    expect(await byTunnel).toBe('last\n');
+    if (family === 'IPv4') return;
+    const toIcmp = `IP6-SENDTO:[${remote.ip}]:58`;
+    const byDiscovery = heard(
+      { place: remote, listen: 'IP6-RECV:58' },
+      async () => void (await send(client, '\\210\\0\\0\\0spoof', toIcmp)),
+      () => send(web, '\\200\\0\\0\\0last', toIcmp),
+    );
+    expect(await byDiscovery).toBe('last\n');
   });
 
   test('podSelector means pods of the own namespace, namespaceSelector those of others, and both together their intersection', async () => {

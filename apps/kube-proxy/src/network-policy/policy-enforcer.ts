@@ -9,13 +9,15 @@ import { ipFamilies, type IpFamily } from '../desired/ip-family';
 import { renderRemoval } from '../nft/rule-set';
 import { FamilyPolicies } from './family-policies';
 import type { PolicyState } from './policy-state';
-import { policyTable } from './policy-table';
+import { policyTable, type OwnNetwork } from './policy-table';
 import { SandboxAddresses } from './sandbox-addresses';
 
 export interface PolicyEnforcerDeps {
   nodeName: string;
   /** Those that this machine has. */
   families: readonly IpFamily[];
+  /** Undefined where another program links pods and nodes. */
+  network: OwnNetwork | undefined;
   /** Empty: addresses are known when the API tells of them, and a pod's first packets may be lost until then. */
   runtimeEndpoint: string;
   run: CommandRunner;
@@ -41,8 +43,8 @@ export class PolicyEnforcer {
   private started = false;
 
   constructor(private readonly deps: PolicyEnforcerDeps) {
-    const { nodeName, informers, clock, logger } = deps;
-    this.families = deps.families.map(family => new FamilyPolicies({ nodeName, family }));
+    const { nodeName, informers, clock, logger, network } = deps;
+    this.families = deps.families.map(family => new FamilyPolicies({ nodeName, family, network }));
     this.loop = new SyncLoop({
       name: 'network-policies',
       sync: full => this.sync(full),

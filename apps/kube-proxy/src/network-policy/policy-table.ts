@@ -1,6 +1,7 @@
 import type { IpFamily } from '../desired/ip-family';
 import { addressType, nftFamily } from '../modes/nftables/skeleton';
 import type { NamedSet, Skeleton } from '../nft/rule-set';
+import type { PodNetworkConfig } from '../pod-network/pod-network';
 
 /** With its family, as nft names it. */
 export function policyTable(family: IpFamily): string {
@@ -22,9 +23,30 @@ export function fixedSets(family: IpFamily): Readonly<Record<FixedSet, Omit<Name
   };
 }
 
-/** How neighbours find each other: without it nobody reaches anybody. */
+/**
+ * How neighbours find each other: without it nobody reaches anybody. Such messages never pass a router, which would have
+ * taken one off their hop limit: what did is no question of a neighbour but somebody's data in the guise of one.
+ */
 const neighbourDiscovery =
-  'icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept';
+  'ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept';
+
+/** What of a pod network of ours matters here. */
+export type OwnNetwork = Pick<PodNetworkConfig, 'backend' | 'vxlan'>;
+
+/** What `ptp` calls the node's ends of its pods' links. */
+const podLinks = 'iifname "veth*"';
+
+/**
+ * Policies know pods by their addresses, so a pod may speak with none but its own: whoever may open raw sockets, as root in
+ * a container may unless told otherwise, could write any into a packet, and be bound by no policy. Nor may it speak to
+ * where nodes take packets out of tunnels, wrapped in which it could send any.
+ */
+function ownAddresses({ backend, vxlan }: OwnNetwork): string[] {
+  return [
+    `${podLinks} fib saddr . iif oif missing drop`,
+    ...(backend === 'vxlan' ? [`${podLinks} udp dport ${vxlan.port} drop`] : []),
+  ];
+}
 
 /**
  * Where packets enter. Every packet of the asking side is judged, not only a connection's first: a connection that a new
@@ -52,13 +74,20 @@ function judgement(family: IpFamily, podCidr: string | undefined): string[] {
  * Packets of IPVS are not forwarded: they come in for the node, and go out as if from it, translated and with the client's
  * address. What goes out with an address of the node's own is the node's.
  */
-export function policySkeleton(family: IpFamily, podCidr: string | undefined): Skeleton {
+export function policySkeleton(
+  family: IpFamily,
+  podCidr: string | undefined,
+  network: OwnNetwork | undefined,
+): Skeleton {
   const rules = judgement(family, podCidr);
   return {
     table: policyTable(family),
     comment: 'NetworkPolicies of Kubernetes',
     sets: fixedSets(family),
     chains: [
+      ...(network
+        ? [{ name: 'from-pods', hook: 'filter hook prerouting priority -300', rules: ownAddresses(network) }]
+        : []),
       { name: 'forward', hook: 'filter hook forward priority -5', rules },
       { name: 'output', hook: 'filter hook output priority -5', rules: ['fib saddr type local accept', ...rules] },
     ],
