@@ -1,3 +1,4 @@
+import nodeFs from 'node:fs';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -98,6 +99,20 @@ describe('readLogs', () => {
     await fs.appendFile(file, line(6, 'six'));
     await reading.done;
     expect(reading.text()).toBe('three\nfour\nfive\nsix\n');
+  });
+
+  it('reads what is written just before a rotation', async () => {
+    const { stat } = nodeFs.promises;
+    const look = jest.spyOn(nodeFs.promises, 'stat').mockImplementationOnce(async name => {
+      await fs.appendFile(file, line(4, 'late'));
+      await fs.rename(file, `${file}.old`);
+      await fs.writeFile(file, line(5, 'new'));
+      return stat(name);
+    });
+    const reading = read({ follow: true });
+    await reading.done;
+    look.mockRestore();
+    expect(reading.text()).toBe('one\ntwo\nthree\nlate\nnew\n');
   });
 
   it('stops when the reader has left', async () => {

@@ -126,17 +126,18 @@ export async function readLogs(file: string, options: LogOptions, deps: LogReade
     const block = Buffer.alloc(blockBytes);
     for (;;) {
       if (deps.signal.aborted || writer.full) return;
-      // Asked before the read: what is written before the end is then seen by it.
+      // Asked before the read: what is written before the end, or before the rotation, is then seen by it.
       const watch = options.follow ? changed(file, deps.clock, deps.signal) : undefined;
       try {
         const ended = options.follow ? await deps.hasEnded() : true;
+        const isRotated = options.follow && (await isRotatedAway(file, handle));
         const { bytesRead } = await handle.read(block, 0, blockBytes, position);
         if (bytesRead > 0) {
           position += bytesRead;
           rest = await sendLines(Buffer.concat([rest, block.subarray(0, bytesRead)]), writer);
           continue;
         }
-        const next = options.follow ? await rotated(file, handle) : undefined;
+        const next = isRotated ? await fs.promises.open(file, 'r').catch(() => undefined) : undefined;
         if (next) {
           await handle.close();
           handle = next;
@@ -169,9 +170,8 @@ async function sendLines(data: Buffer, writer: Writer): Promise<Buffer<ArrayBuff
   return Buffer.alloc(0);
 }
 
-/** The file under this name when it is another one than the open one. */
-async function rotated(file: string, handle: fs.promises.FileHandle): Promise<fs.promises.FileHandle | undefined> {
+/** Whether the name is another file's by now. */
+async function isRotatedAway(file: string, handle: fs.promises.FileHandle): Promise<boolean> {
   const [open, named] = await Promise.all([handle.stat(), fs.promises.stat(file).catch(() => undefined)]);
-  if (!named || (named.ino === open.ino && named.size >= 0 && named.dev === open.dev)) return undefined;
-  return fs.promises.open(file, 'r').catch(() => undefined);
+  return named !== undefined && (named.ino !== open.ino || named.dev !== open.dev);
 }

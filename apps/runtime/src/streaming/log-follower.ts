@@ -45,7 +45,9 @@ export async function* followLog(file: string, ended: Promise<unknown>, signal: 
   try {
     for (;;) {
       const woken = new Promise<void>(resolve => (wake = resolve));
+      // Asked before the read: what is written before the end, or before the rotation, is then seen by it.
       const last = over;
+      const current = fs.statSync(file, { throwIfNoEntry: false });
       const buffer = Buffer.alloc(chunkBytes);
       const size = fs.readSync(handle, buffer, 0, chunkBytes, position);
       position += size;
@@ -58,7 +60,6 @@ export async function* followLog(file: string, ended: Promise<unknown>, signal: 
         }
         continue;
       }
-      const current = fs.statSync(file, { throwIfNoEntry: false });
       if (current && current.ino !== fs.fstatSync(handle).ino) {
         fs.closeSync(handle);
         handle = fs.openSync(file, 'r');
