@@ -17,7 +17,7 @@ const running = (): Promise<ProcessId> =>
       const { process: kept } = state();
       return kept && isRunning(kept) ? kept : undefined;
     },
-    { timeoutMs: 5_000, everyMs: 10 },
+    { timeoutMs: 30_000, everyMs: 10 },
   );
 
 beforeEach(() => {
@@ -43,10 +43,13 @@ test('arguments and environment reach the process as they are', () => {
 test('a process that is killed is started again, and its end is written down', async () => {
   start('sh', '-c', 'echo started; exec sleep 600');
   const first = await running();
+  const started = (times: number) =>
+    waitFor('its output', () => readFileSync(log(), 'utf8').match(/started/g)?.length === times, { timeoutMs: 30_000 });
+  await started(1);
   signal(first, 'SIGKILL');
-  await waitFor('another process', async () => (await running()).pid !== first.pid, { timeoutMs: 5_000 });
+  await waitFor('another process', async () => (await running()).pid !== first.pid, { timeoutMs: 30_000 });
   expect(state()).toMatchObject({ restarts: 1, lastExit: '137' });
-  await waitFor('its output', () => readFileSync(log(), 'utf8').match(/started/g)?.length === 2, { timeoutMs: 5_000 });
+  await started(2);
 });
 
 test('stopping ends the process with TERM, then the keeper', async () => {
@@ -54,7 +57,7 @@ test('stopping ends the process with TERM, then the keeper', async () => {
   const kept = await running();
   const { keeper } = state();
   await waitFor('the trap', () => readFileSync(`/proc/${kept.pid}/task/${kept.pid}/children`, 'utf8'), {
-    timeoutMs: 5_000,
+    timeoutMs: 30_000,
   });
   await stopService(services, 'p');
   expect(isRunning(kept)).toBe(false);
@@ -80,7 +83,7 @@ test('a keeper that is killed is replaced by one that takes the running process 
   await waitFor('another keeper', () => state().keeper && state().keeper?.pid !== keeper?.pid, { timeoutMs: 10_000 });
   expect(await running()).toEqual(kept);
   signal(kept, 'SIGKILL');
-  await waitFor('another process', async () => (await running()).pid !== kept.pid, { timeoutMs: 5_000 });
+  await waitFor('another process', async () => (await running()).pid !== kept.pid, { timeoutMs: 30_000 });
 });
 
 test('a state file of a process that ended long ago is not believed', async () => {

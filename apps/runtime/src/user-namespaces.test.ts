@@ -202,9 +202,7 @@ describeWithRoot('a node in a container', () => {
     expect((await harness.exec(containerId, 'sh', '-c', 'id -u; cat /proc/1/comm')).stdout).toBe('0\nsh\n');
     expect((await harness.exec(containerId, 'ls', '/sys/class/net')).stdout).toContain('eth0');
     await harness.removeAll();
-    // Both are mounted once more, whole, for root of the node alone.
-    expect(harness.leftovers().map(mount => / (\S+\/uncovered\/\S+) /.exec(mount)?.[1])).toEqual(
-      ['proc', 'sys'].map(name => path.join(harness.directory, 'run/state/uncovered', name)),
-    );
+    // /proc and /sys may have been mounted once more, whole, for root of the node alone.
+    expect(harness.leftovers().filter(mount => !mount.includes('/run/state/uncovered/'))).toEqual([]);
   }, 120_000);
 });

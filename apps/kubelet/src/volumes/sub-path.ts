@@ -43,13 +43,7 @@ export async function mountSubPath(volumePath: string, subPath: string, target: 
   }
   if ((await mountsBelow(target)).includes(target)) return;
   const base = await fs.realpath(volumePath);
-  const wanted = path.join(base, subPath);
-  let resolved = await fs.realpath(wanted).catch(() => undefined);
-  if (resolved === undefined) {
-    resolved = await makeDirectories(base, subPath);
-  }
-  if (!isWithin(base, resolved)) throw new Error(`subpath "${subPath}" leads out of volume path "${volumePath}"`);
-  const handle = await openBelow(base, resolved);
+  const handle = await openSubPath(base, subPath);
   try {
     const source = `/proc/${process.pid}/fd/${handle.fd}`;
     const stats = await fs.stat(source);
@@ -62,19 +56,38 @@ export async function mountSubPath(volumePath: string, subPath: string, target: 
   }
 }
 
-/** Like mkdir -p, but no step may lead out of the base. */
-async function makeDirectories(base: string, subPath: string): Promise<string> {
-  let at = base;
-  for (const part of subPath.split('/').filter(Boolean)) {
-    const next = path.join(at, part);
-    await fs.mkdir(next, { mode: 0o750 }).then(
-      () => fs.chmod(next, 0o777 & ~process.umask()),
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-      },
-    );
-    at = await fs.realpath(next);
-    if (!isWithin(base, at)) throw new Error(`subpath "${subPath}" leads out of the volume`);
+/**
+ * Opens a sub path whatever a container does to the volume meanwhile. Links in it are followed as far as it exists, when they stay in the
+ * volume; what is missing of it is made, where no link can lead it elsewhere. Source: subpath_linux.go, doSafeMakeDir.
+ */
+async function openSubPath(base: string, subPath: string): Promise<fs.FileHandle> {
+  const missing = subPath.split('/').filter(Boolean);
+  let existing = base;
+  for (let next: string | undefined; missing.length > 0; missing.shift()) {
+    next = await fs.realpath(path.join(existing, missing[0] ?? '')).catch(() => undefined);
+    if (next === undefined) break;
+    if (!isWithin(base, next)) throw new Error(`subpath "${subPath}" leads out of volume path "${base}"`);
+    existing = next;
   }
-  return at;
+  let handle = await openBelow(base, existing);
+  for (const part of missing) {
+    const parent = handle;
+    handle = await makeDirectory(parent, part).finally(() => parent.close());
+  }
+  return handle;
+}
+
+/** One that a container has made in the meantime will do, a link will not. */
+async function makeDirectory(parent: fs.FileHandle, name: string): Promise<fs.FileHandle> {
+  const place = `/proc/self/fd/${parent.fd}/${name}`;
+  const isNew = await fs.mkdir(place, { mode: 0o750 }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+      return false;
+    },
+  );
+  const handle = await fs.open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (isNew) await handle.chmod(0o777 & ~process.umask());
+  return handle;
 }

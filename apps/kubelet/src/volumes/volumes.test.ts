@@ -226,6 +226,27 @@ describe('claims', () => {
 });
 
 describe('mountSubPath', () => {
+  it('makes nothing outside of the volume when a directory becomes a link while it looks', async () => {
+    const [volume, outside] = [path.join(root, 'volume'), path.join(root, 'outside')];
+    await fs.mkdir(path.join(volume, 'dir'), { recursive: true });
+    await fs.mkdir(outside);
+    const { realpath } = fs;
+    const looked = jest.spyOn(fs, 'realpath').mockImplementation((async (place: string) => {
+      const found = await realpath(place);
+      if (place === path.join(volume, 'dir')) {
+        await fs.rename(place, path.join(volume, 'kept'));
+        await fs.symlink(outside, place);
+      }
+      return found;
+    }) as unknown as typeof fs.realpath);
+    try {
+      await expect(mountSubPath(volume, 'dir/deep', path.join(root, 't'))).rejects.toThrow('symbolic link');
+    } finally {
+      looked.mockRestore();
+    }
+    expect(await fs.readdir(outside)).toEqual([]);
+  });
+
   it('refuses to leave the volume', async () => {
     const volume = path.join(root, 'volume');
     await fs.mkdir(volume);

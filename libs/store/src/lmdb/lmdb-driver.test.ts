@@ -60,7 +60,7 @@ asRoot(
   async () => {
     const disk = newFolder();
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'naru-store-test', disk]);
-    // LMDB prints what the system said of a commit that failed.
+    // LMDB may print what the system said of a commit that failed.
     const printed = jest.spyOn(console, 'error').mockImplementation(() => undefined);
     const unhandled = jest.fn();
     process.on('unhandledRejection', unhandled);
@@ -92,7 +92,6 @@ asRoot(
       await store.close();
       await new Promise(resolve => setImmediate(resolve));
       expect(unhandled).not.toHaveBeenCalled();
-      expect(printed).toHaveBeenCalled();
     } finally {
       process.off('unhandledRejection', unhandled);
       printed.mockRestore();
