@@ -17,6 +17,7 @@ import { nftables } from './modes/nftables';
 import { userspace } from './modes/userspace';
 import { ServiceProxy } from './service-proxy';
 import { hostRange } from './desired/ip-family';
+import type { HeldConnection } from './testing/place-agent';
 import { describeInKernel } from './testing/require-kernel';
 import { setUpCluster, type TestCluster } from './testing/test-cluster';
 import { UserspaceProcess } from './testing/userspace-process';
@@ -34,7 +35,10 @@ describeInKernel('what Services ask for', () => {
   beforeAll(async () => {
     cluster = await setUpCluster(nftables, { nodes: 2, backend: 'host-gw' });
     const { lab, pods } = cluster;
-    for (const [index, pod] of pods.entries()) await lab.serve(pod, 8081, `other-${index}`);
+    for (const [index, pod] of pods.entries()) {
+      await lab.serve(pod, 8081, `other-${index}`);
+      await lab.serveHolding(pod, 8082, `pod-${index}`);
+    }
     await lab.outside.run('ip', ['route', 'replace', hostRange(loadBalancerIp), 'via', lab.node(1).ip]);
     process = UserspaceProcess.start(lab, lab.node(1));
   }, 60_000);
@@ -70,6 +74,8 @@ describeInKernel('what Services ask for', () => {
       ports: [
         { name: 'http', port: 8080, protocol: 'TCP' },
         { name: 'other', port: 8081, protocol: 'TCP' },
+        { name: 'held', port: 8082, protocol: 'TCP' },
+        { name: 'dns', port: 8080, protocol: 'UDP' },
       ],
       endpoints: pods.map(index => ({
         addresses: [cluster.pods[index]!.ip],
@@ -86,17 +92,22 @@ describeInKernel('what Services ask for', () => {
     let proxy: ServiceProxy;
     let stopping: AbortController;
 
-    beforeAll(async () => {
+    /** As a process that comes to rules which an earlier one may have left. */
+    async function start(): Promise<void> {
       const config = { family: 'IPv4', clusterCidr: cluster.addresses.clusterCidr } as const;
       const { run } = cluster.lab.node(1);
       const inKernel = { nftables, iptables, userspace }[mode];
       rules = mode === 'userspace' ? process.rules('IPv4') : inKernel.build({ run, config, logger: silentLogger });
-      api = new MemoryObjects();
       stopping = new AbortController();
       const informers = api.informers();
       proxy = startProxy(rules, informers);
       await informers.start(stopping.signal);
       proxy.start();
+    }
+
+    beforeAll(async () => {
+      api = new MemoryObjects();
+      await start();
     });
     afterAll(async () => {
       stopping.abort();
@@ -167,6 +178,39 @@ describeInKernel('what Services ask for', () => {
       await answer(['pod-1']);
       await tell(webSlice([1, 2], pod => (pod === 1 ? leaving : {})));
       await answer(['pod-2']);
+    });
+
+    test('a UDP client that keeps its port follows when its endpoint goes', async () => {
+      const ask = async (): Promise<string> => {
+        const options = { protocol: 'udp', sourcePort: 40_081 } as const;
+        return (await cluster.lab.ask(cluster.pods[0]!, clusterIp, 53, options)).name;
+      };
+      await make(webService({ ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] }), webSlice([1]));
+      await eventually(async () => expect(await ask()).toBe('pod-1'), 60_000);
+      await tell(webSlice([2]));
+      await eventually(async () => expect(await ask()).toBe('pod-2'), 60_000);
+    });
+
+    // Connections of the mode userspace are the process's own, and end with it.
+    if (mode === 'userspace') return;
+
+    test('a connection outlives the process, and its endpoint in the rules of the next one', async () => {
+      await make(webService({ ports: [{ name: 'held', port: 80 }] }), webSlice([1]));
+      const hold = (): Promise<HeldConnection> => cluster.lab.hold(cluster.pods[0]!, clusterIp, 80);
+      const held = await eventually(hold, 60_000);
+      stopping.abort();
+      await proxy.stop();
+      await tell(webSlice([2]));
+      expect(await held.echo('without a process?')).toBe('without a process?');
+      await start();
+      const other = await eventually(async () => {
+        const connection = await hold();
+        if (connection.name !== 'pod-2') await connection.close();
+        expect(connection.name).toBe('pod-2');
+        return connection;
+      }, 60_000);
+      expect(await held.echo('with the next?')).toBe('with the next?');
+      await Promise.all([held.close(), other.close()]);
     });
   });
 
