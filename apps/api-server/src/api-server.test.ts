@@ -445,6 +445,15 @@ describe('services', () => {
     for (const name of ['late', 'again']) await api.call('DELETE', `${url}/${name}`);
   });
 
+  test('of the type LoadBalancer get node ports unless they ask for none', async () => {
+    for (const allocates of [true, false]) {
+      const spec = { type: 'LoadBalancer', ports, allocateLoadBalancerNodePorts: allocates };
+      const { json } = await api.call('POST', url, service('balanced', spec));
+      expect('nodePort' in json['spec'].ports[0]).toBe(allocates);
+      await api.call('DELETE', `${url}/balanced`);
+    }
+  });
+
   test('get a cluster address and node ports of their own, once each', async () => {
     const { json } = await api.call('GET', `${url}/kubernetes`);
     expect(json['spec'].clusterIP).toBe('10.96.0.1');
