@@ -7,6 +7,7 @@ import {
 import { definitionAdmission } from './custom-resource-definition';
 import { defaultIngressClass, defaultStorageClass } from './default-classes';
 import { defaultTolerationSeconds, type DefaultTolerations } from './default-toleration-seconds';
+import { deviceExpressions } from './device-expressions';
 import { limitRanger } from './limit-ranger';
 import { namespaceLifecycle } from './namespace-lifecycle';
 import { nodeRestriction } from './node-restriction';
@@ -68,6 +69,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     podTopologyLabels,
     rbacEscalation(deps),
     expressionSyntax,
+    deviceExpressions,
     // What the cluster's users configured comes last, and sees what the others made.
     mutatingPolicies({ policies: deps.caches.mutatingPolicies, bindings: deps.caches.mutatingPolicyBindings }, deps),
     mutatingWebhooks(deps.caches.mutatingWebhooks, deps),
