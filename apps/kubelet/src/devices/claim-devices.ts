@@ -38,8 +38,8 @@ const retryMs = 10_000;
 export class ClaimDevices {
   readonly drivers: DraDrivers;
   private readonly prepared: Map<string, Prepared>;
-  /** One call after the other: pods that share a claim must not prepare and unprepare it at once. */
-  private last: Promise<unknown> = Promise.resolve();
+  /** Of each claim one call after the other: pods that share it must not prepare and unprepare it at once. */
+  private readonly turns = new Map<string, Promise<unknown>>();
   private cancelRetry: (() => void) | undefined;
   private stopped = false;
 
@@ -50,10 +50,18 @@ export class ClaimDevices {
 
   /** Before the first container of the pod. Throws why that is not possible, in upstream's words. */
   async prepare(pod: Stored<Pod>): Promise<void> {
-    if (!pod.spec?.resourceClaims?.length) return;
-    const turn = this.last.then(() => this.prepareAll(pod));
-    this.last = turn.catch(() => undefined);
-    await turn;
+    const { namespace } = pod.metadata;
+    for (const entry of pod.spec?.resourceClaims ?? []) {
+      const name = resourceClaimName(pod, entry);
+      if (name === null) continue;
+      if (name === undefined) throw new Error(`the ResourceClaim of "${entry.name}" is not made yet`);
+      const claim = await this.deps.client.get(resourceClaims, { namespace, name });
+      if (!isResourceClaimOf(pod, entry, claim))
+        throw new Error(`ResourceClaim ${name} was not created for pod ${pod.metadata.name} (pod is not owner)`);
+      if (!isClaimReservedFor(claim, pod))
+        throw new Error(`pod ${pod.metadata.name} (${pod.metadata.uid}) is not allowed to use ResourceClaim ${name}`);
+      await this.inTurn(claim.metadata.uid, () => this.prepareOne(pod.metadata.uid, claim));
+    }
   }
 
   /** What the runtime is to be told for a container, for what it takes of the pod's claims. */
@@ -93,19 +101,13 @@ export class ClaimDevices {
     this.drivers.close();
   }
 
-  private async prepareAll(pod: Stored<Pod>): Promise<void> {
-    const { namespace } = pod.metadata;
-    for (const entry of pod.spec?.resourceClaims ?? []) {
-      const name = resourceClaimName(pod, entry);
-      if (name === null) continue;
-      if (name === undefined) throw new Error(`the ResourceClaim of "${entry.name}" is not made yet`);
-      const claim = await this.deps.client.get(resourceClaims, { namespace, name });
-      if (!isResourceClaimOf(pod, entry, claim))
-        throw new Error(`ResourceClaim ${name} was not created for pod ${pod.metadata.name} (pod is not owner)`);
-      if (!isClaimReservedFor(claim, pod))
-        throw new Error(`pod ${pod.metadata.name} (${pod.metadata.uid}) is not allowed to use ResourceClaim ${name}`);
-      await this.prepareOne(pod.metadata.uid, claim);
-    }
+  private inTurn(claimUid: string, work: () => Promise<void>): Promise<void> {
+    const turn = (this.turns.get(claimUid) ?? Promise.resolve()).then(work);
+    const last: Promise<unknown> = turn
+      .catch(() => undefined)
+      .then(() => this.turns.get(claimUid) === last && this.turns.delete(claimUid));
+    this.turns.set(claimUid, last);
+    return turn;
   }
 
   private async prepareOne(podUid: string, { metadata, status }: Stored<ResourceClaim>): Promise<void> {
@@ -129,25 +131,24 @@ export class ClaimDevices {
   }
 
   private sweep(): void {
-    this.last = this.last.then(() => this.unprepareUnused());
+    for (const [uid, { pods }] of this.prepared)
+      if (pods.length === 0) void this.inTurn(uid, () => this.unprepareUnused(uid));
   }
 
   /** Never rejects. */
-  private async unprepareUnused(): Promise<void> {
-    for (const [uid, { claim, devices, pods }] of this.prepared) {
-      if (pods.length > 0) continue;
-      // The next kubelet takes up what is left.
-      if (this.stopped) return;
-      try {
-        for (const driver of Object.keys(devices)) await this.drivers.unprepare(driver, claim);
-        this.prepared.delete(uid);
-        this.save();
-      } catch (err) {
-        this.deps.logger.warn({ err, claim: claim.name }, 'devices of a claim could not be given back');
-        this.cancelRetry?.();
-        if (this.stopped) return;
-        this.cancelRetry = this.deps.clock.after(retryMs, () => this.sweep());
-      }
+  private async unprepareUnused(uid: string): Promise<void> {
+    const unused = this.prepared.get(uid);
+    // The next kubelet takes up what is left.
+    if (!unused || unused.pods.length > 0 || this.stopped) return;
+    const { claim, devices } = unused;
+    try {
+      for (const driver of Object.keys(devices)) await this.drivers.unprepare(driver, claim);
+      this.prepared.delete(uid);
+      this.save();
+    } catch (err) {
+      this.deps.logger.warn({ err, claim: claim.name }, 'devices of a claim could not be given back');
+      this.cancelRetry?.();
+      if (!this.stopped) this.cancelRetry = this.deps.clock.after(retryMs, () => this.sweep());
     }
   }
 
