@@ -3,7 +3,7 @@ import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, createWebSocketStream } from 'ws';
 import { servePortForward, type Forward } from './port-forward';
-import { eventually } from './testing/eventually';
+import { eventually } from '@naru/foundation/testing';
 import { openSpdy, SpdyClient } from './testing/spdy-client';
 
 const servers: http.Server[] = [];

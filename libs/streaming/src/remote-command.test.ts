@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
+import { eventually } from '@naru/foundation/testing';
 import { WebSocket } from 'ws';
 import type { RemoteCommandSession, RemoteCommandStreams, TerminalSize } from './remote-command';
 import { RemoteCommandServer } from './remote-command-server';
 import { LateClient, stopTime } from './testing/late-client';
-import { eventually } from './testing/eventually';
 import { openSpdy, SpdyClient } from './testing/spdy-client';
 
 const all: RemoteCommandStreams = { stdin: true, stdout: true, stderr: true, tty: false };

@@ -1,6 +1,6 @@
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
-export { eventually } from './eventually';
-export { NatsTestServer, freePort } from './nats-server';
+export { eventually, freePort } from '@naru/foundation/testing';
+export { NatsTestServer } from './nats-server';
 export { busyboxImage, layerTar, writeOciLayout, type ImageDescription, type LayerEntry } from './oci-image';
 export { controllerSuite, type Scenario } from './simulation/controller-suite';
 export { SimulatedClock } from './simulation/simulated-clock';

@@ -1,23 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, connect as dial, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { eventually } from './eventually';
-
-/** A free TCP port of the loopback interface; free when it was asked for. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
+import { connect as dial } from 'node:net';
+import { ServerProcess, freePort } from '@naru/foundation/testing';
 
 /** A real nats-server with JetStream on loopback, for tests. It can be killed and started again on the same port. */
 export class NatsTestServer {
-  private child: ChildProcess | undefined;
-  private readonly directory = mkdtempSync(path.join(tmpdir(), 'naru-nats-'));
+  private readonly process = new ServerProcess('nats-server');
 
   private constructor(readonly port: number) {}
 
@@ -31,24 +17,19 @@ export class NatsTestServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
-  async start(): Promise<void> {
-    const args = ['-a', '127.0.0.1', '-p', String(this.port), '-js', '-sd', this.directory];
-    this.child = spawn('nats-server', args, { stdio: 'ignore' });
-    await eventually(() => reachable(this.port));
+  /** Resolves when it answers. */
+  start(): Promise<void> {
+    const args = ['-a', '127.0.0.1', '-p', String(this.port), '-js', '-sd', this.process.directory];
+    return this.process.start(args, () => reachable(this.port));
   }
 
   /** Ends it at once, as a crash would. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    if (!child || child.exitCode !== null) return;
-    const exited = new Promise(resolve => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return this.process.kill();
   }
 
-  async stop(): Promise<void> {
-    await this.kill();
-    rmSync(this.directory, { recursive: true, force: true });
+  stop(): Promise<void> {
+    return this.process.stop();
   }
 }
 

@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import { eventually } from './eventually';
+import { eventually } from '@naru/foundation/testing';
 import { runInKernel, type KernelScriptOptions } from './kernel-script';
 
 /** Where the files of a kernel are that is not this machine's: boot/vmlinuz-VERSION and lib/modules/VERSION. */

@@ -1,11 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { until } from './until';
+import { ServerProcess, freePort } from '@naru/foundation/testing';
 
 export interface EtcdTestOptions {
   /** PEM files; clients must then show a certificate of the same authority. */
@@ -15,19 +11,9 @@ export interface EtcdTestOptions {
   members?: { name: string; peerPort: number }[];
 }
 
-/** A free TCP port of the loopback interface; free when it was asked for. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
-
 /** A real etcd on loopback, for tests. It can be killed and started again on the same port and data. */
 export class EtcdTestServer {
-  private child: ChildProcess | undefined;
-  private readonly directory = mkdtempSync(path.join(tmpdir(), 'naru-etcd-'));
+  private readonly process = new ServerProcess('etcd');
 
   private constructor(
     private readonly port: number,
@@ -62,7 +48,7 @@ export class EtcdTestServer {
     const peerOf = ({ peerPort }: { peerPort: number }): string => `http://127.0.0.1:${peerPort}`;
     const args = {
       name: me!.name,
-      'data-dir': this.directory,
+      'data-dir': this.process.directory,
       'listen-client-urls': this.url,
       'advertise-client-urls': this.url,
       'listen-peer-urls': peerOf(me!),
@@ -73,40 +59,31 @@ export class EtcdTestServer {
         ? { 'cert-file': tls.certificate, 'key-file': tls.key, 'trusted-ca-file': tls.ca, 'client-cert-auth': 'true' }
         : {}),
     };
-    this.child = spawn(
-      'etcd',
+    await this.process.start(
       Object.entries(args).map(([name, value]) => `--${name}=${value}`),
-      { stdio: 'ignore' },
+      () => this.ask(),
     );
-    const { child } = this;
-    const failed = new Promise<never>((_, reject) => child.once('error', reject));
-    await Promise.race([failed, until(() => this.answers())]);
   }
 
   /** Ends it at once, as a crash would. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise(resolve => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return this.process.kill();
   }
 
-  async stop(): Promise<void> {
-    await this.kill();
-    rmSync(this.directory, { recursive: true, force: true });
+  stop(): Promise<void> {
+    return this.process.stop();
   }
 
-  private answers(): Promise<boolean> {
+  private ask(): Promise<void> {
     const { tls } = this.options;
     const files = tls && { ca: readFileSync(tls.ca), cert: readFileSync(tls.certificate), key: readFileSync(tls.key) };
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
       const request = (tls ? https : http).get(`${this.url}/health`, { ...files, agent: false }, response => {
         let text = '';
         response.setEncoding('utf8').on('data', (part: string) => (text += part));
-        response.on('end', () => resolve(text.includes('"true"')));
+        response.on('end', () => (text.includes('"true"') ? resolve() : reject(new Error(`etcd says ${text}`))));
       });
-      request.on('error', () => resolve(false));
+      request.on('error', reject);
     });
   }
 }

@@ -1,0 +1,2 @@
+export { eventually } from './eventually';
+export { ServerProcess, freePort } from './server-process';
