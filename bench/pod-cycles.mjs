@@ -3,25 +3,12 @@
 //   node bench/pod-cycles.mjs --kubeconfig FILE --node NAME [--cycles 10] [--pods 10] [--image IMAGE]
 // Prints one JSON line before, after each quarter and at the end, where the node has only what it had; exits with 1 if not.
 import fs from 'node:fs';
-import { parseArgs } from 'node:util';
-import { openKubeconfig } from './kube-rest.mjs';
 import { nodeProcesses, rssMb } from './node-processes.mjs';
+import { isReady, podLab, sleep, until } from './pod-lab.mjs';
 
-const { values: flags } = parseArgs({
-  options: {
-    kubeconfig: { type: 'string', default: process.env.KUBECONFIG },
-    image: { type: 'string', default: 'naru.dev/web:v1' },
-    node: { type: 'string', default: 'worker-1' },
-    cycles: { type: 'string', default: '10' },
-    pods: { type: 'string', default: '10' },
-    // Tells apart the nodes of clusters that share the machine.
-    match: { type: 'string', default: '' },
-  },
-});
-const api = openKubeconfig(flags.kubeconfig);
-const namespace = `cycles-${Date.now().toString(36)}`;
-const podsPath = `/api/v1/namespaces/${namespace}/pods`;
-const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+// `match` tells apart the nodes of clusters that share the machine.
+const lab = podLab('cycles', { node: 'worker-1', cycles: '10', pods: '10', match: '' });
+const { flags, api, podsPath } = lab;
 
 const lines = file => fs.readFileSync(file, 'utf8').split('\n');
 const count = (file, pattern) => lines(file).filter(line => pattern.test(line)).length;
@@ -63,43 +50,14 @@ function measure() {
   };
 }
 
-const pod = name => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  metadata: { name },
-  spec: {
-    nodeName: flags.node,
-    terminationGracePeriodSeconds: 1,
-    volumes: [{ name: 'scratch', emptyDir: { medium: 'Memory' } }],
-    containers: [
-      {
-        name: 'main',
-        image: flags.image,
-        imagePullPolicy: 'IfNotPresent',
-        command: ['sh', '-c', 'trap "exit 0" TERM; sleep 3600 & wait'],
-        volumeMounts: [{ name: 'scratch', mountPath: '/scratch' }],
-      },
-    ],
-  },
-});
+const pod = name =>
+  lab.pod(
+    name,
+    { nodeName: flags.node, volumes: [{ name: 'scratch', emptyDir: { medium: 'Memory' } }] },
+    { volumeMounts: [{ name: 'scratch', mountPath: '/scratch' }] },
+  );
 
-const isReady = ({ status }) => status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True');
-
-async function until(what, condition) {
-  for (let waited = 0; waited < 60_000; waited += 50) {
-    if (await condition()) return;
-    await sleep(50);
-  }
-  throw new Error(`not within a minute: ${what}`);
-}
-
-await api.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-await until('service account', () =>
-  api.call('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`).then(
-    () => true,
-    () => false,
-  ),
-);
+await lab.open();
 const say = (after, more) => console.log(JSON.stringify({ after, ...more }));
 const before = measure();
 say('0 pods', before);
@@ -116,7 +74,7 @@ for (let cycle = 1; cycle <= cycles; cycle++) {
   await until('pods gone', async () => (await api.call('GET', podsPath)).items.length === 0);
   if (cycle % Math.ceil(cycles / 4) === 0) say(`${cycle * perCycle} pods`, measure());
 }
-await api.call('DELETE', `/api/v1/namespaces/${namespace}`);
+await lab.close();
 // Idle for a moment: garbage is collected then.
 await sleep(15_000);
 const after = measure();

@@ -1,40 +1,16 @@
 // How long a pod takes from create to Ready, and from delete to gone, as a watch sees it. The image must be present.
 //   node bench/pod-start.mjs --kubeconfig FILE --image IMAGE [--node NAME] [--serial 30] [--burst 30]
 // Prints one JSON line a phase. Works against any Kubernetes cluster, so that two can be compared.
-import { parseArgs } from 'node:util';
-import { openKubeconfig, quantile } from './kube-rest.mjs';
+import { quantile } from './kube-rest.mjs';
+import { podLab } from './pod-lab.mjs';
 
-const { values: flags } = parseArgs({
-  options: {
-    kubeconfig: { type: 'string', default: process.env.KUBECONFIG },
-    image: { type: 'string', default: 'naru.dev/web:v1' },
-    node: { type: 'string' },
-    serial: { type: 'string', default: '30' },
-    burst: { type: 'string', default: '30' },
-  },
-});
-const api = openKubeconfig(flags.kubeconfig);
-const namespace = `bench-${Date.now().toString(36)}`;
-const podsPath = `/api/v1/namespaces/${namespace}/pods`;
-
-const pod = name => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  metadata: { name },
-  spec: {
+const lab = podLab('bench', { serial: '30', burst: '30' });
+const { flags, api, podsPath } = lab;
+const pod = name =>
+  lab.pod(name, {
     ...(flags.node ? { nodeSelector: { 'kubernetes.io/hostname': flags.node } } : {}),
-    terminationGracePeriodSeconds: 1,
     automountServiceAccountToken: false,
-    containers: [
-      {
-        name: 'main',
-        image: flags.image,
-        imagePullPolicy: 'IfNotPresent',
-        command: ['sh', '-c', 'trap "exit 0" TERM; sleep 3600 & wait'],
-      },
-    ],
-  },
-});
+  });
 
 const ready = new Map();
 const gone = new Map();
@@ -57,16 +33,7 @@ function summarise(phase, values, extra = {}) {
   );
 }
 
-await api.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-// Pods are refused until the namespace's default service account exists.
-for (;;) {
-  try {
-    await api.call('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`);
-    break;
-  } catch {
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
-}
+await lab.open();
 const stop = api.watch(podsPath, ({ type, object }) => {
   const { name } = object.metadata;
   if (type === 'DELETED') {
@@ -114,5 +81,5 @@ summarise(
 );
 
 stop();
-await api.call('DELETE', `/api/v1/namespaces/${namespace}`);
+await lab.close();
 process.exit(0);
