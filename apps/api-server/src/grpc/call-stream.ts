@@ -35,9 +35,11 @@ export class CallStream {
     stream.on('error', () => undefined);
   }
 
-  /** Ends the stream when all that was asked is answered. */
+  /** Takes no more calls, and ends the stream when all that were taken are answered. */
   finish(): void {
     this.ending = true;
+    // A client that goes on asking would keep it open until it is cut, with calls on their way.
+    this.deps.stream.pause();
     if (this.running === 0) this.flush();
   }
 
@@ -73,6 +75,6 @@ export class CallStream {
       from = to;
     }
     if (this.ending && this.running === 0) stream.end();
-    else if (this.running < maxRunning && stream.isPaused()) stream.resume();
+    else if (!this.ending && this.running < maxRunning && stream.isPaused()) stream.resume();
   }
 }
