@@ -19,11 +19,7 @@ interface Holdings {
 describeWithRoot('the container runtime interface', () => {
   jest.setTimeout(120_000);
   const harness = new RuntimeHarness();
-  beforeAll(async () => {
-    harness.writeNetwork();
-    await harness.loadImage();
-    await harness.start();
-  });
+  beforeAll(() => harness.setUp(), 120_000);
   afterAll(() => harness.close());
 
   const code = async (work: Promise<unknown>): Promise<number | undefined> =>

@@ -8,11 +8,7 @@ const { CONTAINER_EXITED, CONTAINER_RUNNING, CONTAINER_CREATED } = cri.Container
 describeWithRoot('a runtime that is killed and started again', () => {
   const harness = new RuntimeHarness();
 
-  beforeAll(async () => {
-    harness.writeNetwork();
-    await harness.loadImage();
-    await harness.start();
-  });
+  beforeAll(() => harness.setUp(), 120_000);
   afterAll(() => harness.close());
   afterEach(() => harness.removeAll());
 

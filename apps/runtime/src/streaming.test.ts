@@ -40,11 +40,9 @@ describeWithRoot('streams into containers', () => {
   let containerId: string;
 
   beforeAll(async () => {
-    harness.writeNetwork();
-    await harness.loadImage();
-    await harness.start();
+    await harness.setUp();
     ({ containerId } = await harness.runPod('streams', { command: ['sleep', '1000'] }));
-  });
+  }, 120_000);
   afterAll(() => harness.close());
 
   const exec = async (cmd: string[], changes: Partial<cri.ExecRequest> = {}): Promise<string> => {

@@ -18,11 +18,7 @@ function owned(first: number, more: Record<string, unknown> = {}) {
 describeWithRoot('pods with user namespaces', () => {
   jest.setTimeout(120_000);
   const harness = new RuntimeHarness();
-  beforeAll(async () => {
-    harness.writeNetwork();
-    await harness.loadImage();
-    await harness.start();
-  });
+  beforeAll(() => harness.setUp(), 120_000);
   afterAll(() => harness.close());
   afterEach(() => harness.removeAll());
 
@@ -192,9 +188,7 @@ describeWithRoot('a node in a container', () => {
   afterAll(() => harness.close());
 
   test('sees only parts of /proc and /sys, and can have pods with user namespaces all the same', async () => {
-    harness.writeNetwork();
-    await harness.loadImage();
-    await harness.start();
+    await harness.setUp();
     for (const place of ['/proc/irq', '/sys/firmware']) harness.inside('mount', '-t', 'tmpfs', 'hidden', place);
     harness.inside('mount', '--bind', '/proc/sys', '/proc/sys');
     const { linux } = owned(50 * size);

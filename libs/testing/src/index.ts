@@ -6,6 +6,6 @@ export { controllerSuite, type Scenario } from './simulation/controller-suite';
 export { SimulatedClock } from './simulation/simulated-clock';
 export { Random as SimulatedRandom } from './simulation/random';
 export { SimulatedProcess, type ProcessEnvironment } from './simulation/simulated-process';
-export { checkInScenario, runKernelScenario } from './kernel-scenario';
+export { checkInScenario, runKernelScenario, runScenario } from './kernel-scenario';
 export { runInUserModeLinux, userModeLinuxObstacle } from './user-mode-linux';
 export { runInVirtualMachine, virtualMachineObstacle } from './virtual-machine';

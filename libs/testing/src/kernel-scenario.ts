@@ -22,9 +22,20 @@ export async function checkInScenario(name: string, work: () => Promise<unknown>
   try {
     await work();
   } catch (caught) {
-    error = String(caught);
+    error = caught instanceof Error ? (caught.stack ?? caught.message) : String(caught);
   }
   process.stdout.write(`${JSON.stringify({ name, error })}\n`);
+}
+
+/** Runs what a scenario's program does, and ends the process with it, whatever it has left open. */
+export function runScenario(main: () => Promise<void>): void {
+  main().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
 }
 
 /** Runs a scenario in a kernel of its own. What it answers tells for each check why it failed, undefined when it did not. */

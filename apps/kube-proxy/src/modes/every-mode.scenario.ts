@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { namespaces, networkPolicies, pods as podType, type Pod } from '@naru/api';
 import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
-import { checkInScenario, eventually, MemoryObjects } from '@naru/testing';
+import { checkInScenario, eventually, MemoryObjects, runScenario } from '@naru/testing';
 import { createPolicyMetrics } from '../network-policy/metrics';
 import { PolicyEnforcer } from '../network-policy/policy-enforcer';
 import type { Place } from '../testing/network-lab';
@@ -145,10 +145,4 @@ async function main(): Promise<void> {
   await cluster.close();
 }
 
-main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    console.error(error);
-    process.exit(1);
-  },
-);
+runScenario(main);

@@ -91,6 +91,13 @@ export class RuntimeHarness {
     fs.mkdirSync(path.join(this.directory, 'kept'), { mode: 0o700 });
   }
 
+  /** What most tests begin with: a network, an image, and the runtime running. */
+  async setUp(): Promise<void> {
+    this.writeNetwork();
+    await this.loadImage();
+    await this.start();
+  }
+
   /** Starts the process, for the first time or again. */
   async start(...flags: string[]): Promise<void> {
     if (!this.#holder) {
