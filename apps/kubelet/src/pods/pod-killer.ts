@@ -4,6 +4,7 @@ import { CriError, type CriClient } from '../cri/cri-client';
 import { runHook, type LifecycleHandler } from '../containers/lifecycle-hook';
 import type { PodEvents } from './pod-events';
 import { isSidecar } from './restart-rule';
+import type { ContainerKill } from './decide';
 import type { ContainerRecord, PodRuntime } from './runtime-state';
 
 export interface PodKillerDeps {
@@ -89,6 +90,19 @@ export class PodKiller {
     // A hook that took all the time still leaves the container a moment for its SIGTERM.
     const timeout = options.signal?.aborted ? 0 : Math.max(leftSeconds, handler ? minimumGraceSeconds : leftSeconds);
     await unlessGone(client.stopContainer(record.id, Math.max(0, timeout)));
+  }
+
+  /** Carries out the destructive half of a plan for a pod that goes on. A probe may have a grace period of its own. */
+  async carryOut(pod: Pod, kills: readonly ContainerKill[], podIp: string): Promise<void> {
+    await Promise.all(
+      kills.map(({ record, container, message, reason }) => {
+        const probe = reason === 'StartupProbe' ? container.startupProbe : container.livenessProbe;
+        const probed = reason === 'StartupProbe' || reason === 'LivenessProbe';
+        const graceSeconds = probed ? probe?.terminationGracePeriodSeconds : undefined;
+        const options = { message, podIp, ...(graceSeconds === undefined ? {} : { graceSeconds }) };
+        return this.killContainer(pod, record, options);
+      }),
+    );
   }
 
   /**

@@ -1,29 +1,20 @@
 import fs from 'node:fs/promises';
 import { pods as podType, type Pod, type Stored } from '@naru/api';
 import { isReason } from '@naru/foundation';
-import { terminationMessage } from '../containers/termination-message';
-import { podStatus, type PodFailure } from '../status/pod-status';
-import type { WaitingReason } from '../status/container-status';
-import { VolumeError } from '../volumes/pod-volumes';
+import type { PodFailure } from '../status/pod-status';
 import { isTerminal, type Rejection } from './admission';
-import { crashLoop, restartKey } from './crash-loop';
+import { restartKey } from './crash-loop';
 import { decide, type ContainerStart, type PodPlan } from './decide';
 import { pruneContainers } from './dead-containers';
+import { PodEnding } from './pod-ending';
 import { podGraceSeconds } from './pod-killer';
-import { PodStartError, type StartReport } from './pod-starter';
+import { PodReport } from './pod-report';
+import type { StartReport } from './pod-starter';
 import type { PodWorkerDeps } from './pod-worker-deps';
-import { VolumeRefresh, reportVolumes } from './volume-refresh';
-import { emptyRuntime, reflects, type RuntimeEvent, type ContainerRecord, type PodRuntime } from './runtime-state';
+import { emptyRuntime, reflects, type RuntimeEvent, type PodRuntime } from './runtime-state';
+import { StepLoop, type StepResult } from './step-loop';
+import { VolumeRefresh } from './volume-refresh';
 
-interface StepResult {
-  /** Look again after so long even if nothing happens. */
-  wakeAfterMs?: number | undefined;
-  /** Look again at once. */
-  again?: boolean;
-}
-
-const firstRetryMs = 500;
-const maxRetryMs = 60_000;
 const maxEvents = 64;
 /** How soon it is tried again to resize a pod for which there was no room. */
 const resizeRetryMs = 1_000;
@@ -32,9 +23,8 @@ const resizeRetryMs = 1_000;
 export class PodWorker {
   readonly uid: string;
   private runtime: PodRuntime;
-  private dirty = false;
-  private running = false;
-  private closed = false;
+  /** The runtime has never been asked to do anything for this pod, so there is nothing to read. */
+  private fresh: boolean;
   private removed = false;
   private admitted: boolean;
   private failure: PodFailure | undefined;
@@ -42,17 +32,13 @@ export class PodWorker {
   private evictionGraceSeconds: number | undefined;
   private readonly whenEnded: (() => void)[] = [];
   private finished = false;
-  private failures = 0;
-  private cancelWake: (() => void) | undefined;
-  private readonly waiting = new Map<string, WaitingReason>();
-  private readonly messages = new Map<string, string>();
-  private readonly refresh: VolumeRefresh;
-  /** When a new pod was first seen, until its first container has started. */
-  private seenAt: number | undefined;
   /** Told while a step was running. */
   private readonly events: RuntimeEvent[] = [];
   private starting = new AbortController();
-  private killing: { graceSeconds: number; controller: AbortController } | undefined;
+  private readonly loop: StepLoop;
+  private readonly report: PodReport;
+  private readonly refresh: VolumeRefresh;
+  private readonly ending: PodEnding;
 
   /** `known`: the runtime may already hold something of this pod. */
   constructor(
@@ -65,12 +51,17 @@ export class PodWorker {
     this.runtime = emptyRuntime(this.uid, namespace, name);
     this.fresh = !known;
     this.admitted = known;
+    this.report = new PodReport(this.uid, known, deps);
     this.refresh = new VolumeRefresh(deps);
-    this.seenAt = known ? undefined : deps.clock.now();
+    this.ending = new PodEnding(deps);
+    this.loop = new StepLoop({
+      clock: deps.clock,
+      step: () => this.step(),
+      onStepped: () => this.settleEvents(),
+      onFailure: (err, wakeAfterMs) =>
+        deps.logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed'),
+    });
   }
-
-  /** The runtime has never been asked to do anything for this pod, so there is nothing to read. */
-  private fresh: boolean;
 
   get current(): Stored<Pod> {
     return this.pod;
@@ -101,7 +92,7 @@ export class PodWorker {
 
   /** The container of that name is not running because its start, or restart, has to wait. */
   isWaiting(container: string): boolean {
-    return this.waiting.has(container);
+    return this.report.waiting.has(container);
   }
 
   update(pod: Stored<Pod>): void {
@@ -129,66 +120,34 @@ export class PodWorker {
     return ended;
   }
 
-  /** A shorter grace period than the one that is running out takes effect at once. */
   private hurry(): void {
-    if (this.isTerminating) this.starting.abort(new Error('the pod is terminating'));
-    if (!this.killing || !this.isTerminating) return;
-    if (podGraceSeconds(this.pod) < this.killing.graceSeconds) {
-      this.killing.controller.abort(new Error('the grace period was shortened'));
-    }
+    if (!this.isTerminating) return;
+    this.starting.abort(new Error('the pod is terminating'));
+    this.ending.hurry(this.pod);
   }
 
   /** The runtime tells of a change; what is known already needs no look. */
   noteEvent(event: RuntimeEvent): void {
-    if (this.running) this.events.push(event);
+    if (this.loop.isRunning) this.events.push(event);
     else if (!reflects(this.runtime, event)) this.notify();
     if (this.events.length > maxEvents) this.settleEvents();
   }
 
   private settleEvents(): void {
-    if (this.events.some(event => !reflects(this.runtime, event))) this.dirty = true;
+    if (this.events.some(event => !reflects(this.runtime, event))) this.notify();
     this.events.length = 0;
   }
 
   /** Something may have changed. */
   notify(): void {
-    if (this.closed) return;
-    this.dirty = true;
-    if (this.running) return;
-    this.running = true;
-    void this.run();
+    this.loop.notify();
   }
 
   /** Stops working on the pod and leaves everything as it is. */
   async close(): Promise<void> {
-    this.closed = true;
-    this.cancelWake?.();
-    this.killing?.controller.abort(new Error('the kubelet is stopping'));
-    await this.flushStatus();
-  }
-
-  private async run(): Promise<void> {
-    const { clock, logger } = this.deps;
-    while (this.dirty && !this.closed) {
-      this.dirty = false;
-      this.cancelWake?.();
-      let result: StepResult;
-      try {
-        result = await this.step();
-        this.failures = 0;
-      } catch (err) {
-        const wakeAfterMs = Math.min(maxRetryMs, firstRetryMs * 2 ** this.failures++);
-        const { namespace, name } = this.pod.metadata;
-        logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed');
-        result = { wakeAfterMs };
-      }
-      this.settleEvents();
-      if (result.again) this.dirty = true;
-      if (result.wakeAfterMs !== undefined && !this.closed) {
-        this.cancelWake = clock.after(Math.max(1, result.wakeAfterMs), () => this.notify());
-      }
-    }
-    this.running = false;
+    this.loop.close();
+    this.ending.abandon();
+    await this.report.flush(this.pod);
   }
 
   private async step(): Promise<StepResult> {
@@ -219,62 +178,45 @@ export class PodWorker {
     const { reader } = this.deps;
     if (this.fresh) return;
     this.runtime = await reader.read(this.uid, this.runtime.namespace, this.runtime.name);
-    for (const record of this.runtime.containers) {
-      if (record.phase !== 'exited' || this.messages.has(record.id)) continue;
-      this.messages.set(record.id, await terminationMessage(record));
-    }
-    for (const id of this.messages.keys()) {
-      if (!this.runtime.containers.some(record => record.id === id)) this.messages.delete(id);
-    }
+    await this.report.noteRuntime(this.runtime);
   }
 
   private async sync(deadline: number | undefined): Promise<StepResult> {
     const { clock, probes, starter, killer, resizer } = this.deps;
     const pod = resizer.settle(this.pod);
     const plan = this.plan();
-    this.noteWaiting(plan);
+    this.report.noteWaiting(this.pod, plan);
     if (plan.finished) return this.end();
     if (plan.start.length > 0 || plan.createSandbox) this.writeStatus();
     if (plan.killPod) await killer.killPod(this.pod, this.runtime, podGraceSeconds(this.pod));
     const podIp = this.runtime.sandboxes[0]?.ips[0] ?? this.deps.hostIps[0] ?? '';
-    await Promise.all(
-      plan.kill.map(({ record, container, message, reason }) => {
-        const probe = reason === 'StartupProbe' ? container.startupProbe : container.livenessProbe;
-        const probed = reason === 'StartupProbe' || reason === 'LivenessProbe';
-        const graceSeconds = probed ? probe?.terminationGracePeriodSeconds : undefined;
-        return killer.killContainer(this.pod, record, {
-          message,
-          podIp,
-          ...(graceSeconds === undefined ? {} : { graceSeconds }),
-        });
-      }),
-    );
-    const report: StartReport = { waiting: this.waiting, retryAfterMs: undefined, started: 0 };
+    await killer.carryOut(this.pod, plan.kill, podIp);
+    const outcome: StartReport = { waiting: this.report.waiting, retryAfterMs: undefined, started: 0 };
     if (plan.createSandbox || plan.start.length > 0) {
       this.fresh = false;
       this.starting = new AbortController();
       if (this.isTerminating) return { again: true };
       for (const start of plan.start) this.noteRestart(start);
       try {
-        await starter.start(pod, this.runtime, plan, report, this.starting.signal);
+        await starter.start(pod, this.runtime, plan, outcome, this.starting.signal);
       } catch (error) {
         if (this.starting.signal.aborted) return { again: true };
         await this.readRuntime();
         this.writeStatus();
-        this.reportFailure(error);
+        this.report.noteFailure(this.pod, error);
         throw error;
       }
       await this.readRuntime();
     } else if (plan.kill.length > 0) await this.readRuntime();
-    if (report.started > 0) this.noteStarted();
+    if (outcome.started > 0) this.report.noteStarted();
     if (await resizer.actuate(pod, this.runtime)) await this.readRuntime();
     probes.sync(this.pod, this.runtime);
     this.writeStatus();
     await pruneContainers(this.runtime, this.deps);
-    const changed = plan.kill.length > 0 || plan.killPod || report.started > 0;
+    const changed = plan.kill.length > 0 || plan.killPod || outcome.started > 0;
     const { pending, inProgress } = resizer.state(this.uid);
     const waits = [
-      report.retryAfterMs,
+      outcome.retryAfterMs,
       (pending ?? inProgress) ? resizeRetryMs : undefined,
       ...plan.waiting.map(({ remainingMs }) => remainingMs),
       deadline === undefined ? undefined : deadline - clock.now(),
@@ -287,14 +229,8 @@ export class PodWorker {
     };
   }
 
-  private noteStarted(): void {
-    if (this.seenAt !== undefined) this.deps.onStarted((this.deps.clock.now() - this.seenAt) / 1000);
-    this.seenAt = undefined;
-  }
-
   private plan(): PodPlan {
-    const { probes, backOff } = this.deps;
-    const { resizer } = this.deps;
+    const { probes, backOff, resizer } = this.deps;
     const pod = this.allocated;
     return decide({
       pod,
@@ -311,38 +247,11 @@ export class PodWorker {
     return plan.finished || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0;
   }
 
-  /** Reasons that hold for this step: crash loops; others are added by the starter. */
-  private noteWaiting(plan: PodPlan): void {
-    const { events, backOff } = this.deps;
-    const before = new Map(this.waiting);
-    this.waiting.clear();
-    const { namespace = '', name } = this.pod.metadata;
-    for (const { container, record } of plan.waiting) {
-      const delayMs = backOff.delayMs(restartKey(this.uid, container.name, record.hash));
-      this.waiting.set(container.name, crashLoop(this.pod, container.name, delayMs));
-      if (before.get(container.name)?.reason === 'CrashLoopBackOff') continue;
-      const message = `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${this.uid})`;
-      events.container(this.pod, container.name, 'Warning', 'BackOff', message);
-    }
-    // A pull that failed stays the reason until the next try has an outcome.
-    for (const { container } of plan.start) {
-      const reason = before.get(container.name);
-      if (reason && !this.waiting.has(container.name)) this.waiting.set(container.name, reason);
-    }
-  }
-
   private noteRestart(start: ContainerStart): void {
     const { after, container } = start;
-    this.waiting.delete(container.name);
+    this.report.waiting.delete(container.name);
     if (after?.phase !== 'exited') return;
     this.deps.backOff.next(restartKey(this.uid, container.name, after.hash), after.finishedAt);
-  }
-
-  private reportFailure(error: unknown): void {
-    const { events } = this.deps;
-    if (error instanceof VolumeError) reportVolumes(this.pod, error, events);
-    else if (error instanceof PodStartError) events.pod(this.pod, 'Warning', error.reason, error.message);
-    else events.pod(this.pod, 'Warning', 'FailedSync', `error syncing pod: ${(error as Error).message}`);
   }
 
   private deadlineMs(): number | undefined {
@@ -353,39 +262,8 @@ export class PodWorker {
   }
 
   private writeStatus(): void {
-    const { status, probes, clock, hostIps, runtimeName, resizer, allocations } = this.deps;
     const { runtime, finished, failure, isTerminating: terminating } = this;
-    const waiting = new Map(this.waiting);
-    const messages = new Map(this.messages);
-    const nowMs = clock.now();
-    const shown = this.deps.shownAs(this.pod);
-    if (!shown) return;
-    const resize = resizer.state(this.uid);
-    const given = this.allocated;
-    status.set(shown, pod =>
-      podStatus({
-        pod: allocations.allocated(pod),
-        resize,
-        isOutdated: (container, record: ContainerRecord) => resizer.isOutdated(given, container, record),
-        runtime,
-        runtimeName,
-        waiting,
-        messages,
-        isReady: (container, record: ContainerRecord) => probes.isReady(this.uid, container, record),
-        hasStarted: (container, record: ContainerRecord) => probes.hasStarted(this.uid, container, record),
-        terminating,
-        hostIps,
-        nowMs,
-        finished,
-        // The verdict shows when it has been carried out.
-        failure: finished ? failure : undefined,
-      }),
-    );
-  }
-
-  private async flushStatus(): Promise<void> {
-    const shown = this.deps.shownAs(this.pod);
-    if (shown) await this.deps.status.flush(shown.metadata.uid);
+    this.report.writeStatus(this.pod, { runtime, finished, failure, terminating });
   }
 
   private async reject(rejection: Rejection): Promise<StepResult> {
@@ -393,7 +271,7 @@ export class PodWorker {
     this.finished = true;
     this.deps.events.pod(this.pod, 'Warning', rejection.reason, rejection.message);
     this.writeStatus();
-    await this.flushStatus();
+    await this.report.flush(this.pod);
     return {};
   }
 
@@ -404,14 +282,14 @@ export class PodWorker {
       this.runtime.sandboxes.some(({ ready }) => ready) ||
       this.runtime.containers.some(({ phase }) => phase === 'running' || phase === 'created');
     this.finished = true;
-    this.waiting.clear();
+    this.report.waiting.clear();
     if (live) {
       await killer.killPod(this.pod, this.runtime, this.evictionGraceSeconds ?? podGraceSeconds(this.pod));
       await this.readRuntime();
     }
     if (!isTerminal(this.pod) || live) {
       this.writeStatus();
-      await this.flushStatus();
+      await this.report.flush(this.pod);
     }
     probes.forget(this.uid);
     await volumes.tearDown(this.uid);
@@ -423,28 +301,16 @@ export class PodWorker {
 
   /** The pod is to go: end it, say how it ended, clean up, and let its object go. */
   private async terminate(): Promise<StepResult> {
-    const { client, killer, probes, status } = this.deps;
-    this.waiting.clear();
+    const { client, probes, status } = this.deps;
+    this.report.waiting.clear();
     probes.sync(this.pod, this.runtime, true);
-    const graceSeconds = podGraceSeconds(this.pod);
-    const controller = new AbortController();
-    this.killing = { graceSeconds, controller };
-    const kill = killer.killPod(this.pod, this.runtime, graceSeconds, controller.signal);
-    const interrupted = new Promise<'interrupted'>(resolve =>
-      controller.signal.addEventListener('abort', () => resolve('interrupted'), { once: true }),
-    );
-    const outcome = await Promise.race([kill.then(() => 'ended' as const), interrupted]);
-    this.killing = undefined;
-    if (outcome === 'interrupted') {
-      kill.catch((err: unknown) => this.deps.logger.info({ err, uid: this.uid }, 'an earlier kill ended late'));
-      return { again: true };
-    }
+    if (!(await this.ending.run(this.pod, this.runtime))) return { again: true };
     await this.readRuntime();
     if (this.runtime.containers.some(({ phase }) => phase === 'running')) return { wakeAfterMs: 1_000 };
     probes.forget(this.uid);
     this.finished = true;
     if (!this.removed) this.writeStatus();
-    await Promise.all([this.removed ? undefined : this.flushStatus(), this.cleanUp()]);
+    await Promise.all([this.removed ? undefined : this.report.flush(this.pod), this.cleanUp()]);
     if (!this.removed) {
       const { namespace, name, uid } = this.pod.metadata;
       try {
