@@ -1,46 +1,28 @@
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { constants } from 'node:os';
-import { type Clock, KeyedLock, type Logger, StatusError } from '@naru/foundation';
+import { KeyedLock, StatusError } from '@naru/foundation';
 import { cri } from '@naru/proto';
-import type { ImageStore, NamedImage } from '../images/image-store';
-import { createWithConmon, reopenLog } from '../oci/conmon';
+import { reopenLog } from '../oci/conmon';
 import type { OciRuntime } from '../oci/oci-runtime';
-import type { OciRuntimes } from '../oci/oci-runtimes';
-import { oomKills, processesIn, type Cgroups } from '../process/cgroups';
-import { containerCgroup } from '../process/container-cgroup';
+import { processesIn } from '../process/cgroups';
 import type { Gate } from '../process/gate';
-import { listDirectory } from '../process/files';
 import { isRunning, signalProcess } from '../process/process-identity';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
-import type { Sandboxes } from '../sandboxes/sandboxes';
-import { applyEdits, withEdits, type CdiRegistry } from '../spec/cdi';
-import { containerSpec, type SandboxParts } from '../spec/container-spec';
-import { bind } from '../spec/mounts';
-import type { OciMount } from '../spec/oci-types';
 import { ociResources } from '../spec/resources';
-import { resolveInRoot } from '../spec/rootfs-path';
-import type { ContainerRecord, ContainerRecords } from './container-record';
+import { ContainerCreator, type ContainerCreatorDeps } from './container-creator';
+import { ContainerFiles } from './container-files';
+import type { ContainerRecord } from './container-record';
 import { ExitWaiters } from './exit-waiters';
 import { ExitWatcher, type ExitFile } from './exit-watcher';
-import { MappedMounts } from './mapped-mounts';
-import { Snapshot } from './snapshot';
-import { criSignalNumber, signalNumber, toCriSignal } from './stop-signals';
+import { OomKills } from './oom-kills';
+import type { Snapshot } from './snapshot';
+import { criSignalNumber } from './stop-signals';
 
-export interface ContainersDeps {
-  records: ContainerRecords;
-  sandboxes: Sandboxes;
-  images: ImageStore;
-  runtimes: OciRuntimes;
-  conmon: string;
-  cgroups: Cgroups;
+export interface ContainersDeps extends ContainerCreatorDeps {
   gate: Gate;
-  boundingSet: readonly string[];
-  cdi: CdiRegistry;
+  /** Where bundles and exit files are: gone with the machine. */
   state: string;
-  clock: Clock;
-  logger: Logger;
   /** Called after every change of a container's state. */
   onEvent: (type: cri.ContainerEventType, record: ContainerRecord) => void;
 }
@@ -64,12 +46,19 @@ export class Containers {
   readonly #lock = new KeyedLock();
   readonly #waiters = new ExitWaiters();
   readonly #exits: ExitWatcher;
-  /** Of sandboxes in slices of systemd, by their ids. */
-  readonly #podOomKills = new Map<string, bigint>();
+  readonly #oomKills: OomKills;
+  readonly #files: ContainerFiles;
+  readonly #creator: ContainerCreator;
   #lostCheck: NodeJS.Timeout | undefined;
 
   constructor(private readonly deps: ContainersDeps) {
     this.#exits = new ExitWatcher(path.join(deps.state, 'exits'), exit => this.#onExit(exit));
+    this.#oomKills = new OomKills(deps.cgroups);
+    this.#files = new ContainerFiles({ ...deps, exits: this.#exits });
+    this.#creator = new ContainerCreator({
+      ...{ ...deps, files: this.#files, exitDirectory: this.#exits.directory },
+      get: id => this.get(id),
+    });
   }
 
   list(): ContainerRecord[] {
@@ -110,16 +99,11 @@ export class Containers {
   }
 
   snapshot(id: string): Snapshot {
-    return this.#snapshotAt(id, 'fs');
-  }
-
-  #snapshotAt(id: string, name: string): Snapshot {
-    const directory = path.join(this.deps.records.directory(id), name);
-    return new Snapshot(directory, path.join(this.bundle(id), `rootfs-${name}`), this.deps.images);
+    return this.#files.snapshot(id);
   }
 
   bundle(id: string): string {
-    return path.join(this.deps.state, 'containers', id);
+    return this.#files.bundle(id);
   }
 
   #now(): bigint {
@@ -149,115 +133,13 @@ export class Containers {
           'AlreadyExists',
           `the container name "${name}" attempt ${attempt} is reserved for "${same.id}"`,
         );
-      return this.deps.gate.run('create', () => this.#create(sandbox, config, sandboxConfig));
+      return this.deps.gate.run('create', async () => {
+        const record = await this.#creator.create(sandbox, config, sandboxConfig);
+        this.#records.set(record.id, record);
+        this.deps.onEvent(CONTAINER_CREATED_EVENT, record);
+        return record;
+      });
     });
-  }
-
-  async #create(
-    sandbox: SandboxRecord,
-    config: cri.ContainerConfig,
-    sandboxConfig: cri.PodSandboxConfig,
-  ): Promise<ContainerRecord> {
-    const image = this.deps.images.get(config.image?.image ?? '');
-    const id = randomBytes(32).toString('hex');
-    const directory = this.deps.records.directory(id);
-    const bundle = this.bundle(id);
-    const cgroup = containerCgroup(this.deps.sandboxes.cgroupParent(sandbox), id);
-    fs.mkdirSync(directory, { recursive: true, mode: 0o711 });
-    fs.mkdirSync(bundle, { recursive: true, mode: 0o711 });
-    const mapped = new MappedMounts(bundle);
-    try {
-      const pidMode = config.linux?.securityContext?.namespaceOptions?.pid ?? cri.NamespaceMode.CONTAINER;
-      const parts = this.deps.sandboxes.parts(sandbox, pidMode, this.#targetPid(sandbox, config));
-      const snapshot = this.snapshot(id);
-      await snapshot.mount(id, image.config.rootfs.diff_ids, directory, parts.users);
-      const imageMounts = await this.#mountImages(id, config, parts.users);
-      const runtime = this.deps.runtimes.get(sandbox.runtimeHandler);
-      const recursiveReadOnly = await runtime.recursiveReadOnly();
-      const edits = await this.deps.cdi.editsFor(config.CDIDevices.map(({ name }) => name));
-      const { spec, mounts, user } = containerSpec({
-        config: withEdits(config, edits),
-        image: image.config,
-        rootfs: snapshot.rootfs,
-        cgroup,
-        sandbox: parts,
-        imageMounts,
-        node: { cgroups: this.deps.cgroups, boundingSet: this.deps.boundingSet, recursiveReadOnly },
-      });
-      applyEdits(spec, edits);
-      spec.mounts = await mapped.attach(mounts, parts.users?.path);
-      fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
-      const logPath =
-        config.logPath && sandboxConfig.logDirectory ? path.join(sandboxConfig.logDirectory, config.logPath) : '';
-      if (logPath) fs.mkdirSync(path.dirname(logPath), { recursive: true });
-      const processes = await createWithConmon(this.deps.conmon, runtime, {
-        id,
-        name: config.metadata?.name ?? id,
-        bundle,
-        logPath,
-        exitDirectory: this.#exits.directory,
-        terminal: config.tty,
-        stdin: config.stdin,
-        leaveStdinOpen: !config.stdinOnce,
-        systemdCgroup: cgroup.bySystemd,
-      });
-      await mapped.detach();
-      const record: ContainerRecord = {
-        ...{ id, sandboxId: sandbox.id, config, imageId: image.id, imageRef: image.digests[0] ?? image.id },
-        ...{
-          cgroup: cgroup.path,
-          logPath,
-          user,
-          process: spec.process,
-          ownPid: pidMode === cri.NamespaceMode.CONTAINER,
-        },
-        ...{
-          createdAt: this.#now(),
-          startedAt: 0n,
-          main: processes.container,
-          conmon: processes.conmon,
-          exit: undefined,
-        },
-        stopSignal: stopSignal(config, image),
-      };
-      this.#records.set(id, record);
-      this.deps.records.save(record);
-      this.deps.onEvent(CONTAINER_CREATED_EVENT, record);
-      return record;
-    } catch (error) {
-      this.#records.delete(id);
-      await this.#wipe(id, cgroup.path).catch((err: unknown) =>
-        this.deps.logger.warn({ err, container: id }, 'leftovers of a failed creation remain'),
-      );
-      throw error;
-    }
-  }
-
-  /** Volumes made of images: their layers mounted as an overlay that nobody writes to. */
-  async #mountImages(id: string, config: cri.ContainerConfig, users: SandboxParts['users']): Promise<OciMount[]> {
-    const mounts: OciMount[] = [];
-    for (const [index, mount] of config.mounts.filter(entry => entry.image?.image).entries()) {
-      const image = this.deps.images.get(mount.image?.image ?? '');
-      const key = `${id}-volume-${index}`;
-      const volume = this.#snapshotAt(id, `volume-${index}`);
-      await volume.mount(key, image.config.rootfs.diff_ids, this.deps.records.directory(id), users);
-      const source = resolveInRoot(volume.rootfs, mount.imageSubPath);
-      if (!fs.existsSync(source))
-        throw new StatusError('BadRequest', `image volume sub path "${mount.imageSubPath}" does not exist`);
-      mounts.push(bind(source, mount.containerPath, ['ro', 'noexec', 'rprivate']));
-    }
-    return mounts;
-  }
-
-  #targetPid(sandbox: SandboxRecord, config: cri.ContainerConfig): number | undefined {
-    const options = config.linux?.securityContext?.namespaceOptions;
-    if (options?.pid !== cri.NamespaceMode.TARGET) return undefined;
-    const target = this.get(options.targetId);
-    if (target.sandboxId !== sandbox.id)
-      throw new StatusError('BadRequest', `the target container "${options.targetId}" is in another sandbox`);
-    if (!isRunning(target.main))
-      throw new StatusError('BadRequest', `the target container "${options.targetId}" is not running`);
-    return target.main.pid;
   }
 
   /** Starts a created container. One that cannot start has exited, with code 128. */
@@ -294,21 +176,8 @@ export class Containers {
   #onExit(file: ExitFile): void {
     const record = this.#records.get(file.id);
     if (!record || record.exit) return;
-    const oomKilled = file.code !== 0 && this.#wasOomKilled(record, file.code);
+    const oomKilled = file.code !== 0 && this.#oomKills.hasEnded(record, file.code);
     this.#finish(record, { ...file, oomKilled, reason: oomKilled ? 'OOMKilled' : '', message: '' });
-  }
-
-  /**
-   * systemd removes a cgroup with its last process, and its count with it. Then the pod's count tells, which has that of all its containers:
-   * it has grown since another of them was asked for.
-   */
-  #wasOomKilled(record: ContainerRecord, code: number): boolean {
-    const counted = oomKills(this.deps.cgroups, record.cgroup) > 0n;
-    if (!record.cgroup.endsWith('.scope')) return counted;
-    const total = oomKills(this.deps.cgroups, path.posix.dirname(record.cgroup));
-    const before = this.#podOomKills.get(record.sandboxId) ?? 0n;
-    this.#podOomKills.set(record.sandboxId, total);
-    return counted || (code === 128 + constants.signals.SIGKILL && total > before);
   }
 
   #finish(record: ContainerRecord, exit: NonNullable<ContainerRecord['exit']>): void {
@@ -388,26 +257,11 @@ export class Containers {
     await this.#lock.run(id, async () => {
       const record = this.#records.get(id);
       if (!record) return;
-      await this.#wipe(id, record.cgroup);
+      await this.#files.wipe(id, record.cgroup);
       this.#records.delete(id);
-      if (this.inSandbox(record.sandboxId).length === 0) this.#podOomKills.delete(record.sandboxId);
+      if (this.inSandbox(record.sandboxId).length === 0) this.#oomKills.forget(record.sandboxId);
       this.deps.onEvent(CONTAINER_DELETED_EVENT, record);
     });
-  }
-
-  async #wipe(id: string, cgroup: string): Promise<void> {
-    // Of a leftover nobody knows whose it is.
-    for (const runtime of this.deps.runtimes.all()) await runtime.delete(id, cgroup);
-    await new MappedMounts(this.bundle(id)).detach(); // of a creation that failed
-    await this.snapshot(id).remove(id);
-    const directory = this.deps.records.directory(id);
-    for (const name of listDirectory(directory).filter(entry => entry.startsWith('volume-'))) {
-      await this.#snapshotAt(id, name).remove(`${id}-${name}`);
-    }
-    this.deps.records.forget(id);
-    fs.rmSync(directory, { recursive: true, force: true });
-    fs.rmSync(this.bundle(id), { recursive: true, force: true });
-    this.#exits.forget(id);
   }
 
   /** Changes limits; what is 0 or empty stays as it was. */
@@ -438,14 +292,13 @@ export class Containers {
   async recover(): Promise<void> {
     const { records, orphans } = this.deps.records.load();
     for (const record of records) this.#records.set(record.id, record);
-    const unknown = new Set([
-      ...orphans,
-      ...listDirectory(path.join(this.deps.state, 'containers')).filter(id => !this.#records.has(id)),
-    ]);
+    const unknown = new Set([...orphans, ...this.#files.bundles().filter(id => !this.#records.has(id))]);
     for (const id of unknown) {
-      await this.#wipe(id, '').catch((err: unknown) =>
-        this.deps.logger.warn({ err, container: id }, 'leftover container could not be removed'),
-      );
+      await this.#files
+        .wipe(id, '')
+        .catch((err: unknown) =>
+          this.deps.logger.warn({ err, container: id }, 'leftover container could not be removed'),
+        );
     }
     for (const record of records) {
       // The FIFO on which a created container waits disappears when it is started.
@@ -474,9 +327,4 @@ export class Containers {
     clearInterval(this.#lostCheck);
     this.#exits.stop();
   }
-}
-
-function stopSignal(config: cri.ContainerConfig, image: NamedImage): cri.Signal {
-  if (config.stopSignal !== cri.Signal.RUNTIME_DEFAULT) return config.stopSignal;
-  return toCriSignal(signalNumber(image.config.config?.StopSignal));
 }
