@@ -119,11 +119,20 @@ async function measure() {
   print({ node: 'the last of all', services }, last);
 }
 
-naru('up', '--workers', values.workers);
-try {
-  await measure();
-} finally {
+function end() {
   for (const child of children) child.kill('SIGKILL');
   naru('down', '--purge');
+}
+// Whoever cuts a benchmark short does not leave its cluster behind.
+for (const signal of ['SIGTERM', 'SIGINT'])
+  process.once(signal, () => {
+    end();
+    process.exit(1);
+  });
+try {
+  naru('up', '--workers', values.workers);
+  await measure();
+} finally {
+  end();
 }
 process.exit(0);

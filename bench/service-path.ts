@@ -27,6 +27,7 @@ const seconds = Number(process.env['SECONDS'] ?? 2);
 /** Where this process is: in the machine's kernel, or in user-mode Linux by way of itself. */
 const kernel = process.env['BENCH_KERNEL'] ?? 'host';
 const port = 9000;
+const signals = ['SIGTERM', 'SIGINT'] as const;
 
 function startPeer(place: Place, ...args: string[]): ChildProcess {
   const inside = [`--net=/run/netns/${place.namespace}`, 'perl', '-e', peer, ...args];
@@ -60,28 +61,48 @@ function makePorts(cluster: TestCluster, server: Place, count: number): ServiceP
   );
 }
 
-/** Connections straight and through Services take turns, so that whatever else the machine does befalls both. */
-async function measureFirstPacket(client: Place, server: Place, ports: readonly ServicePort[]): Promise<object> {
-  const targets = Array.from({ length: samples }, (_, at) => {
-    // A stride that is prime to every size: all over the rules.
-    const service = ports[(at * 7919) % ports.length] as ServicePort;
-    return `${server.ip} ${port}\n${service.clusterIp} ${service.port}\n`;
-  });
-  const took = await ask(client, ['connect'], targets.join(''));
-  const direct = took.filter((_, at) => at % 2 === 0);
-  const service = took.filter((_, at) => at % 2 === 1);
+interface Ends {
+  client: Place;
+  server: Place;
+}
+
+const turns = 10;
+
+/**
+ * Whatever else the machine does befalls all: connections straight and through Services take turns, and so do these and the
+ * connections between the pods of `bare`, on a node without rules. Rules may slow down what they do not match, too.
+ */
+async function measureFirstPacket(
+  bare: Ends,
+  { client, server }: Ends,
+  ports: readonly ServicePort[],
+): Promise<object> {
+  const [without, direct, service]: [number[], number[], number[]] = [[], [], []];
+  const each = Math.ceil(samples / turns);
+  for (let turn = 0; turn < turns; turn++) {
+    without.push(...(await ask(bare.client, ['connect'], `${bare.server.ip} ${port}\n`.repeat(each))));
+    const targets = Array.from({ length: each }, (_, at) => {
+      // A stride that is prime to every size: all over the rules.
+      const { clusterIp, port: asked } = ports[((turn * each + at) * 7919) % ports.length] as ServicePort;
+      return `${server.ip} ${port}\n${clusterIp} ${asked}\n`;
+    });
+    const took = await ask(client, ['connect'], targets.join(''));
+    for (const [at, microseconds] of took.entries()) (at % 2 === 0 ? direct : service).push(microseconds);
+  }
   return {
-    samples,
+    samples: service.length,
+    bareP50Us: round1(quantile(without, 0.5)),
+    bareP99Us: round1(quantile(without, 0.99)),
     directP50Us: round1(quantile(direct, 0.5)),
     directP99Us: round1(quantile(direct, 0.99)),
     serviceP50Us: round1(quantile(service, 0.5)),
     serviceP99Us: round1(quantile(service, 0.99)),
-    addedP50Us: round1(quantile(service, 0.5) - quantile(direct, 0.5)),
+    addedP50Us: round1(quantile(service, 0.5) - quantile(without, 0.5)),
   };
 }
 
 /** Medians of rounds in turn; `percent` is the median of what each round says of itself. */
-async function measureThroughput(client: Place, server: Place, service: ServicePort): Promise<object> {
+async function measureThroughput({ client, server }: Ends, service: ServicePort): Promise<object> {
   const [direct, through]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     direct.push(...(await ask(client, ['send', server.ip, String(port), String(seconds)])));
@@ -105,23 +126,36 @@ async function measureMode(mode: ProxyMode): Promise<void> {
   const config = { family: cluster.lab.family, clusterCidr: cluster.addresses.clusterCidr };
   const rules: RuleSync = mode.build({ run, config, logger: silentLogger });
   const [client, near, far] = cluster.pods as [Place, Place, Place];
+  const bare = { client: await cluster.lab.addPod(cluster.lab.node(2)), server: far };
   const servers = [near, far].map(place => startPeer(place, 'serve', String(port)));
+  let ended: Promise<void> | undefined;
+  const end = (): Promise<void> => {
+    for (const server of servers) server.kill('SIGKILL');
+    return (ended ??= cluster.close());
+  };
+  // Whoever cuts a benchmark short does not leave its namespaces behind.
+  const cutShort = (): void => void end().then(() => process.exit(1));
+  for (const signal of signals) process.once(signal, cutShort);
   try {
     await Promise.all(servers.map(({ stdout }) => stdout && once(stdout, 'data')));
     for (const size of sizes) {
       const ports = makePorts(cluster, near, size);
       await rules.sync({ full: true, ports: () => ports });
-      print({ measured: 'first packet', services: size, ...(await measureFirstPacket(client, near, ports)) });
+      print({
+        measured: 'first packet',
+        services: size,
+        ...(await measureFirstPacket(bare, { client, server: near }, ports)),
+      });
     }
     for (const [where, server] of Object.entries({ 'the same node': near, 'another node': far })) {
       const ports = makePorts(cluster, server, sizes[0] ?? 1);
       await rules.sync({ full: true, ports: () => ports });
-      const figures = await measureThroughput(client, server, ports[0] as ServicePort);
+      const figures = await measureThroughput({ client, server }, ports[0] as ServicePort);
       print({ measured: 'throughput', to: `a pod of ${where}`, services: ports.length, ...figures });
     }
   } finally {
-    for (const server of servers) server.kill('SIGKILL');
-    await cluster.close();
+    for (const signal of signals) process.off(signal, cutShort);
+    await end();
   }
 }
 
