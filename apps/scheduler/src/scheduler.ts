@@ -93,7 +93,7 @@ export class Scheduler {
       whileWaiting: work => this.whileWaiting(work),
       extenders,
       nominator: this.nominator,
-      trial: (pod, node) => framework.trial(pod, node),
+      prepareTrial: pod => framework.prepareTrial(pod),
       evict: (victim, preemptor, nodeName) => this.evict(victim, preemptor, nodeName),
       random,
     });

@@ -13,6 +13,8 @@ export interface Resources {
 export interface PodInfo {
   /** As it was last heard of. */
   pod: Stored<Pod>;
+  /** Milliseconds since the epoch; as long as nothing has started, when it was created. */
+  startedAt: number;
   readonly uid: string;
   readonly key: string;
   readonly requests: Resources;
@@ -40,6 +42,7 @@ export function createPodInfo(pod: Stored<Pod>): PodInfo {
   const nonZero = podRequestsNonZero(pod);
   return {
     pod,
+    startedAt: startOf(pod),
     uid: pod.metadata.uid,
     key: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`,
     requests: toResources(podRequests(pod)),
@@ -48,6 +51,10 @@ export function createPodInfo(pod: Stored<Pod>): PodInfo {
     hostPorts: hostPortsOf(pod),
     affinity: compilePodAffinity(pod),
   };
+}
+
+export function startOf({ status, metadata }: Stored<Pod>): number {
+  return Date.parse(status?.startTime ?? metadata.creationTimestamp ?? '') || 0;
 }
 
 export function isBestEffort({ cpu, memory }: Resources): boolean {

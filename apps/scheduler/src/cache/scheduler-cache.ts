@@ -2,7 +2,7 @@ import type { Labels, Node, Pod, Stored } from '@naru/api';
 import { AffinityTerms } from './affinity-terms';
 import { NodeInfo } from './node-info';
 import { PodCounters } from './pod-counters';
-import type { PodInfo } from './pod-info';
+import { startOf, type PodInfo } from './pod-info';
 import { Topology } from './topology';
 
 const zoneLabel = 'topology.kubernetes.io/zone';
@@ -87,7 +87,9 @@ export class SchedulerCache {
   refreshPod(pod: Stored<Pod>): void {
     const { uid } = pod.metadata;
     const info = this.nodes.get(this.placed.get(uid) ?? '')?.pods.get(uid);
-    if (info) info.pod = pod;
+    if (!info) return;
+    info.pod = pod;
+    info.startedAt = startOf(pod);
   }
 
   /** True when the pod was counted. */
@@ -107,17 +109,17 @@ export class SchedulerCache {
     return true;
   }
 
-  /** Takes a pod out for a trial; the function returned puts it back as it was. */
-  lift(uid: string): () => void {
-    const nodeName = this.placed.get(uid) ?? '';
-    const info = this.nodes.get(nodeName)?.pods.get(uid);
-    const assumed = this.assumed.has(uid);
-    if (!info) return () => undefined;
-    this.removePod(uid);
-    return () => {
-      this.place(info, nodeName);
-      if (assumed) this.assumed.add(uid);
-    };
+  /** Takes a pod off its node for a trial, until `putBack`. Only what filters look at changes: it still counts as placed. */
+  lift(info: PodInfo, node: NodeInfo): void {
+    node.removePod(info.uid);
+    this.counters.removed(info, node.name);
+    this.affinityTerms.removed(info, node.name);
+  }
+
+  putBack(info: PodInfo, node: NodeInfo): void {
+    node.addPod(info);
+    this.counters.added(info, node.name);
+    this.affinityTerms.added(info, node.name);
   }
 
   /** Puts a pod on a node for a trial; the function returned takes it away again. */

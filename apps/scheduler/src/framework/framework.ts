@@ -1,9 +1,11 @@
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
 import { extenderName } from '../extenders/extenders';
-import { CycleState } from './cycle-state';
-import { unresolvable, type Status } from './status';
+import type { CycleState } from './cycle-state';
+import type { Named, With } from './plugin-points';
+import type { Status } from './status';
 import type { Profile } from './profile';
+import { prepareTrial, type Trial } from './trial';
 import {
   maxNodeScore,
   type ClusterChange,
@@ -14,14 +16,6 @@ import {
   type PluginFactory,
   type PostFilterResult,
 } from './types';
-
-interface Named {
-  readonly name: string;
-  readonly weight: number;
-  readonly plugin: Plugin;
-}
-
-type With<K extends keyof Plugin> = Named & { readonly plugin: Plugin & Required<Pick<Plugin, K>> };
 
 export interface NodeScore {
   node: NodeInfo;
@@ -114,39 +108,10 @@ export class Framework {
     return this.filterPlugins.filter(({ name }) => !state.skipFilter.has(name));
   }
 
-  /**
-   * Would the pod fit on the node as the cache is now, both with and without the pods that are nominated for the node? Asks
-   * every plugin from the start: for nodes about which there is something special. Undefined: it would.
-   */
-  trial(pod: PodInfo, node: NodeInfo): Status | undefined {
+  /** Prepares to try the pod on nodes; not to be kept beyond the turn. */
+  prepareTrial(pod: PodInfo): Trial {
     const { cache, nominator } = this.handle;
-    const rivals = nominator.rivals(pod, node.name).filter(({ uid }) => !cache.isPlaced(uid));
-    const withdraw = rivals.map(rival => cache.lend(rival, node.name));
-    try {
-      const refused = rivals.length > 0 ? this.filterNode(pod, node) : undefined;
-      if (refused) return refused;
-    } finally {
-      for (const undo of withdraw) undo();
-    }
-    return this.filterNode(pod, node);
-  }
-
-  private filterNode(pod: PodInfo, node: NodeInfo): Status | undefined {
-    const state = new CycleState();
-    const nodes = this.handle.cache.nodeList();
-    for (const { name, plugin } of this.preFilterPlugins) {
-      const result = plugin.preFilter(state, pod, nodes);
-      if (!result) continue;
-      if ('nodeNames' in result) {
-        if (!result.nodeNames.has(node.name)) return unresolvable(`node(s) didn't satisfy plugin(s) [${name}]`);
-      } else if (result.code === 'Skip') state.skipFilter.add(name);
-      else return result;
-    }
-    for (const { plugin } of this.activeFilters(state)) {
-      const status = plugin.filter(state, pod, node);
-      if (status) return status;
-    }
-    return undefined;
+    return prepareTrial({ cache, nominator, preFilters: this.preFilterPlugins, filters: this.filterPlugins }, pod);
   }
 
   /** Answers a promise only when a plugin has to wait for somebody else. */

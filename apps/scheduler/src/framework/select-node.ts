@@ -5,6 +5,7 @@ import { CycleState } from './cycle-state';
 import type { Extenders } from '../extenders/extenders';
 import type { Framework, NodeScore } from './framework';
 import type { Nominator } from './nominator';
+import type { Trial } from './trial';
 import type { Diagnosis } from './types';
 
 /** Below this many nodes all are looked at. Source: upstream's minFeasibleNodesToFind. */
@@ -78,7 +79,7 @@ export class NodeSelector {
     const { cache, framework, nominator } = this.deps;
     const name = nominator.nodeOf(pod.uid);
     const node = name === undefined ? undefined : cache.getNode(name);
-    return node && !framework.trial(pod, node) ? node.name : undefined;
+    return node && !framework.prepareTrial(pod)(node) ? node.name : undefined;
   }
 
   /** Goes on where the last search ended, so that all nodes get their turn although only some are looked at. */
@@ -87,6 +88,7 @@ export class NodeSelector {
     const { framework, nominator } = this.deps;
     const filters = framework.activeFilters(state);
     const feasible: NodeInfo[] = [];
+    let trial: Trial | undefined;
     let looked = 0;
     while (looked < nodes.length && feasible.length < enough) {
       const node = nodes[(this.nextStart + looked++) % nodes.length] as NodeInfo;
@@ -101,7 +103,7 @@ export class NodeSelector {
       }
       // Others wait for the room that is being made there.
       const contested = fits && !nominator.isEmpty && nominator.rivals(pod, node.name).length > 0;
-      const refused = contested ? framework.trial(pod, node) : undefined;
+      const refused = contested ? (trial ??= framework.prepareTrial(pod))(node) : undefined;
       if (refused) {
         diagnosis.nodeStatuses.set(node.name, refused);
         diagnosis.plugins.add('NodeResourcesFit');

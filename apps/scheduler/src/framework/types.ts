@@ -11,6 +11,7 @@ import type { StorageView, StorageEvent } from '../storage/storage-view';
 import type { CycleState } from './cycle-state';
 import type { Nominator } from './nominator';
 import type { Status } from './status';
+import type { Trial } from './trial';
 
 /** A change in the cluster that may make an unschedulable pod schedulable. */
 export type ClusterEvent =
@@ -66,6 +67,8 @@ export interface Plugin {
   /** Not a Success: the pod waits, and is asked about again when it changes. */
   preEnqueue?(pod: PodInfo): Status | undefined;
   preFilter?(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | PreFilterResult | undefined;
+  /** What preFilter notes depends on the pods that are placed: asked anew in trials, which take pods off a node. */
+  readonly preFilterCountsPods?: true;
   filter?(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
   /** Called when no node passed; may name a node where the pod will fit soon (preemption). */
   postFilter?(state: CycleState, pod: PodInfo, diagnosis: Diagnosis): PostFilterResult | Promise<PostFilterResult>;
@@ -117,8 +120,8 @@ export interface Handle {
   whileWaiting<T>(work: Promise<T>): Promise<T>;
   readonly extenders: Extenders;
   readonly nominator: Nominator;
-  /** Would the pod fit on the node as the cache is now? Undefined: yes. */
-  trial(pod: PodInfo, node: NodeInfo): Status | undefined;
+  /** Prepares to try the pod on nodes; not to be kept beyond the turn. */
+  prepareTrial(pod: PodInfo): Trial;
   /** Deletes a pod to make room on its node; does not wait for it. */
   evict(victim: PodInfo, preemptor: PodInfo, nodeName: string): void;
   /** 0 ≤ x < 1. */

@@ -93,12 +93,13 @@ function build(args: PreemptionArguments, handle: Handle): Plugin {
 }
 
 function tryNodes(
-  handle: Handle,
+  { cache, prepareTrial }: Handle,
   pod: PodInfo,
   nodes: readonly NodeInfo[],
   budgets: Budgets,
   { enough, offset }: { enough: number; offset: number },
 ): { candidates: Candidate[]; refusals: Map<string, Status> } {
+  const trial = prepareTrial(pod);
   const candidates: Candidate[] = [];
   const refusals = new Map<string, Status>();
   let clean = false;
@@ -106,7 +107,7 @@ function tryNodes(
     // One without violations is needed; among enough of them the best is chosen.
     if (candidates.length >= enough && clean) break;
     const node = nodes[(offset + i) % nodes.length] as NodeInfo;
-    const found = findVictims(handle, pod, node, budgets);
+    const found = findVictims({ cache, trial, budgets }, pod, node);
     if (found && 'victims' in found) {
       candidates.push(found);
       clean ||= found.violations === 0;

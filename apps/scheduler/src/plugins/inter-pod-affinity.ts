@@ -82,6 +82,7 @@ function build(
   };
 
   return {
+    preFilterCountsPods: true,
     preFilter(state, pod) {
       const existingAnti = heldAbout('requiredAnti', pod);
       const required = pod.affinity?.required ?? [];

@@ -6,45 +6,64 @@ import { unresolvable, unschedulable, type Status } from '../framework/status';
 import type { Handle, Plugin, PluginFactory } from '../framework/types';
 import { defaultStrategy, readStrategy, scoreResources, type ScoringStrategy } from './resource-scoring';
 
-interface Shortage {
-  reasons: string[];
-  /** The pod asks for more than the whole node has: other pods need not go for it. */
-  beyond: boolean;
-}
+/** What a node lacks for a pod, in bits, so that asking about thousands of nodes allocates nothing; 0: nothing. */
+const lacksPods = 1;
+const lacksCpu = 2;
+const lacksMemory = 4;
+const lacksEphemeralStorage = 8;
+/** Of a resource that has no bit of its own. */
+const lacksScalar = 16;
+/** The pod asks for more than the whole node has: other pods need not go for it. */
+const isBeyond = 32;
 
-const combinations = new Map<string, Status>();
+const combinations = new Map<string | number, Status>();
 const maxCombinations = 256;
 
 /** The combinations of reasons are few and come once per node: shared. */
-function refusal({ reasons, beyond }: Shortage): Status {
-  const id = `${beyond} ${reasons.join()}`;
+function refusal(lack: number, pod: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): Status {
+  const scalars = lack & lacksScalar ? missingScalars(pod, node, isIgnored) : [];
+  const id = scalars.length > 0 ? `${lack} ${scalars.join()}` : lack;
   const known = combinations.get(id);
   if (known) return known;
   if (combinations.size >= maxCombinations) combinations.clear();
-  const status = beyond ? unresolvable(...reasons) : unschedulable(...reasons);
+  const reasons = [
+    ...(lack & lacksPods ? ['Too many pods'] : []),
+    ...(lack & lacksCpu ? ['Insufficient cpu'] : []),
+    ...(lack & lacksMemory ? ['Insufficient memory'] : []),
+    ...(lack & lacksEphemeralStorage ? ['Insufficient ephemeral-storage'] : []),
+    ...scalars.map(name => `Insufficient ${name}`),
+  ];
+  const status = lack & isBeyond ? unresolvable(...reasons) : unschedulable(...reasons);
   combinations.set(id, status);
   return status;
 }
 
-/** What the node lacks for the pod, in upstream's words; undefined when it fits. */
-function shortages({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): Shortage | undefined {
+function lackOf(bit: number, wanted: number, used: number, present: number): number {
+  if (wanted <= 0 || wanted <= present - used) return 0;
+  return wanted > present ? bit | isBeyond : bit;
+}
+
+function lackOfScalar(name: string, amount: number, { requested, allocatable }: NodeInfo): number {
+  return lackOf(lacksScalar, amount, requested.scalars?.get(name) ?? 0, allocatable.scalars?.get(name) ?? 0);
+}
+
+function missingScalars({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): string[] {
+  const wanted = [...(requests.scalars ?? noScalars)];
+  return wanted
+    .filter(([name, amount]) => !isIgnored?.(name) && lackOfScalar(name, amount, node))
+    .map(([name]) => name);
+}
+
+function lacks({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): number {
   const { requested, allocatable } = node;
-  let shortage: Shortage | undefined;
-  const note = (reason: string, beyond: boolean): void => {
-    shortage ??= { reasons: [], beyond: false };
-    shortage.reasons.push(reason);
-    shortage.beyond ||= beyond;
-  };
-  const check = (name: string, wanted: number, used: number, present: number): void => {
-    if (wanted > 0 && wanted > present - used) note(`Insufficient ${name}`, wanted > present);
-  };
-  if (node.pods.size + 1 > node.allowedPods) note('Too many pods', false);
-  check('cpu', requests.cpu, requested.cpu, allocatable.cpu);
-  check('memory', requests.memory, requested.memory, allocatable.memory);
-  check('ephemeral-storage', requests.ephemeralStorage, requested.ephemeralStorage, allocatable.ephemeralStorage);
-  for (const [name, amount] of requests.scalars ?? noScalars)
-    if (!isIgnored?.(name)) check(name, amount, requested.scalars?.get(name) ?? 0, allocatable.scalars?.get(name) ?? 0);
-  return shortage;
+  let lack =
+    (node.pods.size + 1 > node.allowedPods ? lacksPods : 0) |
+    lackOf(lacksCpu, requests.cpu, requested.cpu, allocatable.cpu) |
+    lackOf(lacksMemory, requests.memory, requested.memory, allocatable.memory) |
+    lackOf(lacksEphemeralStorage, requests.ephemeralStorage, requested.ephemeralStorage, allocatable.ephemeralStorage);
+  if (requests.scalars)
+    for (const [name, amount] of requests.scalars) if (!isIgnored?.(name)) lack |= lackOfScalar(name, amount, node);
+  return lack;
 }
 
 const noScalars: ReadonlyMap<string, number> = new Map();
@@ -80,8 +99,8 @@ function build({ strategy, ignoredResources, ignoredGroups }: FitArguments, hand
       : undefined;
   return {
     filter(_state, pod, node) {
-      const shortage = shortages(pod, node, isIgnored);
-      return shortage && refusal(shortage);
+      const lack = lacks(pod, node, isIgnored);
+      return lack === 0 ? undefined : refusal(lack, pod, node, isIgnored);
     },
     score: (_state, pod, node) => scoreResources(strategy, pod, node),
   };
@@ -91,7 +110,7 @@ function build({ strategy, ignoredResources, ignoredGroups }: FitArguments, hand
 export const nodeResourcesFit: PluginFactory = {
   name: 'NodeResourcesFit',
   requeueOn: ['NodeAdd', 'NodeAllocatable', 'AssignedPodDelete', 'AssignedPodUpdate', 'PodUpdate'],
-  isHelped: (pod, { node }) => !node || shortages(pod, node) === undefined,
+  isHelped: (pod, { node }) => !node || lacks(pod, node) === 0,
   build: handle => build(defaults, handle),
   configure(args) {
     const given = readArguments(args);

@@ -78,6 +78,7 @@ function build(defaults: readonly DefaultConstraint[], handle: Handle): Plugin {
       ? explicitConstraints(pod, whenUnsatisfiable)
       : defaultConstraints(pod, defaults, whenUnsatisfiable, handle);
   return {
+    preFilterCountsPods: true,
     preFilter(state, { pod }, nodes) {
       const constraints = constraintsOf(pod, 'DoNotSchedule');
       if (constraints.length === 0) return skip;

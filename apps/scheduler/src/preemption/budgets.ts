@@ -15,8 +15,8 @@ export class Budgets {
   }
 
   private spend({ pod }: PodInfo, spent: Map<string, number>): boolean {
-    const { labels = {}, namespace, name } = pod.metadata;
-    if (Object.keys(labels).length === 0) return true;
+    const { labels, namespace, name } = pod.metadata;
+    if (!labels || Object.keys(labels).length === 0) return true;
     let fits = true;
     for (const { metadata, spec, status } of this.list(namespace)) {
       const { matchLabels = {}, matchExpressions = [] } = spec?.selector ?? {};

@@ -1,8 +1,9 @@
 import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
+import type { SchedulerCache } from '../cache/scheduler-cache';
 import { priorityOf } from '../framework/nominator';
 import type { Status } from '../framework/status';
-import type { Handle } from '../framework/types';
+import type { Trial } from '../framework/trial';
 import type { Budgets } from './budgets';
 
 /** A node that the pod fits on without some of its pods. */
@@ -16,11 +17,7 @@ export interface Candidate {
 
 /** Positive when `a` is the less important pod: of lower priority, or as long as these are equal, started later. */
 export function compareImportance(a: PodInfo, b: PodInfo): number {
-  return priorityOf(b) - priorityOf(a) || startOf(a) - startOf(b);
-}
-
-export function startOf({ pod }: PodInfo): number {
-  return Date.parse(pod.status?.startTime ?? pod.metadata.creationTimestamp ?? '') || 0;
+  return priorityOf(b) - priorityOf(a) || a.startedAt - b.startedAt;
 }
 
 /**
@@ -29,34 +26,34 @@ export function startOf({ pod }: PodInfo): number {
  * Source: defaultpreemption.SelectVictimsOnNode.
  */
 export function findVictims(
-  { cache, trial }: Pick<Handle, 'cache' | 'trial'>,
+  { cache, trial, budgets }: { cache: SchedulerCache; trial: Trial; budgets: Budgets },
   pod: PodInfo,
   node: NodeInfo,
-  budgets: Budgets,
 ): Candidate | Status | undefined {
-  const lower = [...node.pods.values()].filter(other => priorityOf(other) < priorityOf(pod));
+  const priority = priorityOf(pod);
+  const lower: PodInfo[] = [];
+  for (const other of node.pods.values()) if (priorityOf(other) < priority) lower.push(other);
   if (lower.length === 0) return undefined;
-  const lifted = new Map(lower.map(other => [other.uid, cache.lift(other.uid)]));
-  const restore = (uid: string): void => {
-    lifted.get(uid)?.();
-    lifted.delete(uid);
-  };
+  for (const other of lower) cache.lift(other, node);
+  const lifted = new Set(lower);
   try {
-    const refused = trial(pod, node);
+    const refused = trial(node);
     if (refused) return refused;
     const { violating, allowed } = budgets.split(lower.sort(compareImportance));
-    const victims: PodInfo[] = [];
     let violations = 0;
-    for (const other of [...violating, ...allowed]) {
-      restore(other.uid);
-      if (!trial(pod, node)) continue;
-      lifted.set(other.uid, cache.lift(other.uid));
-      victims.push(other);
-      if (violating.includes(other)) violations++;
-    }
-    return { nodeName: node.name, victims: victims.sort(compareImportance), violations };
+    const spare = (other: PodInfo): boolean => {
+      cache.putBack(other, node);
+      lifted.delete(other);
+      if (!trial(node)) return true;
+      cache.lift(other, node);
+      lifted.add(other);
+      return false;
+    };
+    for (const other of violating) if (!spare(other)) violations++;
+    for (const other of allowed) spare(other);
+    return { nodeName: node.name, victims: [...lifted].sort(compareImportance), violations };
   } finally {
-    for (const uid of [...lifted.keys()]) restore(uid);
+    for (const other of lifted) cache.putBack(other, node);
   }
 }
 
@@ -73,8 +70,9 @@ export function chooseCandidate(candidates: readonly Candidate[]): Candidate | u
   ];
   let left = [...candidates];
   for (const column of columns) {
-    const best = Math.min(...left.map(column));
-    left = left.filter(candidate => column(candidate) === best);
+    const values = left.map(column);
+    const best = Math.min(...values);
+    left = left.filter((_candidate, i) => values[i] === best);
     if (left.length <= 1) break;
   }
   return left[0];
@@ -82,5 +80,5 @@ export function chooseCandidate(candidates: readonly Candidate[]): Candidate | u
 
 function earliestStart(victims: readonly PodInfo[]): number {
   const highest = victims[0] ? priorityOf(victims[0]) : 0;
-  return Math.min(...victims.filter(victim => priorityOf(victim) === highest).map(startOf));
+  return Math.min(...victims.filter(victim => priorityOf(victim) === highest).map(({ startedAt }) => startedAt));
 }

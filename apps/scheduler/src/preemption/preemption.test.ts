@@ -19,10 +19,10 @@ function victimsOn(present: PodInput[], wanted: PodInput, budgets = noBudgets) {
   for (const input of present) lab.place('a', input);
   const { cache } = lab.scheduler;
   const framework = lab.scheduler.frameworkOf('default-scheduler')!;
-  const handle = { cache, trial: framework.trial.bind(framework) };
+  const pod = createPodInfo(makePod(wanted));
   const node = cache.getNode('a')!;
   const before = node.requested.cpu;
-  const found = findVictims(handle, createPodInfo(makePod(wanted)), node, budgets);
+  const found = findVictims({ cache, trial: framework.prepareTrial(pod), budgets }, pod, node);
   expect(node.requested.cpu).toBe(before);
   return found && 'victims' in found
     ? { names: found.victims.map(({ pod }) => pod.metadata.name), violations: found.violations }
@@ -44,6 +44,68 @@ test('pods of the same priority are no victims', () => {
   expect(victimsOn([{ cpu: '1', priority: 1 }], { cpu: '8', priority: 10 })).toMatchObject({
     reasons: ['Insufficient cpu'],
   });
+});
+
+const awayFrom = (app: string): PodInput['affinity'] => ({
+  podAntiAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: [
+      { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: { app } } },
+    ],
+  },
+});
+
+test('of several pods only that one goes which the new one will not be beside', () => {
+  const present = [
+    { name: 'noisy', priority: 5, labels: { app: 'noisy' } },
+    { name: 'quiet', priority: 1 },
+  ];
+  expect(victimsOn(present, { priority: 10, affinity: awayFrom('noisy') })).toEqual({
+    names: ['noisy'],
+    violations: 0,
+  });
+});
+
+test('of several pods only that one goes which will not be beside the new one', () => {
+  const present = [
+    { name: 'shy', priority: 5, affinity: awayFrom('new') },
+    { name: 'quiet', priority: 1 },
+  ];
+  expect(victimsOn(present, { priority: 10, labels: { app: 'new' } })).toEqual({ names: ['shy'], violations: 0 });
+});
+
+test('one trial answers for each node by itself, and heeds what a nominated pod brings', () => {
+  const { scheduler } = createLab(['a', 'b'].map(name => makeNode(name)));
+  const { cache, nominator } = scheduler;
+  const [a, b] = [cache.getNode('a')!, cache.getNode('b')!];
+  const trial = scheduler
+    .frameworkOf('default-scheduler')!
+    .prepareTrial(createPodInfo(makePod({ priority: 5, labels: { app: 'new' } })));
+  const shy = createPodInfo(makePod({ name: 'shy', priority: 10, affinity: awayFrom('new') }));
+  nominator.add(shy, 'a');
+  const refused = { reasons: ["node(s) didn't satisfy existing pods anti-affinity rules"] };
+  expect(trial(a)).toMatchObject(refused);
+  expect(trial(b)).toBeUndefined();
+  expect(trial(a)).toMatchObject(refused);
+  nominator.remove(shy.uid);
+  expect(trial(a)).toBeUndefined();
+  expect(cache.podCount).toBe(0);
+});
+
+test('after the trials the counts by domain are as before', () => {
+  const lab = createLab([makeNode('a', { cpu: '1' }), makeNode('b', { cpu: '1' })], {
+    profiles: [defaultProfile(plugins)],
+  });
+  for (const node of ['a', 'b'])
+    lab.place(node, { name: `on-${node}`, cpu: '1', priority: 1, labels: { app: 'noisy' } });
+  const wanted: PodInput = { cpu: '1', priority: 10, affinity: awayFrom('noisy') };
+  lab.schedule(wanted);
+  expect(lab.scheduler.cache.nodeList().map(({ pods: present }) => [...present.keys()])).toEqual([
+    ['uid-on-a'],
+    ['uid-on-b'],
+  ]);
+  expect(lab.schedule({ affinity: awayFrom('noisy') }).message).toMatch(
+    /2 node\(s\) didn't match pod anti-affinity rules/,
+  );
 });
 
 const budget = (allowed: number): Stored<PodDisruptionBudget> => ({
