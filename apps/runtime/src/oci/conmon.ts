@@ -73,7 +73,7 @@ export async function createWithConmon(
     const line = await Promise.race([firstLine(sync), started]);
     const { pid, message } = parseLine(line);
     if (pid === undefined || pid <= 0)
-      throw new CreateError(message || (await said).trim() || 'conmon ended without an answer');
+      throw new CreateError(message?.trim() || (await said).trim() || 'conmon ended without an answer');
     const container = identify(pid);
     // Gone already: its exit file will tell.
     return { container: container ?? { pid, startTicks: 'gone' }, conmon: readPidFile(conmonPidFile) };
