@@ -125,3 +125,42 @@ test('a Service that is no load balancer any more gives its address back', async
   await eventually(async () => expect(await field('.status.loadBalancer')).toBe('{}'));
   await eventually(() => expect(servedBy(address)).rejects.toThrow(), 20_000);
 });
+
+const unready = `
+apiVersion: v1
+kind: Pod
+metadata: { name: unready, labels: { app: unready } }
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: main
+      image: naru.dev/web:v1
+      env: [{ name: NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }]
+      readinessProbe: { exec: { command: ['false'] }, periodSeconds: 1 }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: published }
+spec: { type: NodePort, publishNotReadyAddresses: true, selector: { app: unready }, ports: [{ port: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: hidden }
+spec: { type: NodePort, selector: { app: unready }, ports: [{ port: 8080 }] }
+`;
+
+test('a Service that publishes addresses which are not ready leads to them, and no other does', async () => {
+  await apply(unready, '-n', namespace);
+  const nodePort = (name: string) => own('get', 'service', name, '-o', 'jsonpath={.spec.ports[0].nodePort}');
+  const pod = await eventually(async () => {
+    const [node = '', ready] = (
+      await own('get', 'pod', 'unready', '-o', 'jsonpath={.spec.nodeName} {.status.containerStatuses[0].ready}')
+    ).split(' ');
+    expect(ready).toBe('false');
+    return { node };
+  }, 30_000);
+  const [published, hidden] = [await nodePort('published'), await nodePort('hidden')];
+  for (const { ip } of workers)
+    await eventually(async () => expect(await servedBy(ip, published)).toBe(pod.node), 30_000);
+  for (const { ip } of workers) await expect(servedBy(ip, hidden)).rejects.toThrow();
+});

@@ -53,8 +53,9 @@ class IpvsRuleSync implements RuleSync {
   async sync(update: Update): Promise<void> {
     this.take(update);
     const { run, config } = this.deps;
+    const known = this.applied?.servers;
     if (update.full) this.applied = undefined;
-    const before = this.applied ?? (await this.readKernel());
+    const before = this.applied ?? (await this.readKernel(known));
     const after = renderState(this.ports.values(), this.nodeIps, config.ipvsScheduler);
     const coming = [...after.addresses].filter(address => !before.addresses.has(address));
     const going = [...before.addresses].filter(address => !after.addresses.has(address));
@@ -76,7 +77,9 @@ class IpvsRuleSync implements RuleSync {
     const { family } = config;
     const addresses = await addressesOfDevice(run);
     // Without our device there is nothing of ours in IPVS, which this kernel need not even have.
-    const { servers } = addresses ? await this.readKernel() : { servers: new Map<string, VirtualServer>() };
+    const { servers } = addresses
+      ? await this.readKernel(this.applied?.servers)
+      : { servers: new Map<string, VirtualServer>() };
     const lines = [...servers.keys()].map(name => `-D ${name}`);
     if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
     if (await removeJumps(run, jumps, family)) await iptablesRestore(run, family, renderRuleRemoval());
@@ -110,8 +113,11 @@ class IpvsRuleSync implements RuleSync {
     }
   }
 
-  /** What an earlier process has left, and this node's addresses. Virtual servers of others are not in the answer. */
-  private async readKernel(): Promise<IpvsState> {
+  /**
+   * What this process or an earlier one has made, and this node's addresses. Virtual servers of others are not in the answer: ours are
+   * noted in the kernel too, and `known` are those of which this process needs no note, which others may have deleted.
+   */
+  private async readKernel(known: IpvsState['servers'] = new Map()): Promise<IpvsState> {
     const { run, config } = this.deps;
     const ours = await readBalanced(run, config.family);
     await setUpKernel(run);
@@ -119,8 +125,8 @@ class IpvsRuleSync implements RuleSync {
     this.nodeIps = await readNodeIps(run, config);
     const saved = parseSaved(await run('ipvsadm', ['--save', '--numeric']));
     const servers = new Map(
-      [...saved].filter(([, { address, protocol, port }]) => {
-        return addresses.has(address) || ours.has(`${address},${protocol}:${port}`);
+      [...saved].filter(([name, { address, protocol, port }]) => {
+        return known.has(name) || addresses.has(address) || ours.has(`${address},${protocol}:${port}`);
       }),
     );
     return { addresses, servers, sets: noEntries() };

@@ -21,10 +21,12 @@ const checks = [
   'a cluster IP leads to all endpoints, from a pod and from a node, with the pod as client',
   'a pod reaches itself through its Service',
   'a node port answers from outside, from pods and from nodes',
+  'node ports answer only on the addresses that they are to',
   'externalTrafficPolicy Local keeps the client and stays on the node',
   'externalTrafficPolicy Local without local endpoints drops what comes from outside only',
   'internalTrafficPolicy Local stays on the node',
   "a load balancer's address answers the source ranges and nobody else",
+  'an external address leads to the endpoints',
   'without endpoints a connection is refused, and so is a port that the Service does not have',
   'session affinity keeps a client on its endpoint',
   'UDP is balanced',
@@ -36,6 +38,8 @@ const checks = [
   'the scheduler nq balances connections its way',
   'an endpoint that leaves keeps its connections and gets no new ones',
   'what an earlier process left is put right, and what others balance is left alone',
+  'is put right when others have deleted parts of it',
+  'what the kernel refuses is tried again, and the next full sync puts all right',
   'cleanup leaves nothing of ours and everything of others',
 ];
 

@@ -123,6 +123,15 @@ async function testFamily(cluster: TestCluster): Promise<void> {
       assert.deepEqual((await inTurn(cluster, from, node.ip, nodePort, 3)).sort(), three);
     }
   });
+  await check('node ports answer only on the addresses that they are to', async () => {
+    cluster.restart({ nodePortAddresses: [addresses.clusterCidr] });
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    await assert.rejects(lab.ask(lab.outside, node.ip, nodePort), /refused/);
+    cluster.restart({ nodePortAddresses: [addresses.foreign, hostRange(node.ip)] });
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    assert.deepEqual((await inTurn(cluster, lab.outside, node.ip, nodePort, 3)).sort(), three);
+    cluster.restart();
+  });
   await check('externalTrafficPolicy Local keeps the client and stays on the node', async () => {
     await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort, externalPolicy: 'local' })]);
     assert.deepEqual((await inTurn(cluster, lab.outside, node.ip, nodePort, 4)).sort(), [
@@ -149,6 +158,10 @@ async function testFamily(cluster: TestCluster): Promise<void> {
     await cluster.sync([{ ...port, sourceRanges: [hostRange(lab.node(2).ip)] }]);
     await assert.rejects(lab.ask(lab.outside, loadBalancerIp, 80), /timed out/i);
     assert.deepEqual((await inTurn(cluster, lab.node(2), loadBalancerIp, 80, 3)).sort(), three);
+  });
+  await check('an external address leads to the endpoints', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, externalIps: [addresses.host(200)] })]);
+    assert.deepEqual((await inTurn(cluster, node, addresses.host(200), 80, 3)).sort(), three);
   });
   await check(
     'without endpoints a connection is refused, and so is a port that the Service does not have',
@@ -200,6 +213,29 @@ async function testFamily(cluster: TestCluster): Promise<void> {
     assert.ok(!saved.includes(addresses.clusterIp(99)) && !saved.includes('30099'));
     assert.ok(saved.includes(foreign));
     assert.deepEqual((await inTurn(cluster, first, clusterIp, 80, 3)).sort(), three);
+  });
+  await check('is put right when others have deleted parts of it', async () => {
+    await cluster.sync([forwardedPort(cluster, { clusterIp, nodePort })]);
+    await node.run('ipvsadm', ['-D', '-t', hostPort(clusterIp, 80)]);
+    await node.run('ipset', ['flush']);
+    await cluster.syncFull();
+    assert.deepEqual((await inTurn(cluster, first, clusterIp, 80, 3)).sort(), three);
+    assert.deepEqual((await inTurn(cluster, lab.outside, node.ip, nodePort, 3)).sort(), three);
+  });
+  await check('what the kernel refuses is tried again, and the next full sync puts all right', async () => {
+    const good = forwardedPort(cluster, { clusterIp, nodePort });
+    await cluster.sync([good]);
+    const impossible = { address: first.ip, port: 99_999, local: true };
+    const refused = {
+      name: 'default/refused:/tcp/80',
+      clusterIp: addresses.clusterIp(50),
+      clusterEndpoints: [impossible],
+    };
+    const moved = forwardedPort(cluster, { clusterIp, nodePort, clusterEndpoints: endpointsOfPods(cluster, 1, [2]) });
+    await assert.rejects(cluster.sync([moved, forwardedPort(cluster, refused)]), /failed with exit code/);
+    await cluster.syncFull();
+    assert.deepEqual((await inTurn(cluster, first, clusterIp, 80, 3)).sort(), three);
+    assert.deepEqual((await inTurn(cluster, lab.outside, node.ip, nodePort, 3)).sort(), three);
   });
   await check('cleanup leaves nothing of ours and everything of others', async () => {
     await cluster.cleanup();
