@@ -29,7 +29,7 @@ FROM ${BASE_IMAGE}
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     ca-certificates crun conmon catatonit containernetworking-plugins nftables iptables iproute2 nats-server \
-    conntrack socat util-linux procps kmod \
+    conntrack socat util-linux procps kmod perl-base \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=build /opt/naru /opt/naru
 RUN ln -s /opt/naru/naru /usr/local/bin/naru && mkdir -p /var/lib/naru /var/lib/cni
