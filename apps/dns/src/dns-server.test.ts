@@ -60,6 +60,8 @@ async function start(flags: Partial<ServerFlags> = {}): Promise<DnsServer> {
   service('db', { clusterIP: 'None', clusterIPs: ['None'], ports: [{ port: 80 }] });
   service('outside', { type: 'ExternalName', externalName: 'alias.example.com' });
   service('inside', { type: 'ExternalName', externalName: 'web.shop.svc.cluster.local' });
+  service('chain', { type: 'ExternalName', externalName: 'Inside.shop.svc.cluster.local.' });
+  service('dangling', { type: 'ExternalName', externalName: 'none.example.com' });
   service('round', { type: 'ExternalName', externalName: 'round.shop.svc.cluster.local' });
   service('broken', { type: 'ExternalName', externalName: 'silent.example.com' });
   api.seed(endpointSlices, {
@@ -139,6 +141,18 @@ test('an answer that does not fit is cut at a record and marked, and is whole by
   expect(data.sort()).toEqual([...large].sort());
 });
 
+test.each([
+  [100, 512],
+  [800, 800],
+  [65_535, 1232],
+])('a client that says it takes %i bytes by UDP is sent up to %i', async (udpSize, limit) => {
+  const reply = await sendUdp(port, query('db.shop.svc.cluster.local', 'A', { udpSize }));
+  expect(reply.length).toBeLessThanOrEqual(limit);
+  // Another record of 16 bytes would not have fitted.
+  expect(reply.length).toBeGreaterThan(limit - 16);
+  expect(decode(reply)).toMatchObject({ flag_tc: true, additionals: [{ type: 'OPT' }] });
+});
+
 test('several addresses take turns at being first', async () => {
   const first = async (): Promise<unknown> => (await ask(port, 'db.shop.svc.cluster.local')).answers?.[0]?.data;
   expect(new Set([await first(), await first(), await first()]).size).toBe(3);
@@ -152,6 +166,18 @@ test('questions follow each other on one TCP connection, also in pieces', async 
   ];
   const replies = (await sendTcp(port, Buffer.concat(questions), 3)).map(message => decode(message));
   expect(replies.map(({ id }) => id).sort()).toEqual([1, 2, 3]);
+});
+
+test('a question that waits does not hold up the one behind it on its connection', async () => {
+  const questions = [
+    frame(query('silent.example.com', 'A', { id: 1 })),
+    frame(query('web.shop.svc.cluster.local', 'A', { id: 2 })),
+  ];
+  const replies = (await sendTcp(port, Buffer.concat(questions), 2)).map(message => decode(message));
+  expect(replies.map(({ id, rcode }) => [id, rcode])).toEqual([
+    [2, 'NOERROR'],
+    [1, 'SERVFAIL'],
+  ]);
 });
 
 test('other names are asked of the upstream once and then come from the cache, older', async () => {
@@ -195,6 +221,22 @@ test('an ExternalName is followed to its addresses, inside and outside', async (
   ]);
   const alias = await ask(port, 'outside.shop.svc.cluster.local', 'CNAME');
   expect(alias.answers).toHaveLength(1);
+});
+
+test('a chain of aliases is told whole, to an address, to no data or to a name that is not there', async () => {
+  const chain = await ask(port, 'chain.shop.svc.cluster.local');
+  expect(chain.rcode).toBe('NOERROR');
+  expect(chain.answers).toMatchObject([
+    { type: 'CNAME', data: 'inside.shop.svc.cluster.local' },
+    { type: 'CNAME', data: 'web.shop.svc.cluster.local' },
+    { type: 'A', data: '10.96.1.1' },
+  ]);
+  const noData = await ask(port, 'chain.shop.svc.cluster.local', 'AAAA');
+  expect(noData).toMatchObject({ rcode: 'NOERROR', answers: [{ type: 'CNAME' }, { type: 'CNAME' }] });
+  expect(noData.authorities).toMatchObject([{ type: 'SOA', name: 'cluster.local' }]);
+  const dangling = await ask(port, 'dangling.shop.svc.cluster.local');
+  expect(dangling).toMatchObject({ rcode: 'NXDOMAIN', answers: [{ type: 'CNAME', data: 'none.example.com' }] });
+  expect(dangling.authorities).toMatchObject([{ type: 'SOA', name: 'example.com' }]);
 });
 
 test('an alias that leads to itself ends in a failure', async () => {

@@ -4,7 +4,11 @@ import type { FlagSpec, Flags } from '@naru/foundation';
 export const dnsFlags = {
   ...connectionFlags,
   listen: { description: 'HOST:PORT to answer on, by UDP and TCP', type: 'list', default: ['0.0.0.0:10053'] },
-  'health-address': { description: 'HOST:PORT of health and metrics', type: 'string', default: '127.0.0.1:9153' },
+  'health-address': {
+    description: 'HOST:PORT of health and metrics; of several the port is the same',
+    type: 'list',
+    default: ['127.0.0.1:9153'],
+  },
   'replica-name': { description: 'unique among the replicas; default the host name', type: 'string', default: '' },
   'advertise-address': {
     description: 'IPs at which nodes reach this process, at most one of each family; default those of --listen',

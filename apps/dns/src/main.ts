@@ -22,8 +22,10 @@ runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
       if (!synced) throw new Error('the first lists are not there yet');
     },
   };
-  const health = await serveHealth({ address: flags['health-address'], metrics: registry, ready: [ready] });
-  onStop('health', () => health.close());
+  const healthServers = await Promise.all(
+    flags['health-address'].map(address => serveHealth({ address, metrics: registry, ready: [ready] })),
+  );
+  onStop('health', async () => void (await Promise.all(healthServers.map(server => server.close()))));
   // The cluster's names are worth waiting for, but others can be answered while the api-server is away.
   const lists = informers.start(signal);
   await Promise.race([lists, systemClock.sleep(startAnywayMs, signal)]);
@@ -44,7 +46,7 @@ runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
       name: flags['replica-name'] || hostname().toLowerCase(),
       addresses: advertised.length > 0 ? advertised : server.listening.map(({ host }) => ownAddress(host)),
       dnsPort: port,
-      metricsPort: health.port,
+      metricsPort: healthServers[0]?.port ?? 0,
     },
   });
   const presence = replica.run(signal);

@@ -113,7 +113,10 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
           .nodeIps(hostAddress)
           .map(address => hostPort(address, port))
           .join(','),
-        'health-address': `${hostAddress}:${metricsPort}`,
+        'health-address': cluster
+          .linkAddresses(hostAddress)
+          .map(address => hostPort(address, metricsPort))
+          .join(','),
         'replica-name': name,
         'cluster-dns': clusterDnsAddresses(settings.serviceCidr),
       }),

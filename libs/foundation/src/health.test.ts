@@ -27,3 +27,9 @@ test('health answers by check, and ready needs both kinds', async () => {
   expect((await ask('/other'))[0]).toBe(404);
   await server.close();
 });
+
+test('health is served at an address of either family', async () => {
+  const server = await serveHealth({ address: '[::1]:0', metrics: createMetrics() });
+  expect((await fetch(`http://[::1]:${server.port}/readyz`)).status).toBe(200);
+  await server.close();
+});

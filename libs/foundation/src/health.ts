@@ -9,7 +9,7 @@ export interface HealthCheck {
 }
 
 export interface HealthServerOptions {
-  /** `host:port`; port 0 picks a free one. */
+  /** `host:port` or `[host]:port`; port 0 picks a free one. */
   address: string;
   metrics: Registry;
   /** Failing ones make /healthz and /livez answer 500: the process should be restarted. */
@@ -75,7 +75,8 @@ export async function serveHealth(options: HealthServerOptions): Promise<{ port:
   const at = options.address.lastIndexOf(':');
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(Number(options.address.slice(at + 1)), options.address.slice(0, at), resolve);
+    const host = options.address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+    server.listen(Number(options.address.slice(at + 1)), host, resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,

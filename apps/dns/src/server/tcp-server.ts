@@ -24,7 +24,8 @@ export async function serveTcp({ host, port, handler, logger }: ServerOptions): 
   server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port }, () => {
+    // As the sockets of UDP: each family has a listener of its own.
+    server.listen({ host, port, ipv6Only: isIPv6(host) }, () => {
       server.removeListener('error', reject);
       resolve();
     });

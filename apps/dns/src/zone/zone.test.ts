@@ -42,6 +42,8 @@ function shop(): MemoryObjects {
   api.seed(services, service('db', { clusterIP: 'None', clusterIPs: ['None'], ports: http }));
   api.seed(services, service('early', { clusterIP: 'None', clusterIPs: ['None'], publishNotReadyAddresses: true }));
   api.seed(services, service('empty', { clusterIP: 'None', clusterIPs: ['None'], ports: http }));
+  api.seed(services, service('plain', { clusterIP: '10.96.1.2', clusterIPs: ['10.96.1.2'], ports: [{ port: 80 }] }));
+  api.seed(services, service('pair', { clusterIP: 'None', clusterIPs: ['None'] }));
   api.seed(services, service('outside', { type: 'ExternalName', externalName: 'Example.COM' }));
   api.seed(services, service('number', { type: 'ExternalName', externalName: '1.2.3.4' }));
   api.seed(
@@ -58,6 +60,16 @@ function shop(): MemoryObjects {
   api.seed(
     endpointSlices,
     slice('db-2', 'db', { addressType: 'IPv6', endpoints: [{ addresses: ['fd00:0::5'], hostname: 'db-0' }] }),
+  );
+  api.seed(
+    endpointSlices,
+    slice('pair-1', 'pair', {
+      endpoints: [{ addresses: ['10.244.4.1'], hostname: 'left' }, { addresses: ['10.244.4.2'] }],
+      ports: [
+        { name: 'http', port: 8080, protocol: 'TCP' },
+        { name: 'dns', port: 53, protocol: 'UDP' },
+      ],
+    }),
   );
   api.seed(
     endpointSlices,
@@ -143,6 +155,26 @@ test('SRV records of a headless service name each endpoint', () => {
     '_http._tcp.db.shop.svc.cluster.local. SRV 0 25 8080 db-1.db.shop.svc.cluster.local.',
   );
   expect(found?.additional.map(show)).toContain('db-1.db.shop.svc.cluster.local. A 10.244.2.6');
+});
+
+test('each named port of each endpoint has an SRV record, and a port without a name has none', () => {
+  const records = (name: string): string[] => answers(zone, name, types.SRV).map(text => text.replace(/^\S+ /, ''));
+  const pair = 'pair.shop.svc.cluster.local';
+  const [left, right] = [`left.${pair}.`, `10-244-4-2.${pair}.`];
+  expect(records(`_http._tcp.${pair}`)).toEqual([`SRV 0 50 8080 ${left}`, `SRV 0 50 8080 ${right}`]);
+  expect(records(`_dns._udp.${pair}`)).toEqual([`SRV 0 50 53 ${left}`, `SRV 0 50 53 ${right}`]);
+  expect(records(pair)).toHaveLength(4);
+  expect(ask(zone, `_http._udp.${pair}`, types.SRV)?.rcode).toBe(rcodes.NXDOMAIN);
+  expect(ask(zone, '_http._tcp.plain.shop.svc.cluster.local', types.SRV)?.rcode).toBe(rcodes.NXDOMAIN);
+});
+
+test.each([
+  '*.shop.svc.cluster.local',
+  '*.db.shop.svc.cluster.local',
+  '_*._tcp.web.shop.svc.cluster.local',
+  'web.*.svc.cluster.local',
+])('%s is a name like others and finds nothing: there are no patterns', name => {
+  for (const type of [types.A, types.SRV]) expect(ask(zone, name, type)?.rcode).toBe(rcodes.NXDOMAIN);
 });
 
 test('an ExternalName service is an alias, unless it names an address', () => {
