@@ -87,6 +87,8 @@ export { openApiV2, openApiV2Protobuf, openApiV3, openApiV3Index, type OpenApiDo
 export { qosClassOf, type QosClass } from './pod-qos';
 export { hasSubresource } from './discovery/subresources';
 export { keepServiceAddresses } from './kinds/service';
+export { parsePodLogOptions, type PodLogOptions } from './validation/pod/log-options';
+export { integerParameter } from './decode/query';
 export { validateEphemeralContainers } from './validation/pod/ephemeral-containers';
 export { scaledIntOrPercent, validateIntOrPercent } from './validation/int-or-percent';
 export { deepEqual } from './deep-equal';

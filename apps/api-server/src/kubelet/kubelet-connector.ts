@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { StatusError } from '@naru/foundation';
-import { pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
+import { parsePodLogOptions, pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
 import { proxyUpgrade, sendOverWebSocket } from '@naru/streaming';
 import type { Admission } from '../admission/plugin';
 import type { Authorizer } from '../auth/authorizer';
@@ -120,6 +120,7 @@ export class KubeletConnector implements Connector {
     const { path, query } = call;
     this.authorize(call, 'get');
     const pod = this.pod(call);
+    parsePodLogOptions(query, path.name);
     const container = chooseContainer(pod, query.get('container') ?? '');
     if (!pod.spec?.nodeName) return undefined;
     const parameters = new URLSearchParams();

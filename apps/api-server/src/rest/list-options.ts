@@ -1,5 +1,5 @@
+import { integerParameter } from '@naru/api';
 import { StatusError, type StatusCause } from '@naru/foundation';
-import { badRequest } from '../objects/failures';
 import type { ListQuery } from '../objects/list';
 
 /** The query of a list or watch; for watches also what is theirs alone. */
@@ -19,26 +19,16 @@ export function parseListOptions(query: URLSearchParams, isWatch: boolean): List
   const options: ListOptions = {
     labelSelector: query.get('labelSelector') ?? '',
     fieldSelector: query.get('fieldSelector') ?? '',
-    limit: Math.max(0, integer(query, 'limit')),
+    limit: Math.max(0, integerParameter(query, 'limit') ?? 0),
     continue: query.get('continue') ?? '',
     resourceVersion: query.get('resourceVersion') ?? '',
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
-    timeoutSeconds: integer(query, 'timeoutSeconds'),
+    timeoutSeconds: integerParameter(query, 'timeoutSeconds') ?? 0,
     sendInitialEvents: query.get('sendInitialEvents') === 'true',
   };
   const problem = isWatch ? watchProblem(query, options) : listProblem(query, options);
   if (problem) throw invalidOptions(problem);
   return options;
-}
-
-function integer(query: URLSearchParams, name: string): number {
-  const text = query.get(name) ?? '';
-  if (text === '') return 0;
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  const value = Number(text);
-  if (!Number.isSafeInteger(value))
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);
-  return value;
 }
 
 const matchField = 'resourceVersionMatch';

@@ -1,7 +1,8 @@
+import os from 'node:os';
 import { configMaps, coreEvents, leases, nodes, pods, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
-import { TestNode, forever, isReady, nodeName, shell, whyNot, type Answer } from './test-node';
+import { TestNode, forever, image, isReady, nodeName, shell, whyNot, type Answer } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
@@ -63,6 +64,90 @@ withRoot('the kubelet on a real runtime', () => {
     expect(await eventReasons('web')).toEqual(expect.arrayContaining(['Pulled', 'Created', 'Started']));
     await node.delete('web');
     expect(kubelet.workers.list()).toHaveLength(0);
+  });
+
+  it('tells what the node is, what it has and which images', async () => {
+    const status = await eventually(async () => {
+      const { status } = await node.api.get(nodes, { name: nodeName });
+      expect(status?.images?.length).toBeGreaterThan(0);
+      return status;
+    });
+    const conditions = status?.conditions?.map(({ type, status, reason }) => [type, status, reason]);
+    expect(conditions).toEqual([
+      ['MemoryPressure', 'False', 'KubeletHasSufficientMemory'],
+      ['DiskPressure', 'False', 'KubeletHasNoDiskPressure'],
+      ['PIDPressure', 'False', 'KubeletHasSufficientPID'],
+      ['Ready', 'True', 'KubeletReady'],
+    ]);
+    expect(status?.addresses).toEqual([
+      { type: 'InternalIP', address: expect.stringMatching(/^10\./) },
+      { type: 'Hostname', address: nodeName },
+    ]);
+    expect(status?.nodeInfo).toMatchObject({
+      architecture: ({ x64: 'amd64', arm64: 'arm64' } as Record<string, string>)[process.arch],
+      operatingSystem: 'linux',
+      kernelVersion: os.release(),
+      osImage: expect.stringMatching(/./),
+      bootID: expect.stringMatching(/^[-0-9a-f]{36}$/),
+      machineID: expect.any(String),
+      kubeletVersion: expect.stringMatching(/^v1\.36/),
+    });
+    expect(Number(status?.capacity?.['cpu'])).toBe(os.availableParallelism());
+    expect(Math.abs(parseInt(status?.capacity?.['memory'] ?? '') - os.totalmem() / 1024)).toBeLessThan(1024);
+    expect(status?.images?.[0]).toMatchObject({
+      names: expect.arrayContaining([image]),
+      sizeBytes: expect.any(Number),
+    });
+    expect(status?.daemonEndpoints?.kubeletEndpoint?.Port).toBe(kubelet.server.port);
+  });
+
+  it('serves as much of a log as is asked for, that of the container before it, and what is written meanwhile', async () => {
+    const lines = 'echo one; echo two; echo three';
+    await node.create('chatty', {
+      containers: [
+        shell(`if [ -e /state/again ]; then ${lines}; ${forever}; fi; touch /state/again; echo first; exit 1`, {
+          volumeMounts: [{ name: 'state', mountPath: '/state' }],
+        }),
+      ],
+      volumes: [{ name: 'state', emptyDir: {} }],
+    });
+    const log = async (query: string): Promise<string> =>
+      (await fetchText(`/containerLogs/default/chatty/main?${query}`)).text;
+    await eventually(async () => expect(await log('')).toBe('one\ntwo\nthree\n'), 60_000);
+    expect(await log('previous=true')).toBe('first\n');
+    expect(await log('tailLines=2')).toBe('two\nthree\n');
+    expect(await log('limitBytes=5')).toBe('one\nt');
+    expect(await log('sinceTime=2999-01-01T00:00:00Z')).toBe('');
+    expect(await log('sinceSeconds=3600&tailLines=1')).toBe('three\n');
+    expect(await log('timestamps=true&tailLines=1')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z three\n$/);
+    for (const [query, code, why] of [
+      ['tailLines=-1', 422, 'tailLines: Invalid value: -1: must be greater than or equal to 0'],
+      ['limitBytes=0', 422, 'limitBytes: Invalid value: 0: must be greater than 0'],
+      [
+        'sinceSeconds=1&sinceTime=2999-01-01T00:00:00Z',
+        422,
+        'at most one of `sinceTime` or `sinceSeconds` may be specified',
+      ],
+      ['tailLines=few', 400, 'strconv.ParseInt: parsing "few": invalid syntax'],
+      ['sinceTime=yesterday', 400, 'parsing time'],
+    ] as const) {
+      const answer = await fetchText(`/containerLogs/default/chatty/main?${query}`);
+      expect(answer).toMatchObject({ code, text: expect.stringContaining(why) });
+    }
+    expect(await fetchText('/containerLogs/default/chatty/absent')).toMatchObject({ code: 404 });
+    const following = log('follow=true&tailLines=1');
+    await node.delete('chatty');
+    expect(await following).toBe('three\n');
+  });
+
+  it('lists its pods, and says that it is well', async () => {
+    await node.create('listed', { containers: [shell(forever)] });
+    await untilReady('listed');
+    const { kind, items } = JSON.parse((await fetchText('/pods')).text) as { kind: string; items: Pod[] };
+    expect(kind).toBe('PodList');
+    expect(items.find(({ metadata }) => metadata?.name === 'listed')?.status?.phase).toBe('Running');
+    expect(await fetchText('/healthz')).toMatchObject({ code: 200, text: 'ok' });
+    await node.delete('listed');
   });
 
   it('restarts a container that fails and backs off', async () => {

@@ -1,7 +1,7 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { pods, type Container } from '@naru/api';
+import { pods, type Container, type Pod } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { TestNode, forever, image, shell, whyNot } from './test-node';
 
@@ -153,6 +153,85 @@ withRoot('a pod', () => {
       }),
     );
     await node.delete('nonroot');
+  });
+
+  it('is in the namespaces of the node that it asks for, shares its processes when asked, and else has its own', async () => {
+    const script = `for n in net pid ipc; do readlink /proc/self/ns/$n; done; ps -o args | grep -c "[n]eighbour"; ${forever}`;
+    const neighbour = shell(`: neighbour; ${forever}`, { name: 'other' });
+    const specs: Record<string, Partial<NonNullable<Pod['spec']>>> = {
+      own: {},
+      net: { hostNetwork: true },
+      pid: { hostPID: true },
+      ipc: { hostIPC: true },
+      shared: { shareProcessNamespace: true },
+    };
+    await Promise.all(
+      Object.entries(specs).map(([name, spec]) =>
+        node.create(name, { ...spec, containers: [neighbour, shell(script)] }),
+      ),
+    );
+    const seen = async (name: string) => {
+      const { metadata } = await node.get(name);
+      const log = path.join(node.rootDir, 'logs', `default_${name}_${metadata.uid}`, 'main/0.log');
+      return eventually(async () => {
+        const lines = (await fs.readFile(log, 'utf8')).split('\n').map(line => line.split(' ').slice(3).join(' '));
+        expect(lines.length).toBeGreaterThan(4);
+        const [net, pid, ipc, neighbours] = lines;
+        return { net, pid, ipc, neighbours };
+      }, 60_000);
+    };
+    const [own, net, pid, ipc, shared] = await Promise.all(Object.keys(specs).map(seen));
+    // The node of these tests has a network of its own, and the processes and IPC of the machine.
+    const machine = { pid: await fs.readlink('/proc/self/ns/pid'), ipc: await fs.readlink('/proc/self/ns/ipc') };
+    expect(net).toMatchObject({ net: node.networkNamespace, neighbours: '0' });
+    expect(pid?.pid).toBe(machine.pid);
+    expect(ipc?.ipc).toBe(machine.ipc);
+    expect(shared?.neighbours).toBe('1');
+    expect(own?.neighbours).toBe('0');
+    for (const pod of [own, net, ipc, shared]) expect(pod?.pid).not.toBe(machine.pid);
+    for (const pod of [own, net, pid, shared]) expect(pod?.ipc).not.toBe(machine.ipc);
+    for (const pod of [own, pid, ipc, shared]) expect(pod?.net).not.toBe(node.networkNamespace);
+    await Promise.all(Object.keys(specs).map(name => node.delete(name)));
+  });
+
+  it('is in the cgroup of its class of service, and its processes are as ready to be killed as upstream says', async () => {
+    const script = `cat /proc/self/oom_score_adj; ${forever}`;
+    const half = { cpu: '10m', memory: '16Mi' };
+    const resources: Record<string, NonNullable<Container['resources']>> = {
+      guaranteed: { requests: half, limits: half },
+      burstable: { requests: half },
+      besteffort: {},
+    };
+    const names = Object.keys(resources);
+    await Promise.all(
+      names.map(name => node.create(name, { containers: [shell(script, { resources: resources[name] })] })),
+    );
+    await Promise.all(names.map(name => node.untilReady(name)));
+    const found = await Promise.all(
+      names.map(async name => {
+        const { metadata, status } = await node.get(name);
+        const log = path.join(node.rootDir, 'logs', `default_${name}_${metadata.uid}`, 'main/0.log');
+        const score = await eventually(async () => {
+          const [, , , score] = (await fs.readFile(log, 'utf8')).split(/[ \n]/);
+          expect(score).toMatch(/^-?\d+$/);
+          return Number(score);
+        });
+        const group = name === 'guaranteed' ? '' : `${name}/`;
+        const shares = node.cgroupFile(`kubepods/${group}pod${metadata.uid}`, 'cpu', ['cpu.shares', 'cpu.weight']);
+        return { class: status?.qosClass, score, shares: Number(shares) };
+      }),
+    );
+    expect(found.map(pod => pod.class)).toEqual(['Guaranteed', 'Burstable', 'BestEffort']);
+    // Nobody without CAP_SYS_RESOURCE gets below the score of the runtime.
+    const floor = Number(await fs.readFile('/proc/self/oom_score_adj', 'utf8'));
+    const [guaranteed, burstable, besteffort] = found.map(pod => pod.score) as [number, number, number];
+    expect(guaranteed).toBe(Math.max(-997, floor));
+    expect(burstable).toBe(Math.min(999, 1000 - Math.floor((1000 * 16 * 1024 * 1024) / os.totalmem())));
+    expect(besteffort).toBe(1000);
+    const [first, second, third] = found.map(pod => pod.shares) as [number, number, number];
+    expect(first).toBe(second);
+    expect(third).toBeLessThan(first);
+    await Promise.all(names.map(name => node.delete(name)));
   });
 
   it('has the host name that it asks for', async () => {

@@ -115,6 +115,11 @@ export class TestNode {
     return path.join(this.directory, name);
   }
 
+  /** As a process's link /proc/PID/ns/net names it. */
+  get networkNamespace(): string {
+    return `net:[${fs.statSync(`/run/netns/${this.namespace}`).ino}]`;
+  }
+
   private get addresses(): { host: string; node: string; pods: string } {
     const prefix = `10.${this.subnet}`;
     return { host: `${prefix}.0.1`, node: `${prefix}.0.2`, pods: `${prefix}.1.0/24` };

@@ -207,6 +207,9 @@ withRoot('volumes on a real runtime', () => {
         ),
       20_000,
     );
+    expect((await node.fetch(kubelet, '/metrics')).text).toMatch(
+      /^storage_operation_duration_seconds_count\{.*volume_plugin="kubernetes.io\/nfs",operation_name="volume_mount",status="fail-unknown".*\} [1-9]/m,
+    );
     await node.delete('nfs');
   });
 

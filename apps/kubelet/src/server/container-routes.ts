@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { parsePodLogOptions } from '@naru/api';
 import { StatusError, type Clock } from '@naru/foundation';
 import { proxyUpgrade } from '@naru/streaming';
 import { CriError, type CriClient } from '../cri/cri-client';
@@ -19,14 +20,6 @@ export interface ContainerRoutesDeps {
 /** Accepts upstream's names (`input`) and kubectl's (`stdin`); "1" and "true" alike. */
 function flag(url: URL, ...names: string[]): boolean {
   return names.some(name => ['1', 'true'].includes(url.searchParams.get(name) ?? ''));
-}
-
-function numberParam(url: URL, name: string): number | undefined {
-  const text = url.searchParams.get(name);
-  if (text === null || text === '') return undefined;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new StatusError('BadRequest', `invalid ${name} "${text}"`);
-  return value;
 }
 
 /** Logs, exec, attach and port-forward. */
@@ -70,15 +63,17 @@ export class ContainerRoutes {
       throw new StatusError('NotFound', `container "${container}" not found in pod "${name}"`);
     }
     const records = this.records(worker, container);
-    const record = flag(url, 'previous') ? this.previous(worker, records) : records[0];
-    if (!record) throw this.noLog(worker, container, flag(url, 'previous'));
+    const options = parsePodLogOptions(url.searchParams, name ?? '');
+    const record = options.previous ? this.previous(worker, records) : records[0];
+    if (!record) throw this.noLog(worker, container, options.previous);
     const { logPath } = record;
     const file =
       logPath ||
       path.join(this.deps.paths.logs(worker.current), this.deps.paths.containerLog(container, record.attempt));
-    const sinceSeconds = numberParam(url, 'sinceSeconds');
-    const sinceTime = url.searchParams.get('sinceTime');
-    const streamName = url.searchParams.get('stream')?.toLowerCase();
+    const { follow, timestamps, tailLines, limitBytes, sinceSeconds, sinceTime } = options;
+    const sinceMs = sinceSeconds === undefined ? sinceTime : this.deps.clock.now() - sinceSeconds * 1000;
+    const streamName = options.stream?.toLowerCase();
+    const stream = streamName === 'stdout' || streamName === 'stderr' ? streamName : undefined;
     const controller = new AbortController();
     response.on('close', () => controller.abort());
     request.on('error', () => controller.abort());
@@ -88,19 +83,7 @@ export class ContainerRoutes {
     try {
       await readLogs(
         file,
-        {
-          follow: flag(url, 'follow'),
-          timestamps: flag(url, 'timestamps'),
-          tailLines: numberParam(url, 'tailLines'),
-          limitBytes: numberParam(url, 'limitBytes'),
-          sinceMs:
-            sinceSeconds !== undefined
-              ? this.deps.clock.now() - sinceSeconds * 1000
-              : sinceTime
-                ? Date.parse(sinceTime)
-                : undefined,
-          stream: streamName === 'stdout' || streamName === 'stderr' ? streamName : undefined,
-        },
+        { follow, timestamps, tailLines, limitBytes, sinceMs, stream },
         {
           clock: this.deps.clock,
           hasEnded: async () =>
