@@ -101,7 +101,7 @@ export class Kubelet {
     const synced = Promise.all([informers.pods.start(signal), informers.services.start(signal)]).then(async () => {
       await pods.orphans.clean(known);
       const isKnown = (uid: string): boolean => workers.get(uid) !== undefined;
-      grants.topology.cpus.retain(isKnown);
+      grants.topology.admission.retain(isKnown);
       grants.devices.claims.start(isKnown);
       logger.info({ pods: informers.pods.lister.size, known: known.size }, 'pods synced');
     });

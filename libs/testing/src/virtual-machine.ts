@@ -16,6 +16,11 @@ function kernelVersion(): string | undefined {
   return fs.existsSync(`${kernelDir}/lib/modules`) ? fs.readdirSync(`${kernelDir}/lib/modules`)[0] : undefined;
 }
 
+export interface VirtualMachineOptions extends KernelScriptOptions {
+  /** So many, with a processor and an equal part of the memory each: 1 (both processors) or 2. */
+  numaNodes?: number;
+}
+
 /** What keeps this machine from running it; undefined when nothing does. */
 export function virtualMachineObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
@@ -29,13 +34,17 @@ export function virtualMachineObstacle(): string | undefined {
  * Runs a script in a virtual machine with a distribution's kernel, which has what user-mode Linux lacks: IPVS, SCTP and nf_tables for IPv4
  * together. The processor is emulated, so that it runs where there is no KVM: boots in some eight seconds, and programs run ten times slower.
  */
-export function runInVirtualMachine(options: KernelScriptOptions): Promise<string> {
-  return runInKernel({ name: 'the virtual machine', modules: `${kernelDir}/lib/modules`, boot }, options);
+export function runInVirtualMachine({ numaNodes = 1, ...options }: VirtualMachineOptions): Promise<string> {
+  const modules = `${kernelDir}/lib/modules`;
+  return runInKernel(
+    { name: 'the virtual machine', modules, boot: (init, rest) => boot(init, { ...rest, numaNodes }) },
+    options,
+  );
 }
 
 async function boot(
   init: string,
-  { memoryMb, timeoutMs, dir }: { memoryMb: number; timeoutMs: number; dir: string },
+  { memoryMb, timeoutMs, dir, numaNodes }: { memoryMb: number; timeoutMs: number; dir: string; numaNodes: number },
 ): Promise<string> {
   const version = kernelVersion() ?? '';
   const initrd = makeInitrd(version, init, dir);
@@ -54,11 +63,15 @@ async function boot(
   );
   try {
     await eventually(() => fs.accessSync(socket), 30_000);
-    const memory = `memory-backend-memfd,id=memory,size=${memoryMb}M,share=on`;
+    const nodes = Array.from({ length: numaNodes }, (_, node) => node);
+    const memory = nodes.flatMap(node => [
+      ...['-object', `memory-backend-memfd,id=memory${node},size=${memoryMb / numaNodes}M,share=on`],
+      ...['-numa', `node,memdev=memory${node}${numaNodes > 1 ? `,cpus=${node}` : ''}`],
+    ]);
     const machine = ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-machine', 'q35'];
     const processor = ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', String(memoryMb)];
     const kernel = ['-kernel', `${kernelDir}/boot/vmlinuz-${version}`, '-initrd', initrd];
-    const shared = ['-object', memory, '-numa', 'node,memdev=memory', '-chardev', `socket,id=files,path=${socket}`];
+    const shared = [...memory, '-chardev', `socket,id=files,path=${socket}`];
     const devices = ['-device', 'vhost-user-fs-pci,chardev=files,tag=machine', '-serial', 'stdio'];
     const args = [...machine, ...processor, ...kernel, ...shared, ...devices];
     return await readConsole(spawn(qemu, [...args, '-append', 'console=ttyS0 quiet panic=-1']), timeoutMs);

@@ -1,4 +1,5 @@
 import { parseTaint } from '@naru/api';
+import { parseReservedMemory } from '../topology/reserved-memory';
 
 /** One field of a configuration: its kind, its default, and how it can be reached otherwise. */
 export interface Field {
@@ -117,6 +118,13 @@ export const kubeletConfigurationFields = {
   cpuManagerPolicyOptions: map({}, 'cpu-manager-policy-options'),
   cpuManagerReconcilePeriod: duration('10s'),
   reservedSystemCPUs: text('', 'reserved-cpus'),
+  memoryManagerPolicy: text('None', 'memory-manager-policy'),
+  reservedMemory: {
+    kind: 'any',
+    default: [],
+    flag: 'reserved-memory',
+    parse: parts => parseReservedMemory(parts),
+  },
   topologyManagerPolicy: text('none', 'topology-manager-policy'),
   topologyManagerScope: text('container', 'topology-manager-scope'),
   // Images
@@ -169,11 +177,11 @@ export const kubeletConfigurationFields = {
         ['string', 'tlsMinVersion kubeletCgroups systemCgroups'],
         ['string', 'hairpinMode podCIDR contentType configMapAndSecretChangeDetectionStrategy'],
         ['string', 'showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir'],
-        ['string', 'imageServiceEndpoint memoryReservationPolicy memoryManagerPolicy'],
+        ['string', 'imageServiceEndpoint memoryReservationPolicy'],
         ['strings', 'tlsCipherSuites'],
         ['map', 'topologyManagerPolicyOptions qosReserved defaultPodSysctls'],
         ['any', 'authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
-        ['any', 'crashLoopBackOff reservedMemory tracing tlsCurvePreferences'],
+        ['any', 'crashLoopBackOff tracing tlsCurvePreferences'],
       ] as const
     ).flatMap(([kind, names]) => names.split(' ').map(name => [name, idle(kind)])),
   ),

@@ -43,6 +43,8 @@ export const kubeletFlags = {
   'cpu-manager-policy': { description: 'none or static: whole CPUs for containers of Guaranteed pods', type: 'string' },
   'cpu-manager-policy-options': { description: 'full-pcpus-only=true,...', type: 'list' },
   'reserved-cpus': { description: 'CPUs kept for the system: 0-1,8', type: 'string' },
+  'memory-manager-policy': { description: 'None or Static: memory of NUMA nodes for Guaranteed pods', type: 'string' },
+  'reserved-memory': { description: 'memory kept for the system by NUMA node: 0:memory=1Gi,...', type: 'list' },
   'topology-manager-policy': { description: 'none, best-effort, restricted or single-numa-node', type: 'string' },
   'topology-manager-scope': { description: 'container or pod', type: 'string' },
   'system-reserved': { description: 'kept from pods for the system: cpu=100m,memory=200Mi', type: 'list' },

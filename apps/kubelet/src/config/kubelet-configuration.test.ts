@@ -89,14 +89,14 @@ describe('the KubeletConfiguration', () => {
     );
   });
 
-  it('says which policies for CPUs and topology it does not have', () => {
-    const yaml = `memoryManagerPolicy: Static
+  it('says which policies for CPUs, memory and topology it does not have', () => {
+    const yaml = `memoryManagerPolicy: Dynamic
 topologyManagerPolicyOptions: {prefer-closest-numa-nodes: "true"}
 cpuManagerPolicyOptions: {align-by-socket: "true"}
 reservedSystemCPUs: one
 `;
     expect(() => load(yaml)).toThrow(
-      /memoryManagerPolicy "Static" is not supported: use None.*cpuManagerPolicyOptions "align-by-socket" is not supported.*topologyManagerPolicyOptions are not supported.*reservedSystemCPUs: "one"/,
+      /memoryManagerPolicy "Dynamic" is not supported: use None, Static.*cpuManagerPolicyOptions "align-by-socket" is not supported.*topologyManagerPolicyOptions are not supported.*reservedSystemCPUs: "one"/,
     );
   });
 

@@ -5,6 +5,7 @@ import { formatDuration, parseDuration } from './duration';
 import { kubeletConfigurationFields, type Field, type Fields } from './fields';
 import type { KubeletFlags } from './flags';
 import { parseCpuSet } from '../topology/cpu-set';
+import type { MemoryReservation } from '../topology/reserved-memory';
 import { validateConfiguration } from './validate';
 
 /** The kubelet's configuration as it is in effect, under upstream's names; durations as Go prints them. */
@@ -53,6 +54,8 @@ export interface KubeletConfiguration {
   cpuManagerPolicyOptions: Record<string, string>;
   cpuManagerReconcilePeriod: string;
   reservedSystemCPUs: string;
+  memoryManagerPolicy: string;
+  reservedMemory: MemoryReservation[];
   topologyManagerPolicy: string;
   topologyManagerScope: string;
   imageMinimumGCAge: string;

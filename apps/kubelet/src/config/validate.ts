@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { quantityValue } from '@naru/api';
 import { parseThresholds } from '../eviction/thresholds';
 import { parseCpuSet } from '../topology/cpu-set';
+import { reservedMemoryProblems } from '../topology/reserved-memory';
 import { verificationPolicies } from '../images/pull-records';
 import { parseDuration } from './duration';
 import type { KubeletConfiguration } from './kubelet-configuration';
@@ -10,8 +11,7 @@ const enforceable = ['none', 'pods', 'system-reserved', 'kube-reserved'];
 const choices: Record<string, string[]> = {
   cgroupDriver: ['cgroupfs', 'systemd'],
   cpuManagerPolicy: ['none', 'static'],
-  // Memory is not given to single containers yet.
-  memoryManagerPolicy: ['None'],
+  memoryManagerPolicy: ['None', 'Static'],
   topologyManagerPolicy: ['none', 'best-effort', 'restricted', 'single-numa-node'],
   topologyManagerScope: ['container', 'pod'],
 };
@@ -86,6 +86,7 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
     Object.keys((configuration['topologyManagerPolicyOptions'] as object | undefined) ?? {}).length === 0,
     'topologyManagerPolicyOptions are not supported',
   );
+  for (const problem of reservedMemoryProblems(configuration.reservedMemory)) check(false, problem);
   attempt(() => parseCpuSet(configuration.reservedSystemCPUs), 'reservedSystemCPUs');
   for (const name of ['systemReserved', 'kubeReserved'] as const) {
     for (const [resource, quantity] of Object.entries(configuration[name])) {

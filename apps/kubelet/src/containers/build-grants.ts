@@ -14,7 +14,7 @@ export interface Grants {
   topology: Topology;
   tree: CgroupTree;
   cgroups: PodCgroups;
-  /** A container's limits, and its processors. */
+  /** A container's limits, its processors and where its memory is. */
   resources: (pod: Pod, container: Container) => cri.LinuxContainerResources;
 }
 
@@ -28,13 +28,18 @@ export function buildGrants(deps: Surroundings & LaterParts): Grants {
   });
   const topology: Topology = buildTopology({
     ...{ configuration: deps.configuration, reserved: deps.reserved, rootDir, clock, logger, workers },
-    ...{ client: runtime, devices: devices.plugins, system: systemDevices },
+    ...{ client: runtime, devices: devices.plugins, system: systemDevices, machine, thresholds: deps.thresholds },
   });
   const isExclusive = (uid: string): boolean => topology.cpus.isExclusive(uid);
   return {
     ...{ devices, topology },
     ...buildPodCgroups({ ...deps, isExclusive }),
-    resources: (pod, container) =>
-      topology.cpus.apply(pod.metadata?.uid ?? '', container.name, containerResources(pod, container, machine)),
+    resources: (pod, container) => {
+      const place = [pod.metadata?.uid ?? '', container.name] as const;
+      return topology.memory.apply(
+        ...place,
+        topology.cpus.apply(...place, containerResources(pod, container, machine)),
+      );
+    },
   };
 }

@@ -1,5 +1,6 @@
 import { quantityMilliValue, quantityValue, type Container, type Pod } from '@naru/api';
 import { cri } from '@naru/proto';
+import { hugePagesPrefix } from '../node/huge-pages';
 import type { MachineReading } from '../node/machine';
 import { oomScoreAdj } from './qos';
 
@@ -7,7 +8,6 @@ export const cpuPeriodUs = 100_000;
 const minShares = 2;
 const maxShares = 262_144;
 const minQuotaUs = 1_000;
-const hugePagesPrefix = 'hugepages-';
 
 /** Millicores to the cgroup's cpu.shares. Source: pkg/kubelet/cm/helpers_linux.go. */
 export function cpuShares(milliCpu: number): number {

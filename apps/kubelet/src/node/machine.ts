@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
+import { readHugePages } from './huge-pages';
 
 /** What this machine has, in plain numbers: bytes, processes, cores. */
 export interface MachineReading {
@@ -26,26 +27,13 @@ function field(meminfo: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? 0) * 1024;
 }
 
-const hugePagesDirectory = '/sys/kernel/mm/hugepages';
-
-async function readHugePages(): Promise<Map<number, number>> {
-  const pages = new Map<number, number>();
-  for (const name of await fs.readdir(hugePagesDirectory).catch(() => [])) {
-    const kibi = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1] ?? 0);
-    const count = Number(await read(`${hugePagesDirectory}/${name}/nr_hugepages`));
-    if (kibi > 0) pages.set(kibi * 1024, kibi * 1024 * count);
-  }
-  return pages;
-}
-
 /** Reads the kernel's own figures. `directory` says which disk counts. */
 export async function readMachine(directory: string): Promise<MachineReading> {
-  const [meminfo, disk, maxPids, loadavg, hugePages] = await Promise.all([
+  const [meminfo, disk, maxPids, loadavg] = await Promise.all([
     read('/proc/meminfo'),
     fs.statfs(directory),
     read('/proc/sys/kernel/pid_max'),
     read('/proc/loadavg'),
-    readHugePages(),
   ]);
   return {
     cores: os.availableParallelism(),
@@ -59,7 +47,7 @@ export async function readMachine(directory: string): Promise<MachineReading> {
     pids: Number(/\/(\d+) /.exec(loadavg)?.[1] ?? 0),
     swapBytes: field(meminfo, 'SwapTotal'),
     swapFreeBytes: field(meminfo, 'SwapFree'),
-    hugePages,
+    hugePages: readHugePages(),
   };
 }
 

@@ -36,18 +36,18 @@ describe("a node's resources", () => {
     expect(nodeResources(input)).toEqual({
       capacity: {
         cpu: '4',
-        memory: `${8 * 2 ** 20}Ki`,
-        'ephemeral-storage': `${100 * 2 ** 20}Ki`,
+        memory: '8Gi',
+        'ephemeral-storage': '100Gi',
         pods: '30',
-        'hugepages-2Mi': `${2 ** 20}Ki`,
+        'hugepages-2Mi': '1Gi',
         'hugepages-1Gi': '0',
       },
       allocatable: {
         cpu: '3250m',
-        memory: `${5 * 2 ** 20}Ki`,
+        memory: '5Gi',
         'ephemeral-storage': String(80 * gi),
         pods: '30',
-        'hugepages-2Mi': `${2 ** 20}Ki`,
+        'hugepages-2Mi': '1Gi',
         'hugepages-1Gi': '0',
       },
     });

@@ -1,6 +1,7 @@
-import type { NodeStatus } from '@naru/api';
+import { canonicalQuantity, type NodeStatus } from '@naru/api';
 import type { KubeletConfiguration } from '../config/kubelet-configuration';
 import { hardReserve, type Threshold } from '../eviction/thresholds';
+import { hugePageName } from './huge-pages';
 import type { MachineReading } from './machine';
 import type { Reserved } from './reserved';
 
@@ -14,18 +15,9 @@ export interface NodeResourcesInput {
   old: NodeStatus;
 }
 
-const kibi = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`;
-
-/** hugepages-2Mi, hugepages-1Gi. */
-function hugePageName(size: number): string {
-  const unit =
-    size % 2 ** 30 === 0
-      ? ([2 ** 30, 'Gi'] as const)
-      : size % 2 ** 20 === 0
-        ? ([2 ** 20, 'Mi'] as const)
-        : ([1024, 'Ki'] as const);
-  return `hugepages-${size / unit[0]}${unit[1]}`;
-}
+/** As upstream prints them: in the largest unit that leaves no rest, so that the status does not change by a form only. */
+const bytesQuantity = (bytes: number): string =>
+  bytes < 1024 ? '0' : canonicalQuantity(`${Math.floor(bytes / 1024)}Ki`);
 
 /** What others have put into the capacity, such as example.com/dongle by a patch of the status: it stays. */
 function foreign(list: Record<string, string> | undefined): Record<string, string> {
@@ -44,7 +36,7 @@ export function nodeResources(input: NodeResourcesInput): Pick<NodeStatus, 'capa
     reserved.memory -
     hardReserve(thresholds, 'memory.available', machine.memoryBytes);
   const disk = machine.diskBytes - reserved.storage - hardReserve(thresholds, 'nodefs.available', machine.diskBytes);
-  const pages = Object.fromEntries(huge.map(([size, bytes]) => [hugePageName(size), bytes === 0 ? '0' : kibi(bytes)]));
+  const pages = Object.fromEntries(huge.map(([size, bytes]) => [hugePageName(size), bytesQuantity(bytes)]));
   const theirs = foreign(old.capacity);
   const of = (key: 'capacity' | 'allocatable'): Record<string, string> =>
     Object.fromEntries([...devices].map(([name, counts]) => [name, String(counts[key])]));
@@ -52,8 +44,8 @@ export function nodeResources(input: NodeResourcesInput): Pick<NodeStatus, 'capa
     capacity: {
       ...theirs,
       cpu: String(machine.cores),
-      memory: kibi(machine.memoryBytes),
-      'ephemeral-storage': kibi(machine.diskBytes),
+      memory: bytesQuantity(machine.memoryBytes),
+      'ephemeral-storage': bytesQuantity(machine.diskBytes),
       pods: String(maxPods),
       ...pages,
       ...of('capacity'),
@@ -61,7 +53,7 @@ export function nodeResources(input: NodeResourcesInput): Pick<NodeStatus, 'capa
     allocatable: {
       ...theirs,
       cpu: millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`,
-      memory: kibi(Math.max(0, memory)),
+      memory: bytesQuantity(Math.max(0, memory)),
       'ephemeral-storage': String(Math.floor(Math.max(0, disk))),
       pods: String(maxPods),
       ...pages,

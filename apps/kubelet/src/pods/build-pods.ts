@@ -58,7 +58,10 @@ export function buildPods(deps: PodsDeps): Pods {
   const allocations = new Allocations(paths);
   const resizer = new PodResizer({
     ...{ allocations, client: runtime, cgroups, events, logger, resources, isStatic, node },
-    staticCpus: topology.cpus.isStatic,
+    staticManagers: [
+      ...(topology.cpus.isStatic ? (['CPU'] as const) : []),
+      ...(topology.memory.isStatic ? (['Memory'] as const) : []),
+    ],
     others: uid => workers.given(uid),
   });
   const security = { allowedUnsafeSysctls: configuration.allowedUnsafeSysctls, appArmor: hostHasAppArmor() };

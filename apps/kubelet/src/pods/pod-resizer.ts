@@ -23,8 +23,8 @@ export interface PodResizerDeps {
   isStatic: (pod: Pod) => boolean;
   /** A container's limits, and its processors. */
   resources: (pod: Pod, container: Container) => cri.LinuxContainerResources;
-  /** Containers may have processors to themselves. */
-  staticCpus: boolean;
+  /** Containers may have processors, or memory of some NUMA nodes, to themselves. */
+  staticManagers: readonly ('CPU' | 'Memory')[];
 }
 
 /** How far a pod's resize has come; its conditions say so. */
@@ -144,9 +144,10 @@ export class PodResizer {
   }
 
   private obstacle(pod: Stored<Pod>): ResizeState['pending'] {
-    const { node, others, isStatic, staticCpus } = this.deps;
-    if (staticCpus && qosClass(pod) === 'Guaranteed') {
-      const message = 'Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy';
+    const { node, others, isStatic, staticManagers } = this.deps;
+    const [manager] = staticManagers;
+    if (manager && qosClass(pod) === 'Guaranteed') {
+      const message = `Resize is infeasible for Guaranteed Pods alongside ${manager} Manager static policy`;
       return { reason: 'Infeasible', message };
     }
     if (isStatic(pod)) return { reason: 'Infeasible', message: 'In-place resize of static-pods is not supported' };

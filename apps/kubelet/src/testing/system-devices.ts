@@ -19,8 +19,12 @@ export function machine(layout: {
   });
 }
 
-/** Writes what a kernel would show of these processors below /sys/devices/system. */
-export function writeSystemDevices(root: string, cpus: readonly Cpu[]): void {
+/** Writes what a kernel would show of these processors below /sys/devices/system. `memory`: of each NUMA node. */
+export function writeSystemDevices(
+  root: string,
+  cpus: readonly Cpu[],
+  memory?: { mebibytes: number; hugePages: number },
+): void {
   const write = (name: string, text: string): void => {
     fs.mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
     fs.writeFileSync(path.join(root, name), `${text}\n`);
@@ -42,5 +46,8 @@ export function writeSystemDevices(root: string, cpus: readonly Cpu[]): void {
       `node/node${node}/cpulist`,
       list(cpu => cpu.node === node),
     );
+    if (!memory) continue;
+    write(`node/node${node}/meminfo`, `Node ${node} MemTotal:  ${memory.mebibytes * 1024} kB`);
+    write(`node/node${node}/hugepages/hugepages-2048kB/nr_hugepages`, String(memory.hugePages));
   }
 }

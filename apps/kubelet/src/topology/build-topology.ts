@@ -3,12 +3,17 @@ import { UsageError, type Clock, type Logger } from '@naru/foundation';
 import { parseDuration } from '../config/duration';
 import type { KubeletConfiguration } from '../config/kubelet-configuration';
 import type { CriClient } from '../cri/cri-client';
+import { hardReserve, type Threshold } from '../eviction/thresholds';
+import type { MachineReading } from '../node/machine';
 import type { Reserved } from '../node/reserved';
 import type { PodWorkers } from '../pods/pod-workers';
 import { difference, formatCpuSet, parseCpuSet, type CpuSet } from './cpu-set';
 import { CpuManager } from './cpu-manager';
 import { CpuTopology } from './cpu-topology';
 import type { HintProvider } from './hints';
+import { MemoryManager } from './memory-manager';
+import { readNumaMemory, type NumaMemory } from './numa-memory';
+import { reservedByNode } from './reserved-memory';
 import { ResourceAdmission } from './resource-admission';
 import { SharedCpus } from './shared-cpus';
 import { takeCpus } from './take-cpus';
@@ -20,6 +25,8 @@ const mostNodes = 8;
 interface TopologyInput {
   configuration: KubeletConfiguration;
   reserved: Reserved;
+  machine: MachineReading;
+  thresholds: readonly Threshold[];
   rootDir: string;
   client: CriClient;
   workers: () => PodWorkers;
@@ -33,6 +40,7 @@ interface TopologyInput {
 
 export interface Topology {
   cpus: CpuManager;
+  memory: MemoryManager;
   sharedCpus: SharedCpus;
   manager: TopologyManager;
   admission: ResourceAdmission;
@@ -43,9 +51,12 @@ export interface Topology {
 /** The managers of what is given to single containers. Throws UsageError when the configuration does not fit this machine. */
 export function buildTopology(input: TopologyInput): Topology {
   const { configuration, reserved, rootDir, client, workers, devices, clock, logger } = input;
-  const { cpuManagerPolicy, cpuManagerPolicyOptions: options, topologyManagerPolicy } = configuration;
+  const { cpuManagerPolicy, cpuManagerPolicyOptions: options } = configuration;
+  const { memoryManagerPolicy, topologyManagerPolicy } = configuration;
   const topology = CpuTopology.read(input.system);
-  if (topologyManagerPolicy !== 'none' && topology.nodes.length > mostNodes) {
+  const numaMemory = readNumaMemory(input.machine, input.system);
+  const nodes = [...new Set([...topology.nodes, ...numaMemory.map(({ id }) => id)])].sort((a, b) => a - b);
+  if (topologyManagerPolicy !== 'none' && nodes.length > mostNodes) {
     throw new UsageError(`unsupported on machines with more than ${mostNodes} NUMA Nodes`);
   }
   const cpus: CpuManager = new CpuManager({
@@ -60,16 +71,35 @@ export function buildTopology(input: TopologyInput): Topology {
     file: path.join(rootDir, 'cpu_manager_state'),
     onChange: () => sharedCpus.poke(),
   });
+  const memory = new MemoryManager({
+    policy: memoryManagerPolicy as 'None' | 'Static',
+    memory: numaMemory,
+    reserved: memoryManagerPolicy === 'Static' ? reservedMemory(input, numaMemory) : new Map(),
+    file: path.join(rootDir, 'memory_manager_state'),
+  });
   const periodMs = parseDuration(configuration.cpuManagerReconcilePeriod);
   const sharedCpus = new SharedCpus({ cpus, client, workers, clock, logger, periodMs });
   const manager = new TopologyManager({
     policy: topologyManagerPolicy as TopologyPolicy,
     scope: configuration.topologyManagerScope as 'container' | 'pod',
-    nodes: topology.nodes,
-    providers: [cpus, devices],
+    nodes,
+    providers: [cpus, memory, devices],
   });
-  const admission = new ResourceAdmission({ cpus, topology: manager });
-  return { cpus, sharedCpus, manager, admission, nodes: topology.nodes };
+  const admission = new ResourceAdmission({ cpus, memory, topology: manager });
+  return { cpus, memory, sharedCpus, manager, admission, nodes };
+}
+
+/** What the configuration keeps from pods on each NUMA node. */
+function reservedMemory(
+  { configuration, reserved, thresholds, machine }: TopologyInput,
+  memory: readonly NumaMemory[],
+): ReturnType<typeof reservedByNode> {
+  const expected = reserved.memory + hardReserve(thresholds, 'memory.available', machine.memoryBytes);
+  try {
+    return reservedByNode(configuration.reservedMemory, memory, expected);
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, { cause });
+  }
 }
 
 /** Those of reservedSystemCPUs, or as many as systemReserved and kubeReserved are, rounded up. */

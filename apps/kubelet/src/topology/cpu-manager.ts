@@ -7,6 +7,7 @@ import { CpuState } from './cpu-state';
 import type { CpuTopology } from './cpu-topology';
 import { hintsFor, type Hint, type HintProvider } from './hints';
 import { requireCpus, takeCpus } from './take-cpus';
+import { ofWholePod } from './whole-pod';
 
 /** A pod's processors cannot be whole cores; upstream's reason is the name. */
 export class SMTAlignmentError extends Error {}
@@ -29,18 +30,6 @@ export function exclusiveCpus(pod: Pod, container: Container): number {
   const { requests, limits } = container.resources ?? {};
   const milli = quantityMilliValue(requests?.['cpu'] ?? limits?.['cpu'] ?? '0');
   return milli % 1_000 === 0 ? milli / 1_000 : 0;
-}
-
-/** All containers together: init containers give theirs on. */
-function exclusiveCpusOfPod(pod: Pod): number {
-  let [peak, kept] = [0, 0];
-  for (const container of pod.spec?.initContainers ?? []) {
-    const count = exclusiveCpus(pod, container);
-    if (isSidecar(container)) kept += count;
-    else peak = Math.max(peak, kept + count);
-  }
-  for (const container of pod.spec?.containers ?? []) kept += exclusiveCpus(pod, container);
-  return Math.max(peak, kept);
 }
 
 /** Gives processors to single containers, and tells all others what is left to share. Source: pkg/kubelet/cm/cpumanager. */
@@ -73,7 +62,7 @@ export class CpuManager implements HintProvider {
   }
 
   hints(pod: Pod, container: Container | undefined): Map<string, Hint[] | undefined> {
-    const wanted = container ? exclusiveCpus(pod, container) : exclusiveCpusOfPod(pod);
+    const wanted = container ? exclusiveCpus(pod, container) : ofWholePod(pod, each => exclusiveCpus(pod, each));
     if (!this.isStatic || wanted === 0) return new Map();
     const { topology } = this.deps;
     const had = container && this.state.get(pod.metadata?.uid ?? '', container.name);

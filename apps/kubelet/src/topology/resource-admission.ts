@@ -1,11 +1,12 @@
 import type { Container, Pod } from '@naru/api';
 import { rejection, type Rejection } from '../pods/admission';
 import { SMTAlignmentError, type CpuManager } from './cpu-manager';
+import type { MemoryManager } from './memory-manager';
 import type { TopologyManager } from './topology-manager';
 
 /** Gives a pod what is given to single containers, or says why it cannot be had. Source: topologymanager/scope.go. */
 export class ResourceAdmission {
-  constructor(private readonly deps: { cpus: CpuManager; topology: TopologyManager }) {}
+  constructor(private readonly deps: { cpus: CpuManager; memory: MemoryManager; topology: TopologyManager }) {}
 
   /** A pod that has been admitted before keeps what it has. */
   admit(pod: Pod): Rejection | undefined {
@@ -23,12 +24,14 @@ export class ResourceAdmission {
   }
 
   private give(pod: Pod, container: Container): Rejection | undefined {
-    const { cpus, topology } = this.deps;
+    const { cpus, memory, topology } = this.deps;
+    const uid = pod.metadata?.uid ?? '';
     if (!topology.align(pod, container)) {
       return rejection('TopologyAffinityError', 'Resources cannot be allocated with Topology locality');
     }
     try {
-      cpus.allocate(pod, container, topology.affinity(pod.metadata?.uid ?? '', container.name));
+      cpus.allocate(pod, container, topology.affinity(uid, container.name));
+      memory.allocate(pod, container, topology.hint(uid, container.name));
       return undefined;
     } catch (error) {
       const { message } = error as Error;
@@ -38,7 +41,13 @@ export class ResourceAdmission {
   }
 
   release(uid: string): void {
-    this.deps.cpus.release(uid);
-    this.deps.topology.release(uid);
+    const { cpus, memory, topology } = this.deps;
+    for (const manager of [cpus, memory, topology]) manager.release(uid);
+  }
+
+  /** Takes back what pods have that are not here any more. */
+  retain(isHere: (uid: string) => boolean): void {
+    const { cpus, memory } = this.deps;
+    for (const manager of [cpus, memory]) manager.retain(isHere);
   }
 }

@@ -17,7 +17,7 @@ const nowhere: Hint = { nodes: undefined, preferred: false };
 /** Brings what several managers prefer to one set of NUMA nodes. Source: pkg/kubelet/cm/topologymanager. */
 export class TopologyManager {
   /** Pod → container → NUMA nodes. */
-  private readonly affinities = new Map<string, Map<string, readonly number[] | undefined>>();
+  private readonly settled = new Map<string, Map<string, Hint>>();
 
   constructor(private readonly deps: TopologyManagerDeps) {}
 
@@ -31,17 +31,23 @@ export class TopologyManager {
     ]);
     const best = this.merge(lists.map(list => (list === undefined ? [anywhere] : list.length > 0 ? list : [nowhere])));
     if (policy !== 'best-effort' && !best.preferred) return false;
-    const containers = this.affinities.get(uid) ?? new Map<string, readonly number[] | undefined>();
-    this.affinities.set(uid, containers.set(container.name, best.nodes));
+    const containers = this.settled.get(uid) ?? new Map<string, Hint>();
+    this.settled.set(uid, containers.set(container.name, best));
     return true;
   }
 
+  /** Where a container's resources come from; undefined when nobody asked. */
+  hint(uid: string, container: string): Hint | undefined {
+    return this.settled.get(uid)?.get(container);
+  }
+
+  /** The NUMA nodes of that; undefined: any. */
   affinity(uid: string, container: string): readonly number[] | undefined {
-    return this.affinities.get(uid)?.get(container);
+    return this.hint(uid, container)?.nodes;
   }
 
   release(uid: string): void {
-    this.affinities.delete(uid);
+    this.settled.delete(uid);
   }
 
   /** The best of all ways to choose one hint of each resource. */

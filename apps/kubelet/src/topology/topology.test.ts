@@ -8,6 +8,7 @@ import { CpuManager } from './cpu-manager';
 import { formatCpuSet, parseCpuSet } from './cpu-set';
 import { CpuTopology } from './cpu-topology';
 import type { Hint, HintProvider } from './hints';
+import { MemoryManager } from './memory-manager';
 import { ResourceAdmission } from './resource-admission';
 import { takeCpus } from './take-cpus';
 import { TopologyManager, type TopologyPolicy } from './topology-manager';
@@ -32,6 +33,12 @@ const pod = (uid: string, ...cpus: string[]): Pod => ({
 const container = (of: Pod, index = 0): Container => of.spec?.containers[index] as Container;
 
 type Options = ConstructorParameters<typeof CpuManager>[0]['options'];
+
+/** Memory is given to nobody. */
+const noMemory = new MemoryManager({
+  ...{ policy: 'None', memory: [], reserved: new Map() },
+  file: path.join(directory, 'memory_manager_state'),
+});
 
 function manager(options: Partial<Options> = {}, file = path.join(directory, `state-${files++}`)): CpuManager {
   const all = { fullCoresOnly: false, strictReservation: false, acrossCores: false, ...options };
@@ -174,7 +181,7 @@ describe('the topology manager', () => {
 
   const admission = (policy: TopologyPolicy, cpus: CpuManager, scope: 'container' | 'pod' = 'container') => {
     const topology = new TopologyManager({ policy, scope, nodes: [0, 1], providers: [cpus] });
-    return new ResourceAdmission({ cpus, topology });
+    return new ResourceAdmission({ cpus, memory: noMemory, topology });
   };
 
   it("has CPUs come from one node, and refuses a pod for which there are too few in upstream's words", () => {

@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 import { quantityValue, type Pod } from '@naru/api';
+import { hugePagesPrefix } from '../node/huge-pages';
 import { makeVolumeDirectory } from './directory';
 import { isMountPoint, mountFilesystem, mountTmpfs, unmountBelow } from './mount';
 import { fsGroupOf, type VolumePlugin } from './plugin';
@@ -26,18 +27,17 @@ function memorySize(pod: Pod, sizeLimit: string | undefined): number {
 /** The page size of medium HugePages: the only one that the pod's containers ask for. */
 function hugePageSize(pod: Pod, medium: string): number {
   if (medium.startsWith('HugePages-')) return quantityValue(medium.slice('HugePages-'.length));
-  const prefix = 'hugepages-';
   const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
   const sizes = new Set(
     containers.flatMap(({ resources }) =>
-      Object.keys({ ...resources?.limits, ...resources?.requests }).filter(name => name.startsWith(prefix)),
+      Object.keys({ ...resources?.limits, ...resources?.requests }).filter(name => name.startsWith(hugePagesPrefix)),
     ),
   );
   const [only] = sizes;
   if (sizes.size !== 1 || only === undefined) {
     throw new Error('medium HugePages can be used only if exactly one huge page size is requested by the containers');
   }
-  return quantityValue(only.slice(prefix.length));
+  return quantityValue(only.slice(hugePagesPrefix.length));
 }
 
 async function mountMedium(directory: string, pod: Pod, medium: string, sizeLimit: string | undefined): Promise<void> {
