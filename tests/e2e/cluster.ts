@@ -49,37 +49,45 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
   });
 }
 
-export function naru(args: string[], options: RunOptions = {}): Promise<Outcome> {
-  return run(path.join(repository, 'naru'), [...args, ...clusterFlags], { timeoutMs: 300_000, ...options });
+/** How tests speak to one cluster. */
+export interface ClusterAccess {
+  naru(args: string[], options?: RunOptions): Promise<Outcome>;
+  /** The real kubectl. */
+  kubectl(args: string[], options?: RunOptions): Promise<Outcome>;
+  /** What kubectl prints, without the last line break. */
+  ask(...args: string[]): Promise<string>;
+  askJson<T>(...args: string[]): Promise<T>;
+  /** Applies manifests given as text. */
+  apply(manifest: string, ...args: string[]): Promise<Outcome>;
+  /** A kubectl that keeps running (logs -f, port-forward), with what it has printed so far. */
+  follow(args: string[]): { child: ChildProcess; output: () => string };
 }
 
-/** The real kubectl against the shared cluster. */
-export function kubectl(args: string[], options: RunOptions = {}): Promise<Outcome> {
-  return run('kubectl', args, { ...options, env: { KUBECONFIG: kubeconfig, ...options.env } });
+/** `flags` name the cluster to `naru`. */
+export function accessTo(cluster: string, flags: string[]): ClusterAccess {
+  const access = { KUBECONFIG: `/var/lib/naru/${cluster}/kubeconfig` };
+  const kubectl: ClusterAccess['kubectl'] = (args, options = {}) =>
+    run('kubectl', args, { ...options, env: { ...access, ...options.env } });
+  const ask: ClusterAccess['ask'] = async (...args) => (await kubectl(args)).stdout.trim();
+  return {
+    kubectl,
+    ask,
+    naru: (args, options) =>
+      run(path.join(repository, 'naru'), [...args, ...flags], { timeoutMs: 300_000, ...options }),
+    askJson: async <T>(...args: string[]) => JSON.parse(await ask(...args, '-o', 'json')) as T,
+    apply: (manifest, ...args) => kubectl(['apply', '-f', '-', ...args], { input: manifest }),
+    follow: args => {
+      const child = spawn('kubectl', args, { env: { ...process.env, ...access } });
+      let text = '';
+      child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      return { child, output: () => text };
+    },
+  };
 }
 
-/** What kubectl prints, without the last line break. */
-export async function ask(...args: string[]): Promise<string> {
-  return (await kubectl(args)).stdout.trim();
-}
-
-export async function askJson<T>(...args: string[]): Promise<T> {
-  return JSON.parse(await ask(...args, '-o', 'json')) as T;
-}
-
-/** Applies manifests given as text. */
-export function apply(manifest: string, ...args: string[]): Promise<Outcome> {
-  return kubectl(['apply', '-f', '-', ...args], { input: manifest });
-}
-
-/** A kubectl that keeps running (logs -f, port-forward), with what it has printed so far. */
-export function follow(args: string[]): { child: ChildProcess; output: () => string } {
-  const child = spawn('kubectl', args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  return { child, output: () => text };
-}
+/** Access to the shared cluster. */
+export const { naru, kubectl, ask, askJson, apply, follow } = accessTo(clusterName, clusterFlags);
 
 /** A namespace of the test's own, removed at its end. */
 export async function withNamespace(name: string, body: (namespace: string) => Promise<void>): Promise<void> {
