@@ -65,7 +65,14 @@ export { compileLabelMap, compileLabelSelector, type LabelMatcher, type Labels }
 export { hostPortsConflict, hostPortsOf, type HostPort } from './host-ports';
 export { findUntoleratedTaint, parseTaint, tolerates } from './taints';
 export { compileNodeDemand, compileNodeSelectorTerm, type NodeMatcher } from './node-selector';
-export { podLimits, podRequests, podRequestsNonZero, resourceAmounts, type ResourceAmounts } from './pod-resources';
+export {
+  hasPodLevelResources,
+  podLimits,
+  podRequests,
+  podRequestsNonZero,
+  resourceAmounts,
+  type ResourceAmounts,
+} from './pod-resources';
 export {
   claimNameOf,
   claimNamesOf,

@@ -17,7 +17,8 @@ export function qosClassOf(pod: Pod): QosClass {
   const limits = new Map<string, bigint>();
   let allLimited = true;
   for (const resources of parts) {
-    sum(requests, resources?.requests);
+    // Static pods come without defaults: what is limited and not requested is requested up to the limit.
+    sum(requests, { ...resources?.limits, ...resources?.requests });
     if (sum(limits, resources?.limits) < counted.length) allLimited = false;
   }
   if (requests.size === 0 && limits.size === 0) return 'BestEffort';

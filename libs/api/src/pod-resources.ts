@@ -58,9 +58,36 @@ export function sumOfContainers<T>(
   return total;
 }
 
+/** What a pod as a whole, not only each of its containers, may ask for. Source: component-helpers resource.IsSupportedPodLevelResource. */
+export function isPodLevelResource(name: string): boolean {
+  return name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
+}
+
+/** The pod as a whole asks for something. Source: component-helpers resource.IsPodLevelResourcesSet. */
+export function hasPodLevelResources({ spec }: Pod): boolean {
+  const { requests = {}, limits = {} } = spec?.resources ?? {};
+  return [...Object.keys(requests), ...Object.keys(limits)].some(isPodLevelResource);
+}
+
+/** What a pod asks for as a whole stands for what its containers ask for. */
+function overlay<T>(total: Map<string, T>, ofPod: ReadonlyMap<string, T>): void {
+  for (const [name, amount] of ofPod) if (isPodLevelResource(name)) total.set(name, amount);
+}
+
+/** What a pod takes, without overhead. */
+export function sumOfPod<T>(
+  pod: Pod,
+  read: (resources: ContainerResources | undefined) => Map<string, T>,
+  arithmetic: Arithmetic<T>,
+): Map<string, T> {
+  const total = sumOfContainers(pod, read, arithmetic);
+  overlay(total, read(pod.spec?.resources));
+  return total;
+}
+
 /** What the scheduler counts for a pod, with overhead. Source: component-helpers resource.PodRequests. */
 export function podRequests(pod: Pod): ResourceAmounts {
-  const total = sumOfContainers(pod, resources => resourceAmounts(resources?.requests), numbers);
+  const total = sumOfPod(pod, resources => resourceAmounts(resources?.requests), numbers);
   merge(total, resourceAmounts(pod.spec?.overhead), numbers.add);
   return total;
 }
@@ -74,11 +101,12 @@ export function podRequestsNonZero(pod: Pod): ResourceAmounts {
     return amounts;
   };
   const total = sumOfContainers(pod, read, numbers);
+  overlay(total, resourceAmounts(pod.spec?.resources?.requests));
   merge(total, resourceAmounts(pod.spec?.overhead), numbers.add);
   return total;
 }
 
-/** What the containers that have limits may use together. Source: component-helpers resource.PodLimits. */
+/** What the pod, or its containers that have limits together, may use. Source: component-helpers resource.PodLimits. */
 export function podLimits(pod: Pod): ResourceAmounts {
-  return sumOfContainers(pod, resources => resourceAmounts(resources?.limits), numbers);
+  return sumOfPod(pod, resources => resourceAmounts(resources?.limits), numbers);
 }

@@ -128,3 +128,27 @@ test.concurrent('a pod is resized by PUT too, and read the same by both paths', 
   await given('replaced', [amounts('25m', '40Mi')]);
   expect(await api.get<Pod>(`${path}/resize`)).toEqual(await api.get<Pod>(path));
 });
+
+test.concurrent('what a pod has as a whole is resized, and its containers go on', async () => {
+  const [before, after] = [amounts('30m', '40Mi'), amounts('60m', '80Mi')];
+  const path = `${namespace}/pods/whole`;
+  await api.create<Pod>(`${namespace}/pods`, {
+    metadata: { name: 'whole' },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      resources: before,
+      containers: ['a', 'b'].map(name => ({ name, image, command: ['sleep', '1000'] })),
+    },
+  });
+  const shows = (resources: Resources) => (pod: Pod) =>
+    JSON.stringify(sorted(pod.status?.resources)) === JSON.stringify(sorted(resources)) &&
+    pod.status?.containerStatuses?.every(({ state }) => state?.running) === true &&
+    !pod.status.conditions?.some(isResizing);
+  const first = await pods.until('whole', shows(before));
+  expect(first.status?.qosClass).toBe('Guaranteed');
+  await expect(api.patch(path, { spec: { resources: after } })).rejects.toThrow(/pod updates may not change fields/);
+  await api.patch(`${path}/resize`, { spec: { resources: after } });
+  const { status } = await pods.until('whole', shows(after));
+  expect(status?.allocatedResources).toEqual(after.requests);
+  expect(status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
+});

@@ -6,6 +6,7 @@ import type { Reserved } from '../node/reserved';
 import { buildCgroupDriver } from './build-driver';
 import type { CgroupDriverName } from './cgroup-driver';
 import { CgroupTree } from './cgroup-tree';
+import { CgroupUsage } from './cgroup-usage';
 import { PodCgroups } from './pod-cgroups';
 
 interface PodCgroupsInput {
@@ -24,6 +25,7 @@ export function buildPodCgroups(input: PodCgroupsInput): { tree: CgroupTree; cgr
   const tree = CgroupTree.ofThisMachine();
   const cgroups = new PodCgroups({
     tree,
+    usage: new CgroupUsage({ tree, clock }),
     driver: buildCgroupDriver(cgroupDriver as CgroupDriverName, tree, clock),
     // Below systemd's root as upstream; without it our pods are apart from what others make.
     root: cgroupRoot || (cgroupDriver === 'systemd' ? '/' : '/naru'),

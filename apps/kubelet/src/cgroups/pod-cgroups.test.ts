@@ -2,6 +2,7 @@ import type { Pod } from '@naru/api';
 import { silentLogger, systemClock } from '@naru/foundation';
 import type { CgroupDriver } from './cgroup-driver';
 import { CgroupTree, cgroupFiles, findCgroups, sharesToWeight } from './cgroup-tree';
+import { CgroupUsage } from './cgroup-usage';
 import { PodCgroups, podCgroupValues } from './pod-cgroups';
 import { SystemdDriver, sliceProperties } from './systemd-driver';
 
@@ -86,6 +87,16 @@ describe('podCgroupValues', () => {
     });
   });
 
+  it('are what the pod asks for as a whole, whatever its containers ask for', () => {
+    const { spec } = pod({ cpu: '1', memory: '1Mi' }, {});
+    const resources = { requests: { cpu: '1500m' }, limits: { cpu: '2', memory: '8Mi' } };
+    expect(podCgroupValues({ spec: { ...spec!, resources } }, 0)).toMatchObject({
+      cpuShares: 1536,
+      cpuQuotaUs: 200_000,
+      memoryLimitBytes: 8 << 20,
+    });
+  });
+
   it('leaves the pod without a limit when one container has none', () => {
     expect(podCgroupValues(pod({ cpu: '1' }, {}), 64)).toMatchObject({
       cpuQuotaUs: 0,
@@ -114,7 +125,9 @@ describe('the class of burstable pods', () => {
       },
       remove: () => Promise.resolve(),
     };
-    return { cgroups: new PodCgroups({ tree, driver, root: '', logger: silentLogger, podPidsLimit: 0 }), written };
+    const usage = new CgroupUsage({ tree, clock: systemClock });
+    const deps = { tree, driver, usage, root: '', logger: silentLogger, podPidsLimit: 0 };
+    return { cgroups: new PodCgroups(deps), written };
   }
 
   it('weighs what its pods request together also when the first change takes longer than the second', async () => {

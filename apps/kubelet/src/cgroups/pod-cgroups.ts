@@ -1,11 +1,10 @@
-import { quantityMilliValue, quantityValue, podRequests, type Container, type Pod } from '@naru/api';
+import { podLimits, podRequests, qosClassOf, type Pod, type QosClass } from '@naru/api';
 import { cri } from '@naru/proto';
 import type { Logger } from '@naru/foundation';
-import { qosClass, type QosClass } from '../containers/qos';
 import { cpuPeriodUs, cpuQuotaUs, cpuShares } from '../containers/resources';
-import { isSidecar } from '../pods/restart-rule';
 import type { CgroupDriver } from './cgroup-driver';
 import type { CgroupTree, CgroupValues } from './cgroup-tree';
+import type { CgroupUsage } from './cgroup-usage';
 
 const classNames: Record<QosClass, string[]> = {
   Guaranteed: [],
@@ -13,38 +12,23 @@ const classNames: Record<QosClass, string[]> = {
   BestEffort: ['besteffort'],
 };
 
-/** The limit of all containers together, or undefined as long as one has none. Init containers run before them. */
-function podLimit(pod: Pod, read: (container: Container) => number | undefined): number | undefined {
-  let total = 0;
-  let peak = 0;
-  for (const container of pod.spec?.initContainers ?? []) {
-    const limit = read(container);
-    if (limit === undefined) return undefined;
-    if (isSidecar(container)) total += limit;
-    else peak = Math.max(peak, total + limit);
-  }
-  for (const container of pod.spec?.containers ?? []) {
-    const limit = read(container);
-    if (limit === undefined) return undefined;
-    total += limit;
-  }
-  return Math.max(total, peak);
+/** The limit of the pod, or of all containers together, or undefined as long as one has none. Source: pkg/kubelet/cm ResourceConfigForPod. */
+function podLimit(pod: Pod, name: 'cpu' | 'memory'): number | undefined {
+  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+  const declared =
+    pod.spec?.resources?.limits?.[name] !== undefined ||
+    containers.every(({ resources }) => resources?.limits?.[name] !== undefined);
+  return declared ? podLimits(pod).get(name) : undefined;
 }
 
-/** The values of a pod's own cgroup. Source: pkg/kubelet/cm ResourceConfigForPod. */
+/** The values of a pod's own cgroup. */
 export function podCgroupValues(pod: Pod, podPidsLimit: number): Required<CgroupValues> {
-  const requests = podRequests(pod);
-  const limitOf = (name: string, parse: (text: string) => number) => (container: Container) => {
-    const text = container.resources?.limits?.[name];
-    return text === undefined ? undefined : parse(text);
-  };
-  const cpuLimit = podLimit(pod, limitOf('cpu', quantityMilliValue));
-  const memoryLimit = podLimit(pod, limitOf('memory', quantityValue));
+  const cpuLimit = podLimit(pod, 'cpu');
   return {
-    cpuShares: cpuShares(requests.get('cpu') ?? 0),
+    cpuShares: cpuShares(podRequests(pod).get('cpu') ?? 0),
     cpuQuotaUs: cpuLimit === undefined ? 0 : cpuQuotaUs(cpuLimit),
     cpuPeriodUs,
-    memoryLimitBytes: memoryLimit ?? 0,
+    memoryLimitBytes: podLimit(pod, 'memory') ?? 0,
     maxPids: podPidsLimit,
   };
 }
@@ -52,6 +36,7 @@ export function podCgroupValues(pod: Pod, podPidsLimit: number): Required<Cgroup
 export interface PodCgroupsDeps {
   tree: CgroupTree;
   driver: CgroupDriver;
+  usage: Pick<CgroupUsage, 'read'>;
   /** What is above kubepods: "/naru". */
   root: string;
   logger: Logger;
@@ -87,7 +72,7 @@ export class PodCgroups {
   }
 
   pathOf(pod: Pod): string {
-    return this.podPath(pod.metadata?.uid ?? '', qosClass(pod));
+    return this.podPath(pod.metadata?.uid ?? '', qosClassOf(pod));
   }
 
   /** Wherever its class has put it. */
@@ -98,6 +83,12 @@ export class PodCgroups {
   private values(pod: Pod): Required<CgroupValues> {
     const values = podCgroupValues(pod, this.deps.podPidsLimit);
     return this.deps.isExclusive?.(pod.metadata?.uid ?? '') ? { ...values, cpuQuotaUs: 0 } : values;
+  }
+
+  /** Bytes that a pod is to have and has (0: no limit), and those that it uses. */
+  memory(pod: Pod): { limit: number; now: number; usage: number } {
+    const { memoryBytes = 0, memoryLimitBytes = 0 } = this.deps.usage.read(this.pathOf(pod)) ?? {};
+    return { limit: this.values(pod).memoryLimitBytes, now: memoryLimitBytes, usage: memoryBytes };
   }
 
   /** The same values for the runtime, which may keep them for the sandbox. */
@@ -153,7 +144,7 @@ export class PodCgroups {
 
   /** Burstable pods together weigh what they request together. */
   private countBurstable(uid: string, pod: Pod | undefined): Promise<void> {
-    if (pod && qosClass(pod) === 'Burstable') this.burstable.set(uid, podRequests(pod).get('cpu') ?? 0);
+    if (pod && qosClassOf(pod) === 'Burstable') this.burstable.set(uid, podRequests(pod).get('cpu') ?? 0);
     else this.burstable.delete(uid);
     // One change after the other: of two that overtake each other the older sum would stay.
     const change = this.weighed.then(() => this.weighBurstable());

@@ -59,7 +59,7 @@ async function fromReference(source: EnvSource, input: EnvInput): Promise<string
     const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
     const of = wanted ? all.find(({ name }) => name === wanted) : container;
     if (!of) throw new ContainerConfigError(`container ${wanted ?? ''} not found`);
-    return readResourceField(source.resourceFieldRef, of, facts);
+    return readResourceField(source.resourceFieldRef, pod, of, facts);
   }
   const ref = source.configMapKeyRef ?? source.secretKeyRef;
   if (!ref) return undefined;

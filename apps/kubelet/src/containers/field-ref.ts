@@ -1,5 +1,6 @@
 import { quantityMilliValue, quantityValue, parseNano, type Container, type Pod } from '@naru/api';
 import { ContainerConfigError } from './config-error';
+import { limitsOf } from './resources';
 
 /** What is known of the pod and node beside the pod's spec. */
 export interface PodFacts {
@@ -57,8 +58,8 @@ interface ResourceField {
   divisor?: string | undefined;
 }
 
-/** `limits.cpu` and its kin, divided and rounded up; an absent limit is the node's allocatable. */
-export function readResourceField(field: ResourceField, container: Container, facts: PodFacts): string {
+/** `limits.cpu` and its kin, divided and rounded up; an absent limit is that of the pod, or else the node's allocatable. */
+export function readResourceField(field: ResourceField, pod: Pod, container: Container, facts: PodFacts): string {
   const [kind = '', ...rest] = field.resource.split('.');
   const name = rest.join('.');
   if ((kind !== 'limits' && kind !== 'requests') || name === '') {
@@ -66,7 +67,7 @@ export function readResourceField(field: ResourceField, container: Container, fa
   }
   const cpu = name === 'cpu';
   const divisor = !field.divisor || parseNano(field.divisor) === 0n ? '1' : field.divisor;
-  const limits = container.resources?.limits ?? {};
+  const limits = kind === 'limits' ? limitsOf(pod, container) : (container.resources?.limits ?? {});
   const text = kind === 'limits' ? limits[name] : (container.resources?.requests?.[name] ?? limits[name]);
   let amount = text === undefined ? 0 : cpu ? quantityMilliValue(text) : quantityValue(text);
   if (text === undefined && kind === 'limits' && name in facts.allocatable) {

@@ -1,29 +1,16 @@
-import { quantityMilliValue, quantityValue, type Container, type Pod } from '@naru/api';
+import { hasPodLevelResources, qosClassOf, quantityValue, type Container, type Pod } from '@naru/api';
+import { isSidecar } from '../pods/restart-rule';
 
-export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
+const bytes = (text: string | undefined): number => (text === undefined ? 0 : quantityValue(text));
 
-const computed = ['cpu', 'memory'] as const;
+const memoryRequest = ({ resources }: Container): number =>
+  bytes(resources?.requests?.['memory'] ?? resources?.limits?.['memory']);
 
-function amount(name: string, list: Record<string, string> | undefined): number {
-  const text = list?.[name];
-  return text === undefined ? 0 : name === 'cpu' ? quantityMilliValue(text) : quantityValue(text);
-}
-
-/** The pod's quality of service. Source: component-helpers qos.GetPodQOS. */
-export function qosClass(pod: Pod): QosClass {
-  const containers: Container[] = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
-  let any = false;
-  let guaranteed = containers.length > 0;
-  for (const { resources } of containers) {
-    for (const name of computed) {
-      const limit = amount(name, resources?.limits);
-      const request = resources?.requests?.[name] === undefined ? limit : amount(name, resources.requests);
-      if (limit > 0 || request > 0) any = true;
-      if (limit === 0 || request !== limit) guaranteed = false;
-    }
-  }
-  if (!any) return 'BestEffort';
-  return guaranteed ? 'Guaranteed' : 'Burstable';
+/** What the pod requests as a whole and no container for itself is shared by all alike. */
+function shareOfPod({ spec }: Pod): number {
+  const lasting = [...(spec?.containers ?? []), ...(spec?.initContainers ?? []).filter(isSidecar)];
+  const own = lasting.reduce((sum, container) => sum + memoryRequest(container), 0);
+  return Math.max(0, Math.trunc((bytes(spec?.resources?.requests?.['memory']) - own) / lasting.length));
 }
 
 /**
@@ -32,11 +19,10 @@ export function qosClass(pod: Pod): QosClass {
  */
 export function oomScoreAdj(pod: Pod, container: Container, memoryCapacityBytes: number): number {
   if (pod.spec?.priorityClassName === 'system-node-critical') return -997;
-  const qos = qosClass(pod);
+  const qos = qosClassOf(pod);
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
-  const { requests, limits } = container.resources ?? {};
-  const request = amount('memory', requests?.['memory'] === undefined ? limits : requests);
+  const request = memoryRequest(container) + (hasPodLevelResources(pod) ? shareOfPod(pod) : 0);
   const score = Math.trunc(1000 - (1000 * request) / memoryCapacityBytes);
   if (score < 1000 + -997) return 3;
   return score === 1000 ? 999 : score;

@@ -1,5 +1,5 @@
 import type { Container, Pod } from '@naru/api';
-import { oomScoreAdj, qosClass } from './qos';
+import { oomScoreAdj } from './qos';
 import { containerResources, cpuQuotaUs, cpuShares } from './resources';
 
 type Resources = NonNullable<Container['resources']>;
@@ -10,17 +10,6 @@ function pod(...resources: Resources[]): Pod {
 
 const gi = 1024 ** 3;
 const first = (of: Pod): Container => of.spec?.containers[0] as Container;
-
-describe('qosClass', () => {
-  it.each([
-    [pod({}), 'BestEffort'],
-    [pod({ requests: { cpu: '100m' } }), 'Burstable'],
-    [pod({ limits: { cpu: '1', memory: '1Gi' } }), 'Guaranteed'],
-    [pod({ limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '1000m', memory: '1024Mi' } }), 'Guaranteed'],
-    [pod({ limits: { cpu: '1', memory: '1Gi' } }, {}), 'Burstable'],
-    [pod({ limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '500m' } }), 'Burstable'],
-  ])('of %j is %s', (input, expected) => expect(qosClass(input)).toBe(expected));
-});
 
 describe('oomScoreAdj', () => {
   it.each([
@@ -47,6 +36,18 @@ describe('containerResources', () => {
       memorySwapLimitInBytes: 67_108_864n,
       oomScoreAdj: -997n,
     });
+  });
+
+  it('limits a container by its pod where it has no limit of its own', () => {
+    const { spec } = pod({ limits: { cpu: '500m' }, requests: { memory: '256Mi' } }, {});
+    const resources = { requests: { memory: '1280Mi' }, limits: { cpu: '2', memory: '2Gi' } };
+    const input: Pod = { spec: { ...spec!, resources } };
+    const [bounded, open] = input.spec!.containers.map(container =>
+      containerResources(input, container, { memoryBytes: 4 * gi, hugePages: new Map() }),
+    );
+    // What the pod requests beyond its containers counts for all of them alike: 512 MiB each.
+    expect(bounded).toMatchObject({ cpuQuota: 50_000n, memoryLimitInBytes: 2n << 30n, oomScoreAdj: 812n });
+    expect(open).toMatchObject({ cpuQuota: 200_000n, memoryLimitInBytes: 2n << 30n, oomScoreAdj: 875n });
   });
 
   it('lets a container use the huge pages that it asks for, and no others', () => {

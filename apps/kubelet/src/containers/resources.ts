@@ -20,6 +20,13 @@ export function cpuQuotaUs(milliCpu: number): number {
   return milliCpu <= 0 ? 0 : Math.max(minQuotaUs, Math.trunc((milliCpu * cpuPeriodUs) / 1000));
 }
 
+type Limits = Record<string, string>;
+
+/** What a container may use: what is not limited for itself is limited by its pod. */
+export function limitsOf({ spec }: Pod, { resources }: Container): Limits {
+  return { ...spec?.resources?.limits, ...resources?.limits };
+}
+
 const units = ['B', 'KB', 'MB', 'GB'];
 
 /** As the cgroup's files spell a page size: 2MB. */
@@ -29,14 +36,14 @@ function pageSizeName(bytes: number): string {
 }
 
 /** Of each size that the machine has set pages aside of; who does not ask for them gets none. Source: kuberuntime_container_linux.go. */
-function hugepageLimits({ resources }: Container, pages: ReadonlyMap<number, number>): cri.HugepageLimit[] {
-  const asked = Object.entries(resources?.limits ?? {}).filter(([name]) => name.startsWith(hugePagesPrefix));
-  const limits = new Map(
+function hugepageLimits(limits: Limits, pages: ReadonlyMap<number, number>): cri.HugepageLimit[] {
+  const asked = Object.entries(limits).filter(([name]) => name.startsWith(hugePagesPrefix));
+  const bySize = new Map(
     asked.map(([name, limit]) => [quantityValue(name.slice(hugePagesPrefix.length)), quantityValue(limit)]),
   );
   return [...pages]
     .filter(([, available]) => available > 0)
-    .map(([size]) => ({ pageSize: pageSizeName(size), limit: BigInt(limits.get(size) ?? 0) }));
+    .map(([size]) => ({ pageSize: pageSizeName(size), limit: BigInt(bySize.get(size) ?? 0) }));
 }
 
 /** What requests and limits mean to the kernel. */
@@ -45,18 +52,19 @@ export function containerResources(
   container: Container,
   { memoryBytes, hugePages }: Pick<MachineReading, 'memoryBytes' | 'hugePages'>,
 ): cri.LinuxContainerResources {
-  const { requests, limits } = container.resources ?? {};
+  const requests = container.resources?.requests;
+  const limits = limitsOf(pod, container);
   const milli = (text: string | undefined): number => (text === undefined ? 0 : quantityMilliValue(text));
-  const cpuRequest = requests?.['cpu'] === undefined ? milli(limits?.['cpu']) : milli(requests['cpu']);
-  const memoryLimit = limits?.['memory'] === undefined ? 0 : quantityValue(limits['memory']);
+  const cpuRequest = requests?.['cpu'] === undefined ? milli(limits['cpu']) : milli(requests['cpu']);
+  const memoryLimit = limits['memory'] === undefined ? 0 : quantityValue(limits['memory']);
   return cri.LinuxContainerResources.fromPartial({
     cpuPeriod: cpuPeriodUs,
-    cpuQuota: cpuQuotaUs(milli(limits?.['cpu'])),
+    cpuQuota: cpuQuotaUs(milli(limits['cpu'])),
     cpuShares: cpuShares(cpuRequest),
     memoryLimitInBytes: memoryLimit,
     // Equal to the memory limit: no swap for containers with a limit, as upstream's NoSwap.
     memorySwapLimitInBytes: memoryLimit,
     oomScoreAdj: oomScoreAdj(pod, container, memoryBytes),
-    hugepageLimits: hugepageLimits(container, hugePages),
+    hugepageLimits: hugepageLimits(limits, hugePages),
   });
 }

@@ -1,6 +1,5 @@
-import { findUntoleratedTaint, type Node, type Pod, type Stored } from '@naru/api';
+import { findUntoleratedTaint, qosClassOf, type Node, type Pod, type Stored } from '@naru/api';
 import type { Clock, Logger } from '@naru/foundation';
-import { qosClass } from '../containers/qos';
 import { Nudge } from '../nudge';
 import type { Rejection } from '../pods/admission';
 import { rejection } from '../pods/admission';
@@ -96,7 +95,7 @@ export class EvictionManager {
   admit(pod: Pod): Rejection | undefined {
     if (this.conditions.length === 0 || isCritical(pod)) return undefined;
     if (this.conditions.length === 1 && this.conditions[0] === 'MemoryPressure') {
-      if (qosClass(pod) !== 'BestEffort') return undefined;
+      if (qosClassOf(pod) !== 'BestEffort') return undefined;
       const taint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
       if (!findUntoleratedTaint([taint], pod.spec?.tolerations, ['NoSchedule'])) return undefined;
     }

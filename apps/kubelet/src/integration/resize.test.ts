@@ -1,4 +1,4 @@
-import { nodes, pods, type Container, type Pod } from '@naru/api';
+import { nodes, pods, type Container, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import { TestNode, forever, nodeName, shell, whyNot } from './test-node';
@@ -31,6 +31,11 @@ withRoot('the resize of a running pod', () => {
     return node.untilReady(name);
   }
 
+  /** What the resize subresource leaves in the spec of a pod that asks for something as a whole. */
+  async function resizePod(name: string, resources: Resources): Promise<void> {
+    await node.api.patch(pods, { namespace: 'default', name }, { type: 'merge', body: { spec: { resources } } });
+  }
+
   /** What the resize subresource leaves in the spec. */
   async function resize(name: string, resources: Resources): Promise<void> {
     const { spec } = await node.get(name);
@@ -45,11 +50,11 @@ withRoot('the resize of a running pod', () => {
       .map(({ type, status, reason, message }) => ({ type, status, reason, message }));
 
   /** The limits that the kernel has for the container. */
-  async function inEffect(name: string): Promise<{ quota: number; memory: number }> {
+  async function inEffect(name: string, container?: string): Promise<{ quota: number; memory: number }> {
     const script =
       'if [ -e /sys/fs/cgroup/cpu.max ]; then cut -d" " -f1 /sys/fs/cgroup/cpu.max; cat /sys/fs/cgroup/memory.max; ' +
       'else cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/memory/memory.limit_in_bytes; fi';
-    const [quota = '', memory = ''] = (await node.exec(name, 'sh', '-c', script)).split('\n');
+    const [quota = '', memory = ''] = (await node.execIn(name, container, 'sh', '-c', script)).split('\n');
     return { quota: Number(quota), memory: Number(memory) };
   }
 
@@ -164,5 +169,105 @@ withRoot('the resize of a running pod', () => {
     expect(first(await node.get('full'))).toMatchObject({ resources: same('100m', '128Mi') });
     expect((await inEffect('full')).memory).toBe(128 * mi);
     await node.delete('full');
+  });
+
+  describe('that asks for something as a whole', () => {
+    const own = same('50m', '32Mi');
+
+    function podLimits({ metadata }: Stored<Pod>): { quota: number; memory: number } {
+      const file = (controller: string, files: [string, string]): number =>
+        parseInt(node.cgroupFile(`kubepods/pod${metadata.uid}`, controller, files));
+      return {
+        quota: file('cpu', ['cpu.cfs_quota_us', 'cpu.max']),
+        memory: file('memory', ['memory.limit_in_bytes', 'memory.max']),
+      };
+    }
+
+    /** Two containers: one with limits of its own, one without. */
+    async function startWhole(
+      name: string,
+      resources: Resources,
+      resizePolicy?: Container['resizePolicy'],
+    ): Promise<Stored<Pod>> {
+      await node.create(name, {
+        resources,
+        containers: [
+          shell(forever, { name: 'bounded', resources: own }),
+          shell(forever, { name: 'open', ...(resizePolicy ? { resizePolicy } : {}) }),
+        ],
+      });
+      return node.untilReady(name);
+    }
+
+    it('changes what its containers share as they run, and shows what is given and what is in effect', async () => {
+      const before = await startWhole('whole', same('100m', '64Mi'));
+      expect(before.status).toMatchObject({
+        qosClass: 'Guaranteed',
+        resources: same('100m', '64Mi'),
+        allocatedResources: { cpu: '100m', memory: '64Mi' },
+      });
+      expect(podLimits(before)).toEqual({ quota: 10_000, memory: 64 * mi });
+      expect(await inEffect('whole', 'open')).toEqual({ quota: 10_000, memory: 64 * mi });
+      await resizePod('whole', same('200m', '128Mi'));
+      await eventually(async () => expect(podLimits(before)).toEqual({ quota: 20_000, memory: 128 * mi }));
+      await eventually(async () =>
+        expect(await inEffect('whole', 'open')).toEqual({ quota: 20_000, memory: 128 * mi }),
+      );
+      const after = await eventually(async () => {
+        const pod = await node.get('whole');
+        expect(pod.status?.resources).toEqual(same('200m', '128Mi'));
+        return pod;
+      });
+      expect(after.status?.allocatedResources).toEqual({ cpu: '200m', memory: '128Mi' });
+      expect(after.status?.containerStatuses?.map(({ containerID }) => containerID)).toEqual(
+        before.status?.containerStatuses?.map(({ containerID }) => containerID),
+      );
+      expect(await inEffect('whole', 'bounded')).toEqual({ quota: 5_000, memory: 32 * mi });
+      await eventually(async () => expect(await conditionsOf('whole')).toEqual([]));
+      await node.delete('whole');
+    });
+
+    it('starts a container anew that has its limits of the pod, where its policy says so', async () => {
+      const policy = [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }];
+      await startWhole('inherits', same('100m', '64Mi'), policy);
+      await resizePod('inherits', same('100m', '96Mi'));
+      await eventually(async () => {
+        const { containerStatuses } = (await node.get('inherits')).status ?? {};
+        expect(containerStatuses?.map(({ name, restartCount, ready }) => [name, restartCount, ready])).toEqual([
+          ['bounded', 0, true],
+          ['open', 1, true],
+        ]);
+      }, 30_000);
+      expect((await inEffect('inherits', 'open')).memory).toBe(96 * mi);
+      await node.delete('inherits');
+    });
+
+    it('says never when the node has not so much, and does not take memory that is in use', async () => {
+      await startWhole('greedy', same('100m', '64Mi'));
+      await resizePod('greedy', same('1000', '64Mi'));
+      await eventually(async () =>
+        expect(await conditionsOf('greedy')).toEqual([expect.objectContaining({ reason: 'Infeasible' })]),
+      );
+      expect((await node.get('greedy')).status).toMatchObject({
+        resources: same('100m', '64Mi'),
+        allocatedResources: { cpu: '100m', memory: '64Mi' },
+      });
+      await node.execIn('greedy', 'open', 'sh', '-c', `head -c ${40 * mi} /dev/zero > /dev/shm/file`);
+      await resizePod('greedy', same('100m', '36Mi'));
+      await eventually(async () =>
+        expect(await conditionsOf('greedy')).toEqual([
+          {
+            type: 'PodResizeInProgress',
+            status: 'True',
+            reason: 'Error',
+            message: expect.stringMatching(
+              new RegExp(`^attempting to set container memory limit \\(${36 * mi}\\) below current usage \\(\\d+\\)$`),
+            ),
+          },
+        ]),
+      );
+      expect((await node.get('greedy')).status).toMatchObject({ resources: same('100m', '64Mi') });
+      await node.delete('greedy');
+    });
   });
 });

@@ -4,8 +4,10 @@ import type { Container, Pod } from '@naru/api';
 import type { PodPaths } from './pod-paths';
 
 export type ContainerResources = NonNullable<Container['resources']>;
-/** Container name → what this node has given to it. */
+/** Container name, or nothing for the pod as a whole → what this node has given to it. */
 type Allocation = Record<string, ContainerResources>;
+
+const whole = '';
 
 function allContainers(pod: Pod): Container[] {
   return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
@@ -33,7 +35,12 @@ export class Allocations {
     if (!allocation || !pod.spec) return pod;
     const containers = given(allocation, pod.spec.containers) ?? [];
     const initContainers = given(allocation, pod.spec.initContainers);
-    return { ...pod, spec: { ...pod.spec, containers, ...(initContainers ? { initContainers } : {}) } };
+    const { resources: _, ...spec } = pod.spec;
+    const resources = allocation[whole];
+    return {
+      ...pod,
+      spec: { ...spec, containers, ...(initContainers ? { initContainers } : {}), ...(resources ? { resources } : {}) },
+    };
   }
 
   /** Gives a pod what it asks for. */
@@ -41,6 +48,7 @@ export class Allocations {
     const uid = pod.metadata?.uid ?? '';
     const allocation: Allocation = {};
     for (const { name, resources } of allContainers(pod)) allocation[name] = resources ?? {};
+    if (pod.spec?.resources) allocation[whole] = pod.spec.resources;
     const file = this.file(uid);
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o750 });
     fs.writeFileSync(`${file}.new`, JSON.stringify(allocation), { mode: 0o600 });

@@ -1,8 +1,7 @@
-import { podRequests, resourceAmounts, type Container, type Node, type Pod, type Stored } from '@naru/api';
+import { podRequests, qosClassOf, resourceAmounts, type Container, type Node, type Pod, type Stored } from '@naru/api';
 import type { Logger } from '@naru/foundation';
 import type { cri } from '@naru/proto';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
-import { qosClass } from '../containers/qos';
 import type { CriClient } from '../cri/cri-client';
 import { equalJson } from '../status/equal-json';
 import { missingResource } from './admission';
@@ -35,18 +34,27 @@ export interface ResizeState {
 }
 
 const resizable = ['cpu', 'memory'] as const;
-type Resizable = (typeof resizable)[number];
+type ResizableResource = (typeof resizable)[number];
 
 /** The containers of a pod that can be resized while it runs. */
 function resizableContainers(pod: Pod): Container[] {
   return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter(isSidecar)];
 }
 
-function differs(a: Container | undefined, b: Container): boolean {
-  const amounts = ({ resources }: Container): unknown => [
+/** A container, or the pod as a whole. */
+type Resizable = Pick<Container, 'resources'>;
+
+function differs(a: Resizable | undefined, b: Resizable): boolean {
+  const amounts = ({ resources }: Resizable): unknown => [
     ...[resources?.requests, resources?.limits].map(list => Object.fromEntries(resourceAmounts(list))),
   ];
   return a === undefined || !equalJson(amounts(a), amounts(b));
+}
+
+/** A running container and what it is to have. */
+interface Change {
+  record: ContainerRecord;
+  wanted: cri.LinuxContainerResources;
 }
 
 /** Changes what running containers may use: judged against what the node has, written down, then carried out. */
@@ -74,7 +82,8 @@ export class PodResizer {
     const before = allocations.allocated(pod);
     const state = this.state(uid);
     const containers = new Map(resizableContainers(before).map(each => [each.name, each]));
-    if (!resizableContainers(pod).some(each => differs(containers.get(each.name), each))) {
+    const changed = resizableContainers(pod).some(each => differs(containers.get(each.name), each));
+    if (!changed && !differs(before.spec, pod.spec ?? {})) {
       this.keep(uid, { ...(state.inProgress ? { inProgress: state.inProgress } : {}) });
       return before;
     }
@@ -115,27 +124,28 @@ export class PodResizer {
       const record = runtime.containers.find(({ name, phase }) => name === container.name && phase === 'running');
       return record && this.isOutdated(pod, container, record) ? [{ container, record }] : [];
     });
-    if (outdated.length === 0) {
-      if (!state.inProgress) return false;
-      const { pending } = state;
-      this.keep(uid, pending ? { pending } : {});
-      await this.deps.cgroups.create(pod);
-      this.deps.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${described(pod)}`);
-      return false;
-    }
+    if (outdated.length === 0 && !state.inProgress) return false;
     try {
+      const changes = outdated.map(({ container, record }) => ({ record, wanted: this.wanted(pod, container) }));
+      await this.checkMemory(pod, changes);
       // The pod's own limits make room first, and close in when its containers have done so.
       await this.tryCgroups(pod);
-      for (const { container, record } of outdated) await this.update(pod, container, record);
+      for (const { record, wanted } of changes) await this.deps.client.updateContainerResources(record.id, wanted);
       await this.deps.cgroups.create(pod);
-      this.keep(uid, { ...state, inProgress: {} });
-      return true;
     } catch (error) {
       const { message } = error as Error;
       if (state.inProgress?.error !== message) this.deps.events.pod(pod, 'Warning', 'ResizeError', message);
       this.keep(uid, { ...state, inProgress: { error: message } });
       return false;
     }
+    if (outdated.length > 0) {
+      this.keep(uid, { ...state, inProgress: {} });
+      return true;
+    }
+    const { pending } = state;
+    this.keep(uid, pending ? { pending } : {});
+    this.deps.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${described(pod)}`);
+    return false;
   }
 
   private keep(uid: string, state: ResizeState): void {
@@ -146,7 +156,7 @@ export class PodResizer {
   private obstacle(pod: Stored<Pod>): ResizeState['pending'] {
     const { node, others, isStatic, staticManagers } = this.deps;
     const [manager] = staticManagers;
-    if (manager && qosClass(pod) === 'Guaranteed') {
+    if (manager && qosClassOf(pod) === 'Guaranteed') {
       const message = `Resize is infeasible for Guaranteed Pods alongside ${manager} Manager static policy`;
       return { reason: 'Infeasible', message };
     }
@@ -170,7 +180,7 @@ export class PodResizer {
   }
 
   /** Which resources of a running container are not yet what they should be. */
-  private changed(pod: Pod, container: Container, record: ContainerRecord): Resizable[] {
+  private changed(pod: Pod, container: Container, record: ContainerRecord): ResizableResource[] {
     const now = record.resources?.linux;
     if (!now) return [];
     const wanted = this.wanted(pod, container);
@@ -181,6 +191,21 @@ export class PodResizer {
     );
   }
 
+  /** Throws when a container, or the pod as a whole, uses more memory than it is to have. */
+  private async checkMemory(pod: Pod, changes: readonly Change[]): Promise<void> {
+    const limitOf = (of: cri.LinuxContainerResources | undefined): number => Number(of?.memoryLimitInBytes ?? 0n);
+    const tightened = changes.filter(({ record, wanted }) =>
+      tightens(limitOf(wanted), limitOf(record.resources?.linux)),
+    );
+    const stats = tightened.length > 0 ? await this.deps.client.listContainerStats() : [];
+    for (const { record, wanted } of tightened) {
+      const found = stats.find(({ attributes }) => attributes?.id === record.id);
+      checkUsage('container', limitOf(wanted), Number(found?.memory?.usageBytes?.value ?? 0n));
+    }
+    const { limit, now, usage } = this.deps.cgroups.memory(pod);
+    if (tightens(limit, now)) checkUsage('pod', limit, usage);
+  }
+
   private async tryCgroups(pod: Pod): Promise<void> {
     try {
       await this.deps.cgroups.create(pod);
@@ -189,25 +214,20 @@ export class PodResizer {
       this.deps.logger.debug({ err, uid: pod.metadata?.uid }, 'pod cgroup not resized yet');
     }
   }
+}
 
-  private async update(pod: Pod, container: Container, record: ContainerRecord): Promise<void> {
-    const wanted = this.wanted(pod, container);
-    const limit = Number(wanted.memoryLimitInBytes);
-    const now = Number(record.resources?.linux?.memoryLimitInBytes ?? 0n);
-    if (limit > 0 && (now === 0 || limit < now)) {
-      const stats = await this.deps.client.listContainerStats();
-      const usage = Number(
-        stats.find(({ attributes }) => attributes?.id === record.id)?.memory?.usageBytes?.value ?? 0n,
-      );
-      if (usage > limit) {
-        throw new Error(`attempting to set container memory limit (${limit}) below current usage (${usage})`);
-      }
-    }
-    await this.deps.client.updateContainerResources(record.id, wanted);
-  }
+/** Bytes; 0 for no limit. */
+function tightens(limit: number, now: number): boolean {
+  return limit > 0 && (now === 0 || limit < now);
+}
+
+function checkUsage(what: 'container' | 'pod', limit: number, usage: number): void {
+  if (usage > limit)
+    throw new Error(`attempting to set ${what} memory limit (${limit}) below current usage (${usage})`);
 }
 
 function described(pod: Pod): string {
   const containers = resizableContainers(pod).map(({ name, resources = {} }) => ({ name, resources }));
-  return JSON.stringify({ containers, generation: pod.metadata?.generation });
+  const { resources } = pod.spec ?? {};
+  return JSON.stringify({ ...(resources ? { resources } : {}), containers, generation: pod.metadata?.generation });
 }

@@ -1,5 +1,4 @@
-import { podRequests, type Pod } from '@naru/api';
-import { qosClass, type QosClass } from '../containers/qos';
+import { podRequests, qosClassOf, type Pod, type QosClass } from '@naru/api';
 import { isCritical } from './critical-pod';
 
 /** How much of a resource a pod lacks. */
@@ -71,7 +70,7 @@ export function podsToPreempt(pod: Pod, others: readonly Pod[], shortages: reado
       `preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [${list}]`,
     );
   }
-  const of = (qos: QosClass): Pod[] => open.filter(other => qosClass(other) === qos);
+  const of = (qos: QosClass): Pod[] => open.filter(other => qosClassOf(other) === qos);
   const [bestEffort, burstable] = [of('BestEffort'), of('Burstable')];
   const guaranteedOut = closest(of('Guaranteed'), without(shortages, [...bestEffort, ...burstable]));
   const burstableOut = closest(burstable, without(shortages, [...bestEffort, ...guaranteedOut]));

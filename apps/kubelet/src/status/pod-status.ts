@@ -1,7 +1,6 @@
 import { formatTime } from '@naru/foundation';
-import type { Container, PodStatus } from '@naru/api';
+import { qosClassOf, type Container, type PodStatus } from '@naru/api';
 import type { ResizeState } from '../pods/pod-resizer';
-import { qosClass } from '../containers/qos';
 import { containerStatuses, type ContainerStatusInput } from './container-status';
 import { podConditions } from './pod-conditions';
 import { podPhase, type PodPhase } from './pod-phase';
@@ -66,8 +65,18 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...(init.length > 0 && !wasRefused ? { initContainerStatuses: init } : {}),
     ...(wasRefused ? {} : { containerStatuses: main }),
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
-    qosClass: old.qosClass ?? qosClass(pod),
+    qosClass: old.qosClass ?? qosClassOf(pod),
+    ...(wasRefused ? {} : resourcesOf(input, old)),
   };
+}
+
+/** Of a pod that asks for something as a whole: what it was given, and what is in effect, which lags behind during a resize. */
+function resourcesOf({ pod, resize }: PodStatusInput, old: PodStatus): Partial<PodStatus> {
+  const { requests, limits } = pod.spec?.resources ?? {};
+  if (!requests && !limits) return {};
+  const own = { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
+  const resources = (resize?.inProgress ? old.resources : undefined) ?? own;
+  return { ...(requests ? { allocatedResources: requests } : {}), resources };
 }
 
 function reasonOf(input: PodStatusInput, old: PodStatus, terminal: boolean): Partial<PodStatus> {

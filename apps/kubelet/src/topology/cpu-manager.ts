@@ -1,6 +1,5 @@
-import { quantityMilliValue, type Container, type Pod } from '@naru/api';
+import { hasPodLevelResources, qosClassOf, quantityMilliValue, type Container, type Pod } from '@naru/api';
 import type { cri } from '@naru/proto';
-import { qosClass } from '../containers/qos';
 import { isSidecar } from '../pods/restart-rule';
 import { difference, formatCpuSet, union, type CpuSet } from './cpu-set';
 import { CpuState } from './cpu-state';
@@ -24,9 +23,9 @@ export interface CpuManagerDeps {
   onChange: () => void;
 }
 
-/** The processors that a container gets to itself: those of a Guaranteed pod that asks for whole ones. */
+/** The processors that a container gets to itself: those of a Guaranteed pod that asks for whole ones by its containers. */
 export function exclusiveCpus(pod: Pod, container: Container): number {
-  if (qosClass(pod) !== 'Guaranteed') return 0;
+  if (qosClassOf(pod) !== 'Guaranteed' || hasPodLevelResources(pod)) return 0;
   const { requests, limits } = container.resources ?? {};
   const milli = quantityMilliValue(requests?.['cpu'] ?? limits?.['cpu'] ?? '0');
   return milli % 1_000 === 0 ? milli / 1_000 : 0;

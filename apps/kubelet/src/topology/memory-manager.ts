@@ -1,6 +1,5 @@
-import { quantityValue, type Container, type Pod } from '@naru/api';
+import { qosClassOf, quantityValue, type Container, type Pod } from '@naru/api';
 import type { cri } from '@naru/proto';
-import { qosClass } from '../containers/qos';
 import { hugePagesPrefix } from '../node/huge-pages';
 import { isSidecar } from '../pods/restart-rule';
 import { formatCpuSet } from './cpu-set';
@@ -59,7 +58,7 @@ export class MemoryManager implements HintProvider {
 
   private serves(pod: Pod): boolean {
     // Upstream leaves pods with resources of their own alone.
-    return this.isStatic && qosClass(pod) === 'Guaranteed' && pod.spec?.resources === undefined;
+    return this.isStatic && qosClassOf(pod) === 'Guaranteed' && pod.spec?.resources === undefined;
   }
 
   hints(pod: Pod, container: Container | undefined): Map<string, Hint[] | undefined> {

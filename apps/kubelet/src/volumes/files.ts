@@ -84,7 +84,7 @@ export function downwardFiles(items: readonly DownwardItem[], mode: number, cont
       const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
       const container = all.find(({ name }) => name === containerName);
       if (!container) throw new Error(`container ${containerName ?? ''} not found`);
-      text = readResourceField(item.resourceFieldRef, container, facts);
+      text = readResourceField(item.resourceFieldRef, pod, container, facts);
     }
     payload.set(item.path, file(Buffer.from(text), item.mode ?? mode, pod));
   }

@@ -1,4 +1,6 @@
 import { defaultPullPolicy } from '../image-reference';
+import { isPodLevelResource } from '../pod-resources';
+import { containerQuantities, formatQuantities } from '../quota/quantities';
 import type { Container, PodSpec, PodTemplateSpec, Probe, Volume } from '../types';
 
 const fileMode = 0o644;
@@ -117,6 +119,29 @@ export function defaultPod(spec: PodSpec): void {
       if (spec.hostNetwork) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
     }
   }
+  defaultPodResources(spec);
+}
+
+/**
+ * What a pod with limits as a whole requests: what its containers request together, else up to its limits. Huge pages cannot be overcommitted:
+ * what containers may have of them is the limit. Source: defaultPodRequests and defaultHugePagePodLimits.
+ */
+function defaultPodResources(spec: PodSpec): void {
+  const { resources } = spec;
+  if (!resources) return;
+  const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
+  const ofContainers = (which: 'requests' | 'limits', wanted: (name: string) => boolean): Record<string, string> =>
+    formatQuantities(new Map([...containerQuantities({ spec }, which)].filter(([name]) => wanted(name))));
+  const limits = { ...ofContainers('limits', isHugePages), ...resources.limits };
+  if (Object.keys(limits).length === 0) return;
+  resources.limits = limits;
+  const requestable = (name: string): boolean => isPodLevelResource(name) && !isHugePages(name);
+  const own = Object.entries(limits).filter(([name]) => isPodLevelResource(name));
+  resources.requests = {
+    ...Object.fromEntries(own),
+    ...ofContainers('requests', requestable),
+    ...resources.requests,
+  };
 }
 
 /** What a container has an amount of may change while it runs. */

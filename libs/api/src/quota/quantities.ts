@@ -1,5 +1,5 @@
 import { Quantity } from '../canonical-quantity';
-import { sumOfContainers } from '../pod-resources';
+import { sumOfContainers, sumOfPod } from '../pod-resources';
 import type { Pod } from '../types';
 
 /** A ResourceList with exact amounts. */
@@ -35,10 +35,14 @@ const exact = {
   max: (a: Quantity, b: Quantity) => (a.compare(b) < 0 ? b : a),
 };
 
-/** Requests or limits of a whole pod, overhead included. A pod-level amount stands for those of the containers. */
+/** Requests or limits of all containers together, whatever the pod asks for as a whole. */
+export function containerQuantities(pod: Pod, which: 'requests' | 'limits'): Quantities {
+  return sumOfContainers(pod, resources => parseQuantities(resources?.[which]), exact);
+}
+
+/** Requests or limits of a whole pod, overhead included. */
 export function podQuantities(pod: Pod, which: 'requests' | 'limits'): Quantities {
-  const total = sumOfContainers(pod, resources => parseQuantities(resources?.[which]), exact);
-  for (const [name, amount] of parseQuantities(pod.spec?.resources?.[which])) total.set(name, amount);
+  const total = sumOfPod(pod, resources => parseQuantities(resources?.[which]), exact);
   const overhead = parseQuantities(pod.spec?.overhead);
   // Without a limit of the containers there is none of the pod.
   for (const [name, amount] of overhead)

@@ -2,18 +2,19 @@ import { deepEqual } from '../../deep-equal';
 import { qosClassOf } from '../../pod-qos';
 import type { Container, Pod } from '../../types';
 import { forbidden, invalid, type FieldError } from '../field-error';
-import { validateResources } from './resources';
+import { validatePodLevelResources } from './pod-level-resources';
+import { validateResources, type Resources } from './resources';
 
 const resizable = new Set(['cpu', 'memory']);
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
 const lists = ['containers', 'initContainers'] as const;
 
-type Resources = NonNullable<Container['resources']>;
-
 /** The old containers with the resources that are wanted; other containers than before are left for validation. */
 export function takeResize({ spec: wanted }: Pod, { spec: old }: Pod): Partial<Pod> {
   if (!old || !wanted) return old ? { spec: old } : {};
   const spec = { ...old };
+  if (wanted.resources) spec.resources = wanted.resources;
+  else delete spec.resources;
   for (const list of lists) {
     const before = old[list] ?? [];
     const after = wanted[list] ?? [];
@@ -31,6 +32,8 @@ export function validateResize(next: Pod, old: Pod, errors: FieldError[]): void 
     errors.push(forbidden('', 'static pods cannot be resized'));
   if (old.status?.phase === 'Succeeded' || old.status?.phase === 'Failed')
     errors.push(forbidden('', `${old.status.phase === 'Failed' ? 'failed' : 'succeeded'} pods cannot be resized`));
+  if (next.spec) validatePodLevelResources(next.spec, 'spec', errors);
+  validateChange(next.spec?.resources ?? {}, old.spec?.resources ?? {}, 'spec.resources', errors);
   for (const list of lists) {
     const before = old.spec?.[list] ?? [];
     for (const [index, container] of (next.spec?.[list] ?? []).entries()) {
@@ -65,5 +68,6 @@ function validateChange(next: Resources, old: Resources, path: string, errors: F
 
 function withoutResources({ spec }: Pod): unknown {
   const strip = (container: Container): Container => ({ ...container, resources: {} });
-  return { ...spec, containers: spec?.containers?.map(strip), initContainers: spec?.initContainers?.map(strip) };
+  const [containers, initContainers] = lists.map(list => spec?.[list]?.map(strip));
+  return { ...spec, resources: {}, containers, initContainers };
 }

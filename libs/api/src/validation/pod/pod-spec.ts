@@ -9,6 +9,7 @@ import { validateTolerations } from '../taints';
 import { validateAffinity } from './affinity';
 import { validateContainers, validateIds, validateInitContainers, type PodContext } from './containers';
 import { validateHostUsers } from './host-users';
+import { validatePodLevelResources } from './pod-level-resources';
 import { validateSysctls } from './sysctls';
 import { validateReferenceName, validateVolumes } from './volumes';
 
@@ -32,6 +33,7 @@ export function validatePodSpec(spec: PodSpec | undefined, path: string, errors:
   if (!spec.containers?.length) errors.push(required(`${path}.containers`));
   validateContainers(spec.containers, `${path}.containers`, context, errors);
   validateInitContainers(spec.initContainers, `${path}.initContainers`, context, errors);
+  validatePodLevelResources(spec, path, errors);
   validateOneOf(spec.restartPolicy, restartPolicies, `${path}.restartPolicy`, errors);
   validateOneOf(spec.dnsPolicy, dnsPolicies, `${path}.dnsPolicy`, errors);
   validateDnsConfig(spec, path, errors);
