@@ -65,3 +65,9 @@ export function ipv6Of(address: string, nodeCidr: string): string {
 
 /** The IPv6 network between the nodes: its length is that of the prefix which `ipv6Of` gives. */
 export const ipv6NodeBits = 64;
+
+/** The network of the nodes' IPv6 addresses. */
+export function ipv6NodeNetwork(nodeCidr: string): string {
+  const prefix = ipv6Of(addressAt(nodeCidr, hostOffset), nodeCidr).replace(/::.*/, '::');
+  return `${prefix}/${ipv6NodeBits}`;
+}

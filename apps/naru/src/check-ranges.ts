@@ -1,14 +1,12 @@
 import { UsageError, familyOf } from '@naru/foundation';
-import { hostOffset, ipv6NodeBits, ipv6Of, addressAt, overlaps, parseCidr } from './address';
+import { ipv6NodeNetwork, overlaps, parseCidr } from './address';
 import { defaultRanges, type ClusterSettings } from './cluster';
 
 const families = { ipv4: '4', ipv6: '6', dual: '4,6' };
 
 /** The networks between the nodes: where they have IPv6 addresses, those are of a network that nobody chooses. */
 function nodeNetworks({ nodeCidr, ipFamily }: ClusterSettings): string {
-  if (ipFamily === 'ipv4') return nodeCidr;
-  const prefix = ipv6Of(addressAt(nodeCidr, hostOffset), nodeCidr).replace(/::.*/, '::');
-  return `${nodeCidr},${prefix}/${ipv6NodeBits}`;
+  return ipFamily === 'ipv4' ? nodeCidr : `${nodeCidr},${ipv6NodeNetwork(nodeCidr)}`;
 }
 
 function checkSyntax(flag: string, networks: string): void {

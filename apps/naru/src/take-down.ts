@@ -4,9 +4,8 @@ import type { Cluster } from './cluster';
 import { listServices, signal, stopService } from './keeper';
 import { removeTree } from './remove-tree';
 import { tearDownBridge } from './network/bridge';
-import { hostInterface, tableName } from './network/names';
-import { closeOutside } from './network/outside';
-import { succeeds } from './execute';
+import { hostInterface } from './network/names';
+import { closeOutside, natTables } from './network/outside';
 import { cgroupFolders, removeCgroup } from './node/cgroup';
 import { stopNode } from './node/lifecycle';
 import { listNodes } from './node/record';
@@ -20,7 +19,7 @@ export async function findLeftovers(cluster: Cluster): Promise<string[]> {
     if (name === `naru-${cluster.name}` || name.startsWith(`naru-${cluster.name}.`))
       found.push(`network namespace ${name}`);
   if (existsSync(`/sys/class/net/${hostInterface(cluster)}`)) found.push(`interface ${hostInterface(cluster)}`);
-  if (await succeeds(['nft', 'list', 'table', 'ip', tableName(cluster)])) found.push(`nft table ${tableName(cluster)}`);
+  found.push(...(await natTables(cluster)).map(table => `nft table ${table}`));
   found.push(...cgroupFolders(`naru-${cluster.name}`).map(folder => `cgroup ${folder}`));
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')

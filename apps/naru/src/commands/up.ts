@@ -19,6 +19,7 @@ import { listServices, readService, startService, stopService, writeService } fr
 import { KubeApi, isNodeReady } from '../kube-api';
 import { lock } from '../lock';
 import { findUplinks, setUpBridge } from '../network/bridge';
+import { missingIpv6Switches } from '../network/ipv6-forwarding';
 import { openOutside } from '../network/outside';
 import { nodeProcess, startNode } from '../node/lifecycle';
 import { createNode, listNodes } from '../node/record';
@@ -168,6 +169,14 @@ Cluster "${cluster.name}" is up: ${nodes} node${nodes === 1 ? '' : 's'} Ready af
 `);
 }
 
+function printIpv6End(missing: string[]): void {
+  process.stdout.write(`
+IPv6 of pods and nodes ends at this machine, which does not forward it. If they are to get out by IPv6 too:
+
+  sysctl -w ${missing.join(' ')}
+`);
+}
+
 async function up(given: UpFlags): Promise<void> {
   if (given.ha !== 'no')
     throw new UsageError('flag --ha: several api-servers are not there yet; only "no" is possible');
@@ -186,7 +195,7 @@ async function up(given: UpFlags): Promise<void> {
     const wasUp = existsSync(cluster.services);
     saveCluster(cluster);
     mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
-    const { api, booted } = await startAll(cluster, workers, steps).catch(async (error: Error) => {
+    const { api, booted, missing } = await startAll(cluster, workers, steps).catch(async (error: Error) => {
       // A cluster that was not up before this command is not left half-up by it.
       if (!wasUp) await takeDown(cluster, { purge: false });
       throw error;
@@ -195,6 +204,7 @@ async function up(given: UpFlags): Promise<void> {
     await steps.run(`nodes Ready: ${names.join(', ') || 'none wanted'}`, () => waitNodesReady(api, names, booted));
     api.close();
     printNext(cluster, names.length, steps.elapsed);
+    if (missing.length > 0) printIpv6End(missing);
   } finally {
     unlock();
   }
@@ -211,6 +221,8 @@ async function bootNodes(cluster: Cluster, mtu: number): Promise<Map<string, num
 interface Started {
   api: KubeApi;
   booted: Map<string, number>;
+  /** What keeps pods and nodes from getting out by IPv6, as `sysctl` would set it right. */
+  missing: string[];
 }
 
 async function startAll(cluster: Cluster, workers: number | undefined, steps: Steps): Promise<Started> {
@@ -218,10 +230,10 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
     const { made } = await prepareControlPlane(cluster);
     return made.length > 0 ? `${made.length} files made` : 'all there';
   });
-  const { interfaces, mtu } = await findUplinks();
+  const uplinks = await findUplinks();
   await steps.run('network between the nodes', async () => {
-    await setUpBridge(cluster, mtu);
-    await openOutside(cluster, interfaces);
+    await setUpBridge(cluster, uplinks.mtu);
+    await openOutside(cluster, uplinks);
     return cluster.settings.nodeCidr;
   });
   await steps.run('starting the control plane', () => startControlPlane(cluster));
@@ -229,7 +241,7 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
   for (let n = 1; listNodes(cluster).length < (workers ?? (existing.length > 0 ? 0 : defaultWorkers)); n++) {
     if (!listNodes(cluster).some(node => node.name === `worker-${n}`)) createNode(cluster, `worker-${n}`);
   }
-  const booted = await steps.run('booting the nodes', () => bootNodes(cluster, mtu));
+  const booted = await steps.run('booting the nodes', () => bootNodes(cluster, uplinks.mtu));
   await steps.run('processes that were built anew', () => {
     const renewed = renewProcesses(cluster);
     return renewed.length > 0 ? `restarting ${renewed.join(', ')}` : 'none';
@@ -238,7 +250,8 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
   const dns = cluster.dns.map(({ name }) => name);
   for (const name of ['nats', 'api-server', 'scheduler', 'controller-manager', ...dns])
     await steps.run(`${name} healthy`, () => waitHealthy(cluster, api, name));
-  return { api, booted };
+  const missing = cluster.settings.ipFamily === 'ipv4' ? [] : missingIpv6Switches(uplinks.ipv6);
+  return { api, booted, missing };
 }
 
 export const upCommand = command({

@@ -13,15 +13,28 @@ function ipBatch(namespace: string | undefined, lines: string[]): Promise<string
   return execute(['ip', ...inside, '-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
 
-/** The interfaces through which this machine reaches the outside, with the smallest MTU among them. */
-export async function findUplinks(): Promise<{ interfaces: string[]; mtu: number }> {
-  const routes = JSON.parse((await execute(['ip', '-j', '-4', 'route', 'show', 'default'])) || '[]') as {
+/** The interfaces through which this machine reaches the outside, by family, with the smallest MTU among them. */
+export interface Uplinks {
+  ipv4: string[];
+  ipv6: string[];
+  mtu: number;
+}
+
+/** The interfaces that default routes of a family lead through. */
+async function uplinksOf(family: 4 | 6): Promise<string[]> {
+  const routes = JSON.parse((await execute(['ip', '-j', `-${family}`, 'route', 'show', 'default'])) || '[]') as {
+    /** Absent of routes that lead somewhere. */
+    type?: string;
     dev?: string;
   }[];
-  const interfaces = [...new Set(routes.flatMap(({ dev }) => dev ?? []))];
+  return [...new Set(routes.flatMap(({ type, dev }) => (type === undefined ? (dev ?? []) : [])))];
+}
+
+export async function findUplinks(): Promise<Uplinks> {
+  const [ipv4, ipv6] = await Promise.all([uplinksOf(4), uplinksOf(6)]);
   const links = JSON.parse(await execute(['ip', '-j', 'link', 'show'])) as { ifname: string; mtu: number }[];
-  const mtus = links.filter(({ ifname }) => interfaces.includes(ifname)).map(({ mtu }) => mtu);
-  return { interfaces, mtu: Math.min(1500, ...mtus) };
+  const mtus = links.filter(({ ifname }) => [...ipv4, ...ipv6].includes(ifname)).map(({ mtu }) => mtu);
+  return { ipv4, ipv6, mtu: Math.min(1500, ...mtus) };
 }
 
 /** True when bridge, cable and address are all there. */

@@ -22,7 +22,7 @@ export function portName(address: string): string {
   return `n-${third}-${fourth}`;
 }
 
-/** The nft table with this cluster's rules on the machine. */
+/** Name of the nft tables, one a family, with this cluster's rules on the machine. */
 export function tableName(cluster: Cluster): string {
   return `naru-${cluster.name}`;
 }

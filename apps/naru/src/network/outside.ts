@@ -1,23 +1,52 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { ipv6NodeNetwork } from '../address';
 import type { Cluster } from '../cluster';
 import { execute, succeeds } from '../execute';
+import type { Uplinks } from './bridge';
+import { forwardIpv6From } from './ipv6-forwarding';
 import { hostInterface, tableName } from './names';
 
-/** The rules that let nodes reach the outside through this machine: a table of our own, removed as a whole. */
+interface FamilyRules {
+  nft: 'ip' | 'ip6';
+  iptables: 'iptables' | 'ip6tables';
+  /** Of the nodes. */
+  network(nodeCidr: string): string;
+}
+
+const ipv4: FamilyRules = { nft: 'ip', iptables: 'iptables', network: nodeCidr => nodeCidr };
+const ipv6: FamilyRules = { nft: 'ip6', iptables: 'ip6tables', network: ipv6NodeNetwork };
+
+/** The nodes meet by IPv4 in any case. */
+function familiesOf({ settings }: Cluster): FamilyRules[] {
+  return settings.ipFamily === 'ipv4' ? [ipv4] : [ipv4, ipv6];
+}
+
+/** The rules that let nodes reach the outside through this machine: tables of our own, removed as a whole. */
 export function natRules(cluster: Cluster): string {
-  const { nodeCidr } = cluster.settings;
-  const table = `ip ${tableName(cluster)}`;
   const cable = hostInterface(cluster);
-  return `table ${table}
+  return familiesOf(cluster)
+    .map(({ nft, network }) => {
+      const table = `${nft} ${tableName(cluster)}`;
+      return `table ${table}
 delete table ${table}
 table ${table} {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${nodeCidr} oifname != "${cable}" masquerade
+    ${nft} saddr ${network(cluster.settings.nodeCidr)} oifname != "${cable}" masquerade
   }
 }
 `;
+    })
+    .join('');
+}
+
+/** Those of this cluster's tables that are there, as nft names them: `ip NAME`. */
+export async function natTables(cluster: Cluster): Promise<string[]> {
+  const found: string[] = [];
+  for (const { nft } of [ipv4, ipv6])
+    if (await succeeds(['nft', 'list', 'table', nft, tableName(cluster)])) found.push(`${nft} ${tableName(cluster)}`);
+  return found;
 }
 
 /** Previous values of switches that some cluster has turned on, one file an interface. */
@@ -75,32 +104,45 @@ function acceptRules(cluster: Cluster): string[][] {
   ];
 }
 
-/** The chain in which accepting must happen because another chain would drop; undefined when nothing drops. */
-async function closedChain(): Promise<string | undefined> {
-  const forward = await execute(['iptables', '-w', '5', '-S', 'FORWARD']).catch(() => '');
-  if (!forward.startsWith('-P FORWARD DROP')) return undefined;
-  return (await succeeds(['iptables', '-w', '5', '-S', 'DOCKER-USER'])) ? 'DOCKER-USER' : 'FORWARD';
+function rulesCommand({ iptables }: FamilyRules, ...args: string[]): string[] {
+  return [iptables, '-w', '5', ...args];
 }
 
-/** Lets the nodes reach the outside. Idempotent. */
-export async function openOutside(cluster: Cluster, uplinks: string[]): Promise<void> {
-  await execute(['nft', '-f', '-'], { input: natRules(cluster) });
-  enableForwarding(cluster, uplinks);
-  const chain = await closedChain();
+/** The chain in which accepting must happen because another chain would drop; undefined when nothing drops. */
+async function closedChain(family: FamilyRules): Promise<string | undefined> {
+  const forward = await execute(rulesCommand(family, '-S', 'FORWARD')).catch(() => '');
+  if (!forward.startsWith('-P FORWARD DROP')) return undefined;
+  return (await succeeds(rulesCommand(family, '-S', 'DOCKER-USER'))) ? 'DOCKER-USER' : 'FORWARD';
+}
+
+async function acceptWhereClosed(cluster: Cluster, family: FamilyRules): Promise<void> {
+  const chain = await closedChain(family);
   if (!chain) return;
   for (const rule of acceptRules(cluster)) {
-    if (await succeeds(['iptables', '-w', '5', '-C', chain, ...rule])) continue;
-    await execute(['iptables', '-w', '5', '-I', chain, ...rule]);
+    if (await succeeds(rulesCommand(family, '-C', chain, ...rule))) continue;
+    await execute(rulesCommand(family, '-I', chain, ...rule));
   }
+}
+
+/**
+ * Lets the nodes reach the outside. Idempotent. By IPv6 as far as the machine forwards it: see ipv6-forwarding.ts.
+ */
+export async function openOutside(cluster: Cluster, uplinks: Pick<Uplinks, 'ipv4'>): Promise<void> {
+  await execute(['nft', '-f', '-'], { input: natRules(cluster) });
+  enableForwarding(cluster, uplinks.ipv4);
+  const families = familiesOf(cluster);
+  if (families.includes(ipv6)) forwardIpv6From(hostInterface(cluster));
+  for (const family of families) await acceptWhereClosed(cluster, family);
 }
 
 /** Takes back everything that `openOutside` has done. */
 export async function closeOutside(cluster: Cluster): Promise<void> {
-  if (await succeeds(['nft', 'list', 'table', 'ip', tableName(cluster)]))
-    await execute(['nft', 'delete', 'table', 'ip', tableName(cluster)]);
-  const rules = (await execute(['iptables', '-w', '5', '-S']).catch(() => '')).split('\n');
+  for (const table of await natTables(cluster)) await execute(['nft', 'delete', 'table', ...table.split(' ')]);
   const cable = hostInterface(cluster);
-  for (const rule of rules.filter(line => line.startsWith('-A') && line.includes(` ${cable} `)))
-    await execute(['iptables', '-w', '5', '-D', ...rule.split(' ').slice(1)]);
+  for (const family of [ipv4, ipv6]) {
+    const rules = (await execute(rulesCommand(family, '-S')).catch(() => '')).split('\n');
+    for (const rule of rules.filter(line => line.startsWith('-A') && line.includes(` ${cable} `)))
+      await execute(rulesCommand(family, '-D', ...rule.split(' ').slice(1)));
+  }
   restoreForwarding(cluster);
 }
