@@ -1,0 +1,115 @@
+import { okJson } from '../testing/expect-reply';
+import { eventually, startTestServer, type Reply, type TestServer } from '../testing/test-server';
+
+// Upstream's tests of server-side field validation: what is sent, and which words come back.
+let api: TestServer;
+beforeAll(async () => {
+  api = await startTestServer();
+  for (const [kind, schema] of Object.entries(schemas)) await define(kind, schema);
+});
+afterAll(() => api.close());
+
+const group = 'validated.example.com';
+const preserve = { 'x-kubernetes-preserve-unknown-fields': true };
+const port = { type: 'object', required: ['containerPort', 'protocol'] };
+const properties = {
+  foo: { type: 'string' },
+  cronSpec: { type: 'string', pattern: '^(\\d+|\\*)(/\\d+)?(\\s+(\\d+|\\*)(/\\d+)?){4}$' },
+  ports: {
+    type: 'array',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['containerPort', 'protocol'],
+    items: {
+      ...port,
+      properties: {
+        containerPort: { type: 'integer', format: 'int32' },
+        name: { type: 'string' },
+        protocol: { type: 'string' },
+      },
+    },
+  },
+};
+const template = {
+  type: 'object',
+  'x-kubernetes-embedded-resource': true,
+  properties: {
+    metadata: { type: 'object', properties: { name: { type: 'string' } } },
+    spec: { type: 'object' },
+  },
+};
+const withSpec = (spec: object): object => ({ type: 'object', properties: { spec: { type: 'object', ...spec } } });
+const schemas = {
+  Closed: withSpec({ properties }),
+  Open: { type: 'object', ...preserve },
+  Embedding: withSpec({ ...preserve, properties: { ...properties, template } }),
+};
+
+const collection = (kind: string): string => `/apis/${group}/v1/${kind.toLowerCase()}s`;
+
+async function define(kind: string, openAPIV3Schema: object): Promise<void> {
+  const singular = kind.toLowerCase();
+  const version = { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } };
+  const body = {
+    metadata: { name: `${singular}s.${group}` },
+    spec: { group, scope: 'Cluster', names: { plural: `${singular}s`, singular, kind }, versions: [version] },
+  };
+  await okJson(api.call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', body), 201);
+  await eventually(async () => (await api.call('GET', collection(kind))).code === 200);
+}
+
+const ports = ['  ports:', '  - name: x', '    containerPort: 80', '    protocol: TCP'];
+
+/** Applies an object, strictly, whose YAML ends in these lines. */
+function apply(kind: keyof typeof schemas, metadata: string[], ...rest: string[]): Promise<Reply> {
+  const head = ['', `apiVersion: ${group}/v1`, `kind: ${kind}`, 'metadata:', '  name: mytest', ...metadata];
+  const body = [...head, '  finalizers:', '  - test-finalizer', ...rest, '  cronSpec: "* * * * */5"', ...ports];
+  const query = 'fieldManager=field_validation_mgr&fieldValidation=Strict';
+  const headers = { 'content-type': 'application/apply-patch+yaml' };
+  return api.call('PATCH', `${collection(kind)}/mytest?${query}`, body.join('\n'), { headers });
+}
+
+const deployments = '/apis/apps/v1/namespaces/default/deployments';
+const labels = { app: 'nginx' };
+const pods = { metadata: { labels }, spec: { containers: [{ name: 'nginx', image: 'nginx:latest' }] } };
+
+describe('strict field validation', () => {
+  const create = (metadata: object, spec: string): Promise<Reply> => {
+    const written = JSON.stringify({ name: 'my-dep', labels, ...metadata });
+    const rest = JSON.stringify({ selector: { matchLabels: labels }, template: pods }).slice(1, -1);
+    const body = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":${written},"spec":{${spec}${rest}}}`;
+    return api.call('POST', `${deployments}?fieldManager=field_validation_mgr&fieldValidation=Strict`, body);
+  };
+
+  test('finds fields of a deployment that are unknown or there twice, in its metadata too', async () => {
+    const twice = await okJson(create({}, '"unknownField":"foo","replicas":2,"replicas":3,'), 400);
+    expect(twice['message']).toContain(
+      'strict decoding error: unknown field "spec.unknownField", duplicate field "spec.replicas"',
+    );
+    const unknown = await okJson(create({ unknownMeta: 'foo' }, ''), 400);
+    expect(unknown['message']).toContain('strict decoding error: unknown field "metadata.unknownMeta"');
+  });
+
+  test('takes a custom resource that its schema knows, and anything where there is none', async () => {
+    expect(await okJson(apply('Closed', [], 'spec:', '  foo: foo1'), 201)).toMatchObject({
+      metadata: { finalizers: ['test-finalizer'] },
+      spec: { foo: 'foo1', cronSpec: '* * * * */5' },
+    });
+    expect(await okJson(apply('Open', [], 'spec:', '  unknown: uk1'), 201)).toMatchObject({ spec: { unknown: 'uk1' } });
+  });
+
+  test('finds what a schema does not declare, at the top and in the metadata of embedded objects', async () => {
+    const { text } = await apply('Closed', [], 'unknownField: unknown', 'spec:', '  foo: foo1');
+    expect(text).toContain('.unknownField: field not declared in schema');
+    const embedded = ['apiVersion: foo/v1', 'kind: Sub', 'metadata:', '    unknownSubMeta: unknown', '    name: sub'];
+    const lines = ['spec:', '  template:', ...embedded.map(line => `    ${line}`), '  foo: foo1'];
+    const both = (await apply('Embedding', ['  unknownMeta: unknown'], ...lines)).text;
+    for (const path of ['.metadata.unknownMeta', '.spec.template.metadata.unknownSubMeta'])
+      expect(both).toContain(`${path}: field not declared in schema`);
+  });
+
+  test('finds a key that is there twice in YAML, also where everything is kept', async () => {
+    const { code, json } = await apply('Embedding', [], 'spec:', '  unknown: uk1', '  foo: foo1', '  foo: foo2');
+    expect(code).toBe(400);
+    expect(json['message']).toContain('line 11: key "foo" already set in map');
+  });
+});
