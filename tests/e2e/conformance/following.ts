@@ -6,6 +6,9 @@ export interface Seen<T> {
   object: Known<T>;
 }
 
+/** Of a list and the watch that follows it. */
+type Selectors = Partial<Record<'labelSelector' | 'fieldSelector', string>>;
+
 /** A collection as a watch shows it, from the moment of `start` until `stop`. */
 export class Following<T extends KubeObject> {
   readonly seen: Seen<T>[] = [];
@@ -15,8 +18,8 @@ export class Following<T extends KubeObject> {
 
   private constructor(private readonly path: string) {}
 
-  static async start<T extends KubeObject>(path: string, labelSelector?: string): Promise<Following<T>> {
-    const query = new URLSearchParams(labelSelector ? { labelSelector } : {});
+  static async start<T extends KubeObject>(path: string, selectors: Selectors = {}): Promise<Following<T>> {
+    const query = new URLSearchParams(selectors);
     const { metadata, items } = await api.list<T>(`${path}?${query}`);
     const following = new Following<T>(path);
     for (const item of items) following.latest.set(item.metadata.name, item);

@@ -37,7 +37,7 @@ afterAll(async () => {
 test.concurrent('a pod is submitted and removed, which a watch shows', async () => {
   const labels = { time: 'submitted' };
   expect(await numberOf('time=submitted')).toBe(0);
-  const watch = await Following.start<Pod>(`${namespace}/pods`, 'time=submitted');
+  const watch = await Following.start<Pod>(`${namespace}/pods`, { labelSelector: 'time=submitted' });
   try {
     await create('submitted', serving, { labels });
     expect(await numberOf('time=submitted')).toBe(1);

@@ -1,6 +1,7 @@
 import type { Pod } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { ask, inNamespace, must, until, untilGone, type Loose } from '../rest';
+import { image } from './node-pod-cases';
 import { idlePod, idleSpec, running } from './web-pod';
 
 // Upstream's conformance tests of workloads, namespaces and service accounts that need a whole cluster.
@@ -120,6 +121,37 @@ test.concurrent('a namespace that is deleted takes its pods and services with it
   }
 });
 
+test.concurrent('a namespace that is deleted keeps what its pods use until the last of them is gone', async () => {
+  await inNamespace('nsorderedtest', async (path, namespace) => {
+    const pod = idlePod('test-pod', { terminationGracePeriodSeconds: 1 });
+    const finalizers = ['e2e.example.com/finalizer'];
+    await must('POST', `${path}/pods`, { ...pod, metadata: { name: 'test-pod', finalizers } });
+    await until<Pod>(`${path}/pods/test-pod`, running);
+    await must('POST', `${path}/configmaps`, { metadata: { name: 'test-configmap' }, data: { key: 'value' } });
+    await must('DELETE', path);
+    const { status } = await until(path, ({ status: found }) =>
+      expect(found.conditions).toContainEqual(
+        expect.objectContaining({ type: 'NamespaceContentRemaining', status: 'True' }),
+      ),
+    );
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'NamespaceDeletionContentFailure', status: 'False', reason: 'ContentDeleted' }),
+    );
+    expect((await must('GET', `${path}/pods/test-pod`))['metadata'].deletionTimestamp).toBeDefined();
+    // Its containers are gone, and only the finalizer is left of it: all the same nothing else has been deleted.
+    await until<Pod>(`${path}/pods/test-pod`, ({ status: found }) =>
+      expect(found?.containerStatuses?.[0]?.state?.terminated).toBeDefined(),
+    );
+    const { metadata } = await must('GET', `${path}/configmaps/test-configmap`);
+    expect(metadata).not.toHaveProperty('deletionTimestamp');
+    await must('PATCH', `${path}/pods/test-pod`, { metadata: { finalizers: null } });
+    await untilGone(path);
+    await must('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
+    for (const url of ['pods/test-pod', 'configmaps/test-configmap'])
+      expect((await ask('GET', `${path}/${url}`)).code).toBe(404);
+  });
+});
+
 const mount = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 test.concurrent(
@@ -182,6 +214,29 @@ test.concurrent(
     });
   },
 );
+
+test.concurrent('a pod proves the token that it has by the discovery of its issuer', async () => {
+  await inNamespace('issuer', async (path, namespace) => {
+    const sources = [{ serviceAccountToken: { path: 'token', audience: 'oidc-discovery-test' } }];
+    const spec = idleSpec(
+      { restartPolicy: 'Never', volumes: [{ name: 'token', projected: { sources } }] },
+      { image, volumeMounts: [{ name: 'token', mountPath: '/token' }] },
+    );
+    delete spec.containers[0]!.command;
+    spec.containers[0]!.args = ['--prove-token', '/token/token'];
+    await must('POST', `${path}/pods`, { metadata: { name: 'oidc-discovery-validator' }, spec });
+    const pod = await until<Pod>(`${path}/pods/oidc-discovery-validator`, ({ status }) =>
+      expect(['Succeeded', 'Failed']).toContain(status?.phase),
+    );
+    const { body } = await ask('GET', `${path}/pods/oidc-discovery-validator/log`);
+    expect(body).toMatchObject({
+      aud: ['oidc-discovery-test'],
+      sub: `system:serviceaccount:${namespace}:default`,
+      'kubernetes.io': { pod: { name: 'oidc-discovery-validator' } },
+    });
+    expect(pod.status?.phase).toBe('Succeeded');
+  });
+});
 
 test.concurrent('the authority of the cluster is in every namespace, comes back and stays as it is', async () => {
   await inNamespace('root-ca', async path => {

@@ -2,7 +2,9 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { isDefinitionConditionTrue, type CustomResourceDefinition, type KubeObject } from '@naru/api';
 import { Authority, createAuthority } from '@naru/pki';
-import { eventually, startTestServer, type TestServer } from '../testing/test-server';
+import { mergePatch, okJson } from '../testing/expect-reply';
+import { eventually, startTestServer, type Reply, type TestServer } from '../testing/test-server';
+import { watch } from '../testing/watch';
 import { widgetDefinition } from '../testing/widget-definition';
 
 type Widget = KubeObject & { spec: Record<string, unknown>; size?: string };
@@ -76,7 +78,12 @@ function twoVersions(change: (crd: CustomResourceDefinition) => void = () => und
     const [v1] = crd.spec.versions;
     delete v1!.schema!.openAPIV3Schema!.properties!['spec']!['x-kubernetes-validations'];
     const v2 = structuredClone(v1!);
-    Object.assign(v2, { name: 'v2', storage: false, additionalPrinterColumns: [], selectableFields: [] });
+    Object.assign(v2, {
+      name: 'v2',
+      storage: false,
+      additionalPrinterColumns: [],
+      selectableFields: [{ jsonPath: '.size' }],
+    });
     const schema = v2.schema!.openAPIV3Schema!;
     schema.properties!['size'] = { type: 'string', default: 'small' };
     delete schema.properties!['spec']!.required;
@@ -218,6 +225,37 @@ describe('with a webhook', () => {
       /^{"type":"ADDED","object":{"kind":"Widget","apiVersion":"example.com\/v2"/,
     );
     expect((await api.call('DELETE', `${at('v2')}/a`)).code).toBe(200);
+  });
+
+  test('fields of the version that is asked choose what is listed, watched and deleted', async () => {
+    const small = `${at('v2')}?fieldSelector=size%3Dsmall`;
+    const create = (called: string, size: string): Promise<Reply['json']> =>
+      okJson(api.call('POST', at('v2'), { ...widget('v2', { size, spec: {} }), metadata: { name: called } }), 201);
+    const before = await create('before', 'small');
+    await create('large', 'large');
+    const watched = [small, `${small}&resourceVersion=${before['metadata'].resourceVersion}`].map(url =>
+      watch(api, url),
+    );
+    await watched[0]!.until('ADDED', ({ metadata }) => metadata.name === 'before');
+    await create('after', 'small');
+    const names = async (): Promise<string[]> =>
+      ((await okJson(api.call('GET', small)))['items'] as Reply['json'][]).map(
+        ({ metadata }) => metadata.name as string,
+      );
+    expect(await names()).toEqual(['after', 'before']);
+    await okJson(api.call('PATCH', `${at('v2')}/after`, { size: 'large' }, mergePatch));
+    await okJson(api.call('DELETE', small));
+    expect(await names()).toEqual([]);
+    expect(
+      ((await okJson(api.call('GET', at('v1'))))['items'] as Reply['json'][]).map(({ spec }) => spec.size),
+    ).toEqual(['large', 'large']);
+    const changes = ['ADDED after small', 'DELETED after small', 'DELETED before small'];
+    for (const [i, { events, stop }] of watched.entries()) {
+      const all = i === 0 ? ['ADDED before small', ...changes] : changes;
+      await eventually(() => events.length === all.length);
+      expect(events.map(({ type, object }) => `${type} ${object['metadata'].name} ${object['size']}`)).toEqual(all);
+      stop();
+    }
   });
 
   test('its failure is told in the words of upstream, and concerns the other version only', async () => {

@@ -54,6 +54,19 @@ export function tooLarge(revision: number, current: number): StatusError {
   });
 }
 
+/** The stored objects among which a list chooses: to be ready before its selectors look into them. */
+export function candidatesOf(
+  storage: Storage,
+  definition: AnyDefinition,
+  namespace: string,
+  query: ListQuery,
+  nowMs: number,
+): readonly Entry[] {
+  const cache = storage.cache(definition);
+  const { rv, start } = query.continue === '' ? { rv: -1, start: '' } : parseToken(query.continue);
+  return (rv === -1 ? undefined : cache.snapshot(rv, nowMs, start)) ?? cache.select({ namespace });
+}
+
 export function listObjects(
   storage: Storage,
   definition: AnyDefinition,

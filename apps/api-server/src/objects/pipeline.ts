@@ -7,7 +7,7 @@ import { createObject } from './create';
 import { checkDeleteOptions, deleteObject } from './delete';
 import type { ObjectDeps } from './deps';
 import { methodNotAllowed, notFound, pageNotFound } from './failures';
-import { listObjects, recallList, type ListQuery, type ListReply } from './list';
+import { candidatesOf, listObjects, recallList, type ListQuery, type ListReply } from './list';
 import { modifyObject, type Mode } from './modify';
 import { presentBytes, readyToPresent } from './present';
 import { jsonReply, warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
@@ -74,20 +74,32 @@ export class Pipeline {
         ? storage.fresh(query.resourceVersion)
         : recallList(storage, request.definition, query, nowMs);
     if (behind) await behind;
-    const { definition, namespace, signal } = request;
+    const { definition, signal } = request;
     const virtual = this.virtual(request);
     if (virtual?.list)
       return selectVirtual(definition, await virtual.list(this.deps, signal), query, this.deps.storage.revision);
-    if (definition.storedAs?.prepare) {
-      // All of them: selectors ask about the fields of the requested version.
-      const entries = this.deps.storage.cache(definition).select({ namespace });
-      await readyToPresent(
+    return this.listReady(request, query, nowMs);
+  }
+
+  /** All is made ready that could be listed: selectors ask about the fields of the requested version. */
+  private async listReady(
+    { definition, namespace, signal }: ObjectRequest,
+    query: ListQuery,
+    nowMs: number,
+  ): Promise<ListReply> {
+    const { storage } = this.deps;
+    while (definition.storedAs?.prepare) {
+      const entries = candidatesOf(storage, definition, namespace, query, nowMs);
+      const ready = readyToPresent(
         definition,
-        entries.map(entry => entry.bytes),
+        entries.map(({ bytes }) => bytes),
         signal,
       );
+      if (!ready) break;
+      // Others may be written meanwhile.
+      await ready;
     }
-    return listObjects(storage, request.definition, request.namespace, query, nowMs);
+    return listObjects(storage, definition, namespace, query, nowMs);
   }
 
   create(request: ObjectRequest, body: Body): Promise<ObjectReply> {
@@ -202,8 +214,7 @@ export class Pipeline {
     this.requireVerb(request, 'deletecollection');
     checkDeleteOptions(options);
     await this.deps.storage.fresh('');
-    const { storage, clock } = this.deps;
-    const list = listObjects(storage, request.definition, request.namespace, query, clock.now());
+    const list = await this.listReady(request, query, this.deps.clock.now());
     const entries = list.entries.values();
     const work = async (): Promise<void> => {
       for (const { namespace, name } of entries) {

@@ -87,24 +87,29 @@ export class WatchStream implements Holder {
   /** Begins; throws StatusError Expired, before anything is written, when the start is too long ago. */
   start(): void {
     const { cache, selection, after, initialEvents, bookmarks, clock, timeoutMs } = this.options;
-    const missed = after === undefined || initialEvents ? [] : cache.eventsAfter(after);
-    if (after === undefined || initialEvents)
-      this.initial = cache.select(selection).map(({ bytes }) => ({ type: 'ADDED', bytes }));
+    const fromNow = after === undefined || initialEvents;
+    const missed = fromNow ? [] : cache.eventsAfter(after);
+    const present = fromNow ? cache.select(this.looksInside ? withoutFields(selection) : selection) : [];
     this.lastRevision = Math.max(this.options.currentRevision(), after ?? 0);
-    if (initialEvents && bookmarks)
-      this.initial.push({ type: 'BOOKMARK', bytes: empty, line: eventLine('BOOKMARK', this.bookmarkObject(true)) });
-    for (const event of missed) {
-      const item = event.revision > 0 ? this.seen(event) : undefined;
-      if (item) this.initial.push(item);
-    }
-    if (this.options.ready && this.initial.length > 0) {
+    const ends = initialEvents && bookmarks ? [eventLine('BOOKMARK', this.bookmarkObject(true))] : [];
+    const begin = (): void => {
+      const chosen = this.looksInside ? present.filter(entry => selects(selection, entry)) : present;
+      this.initial = chosen.map(({ bytes }) => ({ type: 'ADDED', bytes }));
+      for (const line of ends) this.initial.push({ type: 'BOOKMARK', bytes: empty, line });
+      for (const event of missed) this.initial.push(...this.seen(event));
+    };
+    if (this.options.ready) {
       this.initialReady = false;
       // Together: asking for each alone would be slow.
+      this.inOrder(begin, () => (this.looksInside ? [...present.map(bytesOf), ...missed.flatMap(bothStates)] : []));
       this.inOrder(
         () => this.initialIsReady(),
-        this.initial.filter(({ line }) => !line).map(({ bytes }) => bytes),
+        () => this.initial.filter(({ line }) => !line).map(bytesOf),
       );
-    } else this.schedule();
+    } else {
+      begin();
+      this.schedule();
+    }
     this.cleanups.push(cache.listen(this));
     this.cleanups.push(clock.after(timeoutMs, () => this.end()));
     if (bookmarks) this.scheduleBookmark();
@@ -113,8 +118,17 @@ export class WatchStream implements Holder {
   onEvent(event: CacheEvent): void {
     // A client that read from another api-server may be ahead of this one.
     if (this.closed || event.revision <= (this.options.after ?? 0)) return;
-    const item = this.seen(event, true);
-    if (item) this.push(item);
+    if (this.looksInside) {
+      let items: Item[] = [];
+      this.inOrder(
+        () => (items = this.seen(event)),
+        () => bothStates(event),
+      );
+      this.inOrder(
+        () => items.forEach(item => this.enqueue(this.lineOf(item))),
+        () => items.map(bytesOf),
+      );
+    } else for (const item of this.seen(event, true)) this.push(item);
     this.lastRevision = event.revision;
   }
 
@@ -136,7 +150,7 @@ export class WatchStream implements Holder {
       if (behind) this.sink.destroy();
       else this.sink.end();
     };
-    if (this.waiting > 0) this.inOrder(finish, []);
+    if (this.waiting > 0) this.inOrder(finish);
     else finish();
   }
 
@@ -173,7 +187,7 @@ export class WatchStream implements Holder {
 
   private bookmark(endOfInitialEvents: boolean): void {
     const line = eventLine('BOOKMARK', this.bookmarkObject(endOfInitialEvents));
-    if (this.waiting > 0) this.inOrder(() => this.enqueue(line), []);
+    if (this.waiting > 0) this.inOrder(() => this.enqueue(line));
     else this.enqueue(line);
   }
 
@@ -191,23 +205,31 @@ export class WatchStream implements Holder {
     return Buffer.from(JSON.stringify(object));
   }
 
-  /** What this client's selector makes of an event. */
-  private seen(event: CacheEvent, live = false): Item | undefined {
+  /** The selector asks about fields that are there only when objects have been made ready. */
+  private get looksInside(): boolean {
+    return this.options.ready !== undefined && this.options.selection.fieldsOf !== undefined;
+  }
+
+  /** What this client's selector makes of an event: one item or none. */
+  private seen(event: CacheEvent, live = false): Item[] {
     const { selection, sharedBy, ready } = this.options;
     const now = event.type !== 'DELETED' && selects(selection, event.entry);
     const before = event.previous !== undefined && selects(selection, event.previous);
-    if (!now && !before) return undefined;
+    if (!now && !before) return [];
     const type = !now ? 'DELETED' : before ? 'MODIFIED' : 'ADDED';
     const lost = !now && event.type !== 'DELETED';
     const stored = (): Buffer => (lost ? lastSeen(event) : event.entry.bytes);
-    if (!live || !sharedBy || ready) return { type, bytes: stored() };
+    if (!live || !sharedBy || ready) return [{ type, bytes: stored() }];
     const key = lost ? event.previous!.bytes : event.entry.bytes;
-    return { type, bytes: empty, line: sharedLine(type, key, sharedBy, () => this.options.view(stored(), false)) };
+    return [{ type, bytes: empty, line: sharedLine(type, key, sharedBy, () => this.options.view(stored(), false)) }];
   }
 
   private push(item: Item): void {
-    if (this.options.ready) this.inOrder(() => this.enqueue(this.lineOf(item)), [item.bytes]);
-    else this.enqueue(this.lineOf(item));
+    if (!this.options.ready) return this.enqueue(this.lineOf(item));
+    this.inOrder(
+      () => this.enqueue(this.lineOf(item)),
+      () => [item.bytes],
+    );
   }
 
   private lineOf({ type, bytes, line }: Item): Buffer {
@@ -223,24 +245,20 @@ export class WatchStream implements Holder {
     this.schedule();
   }
 
-  /** Runs `then` when everything before it has been shown and the bytes are ready. */
-  private inOrder(then: () => void, bytes: readonly Buffer[]): void {
+  /** Runs `then` when everything before it has been done and the bytes, which are asked for only then, are ready. */
+  private inOrder(then: () => void, bytes: () => readonly Buffer[] = () => []): void {
     if (++this.waiting > maxWaiting) {
       this.cut();
       return;
     }
     this.tail = this.tail
-      .then(() => (this.closed ? undefined : this.options.ready?.(bytes)))
-      .then(
-        () => {
-          this.waiting--;
-          if (!this.closed) then();
-        },
-        () => {
-          // Whoever watches lists again, and is told there what is wrong.
-          this.cut();
-        },
-      );
+      .then(() => (this.closed ? undefined : this.options.ready?.(bytes())))
+      .then(() => {
+        this.waiting--;
+        if (!this.closed) then();
+      })
+      // Whoever watches lists again, and is told there what is wrong.
+      .catch(() => this.cut());
   }
 
   private enqueue(line: Buffer): void {
@@ -330,6 +348,12 @@ export class WatchStream implements Holder {
 }
 
 const empty = Buffer.alloc(0);
+const bytesOf = ({ bytes }: { bytes: Buffer }): Buffer => bytes;
+const bothStates = ({ entry, previous }: CacheEvent): Buffer[] => [entry, ...(previous ? [previous] : [])].map(bytesOf);
+
+function withoutFields({ namespace, labels }: Selection): Selection {
+  return { namespace, labels };
+}
 
 /** What a client that can no longer see an object is shown: its last visible state under the new version. */
 function lastSeen(event: CacheEvent): Buffer {

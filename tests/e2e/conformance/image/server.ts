@@ -3,11 +3,14 @@ import { createServer, get, type IncomingMessage, type ServerResponse } from 'no
 import { createServer as createHttp2Server } from 'node:http2';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import { serveExtension } from './extension';
+import { proveToken } from './issuer';
 
 /**
  * What the pods of the conformance tests run. With options it serves: `--http PORT...` answers GET / with its host name,
  * /dial?... with what another such server says each time, and any other request with its method and path as JSON; `--udp PORT...`
- * answers each datagram with its host name; `--grpc PORT` is a healthy grpc.health.v1. Without, it prints its arguments.
+ * answers each datagram with its host name; `--grpc PORT` is a healthy grpc.health.v1; `--extension PORT` is the sample API server.
+ * `--prove-token FILE` proves a token by the discovery of its issuer. Without, it prints its arguments.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,6 +18,8 @@ const { values, positionals } = parseArgs({
     http: { type: 'string', multiple: true, default: [] },
     udp: { type: 'string', multiple: true, default: [] },
     grpc: { type: 'string', multiple: true, default: [] },
+    extension: { type: 'string' },
+    'prove-token': { type: 'string' },
   },
 });
 // PID 1 hears only the signals that it asked for.
@@ -93,4 +98,6 @@ function serveHealth(port: number): void {
 for (const port of values.http) createServer(answer).listen(Number(port));
 for (const port of values.udp) serveUdp(Number(port));
 for (const port of values.grpc) serveHealth(Number(port));
-if (values.http.length + values.udp.length + values.grpc.length === 0) console.log(positionals.join(' '));
+if (values.extension) void serveExtension(Number(values.extension));
+if (values['prove-token']) void proveToken(values['prove-token']);
+if (process.argv.length === 2 || positionals.length > 0) console.log(positionals.join(' '));
