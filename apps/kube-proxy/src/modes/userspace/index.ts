@@ -5,6 +5,7 @@ import { readNodeIps } from '../ipvs/kernel';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { Balancer } from './balancer';
 import type { Listener } from './listener';
+import { listenPatiently } from './patient-listener';
 import { listenTcp } from './tcp-listener';
 import { listenUdp } from './udp-listener';
 
@@ -85,12 +86,14 @@ class UserspaceSync implements RuleSync {
     balancer.set(endpoints, port.affinitySeconds);
     const listen = port.protocol === 'udp' ? listenUdp : listenTcp;
     const admits = (client: string): boolean => isAdmitted(this.places.get(key)?.port ?? port, address, client);
-    try {
-      this.places.set(key, { listener: await listen({ address, port: number, balancer, admits }), balancer, port });
-    } catch (err) {
-      // Somebody else has the port; the other Services are served all the same, and the next sync tries again.
-      this.deps.logger.error({ err, service: port.name, address, port: number }, 'cannot listen for a Service');
-    }
+    const { logger } = this.deps;
+    const listener = await listenPatiently({
+      listen: () => listen({ address, port: number, balancer, admits }),
+      // Somebody else has the port; the other Services are served all the same.
+      onFailure: (err, retryInMs) =>
+        logger.error({ err, service: port.name, address, port: number, retryInMs }, 'cannot listen for a Service'),
+    });
+    this.places.set(key, { listener, balancer, port });
   }
 
   /** Where node ports are listened on; the addresses of Services are this node's too, and none of them. */

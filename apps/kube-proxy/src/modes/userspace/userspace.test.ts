@@ -152,14 +152,21 @@ describe('the mode userspace', () => {
     expect(['a', 'b', 'c']).toContain((await connect('127.96.0.20')).name);
   });
 
-  test('a port that somebody has is no hindrance for others, and is taken when it is free', async () => {
+  test('a port that somebody has is no hindrance for others, and is taken soon after it is free', async () => {
     const other = net.createServer().listen(port, clusterIp);
     await once(other, 'listening');
     await sync(web(), web({ name: 'default/other:/tcp', clusterIp: '127.96.0.30' }));
     expect(['a', 'b', 'c']).toContain((await connect('127.96.0.30')).name);
+    const gone = { name: 'default/gone:/tcp', clusterIp: '127.96.0.40' };
+    const theirs = net.createServer().listen(port, gone.clusterIp);
+    await once(theirs, 'listening');
+    await sync(web(), web(gone));
+    // Nobody tells of a change: it is tried again soon, for as long as the Service is there.
     await new Promise(resolve => other.close(resolve));
+    await eventually(async () => expect(['a', 'b', 'c']).toContain((await connect()).name), 60_000);
     await sync(web());
-    expect(['a', 'b', 'c']).toContain((await connect()).name);
+    await new Promise(resolve => theirs.close(resolve));
+    await expect(connect(gone.clusterIp)).rejects.toThrow(/ECONNREFUSED/);
   });
 });
 
