@@ -13,6 +13,7 @@ import { commandRunner } from '../apps/kube-proxy/src/command';
 import type { ServicePort } from '../apps/kube-proxy/src/desired/service-port';
 import type { ProxyMode, RuleSync } from '../apps/kube-proxy/src/modes/mode';
 import { proxyModes } from '../apps/kube-proxy/src/modes/registry';
+import { ipvsKernel } from '../apps/kube-proxy/src/testing/ipvs-kernel';
 import type { Place } from '../apps/kube-proxy/src/testing/network-lab';
 import { aPort } from '../apps/kube-proxy/src/testing/ports';
 import { setUpCluster, type TestCluster } from '../apps/kube-proxy/src/testing/test-cluster';
@@ -161,19 +162,10 @@ async function measureMode(mode: ProxyMode): Promise<void> {
 
 /** Programs run several times slower there: half an hour is a bound, not what is expected. */
 async function measureInUserModeLinux(): Promise<void> {
-  const modules = ['ipv6', 'ip_vs', 'ip_vs_rr', 'dummy', 'veth', 'bridge'];
-  // Its nf_tables know no IPv4.
-  const legacy = ['iptables', 'ip6tables']
-    .flatMap(name => [name, `${name}-restore`, `${name}-save`])
-    .map(name => `ln -s /usr/sbin/xtables-legacy-multi /run/bin/${name}`);
   const settings = `BENCH_KERNEL=uml MODES=ipvs,iptables SIZES=${sizes.join()} SAMPLES=${samples} ROUNDS=${rounds} SECONDS=${seconds}`;
-  const script = ['mkdir /run/bin', ...legacy, `PATH=/run/bin:$PATH ${settings} ${process.execPath} ${__filename}`];
-  const output = await runInUserModeLinux({
-    modules,
-    script: script.join('\n'),
-    memoryMb: 2048,
-    timeoutMs: 1_800_000,
-  });
+  const script = `${ipvsKernel.prepare}\n${settings} ${process.execPath} ${__filename}`;
+  const { modules } = ipvsKernel;
+  const output = await runInUserModeLinux({ modules, script, memoryMb: 2048, timeoutMs: 1_800_000 });
   const rows = output.split('\n').filter(line => line.startsWith('{"mode":'));
   console.log(rows.join('\n'));
 }

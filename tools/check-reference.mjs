@@ -1,4 +1,5 @@
-// Checks docs/reference: every test that a table names exists under that very name in the file that it links to.
+// Checks docs/reference: every test that a table names exists under that very name in the file that it links to, or in one of the files
+// named *-cases.ts that it imports from beside it: cases that several tests share.
 // A row links its proof as [test name](path/to/x.test.ts), relative to the document.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -7,11 +8,18 @@ const folder = path.resolve(import.meta.dirname, '..', 'docs', 'reference');
 const link = /\[((?:\\.|[^\]\\])+)\]\(([^)\s]+\.test\.ts)\)/g;
 
 const sources = new Map();
-/** A test's source with its escapes undone, so that a name is found however it is quoted. */
+/** A test's source and that of the cases which it imports, with escapes undone, so that a name is found however it is quoted. */
 function sourceOf(file) {
-  if (!sources.has(file))
-    sources.set(file, existsSync(file) ? readFileSync(file, 'utf8').replace(/\\(['"`\\])/g, '$1') : undefined);
+  if (!sources.has(file)) sources.set(file, existsSync(file) ? readWithCases(file) : undefined);
   return sources.get(file);
+}
+
+function readWithCases(file) {
+  const source = readFileSync(file, 'utf8');
+  const cases = [...source.matchAll(/from '(\.[^']+-cases)'/g)].map(([, target]) =>
+    readFileSync(path.resolve(path.dirname(file), `${target}.ts`), 'utf8'),
+  );
+  return [source, ...cases].join('\n').replace(/\\(['"`\\])/g, '$1');
 }
 
 /** Markdown's escapes (`\|`, `\[`) undone. */

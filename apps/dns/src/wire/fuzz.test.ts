@@ -101,3 +101,40 @@ test('a pointer that leads to itself ends', () => {
   const loop = Buffer.from('12348180000100010000000001610000010001c01300050001000000ff0002c013', 'hex');
   expect(readAnswer(loop)).toBeUndefined();
 });
+
+/** An answer about `x.` whose first record is data without a meaning, and whose others are named by the pointer at its end. */
+function withPointersTo(data: Buffer, target: number, others: number): Buffer {
+  const head = Buffer.from('123481800001000000000000' + '017800' + '00010001', 'hex');
+  head.writeUInt16BE(others + 1, 6);
+  const first = Buffer.from('017800' + '00100001' + '00000000' + '0000', 'hex');
+  first.writeUInt16BE(data.length, first.length - 2);
+  const record = Buffer.from('0000' + '00010001' + '00000000' + '0004' + '0a000001', 'hex');
+  record.writeUInt16BE(0xc000 | target, 0);
+  return Buffer.concat([head, first, data, ...Array.from({ length: others }, () => record)]);
+}
+
+/** Where the data of its first record begins, and where its question has its name. */
+const [bombAt, questionAt] = [32, 12];
+
+test('a bomb of pointers ends: each of many names is a long chain of them', () => {
+  const hops = 6_000;
+  const chain = Buffer.alloc(2 * hops);
+  for (let hop = 0; hop < hops; hop++) {
+    chain.writeUInt16BE(0xc000 | (hop === 0 ? questionAt : bombAt + 2 * (hop - 1)), 2 * hop);
+  }
+  const answers = readAnswer(withPointersTo(chain, bombAt + 2 * (hops - 1), 2_000))?.answers ?? [];
+  expect(answers).toHaveLength(2_001);
+  expect(new Set(answers.map(({ name }) => name))).toEqual(new Set([`${label('x')}\0`]));
+});
+
+test.each([
+  [3, 'is read'],
+  [4, 'is not'],
+])('a bomb of labels, %i of the longest and a pointer, %s: names have 255 bytes at most', (labels, verdict) => {
+  const data = Buffer.concat([
+    ...Array.from({ length: labels }, () => Buffer.from(label('a'.repeat(63)), 'latin1')),
+    Buffer.of(0xc0, questionAt),
+  ]);
+  const answer = readAnswer(withPointersTo(data, bombAt, 1));
+  expect(answer?.answers[1]?.name.length).toBe(verdict === 'is read' ? labels * 64 + 3 : undefined);
+});

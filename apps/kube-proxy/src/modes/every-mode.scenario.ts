@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { namespaces, networkPolicies, pods as podType, type Pod } from '@naru/api';
+import { namespaces, networkPolicies, pods as podType, type NetworkPolicy, type Pod } from '@naru/api';
 import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
 import { checkInScenario, eventually, MemoryObjects, runScenario } from '@naru/testing';
+import { ipFamilies, isIpv6 } from '../desired/ip-family';
 import { createPolicyMetrics } from '../network-policy/metrics';
 import { PolicyEnforcer } from '../network-policy/policy-enforcer';
 import type { Place } from '../testing/network-lab';
@@ -15,12 +16,14 @@ const waitMs = 60_000;
 
 /** Who answers at the address; SCTP is not to be had from Node. */
 async function askBySctp({ run }: Place, address: string, port: number): Promise<string> {
-  return (await run('timeout', ['10', 'socat', '-u', `SCTP4:${address}:${port},connect-timeout=5`, '-'])).trim();
+  const where = isIpv6(address) ? `SCTP6:[${address}]` : `SCTP4:${address}`;
+  return (await run('timeout', ['10', 'socat', '-u', `${where}:${port},connect-timeout=5`, '-'])).trim();
 }
 
+/** By both families. */
 async function serveBySctp({ run }: Place, name: string): Promise<void> {
   // In the background: it ends with the machine.
-  const serve = `socat -U SCTP4-LISTEN:${sctpPort},fork,reuseaddr 'SYSTEM:echo ${name}'`;
+  const serve = `socat -U SCTP6-LISTEN:${sctpPort},fork,reuseaddr 'SYSTEM:echo ${name}'`;
   await run('sh', ['-c', `${serve} </dev/null >/dev/null 2>&1 &`]);
   await eventually(async () => {
     const text = await run('cat', ['/proc/net/sctp/eps']);
@@ -29,7 +32,7 @@ async function serveBySctp({ run }: Place, name: string): Promise<void> {
 }
 
 /** Through every mode, to several endpoints, from a pod and from outside. */
-async function checkSctp(cluster: TestCluster): Promise<void> {
+async function checkSctp(cluster: TestCluster, check: typeof checkInScenario): Promise<void> {
   const { lab, pods, addresses } = cluster;
   const run = lab.node(1).run;
   const clusterIp = addresses.clusterIp(10);
@@ -37,8 +40,8 @@ async function checkSctp(cluster: TestCluster): Promise<void> {
   const port = forwardedPort(cluster, { protocol: 'sctp', clusterIp, clusterEndpoints, nodePort: 30090 });
   for (const mode of [nftables, iptables, ipvs]) {
     const config = { family: lab.family, clusterCidr: addresses.clusterCidr };
-    const rules = mode.build({ run, config, logger: silentLogger });
-    await checkInScenario(`SCTP goes through ${mode.name}`, async () => {
+    const rules = cluster.rulesOf(mode);
+    await check(`SCTP goes through ${mode.name}`, async () => {
       assert.deepEqual(await mode.probe(run, config), []);
       await rules.sync({ full: true, ports: () => [port] });
       const heard = new Set<string>();
@@ -60,56 +63,61 @@ function podObject(name: string, namespace: string, nodeName: string, place: Pla
   };
 }
 
+const key = { namespace: 'default', name: 'policy' };
+
 /** Packets that IPVS sends on are not forwarded: they are judged all the same, by the pod that they lead to. */
-async function checkPolicies(cluster: TestCluster, api: MemoryObjects): Promise<void> {
+async function checkPolicies(cluster: TestCluster, api: MemoryObjects, check: typeof checkInScenario): Promise<void> {
   const { lab, addresses } = cluster;
-  const client = cluster.pods[1] as Place;
+  const [web, client] = cluster.pods as [Place, Place];
   const [toWeb, toRemote] = [addresses.clusterIp(20), addresses.clusterIp(21)];
-  await cluster.sync([
-    forwardedPort(cluster, {
-      name: 'default/web:/tcp',
-      clusterIp: toWeb,
-      clusterEndpoints: endpointsOfPods(cluster, 1, [0]),
-    }),
-    forwardedPort(cluster, {
-      name: 'default/remote:/tcp',
-      clusterIp: toRemote,
-      clusterEndpoints: endpointsOfPods(cluster, 1, [2]),
-    }),
-  ]);
-  const open = async (ip: string): Promise<void> => void (await lab.ask(client, ip, 80, { timeoutMs: 5_000 }));
-  const closed = (ip: string): Promise<void> =>
-    assert.rejects(lab.ask(client, ip, 80, { timeoutMs: 1_000 }), /timed out/i);
-  await checkInScenario('policies judge what ipvs sends on', async () => {
+  const leadTo = (name: string, clusterIp: string, pod: number) =>
+    forwardedPort(cluster, { name, clusterIp, clusterEndpoints: endpointsOfPods(cluster, 1, [pod]) });
+  await cluster.sync([leadTo('default/web:/tcp', toWeb, 0), leadTo('default/remote:/tcp', toRemote, 2)]);
+  const put = (spec: NetworkPolicy['spec']): Promise<unknown> => api.create(networkPolicies, { metadata: key, spec });
+  const open = async (ip: string, port = 80): Promise<void> =>
+    void (await lab.ask(client, ip, port, { timeoutMs: 5_000 }));
+  const closed = (ip: string, port = 80): Promise<void> =>
+    assert.rejects(lab.ask(client, ip, port, { timeoutMs: 1_000 }), /timed out/i);
+  await check('policies judge what ipvs sends on', async () => {
     await open(toWeb);
     await open(toRemote);
-    const key = { namespace: 'default', name: 'policy' };
-    await api.create(networkPolicies, {
-      metadata: key,
-      spec: { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] },
-    });
+    await put({ podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] });
     await eventually(() => closed(toWeb), waitMs);
     await open(toRemote);
     // The node itself is not shut out.
     await lab.ask(lab.node(1), toWeb, 80, { timeoutMs: 5_000 });
     await api.delete(networkPolicies, key);
     await eventually(() => open(toWeb), waitMs);
-    await api.create(networkPolicies, {
-      metadata: key,
-      spec: {
-        podSelector: { matchLabels: { app: 'client' } },
-        policyTypes: ['Egress'],
-        egress: [{ to: [{ namespaceSelector: { matchLabels: { team: 'other' } } }] }],
-      },
+    await put({
+      podSelector: { matchLabels: { app: 'client' } },
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ namespaceSelector: { matchLabels: { team: 'other' } } }] }],
     });
     await eventually(() => closed(toWeb), waitMs);
     await open(toRemote);
     await api.delete(networkPolicies, key);
     await eventually(() => open(toWeb), waitMs);
   });
+  await check('policies tell SCTP from TCP', async () => {
+    const askWeb = (): Promise<string> => askBySctp(client, web.ip, sctpPort);
+    const admit = (protocol: string, port: number): Promise<unknown> =>
+      put({ podSelector: { matchLabels: { app: 'web' } }, ingress: [{ ports: [{ protocol, port }] }] });
+    assert.equal(await askWeb(), 'pod-0');
+    await admit('SCTP', sctpPort);
+    await eventually(() => closed(web.ip, 8080), waitMs);
+    assert.equal(await askWeb(), 'pod-0');
+    await api.delete(networkPolicies, key);
+    await eventually(() => open(web.ip, 8080), waitMs);
+    await admit('TCP', 8080);
+    await eventually(() => assert.rejects(askWeb(), /failed with exit code/), waitMs);
+    await open(web.ip, 8080);
+    await api.delete(networkPolicies, key);
+    assert.equal(await eventually(askWeb, waitMs), 'pod-0');
+  });
   await cluster.cleanup();
 }
 
+/** Each check is told with the family in front of its name. */
 async function main(): Promise<void> {
   const cluster = await setUpCluster(ipvs, { nodes: 2, backend: 'host-gw' });
   const { lab, pods } = cluster;
@@ -119,7 +127,7 @@ async function main(): Promise<void> {
   const informers = api.informers();
   const enforcer = new PolicyEnforcer({
     nodeName: 'node-1',
-    families: [lab.family],
+    families: ipFamilies,
     network: undefined,
     runtimeEndpoint: '',
     run: lab.node(1).run,
@@ -138,8 +146,12 @@ async function main(): Promise<void> {
   await informers.start(stopping.signal);
   enforcer.start();
   for (const [index, pod] of pods.entries()) await serveBySctp(pod, `pod-${index}`);
-  await checkPolicies(cluster, api);
-  await checkSctp(cluster);
+  for (const family of ipFamilies) {
+    cluster.use(family);
+    const check: typeof checkInScenario = (name, work) => checkInScenario(`${family} ${name}`, work);
+    await checkPolicies(cluster, api, check);
+    await checkSctp(cluster, check);
+  }
   stopping.abort();
   await enforcer.stop();
   await cluster.close();

@@ -1,10 +1,12 @@
 import path from 'node:path';
 import { runInVirtualMachine, runKernelScenario, virtualMachineObstacle } from '@naru/testing';
+import { ipFamilies } from '../desired/ip-family';
 import { describeWhere } from '../testing/require-kernel';
 
-/** What every-mode.scenario.ts checks, in a kernel that has IPVS, SCTP and nf_tables. */
+/** What every-mode.scenario.ts checks with both families, in a kernel that has IPVS, SCTP and nf_tables. */
 const checks = [
   'policies judge what ipvs sends on',
+  'policies tell SCTP from TCP',
   'SCTP goes through nftables',
   'SCTP goes through iptables',
   'SCTP goes through ipvs',
@@ -24,5 +26,7 @@ describeWhere(virtualMachineObstacle(), 'the modes in a kernel that has all they
     });
   }, 490_000);
 
-  test.each(checks)('%s', name => expect(verdict(name)).toBeUndefined());
+  describe.each(ipFamilies)('with %s', family => {
+    test.each(checks)('%s', name => expect(verdict(`${family} ${name}`)).toBeUndefined());
+  });
 });

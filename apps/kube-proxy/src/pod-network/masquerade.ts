@@ -1,6 +1,8 @@
 import { familyOf } from '@naru/foundation';
 import type { CommandRunner } from '../command';
+import { isIpv6 } from '../desired/ip-family';
 import { ensureJumps, removeJumps } from '../modes/iptables/jumps';
+import { iptablesRestore } from '../modes/iptables/programs';
 import type { ModeName } from '../modes/mode';
 
 const tableName = 'naru-pod-network';
@@ -15,8 +17,8 @@ export interface Masquerade {
 
 /** What the rules of a range need to know of its family. */
 const words = {
-  4: { family: 'ip', multicast: '224.0.0.0/4', program: 'iptables' },
-  6: { family: 'ip6', multicast: 'ff00::/8', program: 'ip6tables' },
+  4: { family: 'ip', multicast: '224.0.0.0/4' },
+  6: { family: 'ip6', multicast: 'ff00::/8' },
 } as const;
 
 /** A table with one chain; replaced whole, which is one transaction. */
@@ -75,21 +77,19 @@ function nftMasquerade(run: CommandRunner, clusterCidr: string): Masquerade {
   };
 }
 
-function iptablesMasquerade(runAny: CommandRunner, clusterCidr: string): Masquerade {
-  const { program } = words[familyOf(clusterCidr)];
-  const run: CommandRunner = (name, args, stdin) => runAny(name.replace('iptables', program), args, stdin);
+function iptablesMasquerade(run: CommandRunner, clusterCidr: string): Masquerade {
+  const family = isIpv6(clusterCidr) ? 'IPv6' : 'IPv4';
   const jumps = [
     { table: 'nat', chain: 'POSTROUTING', match: ['-s', clusterCidr], to: natChain },
     { table: 'filter', chain: 'FORWARD', to: forwardChain },
   ] as const;
   return {
     async apply() {
-      await run('iptables-restore', ['--wait', '5', '--noflush'], renderIptablesMasquerade(clusterCidr));
-      await ensureJumps(run, jumps);
+      await iptablesRestore(run, family, renderIptablesMasquerade(clusterCidr));
+      await ensureJumps(run, jumps, family);
     },
     async cleanup() {
-      if (await removeJumps(run, jumps))
-        await run('iptables-restore', ['--wait', '5', '--noflush'], renderIptablesRemoval());
+      if (await removeJumps(run, jumps, family)) await iptablesRestore(run, family, renderIptablesRemoval());
     },
   };
 }

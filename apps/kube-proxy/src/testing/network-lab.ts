@@ -28,7 +28,7 @@ export interface LabNode extends Place {
   dir: string;
 }
 
-interface AskOptions {
+export interface AskOptions {
   protocol?: 'tcp' | 'udp';
   /** Of UDP. */
   sourcePort?: number;
@@ -189,7 +189,7 @@ route add default via ${v6.outside}
     const text =
       protocol === 'tcp'
         ? await agent.askByTcp({ ip, port, timeoutMs, ...(localAddress ? { localAddress } : {}) })
-        : await agent.askByUdp({ ip, port, ...(sourcePort ? { sourcePort } : {}) });
+        : await agent.askByUdp({ ip, port, timeoutMs, ...(sourcePort ? { sourcePort } : {}) });
     const [name, client] = text.split(' ');
     if (!name || !client) throw new Error(`${ip}:${port} answered ${text}`);
     return { name, client };
@@ -200,7 +200,8 @@ route add default via ${v6.outside}
    * by 20 questions in one test of a thousand, by 40 in one of four million.
    */
   async names(from: Place, ip: string, port: number, times = 40): Promise<string[]> {
-    const answers = await Promise.all(Array.from({ length: times }, () => this.ask(from, ip, port)));
+    const ask = () => this.ask(from, ip, port, { timeoutMs: 5_000 });
+    const answers = await Promise.all(Array.from({ length: times }, ask));
     return [...new Set(answers.map(answer => answer.name))].sort();
   }
 

@@ -25,7 +25,9 @@ const connect = async ({ ip, port, localAddress, timeoutMs }) => {
 };
 const line = socket => withDeadline(new Promise((done, fail) => {
   socket.once('data', chunk => done(String(chunk).trim()));
-  socket.once('close', () => fail(new Error('the connection was closed')));
+  const closed = () => fail(new Error('the connection was closed'));
+  if (socket.destroyed) closed();
+  else socket.once('close', closed);
 }), 5000, 'no answer');
 const operations = {
   async serve({ port, name }) {
@@ -45,14 +47,14 @@ const operations = {
     socket.destroy();
     return answer;
   },
-  async udp({ ip, port, sourcePort }) {
+  async udp({ ip, port, sourcePort, timeoutMs }) {
     const socket = dgram.createSocket({ type: net.isIPv6(ip) ? 'udp6' : 'udp4', reuseAddr: true });
     try {
       await new Promise(done => socket.bind(sourcePort, done));
       await new Promise((done, fail) => socket.connect(port, ip, error => (error ? fail(error) : done())));
       const answer = new Promise((done, fail) => { socket.once('message', data => done(String(data))); socket.on('error', fail); });
       socket.send('who');
-      return await withDeadline(answer, 1000, 'no answer');
+      return await withDeadline(answer, timeoutMs, 'no answer');
     } finally {
       socket.close();
     }
@@ -130,7 +132,7 @@ export class PlaceAgent {
     return (await this.request('tcp', target)) as string;
   }
 
-  async askByUdp(target: { ip: string; port: number; sourcePort?: number }): Promise<string> {
+  async askByUdp(target: { ip: string; port: number; sourcePort?: number; timeoutMs: number }): Promise<string> {
     return (await this.request('udp', target)) as string;
   }
 

@@ -6,8 +6,6 @@ import type { Endpoint, PortChange, ServicePort } from '../desired/service-port'
 import { samePort } from '../desired/service-port';
 import { ipFamilies, type IpFamily } from '../desired/ip-family';
 import type { ProxyMode, RuleConfig, RuleSync } from '../modes/mode';
-import { iptablesProgram } from '../modes/iptables/programs';
-import { nftFamily } from '../modes/nftables/skeleton';
 import { PodNetwork, type BackendName } from '../pod-network/pod-network';
 import { labAddresses, type LabAddresses } from './lab-addresses';
 import { NetworkLab, type LabNode, type Place } from './network-lab';
@@ -21,6 +19,8 @@ export interface TestCluster {
   readonly addresses: LabAddresses;
   /** From now on everything is asked, and the rules are made, with this family; what rules there are stay. */
   use(family: IpFamily): void;
+  /** Those of any mode, in node 1, apart from the cluster's own. */
+  rulesOf(mode: ProxyMode): RuleSync;
   lab: NetworkLab;
   pods: Place[];
   networks: PodNetwork[];
@@ -30,8 +30,6 @@ export interface TestCluster {
   /** As if the process had ended and come again. */
   restart(config?: Partial<Omit<RuleConfig, 'family'>>): void;
   cleanup(): Promise<void>;
-  /** Everything in the kernel that is a mode's, as text. */
-  ownRules(): Promise<string>;
   /** What a mode has complained of so far. */
   warnings: string[];
   close(): Promise<void>;
@@ -91,8 +89,8 @@ export async function setUpCluster(
     throw error;
   }
   const warnings = recordWarnings();
-  const build = (config: Partial<Omit<RuleConfig, 'family'>> = {}): RuleSync =>
-    mode.build({
+  const build = (config: Partial<Omit<RuleConfig, 'family'>> = {}, by = mode): RuleSync =>
+    by.build({
       run: lab.node(1).run,
       config: { family: lab.family, clusterCidr: labAddresses[lab.family].clusterCidr, ...config },
       logger: warnings.logger,
@@ -108,6 +106,7 @@ export async function setUpCluster(
       rules = build();
       known = undefined;
     },
+    rulesOf: other => build({}, other),
     lab,
     pods,
     networks,
@@ -128,7 +127,6 @@ export async function setUpCluster(
       await rules.cleanup();
       known = undefined;
     },
-    ownRules: () => ownRules(lab.node(1), lab.family),
     warnings: warnings.messages,
     close,
   };
@@ -146,20 +144,6 @@ function differences(before: Map<string, ServicePort>, after: Map<string, Servic
     const same = change.before && change.after && samePort(change.before, change.after);
     return same ? [] : [change];
   });
-}
-
-/** Sorted, because the order of independent rules and elements may differ between ways to the same state. */
-async function ownRules({ run }: LabNode, family: IpFamily): Promise<string> {
-  const table = `${nftFamily[family]} naru-proxy`;
-  const saved = (await run(`${iptablesProgram[family]}-save`, [])).split('\n').filter(line => line.includes('KUBE-'));
-  const tables = await run('nft', ['list', 'tables']);
-  const listing = tables.includes(`${table}\n`) ? await run('nft', ['list', 'table', ...table.split(' ')]) : '';
-  // The clients that stick to an endpoint come and go by themselves.
-  const words = listing.split(/,|\n/).map(line => line.replace(/^\s*(elements = \{ )?|[\s}]*$/g, ''));
-  return [...saved.map(line => line.replace(/\[\d+:\d+\]/, '')), ...words.filter(line => !line.includes('expires'))]
-    .filter(Boolean)
-    .sort()
-    .join('\n');
 }
 
 /** Pods by index as endpoints, as seen from a node of the lab. */

@@ -1,4 +1,4 @@
-import { CommandError, type CommandRunner } from '../../command';
+import type { CommandRunner } from '../../command';
 import type { IpFamily } from '../../desired/ip-family';
 import { iptablesProgram } from './programs';
 
@@ -14,41 +14,25 @@ function ruleOf({ chain, match = [], to }: Jump): string[] {
   return [chain, ...match, '-j', to];
 }
 
-/** False when iptables says no, which is how it answers that a rule or chain is not there. */
-async function succeeds(run: CommandRunner, family: IpFamily, table: string, ...args: string[]): Promise<boolean> {
-  try {
-    await run(iptablesProgram[family], ['-w', '5', '-t', table, ...args]);
-    return true;
-  } catch (error) {
-    if (error instanceof CommandError && error.exitCode !== undefined) return false;
-    throw error;
-  }
+/** For a shell: `iptables -w 5 -t nat -C OUTPUT -j KUBE-SERVICES`. */
+function command(family: IpFamily, table: string, ...args: readonly string[]): string {
+  return [iptablesProgram[family], '-w', '5', '-t', table, ...args].join(' ');
 }
 
-/** Adds those that are missing at the end of their chains. */
-export async function ensureJumps(
-  run: CommandRunner,
-  jumps: readonly Jump[],
-  family: IpFamily = 'IPv4',
-): Promise<void> {
-  for (const jump of jumps) {
-    const { table } = jump;
-    if (await succeeds(run, family, table, '-C', ...ruleOf(jump))) continue;
-    await run(iptablesProgram[family], ['-w', '5', '-t', table, '-A', ...ruleOf(jump)]);
-  }
+/** Adds those that are missing at the end of their chains; one process tells the kernel of all. */
+export async function ensureJumps(run: CommandRunner, jumps: readonly Jump[], family: IpFamily): Promise<void> {
+  const lines = jumps.map(jump => {
+    const tell = (verb: string): string => command(family, jump.table, verb, ...ruleOf(jump));
+    return `${tell('-C')} 2>/dev/null || ${tell('-A')}`;
+  });
+  await run('sh', ['-e', '-c', lines.join('\n')]);
 }
 
 /** Deletes those that are there and says whether a chain that they led to is. */
-export async function removeJumps(
-  run: CommandRunner,
-  jumps: readonly Jump[],
-  family: IpFamily = 'IPv4',
-): Promise<boolean> {
-  let found = false;
-  for (const jump of jumps) {
-    const { table, to } = jump;
-    await succeeds(run, family, table, '-D', ...ruleOf(jump));
-    found = (await succeeds(run, family, table, '-S', to)) || found;
-  }
-  return found;
+export async function removeJumps(run: CommandRunner, jumps: readonly Jump[], family: IpFamily): Promise<boolean> {
+  const lines = jumps.flatMap(jump => [
+    `${command(family, jump.table, '-D', ...ruleOf(jump))} 2>/dev/null`,
+    `${command(family, jump.table, '-S', jump.to)} 2>/dev/null`,
+  ]);
+  return (await run('sh', ['-c', [...lines, 'true'].join('\n')])).includes('-N ');
 }

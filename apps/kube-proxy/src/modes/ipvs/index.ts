@@ -16,7 +16,7 @@ import {
   renderSets,
   type SetEntries,
 } from './filter';
-import { addressesOfDevice, device, ofFamily, readNodeIps, setUpKernel } from './kernel';
+import { addressesOfDevice, device, nodeIpsOf, ofFamily, readLinks, setUpKernel } from './kernel';
 import { probeIpvs } from './probe';
 import {
   LeavingReals,
@@ -75,7 +75,7 @@ class IpvsRuleSync implements RuleSync {
   async cleanup(): Promise<void> {
     const { run, config } = this.deps;
     const { family } = config;
-    const addresses = await addressesOfDevice(run);
+    const addresses = addressesOfDevice(await readLinks(run));
     // Without our device there is nothing of ours in IPVS, which this kernel need not even have.
     const { servers } = addresses
       ? await this.readKernel(this.applied?.servers)
@@ -121,8 +121,9 @@ class IpvsRuleSync implements RuleSync {
     const { run, config } = this.deps;
     const ours = await readBalanced(run, config.family);
     await setUpKernel(run);
-    const addresses = ofFamily((await addressesOfDevice(run)) ?? [], config.family);
-    this.nodeIps = await readNodeIps(run, config);
+    const links = await readLinks(run);
+    const addresses = ofFamily(addressesOfDevice(links) ?? [], config.family);
+    this.nodeIps = nodeIpsOf(links, config);
     const saved = parseSaved(await run('ipvsadm', ['--save', '--numeric']));
     const servers = new Map(
       [...saved].filter(([name, { address, protocol, port }]) => {

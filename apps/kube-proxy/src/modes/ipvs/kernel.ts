@@ -11,7 +11,13 @@ interface LinkJson {
   addr_info?: { local?: string; scope?: string }[];
 }
 
-async function readLinks(run: CommandRunner): Promise<{ name: string; addresses: string[] }[]> {
+/** A network device and its addresses, of both families. */
+export interface Link {
+  name: string;
+  addresses: readonly string[];
+}
+
+export async function readLinks(run: CommandRunner): Promise<Link[]> {
   const links = parseJson<LinkJson>(await run('ip', ['-json', 'addr', 'show']));
   return links.map(({ ifname, addr_info: list = [] }) => ({
     name: ifname,
@@ -20,9 +26,9 @@ async function readLinks(run: CommandRunner): Promise<{ name: string; addresses:
   }));
 }
 
-/** All of our device's, of both families; undefined when there is no such device. */
-export async function addressesOfDevice(run: CommandRunner): Promise<Set<string> | undefined> {
-  const link = (await readLinks(run)).find(({ name }) => name === device);
+/** All of our device's; undefined when there is no such device. */
+export function addressesOfDevice(links: readonly Link[]): Set<string> | undefined {
+  const link = links.find(({ name }) => name === device);
   return link && new Set(link.addresses);
 }
 
@@ -31,16 +37,12 @@ export function ofFamily(addresses: Iterable<string>, family: IpFamily): Set<str
 }
 
 /** The addresses that node ports answer on. */
-export async function readNodeIps(
-  run: CommandRunner,
+export function nodeIpsOf(
+  links: readonly Link[],
   { family, nodePortAddresses }: Pick<RuleConfig, 'family' | 'nodePortAddresses'>,
-): Promise<string[]> {
-  const links = (await readLinks(run)).filter(({ name }) => name !== device);
-  const ips = ofFamily(
-    links.flatMap(({ addresses }) => addresses),
-    family,
-  );
-  const wanted = [...ips].filter(ip => ip !== '::1' && !ip.startsWith('127.'));
+): string[] {
+  const addresses = links.flatMap(({ name, addresses: its }) => (name === device ? [] : its));
+  const wanted = [...ofFamily(addresses, family)].filter(ip => ip !== '::1' && !ip.startsWith('127.'));
   return wanted.filter(ip => !nodePortAddresses || isWithin(ip, nodePortAddresses)).sort();
 }
 

@@ -1,7 +1,7 @@
 import { hostPort, isWithin, type IpFamily } from '../../desired/ip-family';
 import { endpointsFor, outsideIps, type Policy, type ServicePort } from '../../desired/service-port';
 import { holdExactly } from '../../held-addresses';
-import { readNodeIps } from '../ipvs/kernel';
+import { nodeIpsOf, readLinks } from '../ipvs/kernel';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { Balancer } from './balancer';
 import type { Listener } from './listener';
@@ -100,7 +100,7 @@ class UserspaceSync implements RuleSync {
   private async nodePortIps(ofServices: ReadonlySet<string>): Promise<string[]> {
     const { run, config } = this.deps;
     if (!config.nodePortAddresses) return [everywhere[config.family]];
-    return (await readNodeIps(run, config)).filter(ip => !ofServices.has(ip));
+    return nodeIpsOf(await readLinks(run), config).filter(ip => !ofServices.has(ip));
   }
 
   private async setAddresses(wanted: ReadonlySet<string>): Promise<void> {

@@ -1,3 +1,4 @@
+import { eventually } from '@naru/testing';
 import { hostRange, ipFamilies } from '../../desired/ip-family';
 import type { ServicePort } from '../../desired/service-port';
 import type { Place } from '../../testing/network-lab';
@@ -29,6 +30,8 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
     const web = (overrides: Partial<ServicePort> = {}): ServicePort =>
       forwardedPort(cluster, { clusterIp: cluster.addresses.clusterIp(10), ...overrides });
     const served = (pods: number[]): Partial<ServicePort> => ({ clusterEndpoints: endpointsOfPods(cluster, 1, pods) });
+    const holding = (pod: number): ServicePort =>
+      web({ clusterEndpoints: endpointsOfPods(cluster, 1, [pod]).map(at => ({ ...at, port: 8082 })) });
 
     const sync = (...ports: ServicePort[]): Promise<void> =>
       proxy.rules(family).sync({ full: true, ports: () => ports });
@@ -109,11 +112,27 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
       expect(await lab.names(pods[0]!, web().clusterIp, 80, 6)).toEqual(first);
     });
 
+    test('session affinity ends when a client was away for as long as it says', async () => {
+      const { lab, pods } = cluster;
+      await sync(web({ affinitySeconds: 1 }));
+      const ask = async (): Promise<string> => (await lab.ask(pods[0]!, web().clusterIp, 80)).name;
+      const first = await ask();
+      // The interval is longer than the affinity: asking sooner would renew it.
+      await eventually(async () => expect(await ask()).not.toBe(first), 60_000, 1_100);
+    }, 70_000);
+
     test('without endpoints a connection is reset', async () => {
       const { lab, pods } = cluster;
       await sync(web({ nodePort, clusterEndpoints: [] }));
       await isReset(pods[0]!, web().clusterIp, 80);
       await isReset(lab.outside, lab.node(1).ip, nodePort);
+    });
+
+    test('externalTrafficPolicy Local without local endpoints resets whoever asks the node port', async () => {
+      const { lab, pods } = cluster;
+      await sync(web({ nodePort, externalPolicy: 'local', ...served([2]) }));
+      for (const from of [lab.outside, pods[0]!]) await isReset(from, lab.node(1).ip, nodePort);
+      expect(await lab.names(pods[0]!, web().clusterIp, 80, 3)).toEqual(['pod-2']);
     });
 
     test('a UDP client that keeps its port stays where it is, and follows when its endpoint goes', async () => {
@@ -129,8 +148,6 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
 
     test('an endpoint that leaves keeps its connections and gets no new ones', async () => {
       const { lab, pods } = cluster;
-      const holding = (index: number): ServicePort =>
-        web({ clusterEndpoints: endpointsOfPods(cluster, 1, [index]).map(at => ({ ...at, port: 8082 })) });
       await sync(holding(1));
       const held = await lab.hold(pods[0]!, web().clusterIp, 80);
       await change(holding(2));
@@ -149,6 +166,19 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
       await restart({ nodePortAddresses: [addresses.clusterCidr] });
       await sync(web({ nodePort }));
       await expect(lab.ask(lab.outside, lab.node(1).ip, nodePort)).rejects.toThrow(/refused/);
+    });
+
+    test('connections end with the process, and new ones are served by the next', async () => {
+      const { lab, pods } = cluster;
+      const held = holding(1);
+      await sync(held);
+      const connection = await lab.hold(pods[0]!, held.clusterIp, 80);
+      await restart();
+      await expect(connection.echo('still there?')).rejects.toThrow(/closed/);
+      await sync(held);
+      const next = await lab.hold(pods[0]!, held.clusterIp, 80);
+      expect(next.name).toBe('pod-1');
+      await next.close();
     });
 
     test('what an earlier process left is put right, and cleanup leaves only what is of others', async () => {
