@@ -23,7 +23,7 @@ await build({
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: ['lmdb', 'pino-pretty', '@lydell/node-pty', 'esbuild'],
+  external: ['lmdb', 'pino-pretty', 'esbuild'],
   logLevel: 'warning',
 });
 

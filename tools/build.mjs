@@ -23,7 +23,7 @@ await build({
   // a process. Lines stay short enough for stack traces.
   minifyWhitespace: true,
   lineLimit: 120,
-  external: ['lmdb', '@lydell/node-pty', 'pino-pretty'],
+  external: ['lmdb', 'pino-pretty'],
   define: { NARU_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
 });

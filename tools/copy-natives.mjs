@@ -6,7 +6,7 @@ import path from 'node:path';
 const root = path.resolve(import.meta.dirname, '..');
 const destination = path.join(process.argv[2], 'node_modules');
 /** As in build.mjs. */
-const natives = ['lmdb', '@lydell/node-pty'];
+const natives = ['lmdb'];
 
 const seen = new Set();
 function copy(name) {

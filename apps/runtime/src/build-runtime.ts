@@ -10,6 +10,7 @@ import { NetworkConfigDirectory } from './cni/cni-config';
 import { Networks } from './cni/networks';
 import { ContainerRecords } from './containers/container-record';
 import { Containers } from './containers/containers';
+import { forgetExecs } from './containers/exec';
 import type { runtimeFlags } from './flags';
 import { ImagePuller } from './images/image-puller';
 import { ImageStore } from './images/image-store';
@@ -115,6 +116,7 @@ export async function buildRuntime(
         events.emit(eventOf({ sandboxes, containers, images, clock }, type, record.id, record.sandboxId));
     },
   });
+  forgetExecs(state);
   await sandboxes.recover();
   await containers.recover();
   await sandboxes.collectNetworks();

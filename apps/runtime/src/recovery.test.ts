@@ -1,7 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { cri } from '@naru/proto';
+import { eventually } from '@naru/testing';
 import { RuntimeHarness, call, describeWithRoot } from './testing/runtime-harness';
+import { StreamClient } from './testing/stream-client';
 
 const { CONTAINER_EXITED, CONTAINER_RUNNING, CONTAINER_CREATED } = cri.ContainerState;
 
@@ -81,6 +83,24 @@ describeWithRoot('a runtime that is killed and started again', () => {
     await call(harness.runtime, harness.runtime.removePodSandbox, { podSandboxId: sandboxId });
     expect(harness.leftovers()).toEqual([]);
   });
+
+  test('has hung up on the terminals of its clients, and nothing of them remains', async () => {
+    const { containerId } = await harness.runPod('hung-up', { command: ['sleep', '1000'] });
+    const request = { containerId, tty: true, stdin: true, stdout: true, stderr: false, auditRequestId: '' };
+    for (const script of ['sleep 4242', 'trap "" HUP; sleep 4242']) {
+      const cmd = ['sh', '-c', script];
+      new StreamClient((await call(harness.runtime, harness.runtime.exec, { ...request, cmd })).url);
+    }
+    const running = async (): Promise<string> => (await harness.exec(containerId, 'ps')).stdout;
+    await eventually(async () => expect((await running()).match(/root +sleep 4242$/gm)).toHaveLength(2), 60_000);
+    expect(harness.processes('perl')).toHaveLength(2);
+    await harness.stop('SIGKILL');
+    await eventually(() => expect(harness.processes('perl')).toEqual([]), 60_000);
+    await harness.start();
+    expect(await running()).not.toContain('4242');
+    await harness.removeAll();
+    expect(harness.leftovers()).toEqual([]);
+  }, 150_000);
 
   test('a container whose conmon was killed can still be stopped and removed', async () => {
     const { sandboxId, containerId } = await harness.runPod('lonely', { command: ['sleep', '1000'] });

@@ -1,39 +1,7 @@
 import { cri } from '@naru/proto';
 import { eventually } from '@naru/testing';
-import WebSocket from 'ws';
 import { RuntimeHarness, call, describeWithRoot } from './testing/runtime-harness';
-
-/** A client that collects what comes on each channel. */
-class Client {
-  readonly output = new Map<number, string>();
-  readonly socket: WebSocket;
-  readonly closed: Promise<number>;
-
-  constructor(url: string, protocol: string) {
-    this.socket = new WebSocket(url.replace('http:', 'ws:'), [protocol]);
-    this.socket.on('message', (data: Buffer) => {
-      const channel = data[0] ?? -1;
-      this.output.set(channel, (this.output.get(channel) ?? '') + data.subarray(1).toString('utf8'));
-    });
-    this.closed = new Promise((resolve, reject) => {
-      this.socket.on('close', resolve);
-      this.socket.on('error', reject);
-    });
-    this.closed.catch(() => undefined);
-  }
-
-  send(channel: number, text: string): void {
-    this.socket.send(Buffer.concat([Buffer.of(channel), Buffer.from(text)]));
-  }
-
-  opened(): Promise<void> {
-    return new Promise(resolve => this.socket.once('open', resolve));
-  }
-
-  status(): { status: string; details?: { causes: { message: string }[] } } {
-    return JSON.parse(this.output.get(3) ?? '{}') as { status: string };
-  }
-}
+import { StreamClient } from './testing/stream-client';
 
 describeWithRoot('streams into containers', () => {
   const harness = new RuntimeHarness();
@@ -59,10 +27,27 @@ describeWithRoot('streams into containers', () => {
     return (await call(harness.runtime, harness.runtime.exec, request)).url;
   };
 
+  const attach = async (id: string, changes: Partial<cri.AttachRequest> = {}): Promise<string> => {
+    const request = {
+      containerId: id,
+      stdin: true,
+      tty: false,
+      stdout: true,
+      stderr: true,
+      auditRequestId: '',
+      ...changes,
+    };
+    return (await call(harness.runtime, harness.runtime.attach, request)).url;
+  };
+
+  const terminal = { stdin: true, tty: true, stderr: false };
+  const onTerminal = async (script: string, id = containerId): Promise<StreamClient> =>
+    new StreamClient(await exec(['sh', '-c', script], { ...terminal, containerId: id }));
+
   test.each(['v4.channel.k8s.io', 'v5.channel.k8s.io'])(
     'a command over %s has its outputs apart, and its exit code',
     async protocol => {
-      const client = new Client(await exec(['sh', '-c', 'echo out; echo err >&2; exit 7']), protocol);
+      const client = new StreamClient(await exec(['sh', '-c', 'echo out; echo err >&2; exit 7']), protocol);
       await client.closed;
       expect(client.output.get(1)).toBe('out\n');
       expect(client.output.get(2)).toBe('err\n');
@@ -76,7 +61,7 @@ describeWithRoot('streams into containers', () => {
 
   test('a command that is not there fails in the words of the OCI runtime, one that is there with its own code', async () => {
     for (const changes of [{}, { stdin: true, tty: true, stderr: false }]) {
-      const missing = new Client(await exec(['no-such-command'], changes), 'v5.channel.k8s.io');
+      const missing = new StreamClient(await exec(['no-such-command'], changes));
       await missing.closed;
       expect(missing.status()).toMatchObject({
         status: 'Failure',
@@ -88,13 +73,13 @@ describeWithRoot('streams into containers', () => {
       });
       expect(missing.output.get(1) ?? '').toBe('');
     }
-    const own = new Client(await exec(['sh', '-c', 'exit 255']), 'v5.channel.k8s.io');
+    const own = new StreamClient(await exec(['sh', '-c', 'exit 255']));
     await own.closed;
     expect(own.status().details?.causes[0]?.message).toBe('255');
   });
 
   test('closing the input in version 5 lets a command finish, and much data comes through whole', async () => {
-    const client = new Client(
+    const client = new StreamClient(
       await exec(['sh', '-c', 'md5sum; head -c 5000000 /dev/zero | tr "\\0" x'], { stdin: true }),
       'v5.channel.k8s.io',
     );
@@ -115,7 +100,7 @@ describeWithRoot('streams into containers', () => {
   });
 
   test('a terminal has the size of the client, follows its changes, and echoes', async () => {
-    const client = new Client(await exec(['sh'], { stdin: true, tty: true, stderr: false }), 'v5.channel.k8s.io');
+    const client = new StreamClient(await exec(['sh'], { stdin: true, tty: true, stderr: false }));
     await client.opened();
     client.send(4, JSON.stringify({ Width: 123, Height: 45 }));
     client.send(0, 'tty; while [ "$(stty size)" != "45 123" ]; do sleep 0.05; done; echo sized\r');
@@ -127,31 +112,86 @@ describeWithRoot('streams into containers', () => {
     expect(client.status().details?.causes[0]?.message).toBe('9');
   });
 
-  test('all output arrives before the end of a command', async () => {
+  test.each(['crun', 'runc'])(
+    'short commands on terminals side by side lose nothing of what they say, with %s',
+    async handler => {
+      const pod = await harness.runPod(`short-${handler}`, { command: ['sleep', '1000'] }, {}, handler);
+      const runs = Array.from({ length: 40 }, async (_, index) => {
+        const client = await onTerminal(`echo first ${index}; printf last; exit ${index}`, pod.containerId);
+        await client.closed;
+        return [client.stdout, client.exitCode];
+      });
+      expect(await Promise.all(runs)).toEqual(runs.map((_, index) => [`first ${index}\r\nlast`, index]));
+    },
+  );
+
+  test('all output arrives before the end of a command, from pipes and from a terminal', async () => {
     const script = 'head -c 1000000 /dev/zero | tr "\\0" x; printf last; exit 9';
-    const runs = Array.from({ length: 8 }, async () => {
-      const client = new Client(await exec(['sh', '-c', script]), 'v5.channel.k8s.io');
+    const runs = Array.from({ length: 8 }, async (_, index) => {
+      const client = index % 2 === 0 ? new StreamClient(await exec(['sh', '-c', script])) : await onTerminal(script);
       await client.closed;
-      expect(client.status().details?.causes[0]?.message).toBe('9');
-      const output = client.output.get(1) ?? '';
-      expect([output.length, output.slice(-5)]).toEqual([1_000_004, 'xlast']);
+      expect([client.stdout.length, client.stdout.slice(-5), client.exitCode]).toEqual([1_000_004, 'xlast', 9]);
     });
     await Promise.all(runs);
   });
 
-  test('a command ends when its client goes away', async () => {
-    const client = new Client(await exec(['sleep', '4242']), 'v5.channel.k8s.io');
-    await client.opened();
-    await eventually(async () => expect((await harness.exec(containerId, 'ps')).stdout).toContain('sleep 4242'));
-    client.socket.terminate();
-    await eventually(async () => expect((await harness.exec(containerId, 'ps')).stdout).not.toContain('sleep 4242'));
+  test('the keys of a terminal interrupt and end a command, also while nobody takes its output', async () => {
+    const reading = await onTerminal('cat; echo ended; exit 4');
+    const flooding = await onTerminal('dd if=/dev/zero bs=64k');
+    await Promise.all([reading.opened(), flooding.opened()]);
+    reading.send(0, 'typed\r');
+    await eventually(() => expect(reading.stdout).toBe('typed\r\ntyped\r\n'));
+    reading.send(0, '\x04');
+    await reading.closed;
+    expect([reading.stdout, reading.exitCode]).toEqual(['typed\r\ntyped\r\nended\r\n', 4]);
+    await eventually(() => expect(flooding.stdout).toContain('\0'));
+    flooding.socket.pause();
+    const written = async (): Promise<string> =>
+      (await harness.exec(containerId, 'sh', '-c', 'cat /proc/$(pidof dd)/io')).stdout;
+    // All that is in between has filled, and it waits.
+    await eventually(async () => expect(await written()).toBe(await written()), 60_000);
+    flooding.send(0, '\x03');
+    await eventually(async () => expect((await harness.exec(containerId, 'ps')).stdout).not.toContain('zero'));
+    flooding.socket.resume();
+    await flooding.closed;
+    expect(flooding.exitCode).toBe(130);
+  }, 120_000);
+
+  test('a child in the background that keeps the terminal does not hold up the end of its command', async () => {
+    const client = await onTerminal('trap "" HUP; sleep 4243 & echo started; exit 3');
+    await client.closed;
+    expect([client.stdout, client.exitCode]).toEqual(['started\r\n', 3]);
+    expect((await harness.exec(containerId, 'ps')).stdout).toContain('sleep 4243');
   });
+
+  test('a terminal belongs to the user of its container', async () => {
+    const linux = {
+      securityContext: { runAsUser: { value: 1234n }, namespaceOptions: { pid: cri.NamespaceMode.CONTAINER } },
+    };
+    const pod = await harness.runPod('user', { command: ['sleep', '1000'], linux });
+    const client = await onTerminal('id -u; stat -c %u $(tty); echo mine > /dev/tty', pod.containerId);
+    await client.closed;
+    expect([client.stdout, client.exitCode]).toEqual(['1234\r\n1234\r\nmine\r\n', 0]);
+  });
+
+  test('a command ends when its client goes away', async () => {
+    const clients = [
+      new StreamClient(await exec(['sleep', '4242'])),
+      await onTerminal('sleep 4242'),
+      await onTerminal('trap "" HUP; sleep 4242'), // it takes no notice of a terminal that hangs up
+    ];
+    const running = async (): Promise<number> =>
+      ((await harness.exec(containerId, 'ps')).stdout.match(/root +sleep 4242$/gm) ?? []).length;
+    await eventually(async () => expect(await running()).toBe(3));
+    for (const { socket } of clients) socket.terminate();
+    await eventually(async () => expect(await running()).toBe(0), 60_000);
+  }, 120_000);
 
   test('an address is good for one connection, and other protocols are refused', async () => {
     const url = await exec(['true']);
-    await new Client(url, 'v5.channel.k8s.io').closed;
-    await expect(new Client(url, 'v5.channel.k8s.io').closed).rejects.toThrow('404');
-    await expect(new Client(await exec(['true']), 'v9.channel.k8s.io').closed).rejects.toThrow('400');
+    await new StreamClient(url, 'v5.channel.k8s.io').closed;
+    await expect(new StreamClient(url, 'v5.channel.k8s.io').closed).rejects.toThrow('404');
+    await expect(new StreamClient(await exec(['true']), 'v9.channel.k8s.io').closed).rejects.toThrow('400');
   });
 
   test('attach shows new output, takes input and ends with success however the container ends', async () => {
@@ -160,9 +200,7 @@ describeWithRoot('streams into containers', () => {
       stdin: true,
     });
     await harness.logWith('attached', 'before');
-    const request = { containerId: attached, stdin: true, tty: false, stdout: true, stderr: true, auditRequestId: '' };
-    const { url } = await call(harness.runtime, harness.runtime.attach, request);
-    const client = new Client(url, 'v5.channel.k8s.io');
+    const client = new StreamClient(await attach(attached));
     await client.opened();
     client.send(0, 'one\n');
     await eventually(() => expect(client.output.get(1)).toBe('got one\n'));
@@ -170,4 +208,34 @@ describeWithRoot('streams into containers', () => {
     await client.closed;
     expect(client.status()).toMatchObject({ status: 'Success' });
   });
+
+  test('attach to a terminal echoes, interrupts, follows the size, and shows all until the end', async () => {
+    const script = `trap "echo interrupted" INT; echo before
+      read line; until [ "$(stty size)" = "45 123" ]; do sleep 0.05; done; echo "sized $line"
+      until read line; do :; done; head -c 300000 /dev/zero | tr "\\0" x; printf "last $line"; exit 6`;
+    const pod = await harness.runPod('terminal', { command: ['sh', '-c', script], stdin: true, tty: true });
+    await harness.logWith('terminal', 'before');
+    const client = new StreamClient(await attach(pod.containerId, { tty: true, stderr: false }));
+    await client.opened();
+    client.send(4, JSON.stringify({ Width: 123, Height: 45 }));
+    client.send(0, 'one\r');
+    await eventually(() => expect(client.stdout).toBe('one\r\nsized one\r\n'));
+    client.send(0, '\x03');
+    await eventually(() => expect(client.stdout).toMatch(/interrupted\r\n$/));
+    const before = client.stdout.length;
+    client.send(0, 'two\r');
+    await client.closed;
+    const end = client.stdout.slice(before);
+    expect([end.length, end.slice(0, 6), end.slice(-9)]).toEqual([300_013, 'two\r\nx', 'xlast two']);
+    expect(await harness.exited(pod.containerId)).toMatchObject({ exitCode: 6 });
+  }, 120_000);
+
+  test('a runtime that is told to stop cuts off its clients, and does not wait for them', async () => {
+    const client = await onTerminal('echo here; sleep 4242');
+    await eventually(() => expect(client.stdout).toBe('here\r\n'));
+    expect(await harness.stop()).toBe(0);
+    await client.closed;
+    expect(client.status()).toEqual({});
+    await harness.start();
+  }, 120_000);
 });

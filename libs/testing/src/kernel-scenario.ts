@@ -48,7 +48,7 @@ export async function runKernelScenario(
   const directory = fs.mkdtempSync(path.join(dist, 'scenario-'));
   try {
     const outfile = path.join(directory, 'scenario.js');
-    const external = ['@lydell/node-pty', 'esbuild'];
+    const external = ['esbuild'];
     buildSync({ entryPoints: [entry], outfile, bundle: true, platform: 'node', external, logLevel: 'error' });
     const script = `${prepare}\n${[process.execPath, outfile, ...parameters].join(' ')}`;
     const output = await run({ ...rest, script });

@@ -22,7 +22,7 @@ export class ShippedPrograms {
       bundle: true,
       platform: 'node',
       format: 'cjs',
-      external: ['lmdb', '@lydell/node-pty', 'pino-pretty'],
+      external: ['lmdb', 'pino-pretty'],
       define: { NARU_VERSION: '"test"' },
       logLevel: 'silent',
     });

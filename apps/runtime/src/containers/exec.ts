@@ -4,24 +4,31 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { OciRuntime } from '../oci/oci-runtime';
 import { readPidFile } from '../oci/conmon';
+import { terminalRelay } from '../oci/terminal-relay';
 import { OutputProgress } from '../process/drain';
 import { signalProcess } from '../process/process-identity';
 import type { OciProcess } from '../spec/oci-types';
 import { clampOomScore } from '../spec/resources';
 import type { ContainerRecord } from './container-record';
 
-/** A command in a container, as the OCI runtime is to be called for it. */
+/** A command in a container: what is to be run on this machine for it. */
 export interface PreparedExec {
+  /** The OCI runtime; a terminal relay when the command is to have a terminal. */
   program: string;
   args: string[];
-  /** The command's process, once it runs. */
-  pid(): number | undefined;
   /** Why the command never ran, in the OCI runtime's words; undefined when it did. For after the end. */
   failure(): string | undefined;
   /** Kills the command itself: killing the OCI runtime's own process would leave it running. */
   kill(): void;
   /** Deletes the files that the call needed. */
   dispose(): void;
+}
+
+const execDirectory = (state: string): string => path.resolve(state, 'execs');
+
+/** Deletes what a process that was killed has left of its calls. */
+export function forgetExecs(state: string): void {
+  fs.rmSync(execDirectory(state), { recursive: true, force: true });
 }
 
 /** Prepares a command with the container's own environment, user, capabilities and directory. */
@@ -32,9 +39,10 @@ export function prepareExec(
   command: readonly string[],
   terminal: boolean,
 ): PreparedExec {
-  const directory = path.join(state, 'execs');
+  const directory = execDirectory(state);
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const base = path.join(directory, randomBytes(12).toString('hex'));
+  const name = randomBytes(12).toString('hex');
+  const base = path.join(directory, name);
   const processFile = `${base}.json`;
   const pidFile = `${base}.pid`;
   const logFile = `${base}.log`;
@@ -50,13 +58,15 @@ export function prepareExec(
     oomScoreAdj: clampOomScore(record.process.oomScoreAdj ?? 0),
   };
   fs.writeFileSync(processFile, JSON.stringify(process), { mode: 0o600 });
+  const args = (flags: readonly string[]): string[] => [
+    ...[...runtime.globalArguments, '--log', logFile, '--log-format', 'json'],
+    ...['exec', '--process', processFile, '--pid-file', pidFile, ...flags, record.id],
+  ];
+  const relay = { directory, name: `${name}.sock`, pidFile };
   return {
-    program: runtime.program,
-    args: [
-      ...[...runtime.globalArguments, '--log', logFile, '--log-format', 'json'],
-      ...['exec', '--process', processFile, '--pid-file', pidFile, record.id],
-    ],
-    pid: () => readPidFile(pidFile)?.pid,
+    ...(terminal
+      ? terminalRelay({ ...relay, command: flags => [runtime.program, ...args(flags)] })
+      : { program: runtime.program, args: args([]) }),
     failure: () => lastError(logFile),
     kill() {
       const identity = readPidFile(pidFile);

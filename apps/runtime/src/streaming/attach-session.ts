@@ -8,7 +8,8 @@ import { SpacedSizes } from './window-size';
 
 /**
  * Connects a client to a running container. Output comes from the container's log, from its present end on: conmon writes there at
- * once, partial lines too. Input goes through conmon's attach socket, a SOCK_SEQPACKET one, which Node cannot open: socat bridges it.
+ * once, partial lines too. Input goes through conmon's attach socket, a SOCK_SEQPACKET one, which Node cannot open: socat bridges it, and
+ * takes the output that comes there too, as conmon, and with it the container, waits for everybody who is attached.
  *
  * However the container ends, the stream ends with success: an exit code is Exec's to tell. kubectl run takes a failure for a stream
  * that never was, prints the whole log instead, and reads the code from the pod.
@@ -24,7 +25,7 @@ export async function runAttachSession(
   const sizes = new SpacedSizes(size => void resizeTerminal(bundle, size));
   session.onResize(size => sizes.set(size));
   const input = streams.stdin
-    ? spawn('socat', ['-u', '-b', '8192', 'STDIN', 'UNIX-CONNECT:attach,type=5'], {
+    ? spawn('socat', ['-b', '8192', 'STDIO', 'UNIX-CONNECT:attach,type=5'], {
         cwd: path.resolve(bundle),
         stdio: ['pipe', 'ignore', 'ignore'],
       })

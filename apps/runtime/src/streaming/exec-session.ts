@@ -1,61 +1,71 @@
 import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
 import type { RemoteCommandSession, RemoteCommandStreams } from '@naru/streaming';
 import { exitCodeOf, type PreparedExec } from '../containers/exec';
 import { OutputProgress } from '../process/drain';
-import { runOnTerminal } from './terminal-process';
-import { TerminalResizer } from './terminal-resizer';
 
-async function runPiped(
+const ignoreErrors = (): void => undefined;
+
+/** Hands the client's sizes on to a terminal relay. Returns what makes the terminal hang up. */
+function control(relay: Writable, session: RemoteCommandSession): () => void {
+  relay.on('error', ignoreErrors); // it ends when its command does
+  session.onResize(({ width, height }) => {
+    if (width > 0 && height > 0) relay.write(`${height} ${width}\n`);
+  });
+  return () => relay.destroy();
+}
+
+async function run(
   prepared: PreparedExec,
   session: RemoteCommandSession,
-  streams: RemoteCommandStreams,
+  { stdin, stdout, stderr, tty }: RemoteCommandStreams,
 ): Promise<number> {
+  const stdio = [stdin, stdout, stderr || tty].map(wanted => (wanted ? 'pipe' : 'ignore'));
+  // A relay sees for itself that we have gone, however that came.
   const child = spawn(prepared.program, prepared.args, {
-    stdio: [streams.stdin ? 'pipe' : 'ignore', streams.stdout ? 'pipe' : 'ignore', streams.stderr ? 'pipe' : 'ignore'],
+    stdio: tty ? [...stdio, 'pipe'] : stdio,
+    detached: tty,
   });
+  const gone = tty ? control(child.stdio[3] as Writable, session) : () => prepared.kill();
+  session.signal.addEventListener('abort', gone, { once: true });
+  if (session.signal.aborted) gone();
   // A command that does not read its input to the end is no failure.
-  if (child.stdin) pipeline(session.stdin, child.stdin).catch(() => undefined);
+  if (child.stdin) pipeline(session.stdin, child.stdin).catch(ignoreErrors);
   const progress = new OutputProgress();
+  const said = tty ? text(child.stderr as Readable).catch(() => '') : '';
   const outputs = Promise.allSettled([
     child.stdout ? session.pipe('stdout', progress.count(child.stdout)) : undefined,
-    child.stderr ? session.pipe('stderr', progress.count(child.stderr)) : undefined,
+    child.stderr && !tty ? session.pipe('stderr', progress.count(child.stderr)) : undefined,
   ]);
-  const exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
-  });
-  await progress.drained(outputs);
-  child.stdout?.destroy();
-  child.stderr?.destroy();
-  return exitCode;
+  try {
+    const exitCode = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
+    });
+    await progress.drained(outputs);
+    const failure = exitCode === 0 ? undefined : prepared.failure();
+    if (failure !== undefined) throw new Error(`failed to exec in container: OCI runtime exec failed: ${failure}`);
+    if ((await said) !== '') throw new Error(`failed to exec in container: ${(await said).trim()}`);
+    return exitCode;
+  } finally {
+    session.signal.removeEventListener('abort', gone);
+    for (const stream of child.stdio) stream?.destroy();
+  }
 }
 
-async function runTerminal(prepared: PreparedExec, session: RemoteCommandSession): Promise<number> {
-  const terminal = await runOnTerminal(prepared.program, prepared.args, output => session.write('stdout', output));
-  const resizer = new TerminalResizer(prepared);
-  session.onResize(size => {
-    if (size.width > 0 && size.height > 0) terminal.resize(size);
-    resizer.resize(size);
-  });
-  session.stdin.on('data', (chunk: Buffer) => terminal.write(chunk));
-  return terminal.ended;
-}
-
-/** Runs a command for a connected client and reports how it ended. The command is killed when the client goes away. */
+/**
+ * Runs a command for a connected client and reports how it ended. When the client goes away the command is killed; one on a terminal is
+ * hung up on.
+ */
 export async function runExecSession(
   prepared: PreparedExec,
   session: RemoteCommandSession,
   streams: RemoteCommandStreams,
 ): Promise<void> {
-  const gone = (): void => prepared.kill();
-  session.signal.addEventListener('abort', gone, { once: true });
   try {
-    const exitCode = streams.tty ? await runTerminal(prepared, session) : await runPiped(prepared, session, streams);
-    session.signal.removeEventListener('abort', gone);
-    const failure = exitCode === 0 ? undefined : prepared.failure();
-    if (failure !== undefined) throw new Error(`failed to exec in container: OCI runtime exec failed: ${failure}`);
-    await session.finish({ exitCode });
+    await session.finish({ exitCode: await run(prepared, session, streams) });
   } catch (error) {
     await session.finish({ error: `error executing command in container: ${(error as Error).message}` });
   } finally {

@@ -28,6 +28,8 @@ export class StreamingServer {
   readonly #tokens: StreamTokens<PendingStream>;
   readonly #remoteCommands = new RemoteCommandServer();
   readonly #server = http.createServer((_, response) => response.writeHead(400).end('upgrade required\n'));
+  /** An upgraded connection is none of the HTTP server's any more. */
+  readonly #upgraded = new Set<Duplex>();
   #base = '';
 
   constructor(private readonly deps: { clock: Clock; logger: Logger }) {
@@ -60,6 +62,8 @@ export class StreamingServer {
       socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
       return;
     }
+    this.#upgraded.add(socket);
+    socket.once('close', () => this.#upgraded.delete(socket));
     this.#serve(pending, request, socket, head).catch((err: unknown) =>
       this.deps.logger.warn({ err, kind }, 'stream failed'),
     );
@@ -70,8 +74,10 @@ export class StreamingServer {
     await pending.run(await this.#remoteCommands.accept(request, socket, head, pending.streams));
   }
 
+  /** Cuts off whoever is still connected. */
   async close(): Promise<void> {
     this.#server.closeAllConnections();
+    for (const socket of this.#upgraded) socket.destroy();
     await new Promise<void>(resolve => this.#server.close(() => resolve()));
   }
 }

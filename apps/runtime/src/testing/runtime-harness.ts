@@ -35,7 +35,6 @@ function bundledMain(): string {
     bundle: true,
     platform: 'node',
     target: 'node20',
-    external: ['@lydell/node-pty'],
     logLevel: 'error',
   });
   return bundle;
@@ -146,14 +145,14 @@ export class RuntimeHarness {
     this.#images = undefined;
   }
 
-  /** Ends the process in the given way; its containers stay. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  /** Ends the process in the given way; its containers stay. Resolves with its exit code: null when the signal ended it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.#disconnect();
     const child = this.#process;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise(resolve => child.once('exit', resolve));
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | null>(resolve => child.once('exit', resolve));
     child.kill(signal);
-    await ended;
+    return ended;
   }
 
   /** Puts an image into the store without the runtime. */
@@ -175,12 +174,17 @@ export class RuntimeHarness {
     }).stdout;
   }
 
-  /** The OCI runtimes, by name, that hold a container. */
-  holders(containerId: string): string[] {
-    const { stdout } = spawnSync('sh', ['-c', 'for p in /proc/[0-9]*/cmdline; do tr "\\0" " " < $p; echo; done'], {
+  /** What runs of a program with a path of this runtime among its arguments: their command lines. */
+  processes(program: string): string[] {
+    const { stdout } = spawnSync('sh', ['-c', 'for p in /proc/[0-9]*/cmdline; do tr "\\0\\n" "  " < $p; echo; done'], {
       encoding: 'utf8',
     });
-    const conmon = stdout.split('\n').find(line => line.includes('conmon') && line.includes(containerId)) ?? '';
+    return stdout.split('\n').filter(line => line.startsWith(program) && line.includes(this.directory));
+  }
+
+  /** The OCI runtimes, by name, that hold a container. */
+  holders(containerId: string): string[] {
+    const conmon = this.processes('conmon').find(line => line.includes(containerId)) ?? '';
     return (/--runtime (\S+)/.exec(conmon)?.[1] ?? '').split('/').slice(-1);
   }
 
@@ -254,8 +258,8 @@ export class RuntimeHarness {
     });
   }
 
-  async runSandbox(config: cri.PodSandboxConfig): Promise<string> {
-    return (await call(this.runtime, this.runtime.runPodSandbox, { config, runtimeHandler: '' })).podSandboxId;
+  async runSandbox(config: cri.PodSandboxConfig, runtimeHandler = ''): Promise<string> {
+    return (await call(this.runtime, this.runtime.runPodSandbox, { config, runtimeHandler })).podSandboxId;
   }
 
   async createContainer(
@@ -279,9 +283,10 @@ export class RuntimeHarness {
     name: string,
     container: Record<string, unknown>,
     sandbox: Record<string, unknown> = {},
+    runtimeHandler = '',
   ): Promise<{ sandboxId: string; containerId: string; config: cri.PodSandboxConfig }> {
     const config = this.sandboxConfig(name, sandbox);
-    const sandboxId = await this.runSandbox(config);
+    const sandboxId = await this.runSandbox(config, runtimeHandler);
     const containerId = await this.createContainer(sandboxId, config, container);
     await call(this.runtime, this.runtime.startContainer, { containerId });
     return { sandboxId, containerId, config };
