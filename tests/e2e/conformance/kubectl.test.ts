@@ -52,32 +52,80 @@ test.concurrent('kubectl proxy listens at a socket, and at a port that it choose
   }
 });
 
-test.concurrent('kubectl creates, scales and deletes a replication controller with its pods', async () => {
-  await inNamespace('nautilus', async (at, namespace) => {
-    const labels = { name: 'update-demo' };
-    const manifest = {
-      apiVersion: 'v1',
-      kind: 'ReplicationController',
-      metadata: { name: 'update-demo' },
-      spec: { replicas: 2, selector: labels, template: { metadata: { labels }, spec: idleSpec() } },
-    };
-    await kubectl(['-n', namespace, 'create', '-f', '-'], { input: JSON.stringify(manifest) });
-    const run = (count: number): Promise<unknown> =>
-      until<{ items: Pod[] }>(`${at}/pods`, ({ items }) => {
-        expect(items).toHaveLength(count);
-        items.forEach(running);
-      });
-    await run(2);
-    await kubectlAsk('-n', namespace, 'scale', 'rc', 'update-demo', '--replicas=1', '--timeout=5m');
-    await run(1);
-    await kubectlAsk('-n', namespace, 'scale', 'rc', 'update-demo', '--replicas=2', '--timeout=5m');
-    await run(2);
-    await kubectlAsk('-n', namespace, 'delete', 'rc', 'update-demo');
-    await run(0);
-  });
-});
+test.concurrent(
+  'kubectl creates, describes, exposes, scales and deletes a replication controller with its pods',
+  async () => {
+    await inNamespace('nautilus', async (at, namespace) => {
+      const labels = { name: 'update-demo' };
+      const manifest = {
+        apiVersion: 'v1',
+        kind: 'ReplicationController',
+        metadata: { name: 'update-demo' },
+        spec: { replicas: 2, selector: labels, template: { metadata: { labels }, spec: idleSpec() } },
+      };
+      await kubectl(['-n', namespace, 'create', '-f', '-'], { input: JSON.stringify(manifest) });
+      const run = (count: number): Promise<unknown> =>
+        until<{ items: Pod[] }>(`${at}/pods`, ({ items }) => {
+          expect(items).toHaveLength(count);
+          items.forEach(running);
+        });
+      await run(2);
+      const say = (...args: string[]): Promise<string> => kubectlAsk('-n', namespace, ...args);
+      const [{ metadata: { name = '' } = {}, spec, status }] = (await must<{ items: [Pod] }>('GET', `${at}/pods`))
+        .items;
+      const tells = (text: string, ...lines: RegExp[]): void => lines.forEach(line => expect(text).toMatch(line));
+      tells(
+        await say('describe', 'rc', 'update-demo'),
+        /^Name: +update-demo\nNamespace: +nautilus-/,
+        /Selector: +name=update-demo\n/,
+        /Replicas: +2 current \/ 2 desired\nPods Status: +2 Running \/ 0 Waiting \/ 0 Succeeded \/ 0 Failed\n/,
+        /Image: +naru\.dev\/web:v1\n/,
+        /SuccessfulCreate +\S+ +replication-controller +Created pod: update-demo-/,
+      );
+      tells(
+        await say('describe', 'pod', name),
+        new RegExp(`^Name: +${name}\\nNamespace: +${namespace}\\n`),
+        new RegExp(`Node: +${spec?.nodeName}/`),
+        /Labels: +name=update-demo\n/,
+        new RegExp(`Status: +Running\\nIP: +${status?.podIP}\\n`),
+        /Controlled By: +ReplicationController\/update-demo\n/,
+        /State: +Running\n/,
+        /QoS Class: +BestEffort\n/,
+      );
+      tells(
+        await say('describe', 'node', spec?.nodeName ?? ''),
+        /Roles: /,
+        /Conditions:\n/,
+        /KubeletVersion|Kubelet Version/,
+      );
+      tells(await say('describe', 'namespace', namespace), new RegExp(`^Name: +${namespace}\\n`), /Status: +Active\n/);
+      for (const [source, service, port] of [
+        ['rc/update-demo', 'rm2', 1234],
+        ['service/rm2', 'rm3', 2345],
+      ]) {
+        await say('expose', `${source}`, `--name=${service}`, `--port=${port}`, '--target-port=6379');
+        await until(`${at}/endpoints/${service}`, ({ subsets }) => {
+          expect(subsets?.[0]?.addresses).toHaveLength(2);
+          expect(subsets[0].ports).toMatchObject([{ port: 6379 }]);
+        });
+      }
+      expect(await say('describe', 'service', 'rm2')).toMatch(
+        /Selector: +name=update-demo\n[^]*Port: +<unset> +1234\/TCP\n/,
+      );
+      await say('patch', 'pod', name, '-p', '{"metadata":{"annotations":{"x":"y"}}}');
+      expect((await must<Pod>('GET', `${at}/pods/${name}`)).metadata?.annotations).toMatchObject({ x: 'y' });
 
-test.concurrent('kubectl changes an image on trial, and the pod keeps its own', async () => {
+      await kubectlAsk('-n', namespace, 'scale', 'rc', 'update-demo', '--replicas=1', '--timeout=5m');
+      await run(1);
+      await kubectlAsk('-n', namespace, 'scale', 'rc', 'update-demo', '--replicas=2', '--timeout=5m');
+      await run(2);
+      await kubectlAsk('-n', namespace, 'delete', 'rc', 'update-demo');
+      await run(0);
+    });
+  },
+);
+
+test.concurrent('kubectl changes an image on trial, and the pod keeps its own until it is replaced', async () => {
   await inNamespace('dry-run', async (at, namespace) => {
     await must('POST', `${at}/pods`, idlePod('e2e-test-httpd-pod'));
     const container = [{ name: 'main', image: 'naru.dev/web:v2' }];
@@ -85,6 +133,11 @@ test.concurrent('kubectl changes an image on trial, and the pod keeps its own', 
     await kubectlAsk('-n', namespace, 'patch', 'pod', 'e2e-test-httpd-pod', '-p', patch, '--dry-run=server');
     const pod = await must<Pod>('GET', `${at}/pods/e2e-test-httpd-pod`);
     expect(pod.spec?.containers[0]?.image).toBe('naru.dev/web:v1');
+    const manifest = await kubectlAsk('-n', namespace, 'get', 'pod', 'e2e-test-httpd-pod', '-o', 'json');
+    const input = manifest.replaceAll('naru.dev/web:v1', 'naru.dev/conformance:v1');
+    await kubectl(['-n', namespace, 'replace', '-f', '-'], { input });
+    const replaced = await must<Pod>('GET', `${at}/pods/e2e-test-httpd-pod`);
+    expect(replaced.spec?.containers[0]?.image).toBe('naru.dev/conformance:v1');
   });
 });
 

@@ -128,6 +128,11 @@ test.concurrent.each(lives)(
         const { code, body } = await ask('POST', url, named(object, `too-much-${i}`));
         expect([code, body['message']]).toEqual([403, expect.stringContaining('exceeded quota: test-quota')]);
       }
+      if (resource === 'pods') {
+        const resources = { requests: { cpu: '100m' } };
+        const body = { spec: { containers: [{ name: 'main', resources }] } };
+        expect(await ask('PATCH', `${url}/test-0`, body, 'strategic')).toMatchObject({ code: 422 });
+      }
       await usedIs(path, 'test-quota', used);
       for (const i of objects.keys()) await must('DELETE', `${url}/test-${i}?gracePeriodSeconds=0`);
       await usedIs(path, 'test-quota', zero(used));

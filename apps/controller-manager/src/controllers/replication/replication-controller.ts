@@ -14,6 +14,7 @@ const kind: ReplicaKind<ReplicationController> = {
 /** The predecessor of ReplicaSets, which some still use. */
 export const replicationController: Controller = {
   name: 'replicationcontroller-controller',
+  eventSource: 'replication-controller',
   watches: ({ informers }) => [
     watch(replicationControllers, set => [objectKey(set)]),
     watch(pods, keysOfPod(informers, kind)),
