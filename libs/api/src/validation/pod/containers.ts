@@ -1,13 +1,18 @@
 import type { Container, Volume } from '../../types';
-import { duplicate, forbidden, invalid, notSupported, required, type FieldError } from '../field-error';
-import { dnsLabelProblem, envVarNameProblem, isPort, portNameProblem, portRangeMessage } from '../names';
-import { validateHandler, validateOneSuccess, validateProbe } from './probes';
+import { duplicate, forbidden, invalid, required, type FieldError } from '../field-error';
+import { validateOneOf } from '../fields';
+import { dnsLabelProblem, isPort, portNameProblem, portRangeMessage } from '../names';
+import { validateEnv } from './env';
+import { validateHandler, validateLivenessProbe, validateReadinessProbe } from './probes';
+import { validateContainerClaims } from './resource-claims';
 import { validateResources } from './resources';
-import { validateVolumeMounts } from './volumes';
+import { validateContainerRestartPolicy, validateResizePolicy } from './restart-policy';
+import { validateContainerSecurity } from './security-context';
+import { validateVolumeMounts } from './volume-mounts';
 
 const pullPolicies = ['Always', 'IfNotPresent', 'Never'];
 const protocols = ['SCTP', 'TCP', 'UDP'];
-const terminationPolicies = ['FallbackToLogsOnError', 'File'];
+const messagePolicies = ['File', 'FallbackToLogsOnError'];
 
 /** What the containers of one pod share. */
 export interface PodContext {
@@ -17,6 +22,34 @@ export interface PodContext {
   /** "protocol/hostIP/port" of the host ports met so far. */
   hostPorts: Set<string>;
   hostNetwork: boolean;
+  /** Names of its resource claims. */
+  claims: ReadonlySet<string>;
+  restartPolicy: string | undefined;
+  graceSeconds: number | undefined;
+}
+
+/** What holds for containers of every kind. Source: core validation validateContainerCommon. */
+export function validateContainer(container: Container, at: string, context: PodContext, errors: FieldError[]): void {
+  validateName(container.name, at, context, errors);
+  validateImage(container, at, errors);
+  validateOneOf(container.terminationMessagePolicy, messagePolicies, `${at}.terminationMessagePolicy`, errors);
+  validatePorts(container, at, context, errors);
+  validateEnv(container, at, errors);
+  validateVolumeMounts(container, context.volumes, at, errors);
+  validateResources(container.resources, `${at}.resources`, errors);
+  validateContainerClaims(container, context.claims, at, errors);
+  validateResizePolicy(container, context.restartPolicy, at, errors);
+  validateContainerSecurity(container.securityContext, `${at}.securityContext`, errors);
+}
+
+/** Hooks and probes, of containers that last. */
+function validateLife(container: Container, at: string, { graceSeconds }: PodContext, errors: FieldError[]): void {
+  const { postStart, preStop } = container.lifecycle ?? {};
+  if (postStart) validateHandler(postStart, `${at}.lifecycle.postStart`, errors, graceSeconds);
+  if (preStop) validateHandler(preStop, `${at}.lifecycle.preStop`, errors, graceSeconds);
+  validateLivenessProbe(container.livenessProbe, `${at}.livenessProbe`, errors);
+  validateReadinessProbe(container.readinessProbe, `${at}.readinessProbe`, errors);
+  validateLivenessProbe(container.startupProbe, `${at}.startupProbe`, errors);
 }
 
 export function validateContainers(
@@ -27,27 +60,9 @@ export function validateContainers(
 ): void {
   for (const [index, container] of (containers ?? []).entries()) {
     const at = `${path}[${index}]`;
-    validateName(container.name, at, context, errors);
-    validateImage(container, at, errors);
-    validatePorts(container, at, context, errors);
-    validateEnv(container, at, errors);
-    validateVolumeMounts(container, context.volumes, at, errors);
-    validateProbe(container.livenessProbe, `${at}.livenessProbe`, errors);
-    validateOneSuccess(container.livenessProbe, `${at}.livenessProbe`, errors);
-    validateProbe(container.readinessProbe, `${at}.readinessProbe`, errors);
-    validateProbe(container.startupProbe, `${at}.startupProbe`, errors);
-    validateOneSuccess(container.startupProbe, `${at}.startupProbe`, errors);
-    const { postStart, preStop } = container.lifecycle ?? {};
-    if (postStart) validateHandler(postStart, `${at}.lifecycle.postStart`, errors);
-    if (preStop) validateHandler(preStop, `${at}.lifecycle.preStop`, errors);
-    validateResources(container.resources, `${at}.resources`, errors);
-    validateSecurity(container, at, errors);
-    if (!terminationPolicies.includes(container.terminationMessagePolicy ?? ''))
-      errors.push(
-        container.terminationMessagePolicy
-          ? notSupported(`${at}.terminationMessagePolicy`, container.terminationMessagePolicy, terminationPolicies)
-          : required(`${at}.terminationMessagePolicy`),
-      );
+    validateContainer(container, at, context, errors);
+    validateLife(container, at, context, errors);
+    validateContainerRestartPolicy(container, at, errors);
   }
 }
 
@@ -58,12 +73,15 @@ export function validateInitContainers(
   context: PodContext,
   errors: FieldError[],
 ): void {
-  validateContainers(containers, path, context, errors);
   for (const [index, container] of (containers ?? []).entries()) {
     const at = `${path}[${index}]`;
-    if (container.restartPolicy === 'Always') continue;
-    if (container.restartPolicy && !['OnFailure', 'Never'].includes(container.restartPolicy))
-      errors.push(notSupported(`${at}.restartPolicy`, container.restartPolicy, ['Always', 'Never', 'OnFailure']));
+    // They run one by one, so each may have the ports of another.
+    validateContainer(container, at, { ...context, hostPorts: new Set() }, errors);
+    validateContainerRestartPolicy(container, at, errors);
+    if (container.restartPolicy === 'Always') {
+      validateLife(container, at, context, errors);
+      continue;
+    }
     for (const field of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const)
       if (container[field])
         errors.push(forbidden(`${at}.${field}`, 'may not be set for init containers without restartPolicy=Always'));
@@ -85,9 +103,7 @@ function validateImage({ image, imagePullPolicy }: Container, at: string, errors
   if (!image) errors.push(required(`${at}.image`));
   else if (image !== image.trim())
     errors.push(invalid(`${at}.image`, image, 'must not have leading or trailing whitespace'));
-  if (!imagePullPolicy) errors.push(required(`${at}.imagePullPolicy`));
-  else if (!pullPolicies.includes(imagePullPolicy))
-    errors.push(notSupported(`${at}.imagePullPolicy`, imagePullPolicy, pullPolicies));
+  validateOneOf(imagePullPolicy, pullPolicies, `${at}.imagePullPolicy`, errors);
 }
 
 function validatePorts(container: Container, at: string, context: PodContext, errors: FieldError[]): void {
@@ -103,93 +119,15 @@ function validatePorts(container: Container, at: string, context: PodContext, er
     if (!port.containerPort) errors.push(required(`${path}.containerPort`));
     else if (!isPort(port.containerPort))
       errors.push(invalid(`${path}.containerPort`, port.containerPort, portRangeMessage));
-    if (!protocols.includes(port.protocol ?? ''))
-      errors.push(
-        port.protocol ? notSupported(`${path}.protocol`, port.protocol, protocols) : required(`${path}.protocol`),
-      );
+    validateOneOf(port.protocol, protocols, `${path}.protocol`, errors);
     if (port.hostPort) {
       if (!isPort(port.hostPort)) errors.push(invalid(`${path}.hostPort`, port.hostPort, portRangeMessage));
       const identity = `${port.protocol}/${port.hostIP ?? ''}/${port.hostPort}`;
       if (context.hostPorts.has(identity)) errors.push(duplicate(`${path}.hostPort`, identity));
       context.hostPorts.add(identity);
     }
-    if (context.hostNetwork && port.hostPort !== undefined && port.hostPort !== port.containerPort)
-      errors.push(
-        invalid(`${path}.containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true'),
-      );
-  }
-}
-
-function validateEnv(container: Container, at: string, errors: FieldError[]): void {
-  for (const [index, env] of (container.env ?? []).entries()) {
-    const path = `${at}.env[${index}]`;
-    if (!env.name) errors.push(required(`${path}.name`));
-    else {
-      const problem = envVarNameProblem(env.name);
-      if (problem) errors.push(invalid(`${path}.name`, env.name, problem));
-    }
-    if (!env.valueFrom) continue;
-    const sources = Object.keys(env.valueFrom).length;
-    if (sources === 0)
-      errors.push(
-        invalid(
-          `${path}.valueFrom`,
-          '',
-          'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`',
-        ),
-      );
-    else if (sources > 1)
-      errors.push(invalid(`${path}.valueFrom`, '', 'may not have more than one field specified at a time'));
-    if (env.value) errors.push(invalid(`${path}.valueFrom`, '', 'may not be specified when `value` is not empty'));
-    for (const reference of ['configMapKeyRef', 'secretKeyRef'] as const) {
-      const ref = env.valueFrom[reference];
-      if (ref && !ref.key) errors.push(required(`${path}.valueFrom.${reference}.key`));
-    }
-    if (env.valueFrom.fieldRef && !env.valueFrom.fieldRef.fieldPath)
-      errors.push(required(`${path}.valueFrom.fieldRef.fieldPath`));
-    if (env.valueFrom.resourceFieldRef && !env.valueFrom.resourceFieldRef.resource)
-      errors.push(required(`${path}.valueFrom.resourceFieldRef.resource`));
-  }
-  for (const [index, from] of (container.envFrom ?? []).entries()) {
-    const path = `${at}.envFrom[${index}]`;
-    if (!from.configMapRef && !from.secretRef)
-      errors.push(invalid(path, '', 'must specify one of: `configMapRef` or `secretRef`'));
-    else if (from.configMapRef && from.secretRef)
-      errors.push(invalid(path, '', 'may not have more than one field specified at a time'));
-    else if (!(from.configMapRef ?? from.secretRef)?.name)
-      errors.push(required(`${path}.${from.configMapRef ? 'configMapRef' : 'secretRef'}.name`));
-  }
-}
-
-function validateSecurity({ securityContext }: Container, at: string, errors: FieldError[]): void {
-  if (!securityContext) return;
-  const path = `${at}.securityContext`;
-  validateIds(securityContext, path, errors);
-  if (securityContext.allowPrivilegeEscalation !== false) return;
-  if (securityContext.privileged)
-    errors.push(
-      invalid(path, securityContext, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'),
-    );
-  if (securityContext.capabilities?.add?.includes('CAP_SYS_ADMIN'))
-    errors.push(
-      invalid(
-        path,
-        securityContext,
-        'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN',
-      ),
-    );
-}
-
-const maxId = 2_147_483_647;
-
-export function validateIds(
-  context: { runAsUser?: number | undefined; runAsGroup?: number | undefined; fsGroup?: number | undefined },
-  path: string,
-  errors: FieldError[],
-): void {
-  for (const field of ['runAsUser', 'runAsGroup', 'fsGroup'] as const) {
-    const id = context[field];
-    if (id !== undefined && (id < 0 || id > maxId))
-      errors.push(invalid(`${path}.${field}`, id, `must be between 0 and ${maxId}, inclusive`));
+    // Only in a template it may be missing: pods have it by default.
+    if (context.hostNetwork && port.hostPort && port.hostPort !== port.containerPort)
+      errors.push(invalid(`${path}.hostPort`, port.hostPort, 'must match `containerPort` when `hostNetwork` is true'));
   }
 }

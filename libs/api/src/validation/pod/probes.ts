@@ -6,7 +6,7 @@ type Handler = NonNullable<NonNullable<Container['lifecycle']>['postStart']>;
 
 const schemes = ['HTTP', 'HTTPS'];
 
-export function validateProbe(probe: Probe | undefined, path: string, errors: FieldError[]): void {
+function validateProbe(probe: Probe | undefined, path: string, errors: FieldError[]): void {
   if (!probe) return;
   validateHandler(probe as Handler & { grpc?: { port: number } }, path, errors);
   for (const field of [
@@ -26,16 +26,26 @@ export function validateProbe(probe: Probe | undefined, path: string, errors: Fi
 }
 
 /** Liveness and startup probes are right or wrong at the first success. */
-export function validateOneSuccess(probe: Probe | undefined, path: string, errors: FieldError[]): void {
+export function validateLivenessProbe(probe: Probe | undefined, path: string, errors: FieldError[]): void {
+  validateProbe(probe, path, errors);
   if (probe && probe.successThreshold !== 1)
     errors.push(invalid(`${path}.successThreshold`, probe.successThreshold, 'must be 1'));
 }
 
-/** Exactly one of exec, httpGet, tcpSocket, grpc and sleep. */
+/** Nothing ends by a readiness probe. */
+export function validateReadinessProbe(probe: Probe | undefined, path: string, errors: FieldError[]): void {
+  validateProbe(probe, path, errors);
+  const grace = probe?.terminationGracePeriodSeconds;
+  if (grace !== undefined)
+    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, 'must not be set for readinessProbes'));
+}
+
+/** Exactly one of exec, httpGet, tcpSocket, grpc and sleep, the last no longer than the pod has to end. */
 export function validateHandler(
   handler: Handler & { grpc?: { port: number } | undefined },
   path: string,
   errors: FieldError[],
+  graceSeconds?: number,
 ): void {
   let found = 0;
   const first = (name: string): boolean => {
@@ -64,8 +74,11 @@ export function validateHandler(
     validatePortOrName(handler.tcpSocket.port, `${path}.tcpSocket.port`, errors);
   if (handler.grpc && first('grpc') && !isPort(handler.grpc.port))
     errors.push(invalid(`${path}.grpc.port`, handler.grpc.port, portRangeMessage));
-  if (handler.sleep && first('sleep') && handler.sleep.seconds < 0)
-    errors.push(invalid(`${path}.sleep`, handler.sleep.seconds, 'must be greater than or equal to 0'));
+  if (handler.sleep && first('sleep') && graceSeconds !== undefined) {
+    const { seconds } = handler.sleep;
+    const why = `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`;
+    if (seconds < 0 || seconds > graceSeconds) errors.push(invalid(`${path}.sleep`, seconds, why));
+  }
   if (found === 0) errors.push(required(path, 'must specify a handler type'));
 }
 

@@ -1,8 +1,25 @@
-import type { Container, Volume } from '../../types';
-import { duplicate, forbidden, invalid, notFound, required, type FieldError } from '../field-error';
+import { parseNano } from '../../quantity';
+import type { Volume } from '../../types';
+import { duplicate, forbidden, invalid, required, type FieldError } from '../field-error';
+import { validateChoice, validateRequiredName } from '../fields';
 import { dnsLabelProblem, dnsSubdomainProblem } from '../names';
+import { validateFieldRef, validateResourceFieldRef, volumeFields } from './downward-fields';
+import { backstepMessage, hasBackstep, validateFilePath } from './paths';
 
-/** Answers the names of the volumes. */
+type Source<K extends keyof Volume> = NonNullable<Volume[K]>;
+type Items = Source<'secret'>['items'];
+type DownwardItems = Source<'downwardAPI'>['items'];
+
+const hostPathTypes = [
+  ...['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'],
+];
+const pullPolicies = ['Always', 'IfNotPresent', 'Never'];
+const maxMode = 0o777;
+const minTokenSeconds = 600;
+const maxTokenSeconds = 2 ** 32;
+const maxDriverLength = 63;
+
+/** Answers the volumes by their names. Source: core validation ValidateVolumes. */
 export function validateVolumes(
   volumes: readonly Volume[] | undefined,
   path: string,
@@ -12,12 +29,8 @@ export function validateVolumes(
   for (const [index, volume] of (volumes ?? []).entries()) {
     const at = `${path}[${index}]`;
     validateSource(volume, at, errors);
-    if (!volume.name) {
-      errors.push(required(`${at}.name`));
-      continue;
-    }
-    const problem = dnsLabelProblem(volume.name);
-    if (problem) errors.push(invalid(`${at}.name`, volume.name, problem));
+    validateRequiredName(volume.name, dnsLabelProblem, `${at}.name`, errors);
+    if (!volume.name) continue;
     if (byName.has(volume.name)) errors.push(duplicate(`${at}.name`, volume.name));
     byName.set(volume.name, volume);
   }
@@ -29,80 +42,118 @@ function validateSource(volume: Volume, at: string, errors: FieldError[]): void 
   if (sources.length === 0) errors.push(required(at, 'must specify a volume type'));
   for (const [extra] of sources.slice(1))
     errors.push(forbidden(`${at}.${extra}`, 'may not specify more than 1 volume type'));
-  const { hostPath, secret, configMap, persistentVolumeClaim, nfs, projected, emptyDir } = volume;
-  if (hostPath) {
-    if (!hostPath.path) errors.push(required(`${at}.hostPath.path`));
-    else if (hasBackstep(hostPath.path)) errors.push(invalid(`${at}.hostPath.path`, hostPath.path, backstepMessage));
+  const { hostPath, secret, configMap, downwardAPI, projected, nfs, emptyDir, csi, image } = volume;
+  if (hostPath) validateHostPath(hostPath, `${at}.hostPath`, errors);
+  if (secret) {
+    if (!secret.secretName) errors.push(required(`${at}.secret.secretName`));
+    validateMode(secret.defaultMode, `${at}.secret.defaultMode`, errors);
+    validateItems(secret.items, `${at}.secret.items`, errors);
   }
-  if (secret && !secret.secretName) errors.push(required(`${at}.secret.secretName`));
-  if (configMap && !configMap.name) errors.push(required(`${at}.configMap.name`));
-  if (persistentVolumeClaim && !persistentVolumeClaim.claimName)
+  if (configMap) {
+    if (!configMap.name) errors.push(required(`${at}.configMap.name`));
+    validateMode(configMap.defaultMode, `${at}.configMap.defaultMode`, errors);
+    validateItems(configMap.items, `${at}.configMap.items`, errors);
+  }
+  if (downwardAPI) {
+    validateMode(downwardAPI.defaultMode, `${at}.downwardAPI.defaultMode`, errors);
+    validateDownward(downwardAPI.items, `${at}.downwardAPI`, errors);
+  }
+  if (projected) validateProjected(projected, `${at}.projected`, errors);
+  if (volume.persistentVolumeClaim && !volume.persistentVolumeClaim.claimName)
     errors.push(required(`${at}.persistentVolumeClaim.claimName`));
+  if (volume.ephemeral && !volume.ephemeral.volumeClaimTemplate)
+    errors.push(required(`${at}.ephemeral.volumeClaimTemplate`));
   if (nfs) {
     if (!nfs.server) errors.push(required(`${at}.nfs.server`));
     if (!nfs.path) errors.push(required(`${at}.nfs.path`));
-    else if (!nfs.path.startsWith('/')) errors.push(invalid(`${at}.nfs.path`, nfs.path, 'must be an absolute path'));
+    if (!nfs.path?.startsWith('/')) errors.push(invalid(`${at}.nfs.path`, nfs.path, 'must be an absolute path'));
   }
-  if (emptyDir?.sizeLimit?.startsWith('-'))
+  if (emptyDir?.sizeLimit !== undefined && parseNano(emptyDir.sizeLimit) < 0n)
     errors.push(forbidden(`${at}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity'));
-  for (const mode of [secret?.defaultMode, configMap?.defaultMode, projected?.defaultMode])
-    if (mode !== undefined && (mode < 0 || mode > 0o777))
-      errors.push(invalid(`${at}.defaultMode`, mode, 'must be a number between 0 and 0777 (octal), both inclusive'));
-  for (const list of [secret?.items, configMap?.items])
-    for (const [index, item] of (list ?? []).entries()) {
-      if (!item.key) errors.push(required(`${at}.items[${index}].key`));
-      validateRelativePath(item.path, `${at}.items[${index}].path`, errors);
-    }
-  for (const [index, source] of (projected?.sources ?? []).entries()) {
-    const from = `${at}.projected.sources[${index}]`;
-    if (Object.keys(source).length > 1) errors.push(forbidden(from, 'may not specify more than 1 volume type'));
-    if (source.secret && !source.secret.name) errors.push(required(`${from}.secret.name`));
-    if (source.configMap && !source.configMap.name) errors.push(required(`${from}.configMap.name`));
-    if (source.serviceAccountToken) validateRelativePath(source.serviceAccountToken.path, `${from}.path`, errors);
+  if (csi) validateCsi(csi, `${at}.csi`, errors);
+  if (image) {
+    if (!image.reference) errors.push(required(`${at}.image.reference`));
+    validateChoice(image.pullPolicy, pullPolicies, `${at}.image.pullPolicy`, errors);
   }
 }
 
-const backstepMessage = "must not contain '..'";
-
-function hasBackstep(path: string): boolean {
-  return path.split('/').includes('..');
+function validateHostPath({ path, type }: Source<'hostPath'>, at: string, errors: FieldError[]): void {
+  if (!path) {
+    errors.push(required(`${at}.path`));
+    return;
+  }
+  if (hasBackstep(path)) errors.push(invalid(`${at}.path`, path, backstepMessage));
+  validateChoice(type, hostPathTypes, `${at}.type`, errors);
 }
 
-function validateRelativePath(path: string | undefined, at: string, errors: FieldError[]): void {
-  if (!path) errors.push(required(at));
-  else if (path.startsWith('/')) errors.push(invalid(at, path, 'must be a relative path'));
-  else if (hasBackstep(path)) errors.push(invalid(at, path, backstepMessage));
+function validateCsi({ driver, nodePublishSecretRef }: Source<'csi'>, at: string, errors: FieldError[]): void {
+  validateRequiredName(driver?.toLowerCase(), dnsSubdomainProblem, `${at}.driver`, errors);
+  if ((driver?.length ?? 0) > maxDriverLength)
+    errors.push(invalid(`${at}.driver`, driver, `must be no more than ${maxDriverLength} bytes`));
+  if (nodePublishSecretRef && !nodePublishSecretRef.name) errors.push(required(`${at}.nodePublishSecretRef.name`));
 }
 
-export function validateVolumeMounts(
-  container: Container,
-  volumes: ReadonlyMap<string, Volume>,
-  path: string,
+function validateMode(mode: number | undefined, at: string, errors: FieldError[]): void {
+  if (mode !== undefined && (mode < 0 || mode > maxMode))
+    errors.push(invalid(at, mode, 'must be a number between 0 and 0777 (octal), both inclusive'));
+}
+
+function validateItems(items: Items, at: string, errors: FieldError[]): void {
+  for (const [index, { key, path, mode }] of (items ?? []).entries()) {
+    if (!key) errors.push(required(`${at}[${index}].key`));
+    if (!path) errors.push(required(`${at}[${index}].path`));
+    validateFilePath(path, `${at}[${index}].path`, errors);
+    validateMode(mode, `${at}[${index}].mode`, errors);
+  }
+}
+
+/** Upstream names the volume, not the file. */
+function validateDownward(items: DownwardItems, at: string, errors: FieldError[]): void {
+  for (const { path, mode, fieldRef, resourceFieldRef } of items ?? []) {
+    if (!path) errors.push(required(`${at}.path`));
+    validateFilePath(path, `${at}.path`, errors);
+    validateMode(mode, `${at}.mode`, errors);
+    if (fieldRef) validateFieldRef(fieldRef, volumeFields, `${at}.fieldRef`, errors);
+    else if (resourceFieldRef)
+      validateResourceFieldRef(resourceFieldRef, `${at}.resourceFieldRef`, errors, { ofVolume: true });
+    else errors.push(required(at, 'one of fieldRef and resourceFieldRef is required'));
+    if (fieldRef && resourceFieldRef)
+      errors.push(invalid(at, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'));
+  }
+}
+
+function validateProjected({ sources, defaultMode }: Source<'projected'>, at: string, errors: FieldError[]): void {
+  validateMode(defaultMode, `${at}.defaultMode`, errors);
+  const paths = new Set<string>();
+  for (const [index, source] of (sources ?? []).entries()) {
+    const from = `${at}.sources[${index}]`;
+    const { secret, configMap, downwardAPI, serviceAccountToken: token } = source;
+    if (Object.keys(source).length > 1) errors.push(forbidden(from, 'may not specify more than 1 volume type'));
+    for (const [kind, each] of Object.entries({ secret, configMap })) {
+      if (!each) continue;
+      if (!each.name) errors.push(required(`${from}.${kind}.name`));
+      validateItems(each.items, `${from}.${kind}.items`, errors);
+    }
+    if (downwardAPI) validateDownward(downwardAPI.items, `${from}.downwardAPI`, errors);
+    if (token) validateToken(token, `${from}.serviceAccountToken`, errors);
+    const files = [...((secret ?? configMap)?.items ?? []), ...(downwardAPI?.items ?? []), ...(token ? [token] : [])];
+    for (const { path } of files) {
+      if (path && paths.has(path))
+        errors.push(invalid(at, (secret ?? configMap)?.name ?? path, 'conflicting duplicate paths'));
+      paths.add(path);
+    }
+  }
+}
+
+function validateToken(
+  { path, expirationSeconds: seconds }: { path: string; expirationSeconds?: number | undefined },
+  at: string,
   errors: FieldError[],
 ): void {
-  const paths = new Set<string>();
-  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
-    const at = `${path}.volumeMounts[${index}]`;
-    if (!mount.name) errors.push(required(`${at}.name`));
-    else if (!volumes.has(mount.name)) errors.push(notFound(`${at}.name`, mount.name));
-    if (!mount.mountPath) errors.push(required(`${at}.mountPath`));
-    else if (paths.has(mount.mountPath)) errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must be unique'));
-    paths.add(mount.mountPath);
-    if (mount.subPath) validateRelativePath(mount.subPath, `${at}.subPath`, errors);
-    if (mount.subPathExpr) {
-      if (mount.subPath)
-        errors.push(invalid(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'));
-      validateRelativePath(mount.subPathExpr, `${at}.subPathExpr`, errors);
-    }
-  }
-  for (const [index, device] of (container.volumeDevices ?? []).entries()) {
-    if (!volumes.get(device.name)?.persistentVolumeClaim && !volumes.get(device.name)?.ephemeral)
-      errors.push(notFound(`${path}.volumeDevices[${index}].name`, device.name));
-  }
-}
-
-export function validateReferenceName(name: string | undefined, at: string, errors: FieldError[]): void {
-  if (!name) return;
-  const problem = dnsSubdomainProblem(name);
-  if (problem) errors.push(invalid(at, name, problem));
+  if (seconds !== undefined && seconds < minTokenSeconds)
+    errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'));
+  if (seconds !== undefined && seconds > maxTokenSeconds)
+    errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'));
+  if (!path) errors.push(required(`${at}.path`));
+  validateFilePath(path, `${at}.path`, errors);
 }
