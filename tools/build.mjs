@@ -23,7 +23,8 @@ await build({
   // a process. Lines stay short enough for stack traces.
   minifyWhitespace: true,
   lineLimit: 120,
-  external: ['lmdb', 'pino-pretty'],
+  // What gRPC never asks for here (channelz and its kin as services of their own) would only take memory.
+  external: ['lmdb', 'pino-pretty', '@grpc/proto-loader'],
   define: { NARU_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
 });
