@@ -1,3 +1,4 @@
+import fs from 'node:fs/promises';
 import os from 'node:os';
 import { configMaps, coreEvents, leases, nodes, pods, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
@@ -268,6 +269,28 @@ withRoot('the kubelet on a real runtime', () => {
     // A sub path is a copy of its time, as upstream.
     await eventually(async () => expect(await log()).toBe('redblue\n'), 15_000);
     await node.delete('configured');
+  });
+
+  it('has volumes follow their objects without asking the runtime for the pod', async () => {
+    const key = { namespace: 'default', name: 'followed' };
+    await node.api.create(configMaps, { metadata: key, data: { step: '0' } });
+    await node.create('follower', {
+      volumes: [{ name: 'c', configMap: { name: key.name } }],
+      containers: [shell(forever, { volumeMounts: [{ name: 'c', mountPath: '/c' }] })],
+    });
+    await untilReady('follower');
+    const { uid = '' } = (await node.get('follower')).metadata;
+    const file = `${node.rootDir}/pods/${uid}/volumes/kubernetes.io~configmap/c/step`;
+    const follow = async (step: string): Promise<string | undefined> => {
+      await node.api.patch(configMaps, key, { type: 'merge', body: { data: { step } } });
+      await eventually(async () => expect(await fs.readFile(file, 'utf8')).toBe(step), 60_000);
+      const { text } = await fetchText('/metrics');
+      return /^kubelet_runtime_operations_total\{operation_type="podsandbox_status"\} .*$/m.exec(text)?.[0];
+    };
+    const before = await follow('1');
+    expect(before).toBeDefined();
+    expect(await follow('2')).toBe(before);
+    await node.delete('follower');
   });
 
   it('says what is missing, and starts when it appears', async () => {

@@ -1,4 +1,5 @@
-import type { ContainerStats, PodStats, Summary } from '../stats/summary-types';
+import type { CpuAndMemorySummary } from '../stats/cpu-and-memory';
+import type { ContainerStats, PodStats } from '../stats/summary-types';
 import { Exposition, type Labels } from './exposition';
 
 interface Family<T> {
@@ -37,8 +38,8 @@ function families(kind: 'container' | 'pod' | 'node'): Family<Figures>[] {
   ];
 }
 
-/** /metrics/resource, what metrics servers scrape. `undefined`: the summary could not be had. Source: pkg/kubelet/metrics/collectors. */
-export function resourceMetrics(summary: Summary | undefined): string {
+/** /metrics/resource, what metrics servers scrape. `undefined`: the figures could not be had. Source: pkg/kubelet/metrics/collectors. */
+export function resourceMetrics(summary: CpuAndMemorySummary | undefined): string {
   const text = new Exposition();
   const put = <T>(family: Family<T>, items: readonly { labels: Labels; stats: T }[]): void => {
     const sample = text.family(family.name, family.type, family.help);

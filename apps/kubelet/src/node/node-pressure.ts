@@ -10,11 +10,13 @@ import { EvictionManager } from '../eviction/eviction-manager';
 import { ImageGc } from '../images/image-gc';
 import type { CsiDrivers } from '../csi/csi-drivers';
 import { CsiVolumeStats } from '../csi/volume-stats';
-import { CadvisorMetrics } from '../metrics/cadvisor-metrics';
+import { CadvisorMetrics, type ReportedPod } from '../metrics/cadvisor-metrics';
 import { watchVolumes } from '../metrics/volume-metrics';
 import { removeDead } from '../pods/dead-containers';
 import type { PodWorkers } from '../pods/pod-workers';
+import { CpuAndMemory } from '../stats/cpu-and-memory';
 import { PodDisks, fileSystemStats } from '../stats/fs-stats';
+import { NodeUsage } from '../stats/node-usage';
 import { SummaryProvider } from '../stats/summary';
 import type { LaterParts, Surroundings } from '../surroundings';
 import type { PodVolumes } from '../volumes/pod-volumes';
@@ -34,6 +36,7 @@ interface NodePressureDeps extends Surroundings, Pick<LaterParts, 'workers'> {
 /** What measures the node and acts when something runs out: summary, eviction and the collection of images. */
 export interface NodePressure {
   summary: SummaryProvider;
+  cpuAndMemory: CpuAndMemory;
   eviction: EvictionManager;
   imageGc: ImageGc;
   cadvisor: CadvisorMetrics;
@@ -56,24 +59,22 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
       .list()
       .filter(({ usesResources }) => usesResources);
   const usage = new CgroupUsage({ tree: deps.tree, clock });
-  const summary = new SummaryProvider({
-    ...{ runtime, usage, cgroups: deps.cgroups, disks, clock, pods, nodeName: deps.nodeName, rootDir: deps.rootDir },
-  });
+  const { rootDir, nodeName } = deps;
+  const nodeUsage = new NodeUsage({ usage, kubepods: deps.cgroups.root, nodeName, clock });
+  const measuring = { usage, nodeUsage, rootDir, clock };
+  const summary = new SummaryProvider({ ...measuring, runtime, cgroups: deps.cgroups, disks, pods });
   watchVolumes(metrics.registry, summary);
-  const cadvisor = new CadvisorMetrics({
-    tree: deps.tree,
-    usage,
-    machine: deps.machine,
-    pods: () =>
-      workers()
-        .list()
-        .map(({ current, lastRuntime }) => ({
-          pod: current,
-          cgroup: deps.cgroups.pathOf(current),
-          containers: lastRuntime.containers,
-          hostNetwork: current.spec?.hostNetwork ?? false,
-        })),
-  });
+  const reported = (): ReportedPod[] =>
+    workers()
+      .list()
+      .map(({ current, lastRuntime }) => ({
+        pod: current,
+        cgroup: deps.cgroups.pathOf(current),
+        containers: lastRuntime.containers,
+        hostNetwork: current.spec?.hostNetwork ?? false,
+      }));
+  const cpuAndMemory = new CpuAndMemory({ ...measuring, tree: deps.tree, pods: reported });
+  const cadvisor = new CadvisorMetrics({ tree: deps.tree, usage, machine: deps.machine, pods: reported });
   const imageFs = async (): Promise<Awaited<ReturnType<typeof fileSystemStats>> | undefined> => {
     const images = await summary.imageFs();
     return images && fileSystemStats(images.directory, clock.now());
@@ -109,7 +110,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
     localStorageIsolation: configuration.localStorageCapacityIsolation,
     ...(deps.evictionPeriodMs === undefined ? {} : { periodMs: deps.evictionPeriodMs }),
   });
-  return { summary, eviction, imageGc, cadvisor };
+  return { summary, cpuAndMemory, eviction, imageGc, cadvisor };
 }
 
 /** What all pods together may have; nothing when enforceNodeAllocatable says so. */

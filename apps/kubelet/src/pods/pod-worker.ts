@@ -35,6 +35,8 @@ export class PodWorker {
   /** Told while a step was running. */
   private readonly events: RuntimeEvent[] = [];
   private starting = new AbortController();
+  /** When to look at the pod again although nothing has happened: milliseconds since the epoch. */
+  private lookAt = Infinity;
   private readonly loop: StepLoop;
   private readonly report: PodReport;
   private readonly refresh: VolumeRefresh;
@@ -56,7 +58,7 @@ export class PodWorker {
     this.ending = new PodEnding(deps);
     this.loop = new StepLoop({
       clock: deps.clock,
-      step: () => this.step(),
+      step: news => this.step(news),
       onStepped: () => this.settleEvents(),
       onFailure: (err, wakeAfterMs) =>
         deps.logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed'),
@@ -150,7 +152,9 @@ export class PodWorker {
     await this.report.flush(this.pod);
   }
 
-  private async step(): Promise<StepResult> {
+  private async step(news: boolean): Promise<StepResult> {
+    if (!news && this.deps.clock.now() < this.lookAt) return this.rest();
+    this.lookAt = 0;
     await this.readRuntime();
     // What we wrote ourselves a moment ago may not have come back yet.
     if (!this.removed) this.pod = this.deps.status.newest(this.pod);
@@ -220,13 +224,17 @@ export class PodWorker {
       (pending ?? inProgress) ? resizeRetryMs : undefined,
       ...plan.waiting.map(({ remainingMs }) => remainingMs),
       deadline === undefined ? undefined : deadline - clock.now(),
-      await this.refresh.run(this.pod, this.runtime.sandboxes[0]?.ips ?? []),
     ].filter(ms => ms !== undefined);
-    return {
-      // A sidecar that has just started, or a kill, opens the way for what comes next.
-      again: changed && this.hasMoreToDo(),
-      ...(waits.length > 0 ? { wakeAfterMs: Math.min(...waits) } : {}),
-    };
+    this.lookAt = clock.now() + Math.min(...waits);
+    // A sidecar that has just started, or a kill, opens the way for what comes next.
+    return { ...(await this.rest()), again: changed && this.hasMoreToDo() };
+  }
+
+  /** The pod is as it should be for now: nothing but its volumes may have to follow other objects. */
+  private async rest(): Promise<StepResult> {
+    const refreshMs = await this.refresh.run(this.pod, this.runtime.sandboxes[0]?.ips ?? []);
+    const wakeAfterMs = Math.min(this.lookAt - this.deps.clock.now(), refreshMs ?? Infinity);
+    return Number.isFinite(wakeAfterMs) ? { wakeAfterMs } : {};
   }
 
   private plan(): PodPlan {

@@ -6,11 +6,13 @@ function scripted(outcomes: (StepResult | Error)[]) {
   const clock = new SimulatedClock();
   const startedAt = clock.now();
   const stepsAtMs: number[] = [];
+  const news: boolean[] = [];
   const retriesMs: number[] = [];
   let duringStep = (): void => undefined;
   const loop: StepLoop = new StepLoop({
     clock,
-    step: async () => {
+    step: async isNews => {
+      news.push(isNews);
       stepsAtMs.push(clock.now() - startedAt);
       duringStep();
       const outcome = outcomes.shift() ?? {};
@@ -24,7 +26,7 @@ function scripted(outcomes: (StepResult | Error)[]) {
     while (await clock.step(startedAt + ms));
   };
   return {
-    ...{ loop, stepsAtMs, retriesMs, runUntil },
+    ...{ loop, stepsAtMs, news, retriesMs, runUntil },
     onNextStep: (act: () => void): void => {
       duringStep = () => {
         duringStep = () => undefined;
@@ -61,6 +63,20 @@ describe('the loop of a pod worker', () => {
     await new Promise(setImmediate);
     await runUntil(longMs);
     expect(stepsAtMs).toEqual([0, 0, 250]);
+  });
+
+  it('tells a step whether there was reason for it or only its time has come', async () => {
+    const { loop, news, runUntil, onNextStep } = scripted([
+      { again: true },
+      { wakeAfterMs: 250 },
+      { wakeAfterMs: 250 },
+    ]);
+    loop.notify();
+    await new Promise(setImmediate);
+    expect(news).toEqual([true, true]);
+    onNextStep(() => loop.notify());
+    await runUntil(longMs);
+    expect(news).toEqual([true, true, false, true]);
   });
 
   it('tries again after failures with pauses that grow up to a minute, and from the start after a success', async () => {

@@ -8,7 +8,8 @@ export interface StepResult {
 }
 
 interface StepLoopDeps {
-  step: () => Promise<StepResult>;
+  /** `news`: there is reason to look; false when nothing but the time that the last step asked for has come. */
+  step: (news: boolean) => Promise<StepResult>;
   /** Called after every step, also after one that has failed, before it is decided whether another follows. */
   onStepped: () => void;
   /** A step has failed; it is tried again after so long, or sooner if there is reason to. */
@@ -22,6 +23,7 @@ const maxRetryMs = 60_000;
 /** Takes one step at a time: when there is reason to look, when the last step asked for it, and again after a failure. */
 export class StepLoop {
   private wanted = false;
+  private news = false;
   private running = false;
   private closed = false;
   private failures = 0;
@@ -35,11 +37,8 @@ export class StepLoop {
 
   /** Something may have changed. The first step begins before this returns. */
   notify(): void {
-    if (this.closed) return;
-    this.wanted = true;
-    if (this.running) return;
-    this.running = true;
-    void this.run();
+    this.news = true;
+    this.wake();
   }
 
   /** No other step begins. */
@@ -48,13 +47,22 @@ export class StepLoop {
     this.cancelWake?.();
   }
 
+  private wake(): void {
+    if (this.closed) return;
+    this.wanted = true;
+    if (this.running) return;
+    this.running = true;
+    void this.run();
+  }
+
   private async run(): Promise<void> {
     while (this.wanted && !this.closed) {
-      this.wanted = false;
+      const { news } = this;
+      this.wanted = this.news = false;
       this.cancelWake?.();
       let result: StepResult;
       try {
-        result = await this.deps.step();
+        result = await this.deps.step(news);
         this.failures = 0;
       } catch (err) {
         const wakeAfterMs = Math.min(maxRetryMs, firstRetryMs * 2 ** this.failures++);
@@ -62,9 +70,9 @@ export class StepLoop {
         result = { wakeAfterMs };
       }
       this.deps.onStepped();
-      if (result.again) this.wanted = true;
+      if (result.again) this.wanted = this.news = true;
       if (result.wakeAfterMs !== undefined && !this.closed) {
-        this.cancelWake = this.deps.clock.after(Math.max(1, result.wakeAfterMs), () => this.notify());
+        this.cancelWake = this.deps.clock.after(Math.max(1, result.wakeAfterMs), () => this.wake());
       }
     }
     this.running = false;

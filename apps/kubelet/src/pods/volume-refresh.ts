@@ -5,6 +5,9 @@ import type { PodWorkerDeps } from './pod-worker-deps';
 
 type Deps = Pick<PodWorkerDeps, 'clock' | 'events' | 'facts' | 'logger' | 'refreshMs' | 'volumes'>;
 
+/** Pods of a node refresh at the same time, so that what several of them show is fetched once; each node at a time of its own. */
+const beginMs = performance.timeOrigin;
+
 /** Has the volumes of a pod brought up to date: from time to time, and when the pod itself has changed. */
 export class VolumeRefresh {
   private refreshedAt: number;
@@ -24,9 +27,10 @@ export class VolumeRefresh {
   async run(pod: Stored<Pod>, podIps: readonly string[]): Promise<number | undefined> {
     const { clock, refreshMs, facts, logger, volumes } = this.deps;
     if (!volumes.needsRefresh(pod)) return undefined;
-    const due = this.refreshedAt + refreshMs - clock.now();
-    if (due > 0) return due;
-    this.refreshedAt = clock.now();
+    const now = clock.now();
+    const sinceBeat = (now - beginMs) % refreshMs;
+    if (this.refreshedAt >= now - sinceBeat) return refreshMs - sinceBeat;
+    this.refreshedAt = now;
     try {
       await volumes.refresh(pod, facts(podIps));
     } catch (err) {
@@ -34,7 +38,7 @@ export class VolumeRefresh {
       logger.info({ err, uid: pod.metadata.uid }, 'volume refresh failed');
       if (err instanceof VolumeError) reportVolumes(pod, err, this.deps.events);
     }
-    return refreshMs;
+    return refreshMs - sinceBeat;
   }
 }
 

@@ -37,6 +37,7 @@ export function buildServer(deps: ServerDeps): KubeletServer {
     metrics: metrics.registry,
     checks: [{ name: 'runtime', check: async () => void (await runtime.version()) }],
     summary: pressure.summary,
+    cpuAndMemory: pressure.cpuAndMemory,
     cadvisor: pressure.cadvisor,
     probeMetrics: deps.probeMetrics.registry,
     configuration,

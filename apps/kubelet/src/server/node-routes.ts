@@ -7,6 +7,7 @@ import type { CadvisorMetrics } from '../metrics/cadvisor-metrics';
 import { expositionType } from '../metrics/exposition';
 import { resourceMetrics } from '../metrics/resource-metrics';
 import type { KubeletConfiguration } from '../config/kubelet-configuration';
+import type { CpuAndMemory } from '../stats/cpu-and-memory';
 import type { SummaryProvider } from '../stats/summary';
 import type { ContainerStats, PodStats } from '../stats/summary-types';
 import type { Exchange } from './kubelet-server';
@@ -19,6 +20,7 @@ export interface NodeRoutesDeps {
   cadvisor: CadvisorMetrics;
   checks: HealthCheck[];
   summary: SummaryProvider;
+  cpuAndMemory: CpuAndMemory;
   /** Shown by /configz. */
   configuration: KubeletConfiguration;
 }
@@ -58,13 +60,13 @@ export class NodeRoutes {
 
   /** /metrics, and below it what upstream serves apart: resource, cadvisor, probes. */
   private async metrics({ parts, response, url }: Exchange): Promise<void> {
-    const { metrics, probeMetrics, cadvisor, summary } = this.deps;
+    const { metrics, probeMetrics, cadvisor, cpuAndMemory } = this.deps;
     const pages: Record<string, () => Promise<string> | string> = {
       '': () => metrics.metrics(),
       probes: () => probeMetrics.metrics(),
       cadvisor: () => cadvisor.text(),
       // As upstream: that it failed is a metric of its own.
-      resource: async () => resourceMetrics(await summary.get().catch(() => undefined)),
+      resource: async () => resourceMetrics(await cpuAndMemory.get().catch(() => undefined)),
     };
     const name = parts.join('/');
     const page = Object.hasOwn(pages, name) ? pages[name] : undefined;
@@ -86,8 +88,9 @@ export class NodeRoutes {
   private async stats(exchange: Exchange): Promise<void> {
     if (exchange.parts[0] !== 'summary')
       throw new StatusError('NotFound', `404 page not found: ${exchange.url.pathname}`);
-    const { node, pods } = await this.deps.summary.get();
-    if (exchange.url.searchParams.get('only_cpu_and_memory') !== 'true') return this.json(exchange, { node, pods });
+    if (exchange.url.searchParams.get('only_cpu_and_memory') !== 'true')
+      return this.json(exchange, await this.deps.summary.get());
+    const { node, pods } = await this.deps.cpuAndMemory.get();
     const little = ({ cpu, memory }: Pick<PodStats, 'cpu' | 'memory'>): object => ({ cpu, memory });
     const few = (containers: readonly ContainerStats[]): object[] =>
       containers.map(each => ({ name: each.name, startTime: each.startTime, ...little(each) }));

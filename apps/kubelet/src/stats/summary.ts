@@ -6,48 +6,43 @@ import type { CgroupUsage } from '../cgroups/cgroup-usage';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
 import type { CriClient } from '../cri/cri-client';
 import { labelNames } from '../cri/labels';
-import { readMachine, type MachineReading } from '../node/machine';
+import { readMachine } from '../node/machine';
 import { fileSystemStats, type PodDisks } from './fs-stats';
 import { cgroupCpu, cgroupMemory, cpuStats, figure, memoryStats, networkStats, swapStats } from './from-cri';
+import { Latest } from './latest';
+import type { NodeUsage } from './node-usage';
 import type { ContainerStats, FsStats, NodeStats, PodStats, Summary } from './summary-types';
 
 export interface SummaryProviderDeps {
   runtime: CriClient;
   cgroups: PodCgroups;
   usage: CgroupUsage;
+  nodeUsage: NodeUsage;
   disks: PodDisks;
   clock: Clock;
-  nodeName: string;
   rootDir: string;
   /** Pods of this node with their uids. */
   pods: () => readonly Pod[];
 }
 
-/** Younger answers are given again: whoever asks how often, the node is measured once a second. */
-const maxAgeMs = 1_000;
-
 /** Measures the node, its pods and their containers. Source: pkg/kubelet/server/stats. */
 export class SummaryProvider {
-  private last: { atMs: number; summary: Promise<Summary> } | undefined;
+  private readonly latest: Latest<Summary>;
   private readonly startedAt: string;
 
   constructor(private readonly deps: SummaryProviderDeps) {
     this.startedAt = formatTime(deps.clock.now());
+    this.latest = new Latest(deps.clock, () => this.measure());
   }
 
   /** At most a second old. */
   get(): Promise<Summary> {
-    if (this.last && this.deps.clock.now() - this.last.atMs < maxAgeMs) return this.last.summary;
-    return this.fresh();
+    return this.latest.get();
   }
 
-  /** Of now: whoever acts on it must not act twice on the same want. */
+  /** Of now. */
   fresh(): Promise<Summary> {
-    const now = this.deps.clock.now();
-    const summary = this.measure();
-    this.last = { atMs: now, summary };
-    summary.catch(() => (this.last = undefined));
-    return summary;
+    return this.latest.fresh();
   }
 
   /** The file system of images, by the runtime's word; undefined when it has none to name. */
@@ -76,62 +71,26 @@ export class SummaryProvider {
       ...(await fileSystemStats(images.directory, clock.now())),
       ...(images.usedBytes === undefined ? {} : { usedBytes: images.usedBytes }),
     };
-    return this.node(machine, nodeFs, imageFs);
+    return {
+      ...this.deps.nodeUsage.read(machine),
+      fs: nodeFs,
+      runtime: { imageFs, containerFs: imageFs },
+      rlimit: { time: nodeFs.time, maxpid: machine.maxPids, curproc: machine.pids },
+    };
   }
 
   private async measure(): Promise<Summary> {
     const { runtime } = this.deps;
-    const [containers, sandboxes, node] = await Promise.all([
-      runtime.listContainerStats(),
-      runtime.listPodSandboxStats().catch((): cri.PodSandboxStats[] => []),
+    const [sandboxes, node] = await Promise.all([
+      runtime.listPodSandboxStats().catch(() => undefined),
       this.nodeStats(),
     ]);
+    // With pod stats come those of the containers; a runtime without them has the containers' all the same.
+    const containers =
+      sandboxes?.flatMap(({ linux }) => linux?.containers ?? []) ?? (await runtime.listContainerStats());
     const pods: PodStats[] = [];
-    for (const pod of this.deps.pods()) pods.push(await this.pod(pod, containers, sandboxes, node.fs));
+    for (const pod of this.deps.pods()) pods.push(await this.pod(pod, containers, sandboxes ?? [], node.fs));
     return { node, pods };
-  }
-
-  private node(machine: MachineReading, nodeFs: FsStats, imageFs: FsStats | undefined): NodeStats {
-    const { usage, cgroups, nodeName, clock } = this.deps;
-    const time = formatTime(clock.now());
-    const root = usage.read('/');
-    const used = machine.memoryBytes - machine.memoryAvailableBytes;
-    return {
-      nodeName,
-      systemContainers: this.systemContainers(cgroups.root, machine, time),
-      startTime: this.startedAt,
-      ...(root ? { cpu: cgroupCpu(root, time) } : {}),
-      memory: {
-        ...(root ? cgroupMemory(root, time) : { time }),
-        // The kernel's own word on what is left, and on what is therefore used.
-        availableBytes: machine.memoryAvailableBytes,
-        workingSetBytes: used,
-      },
-      fs: nodeFs,
-      runtime: { imageFs, containerFs: imageFs },
-      rlimit: { time, maxpid: machine.maxPids, curproc: machine.pids },
-      swap: {
-        time,
-        swapAvailableBytes: machine.swapFreeBytes,
-        swapUsageBytes: machine.swapBytes - machine.swapFreeBytes,
-      },
-    };
-  }
-
-  private systemContainers(kubepods: string, machine: MachineReading, time: string): ContainerStats[] {
-    const { user, system } = process.cpuUsage();
-    const { rss } = process.memoryUsage();
-    const own: ContainerStats = {
-      name: 'kubelet',
-      startTime: this.startedAt,
-      cpu: { time, usageCoreNanoSeconds: (user + system) * 1_000 },
-      memory: { time, usageBytes: rss, workingSetBytes: rss, rssBytes: rss },
-    };
-    const figures = this.deps.usage.read(kubepods);
-    if (!figures) return [own];
-    const memory = cgroupMemory(figures, time);
-    memory.availableBytes ??= Math.max(0, machine.memoryBytes - figures.workingSetBytes);
-    return [own, { name: 'pods', startTime: this.startedAt, cpu: cgroupCpu(figures, time), memory }];
   }
 
   private async pod(

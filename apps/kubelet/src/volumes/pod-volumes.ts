@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Container, Pod, Volume } from '@naru/api';
@@ -181,7 +182,7 @@ export class PodVolumes {
     const startedAt = performance.now();
     let failed = true;
     try {
-      await fs.mkdir(path.dirname(directory), { recursive: true, mode: 0o750 });
+      mkdirSync(path.dirname(directory), { recursive: true, mode: 0o750 });
       const mounted = await plugin.setUp({ ...source, pod, directory, facts, objects, serviceAccountToken, signal });
       failed = false;
       return mounted;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { handleServerStreamingCall, handleUnaryCall, ServiceError } from '@grpc/grpc-js';
 import { Metadata, status } from '@grpc/grpc-js';
 import { StatusError, reasons, type Logger } from '@naru/foundation';
@@ -59,12 +60,8 @@ export function handlers(logger: Logger): {
         try {
           for await (const item of call(grpcCall.request, { signal: controller.signal })) {
             if (controller.signal.aborted) return;
-            if (!grpcCall.write(item)) {
-              await new Promise<void>(resolve => {
-                grpcCall.once('drain', resolve);
-                controller.signal.addEventListener('abort', () => resolve(), { once: true });
-              });
-            }
+            // A caller who gives up ends the wait too.
+            if (!grpcCall.write(item)) await once(grpcCall, 'drain', { signal: controller.signal });
           }
           grpcCall.end();
         } catch (err) {
