@@ -26,11 +26,11 @@ export interface PodCase {
 }
 
 /** A pod of one container that is not restarted. */
-function once(container: Partial<Container>, more: Partial<PodSpec> = {}): PodSpec {
+export function once(container: Partial<Container>, more: Partial<PodSpec> = {}): PodSpec {
   return { restartPolicy: 'Never', ...more, containers: [{ name: 'main', image, ...container }] };
 }
 
-const script = (text: string, container: Partial<Container> = {}): Partial<Container> => ({
+export const script = (text: string, container: Partial<Container> = {}): Partial<Container> => ({
   command: ['sh', '-c', text],
   ...container,
 });
@@ -124,7 +124,7 @@ const expansionCases: PodCase[] = [
   },
 ];
 
-const limits = { cpu: '1250m', memory: '64Mi' };
+export const limits = { cpu: '1250m', memory: '64Mi' };
 /** Any printable character but "=" may be in a name. */
 const prefixes = ['p-', '1-', '#_', '$_', '.', 'A B '];
 const environmentCases: PodCase[] = [

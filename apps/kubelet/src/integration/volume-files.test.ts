@@ -146,6 +146,7 @@ withRoot('files in volumes', () => {
       { optional: true, name: 'absent' },
     ];
     const items = [{ key: 'missing', path: 'missing' }];
+    const said = ['labels', 'annotations'].map(what => ({ path: what, fieldRef: { fieldPath: `metadata.${what}` } }));
     const metadata = key('changing');
     await node.api.create(configMaps, { metadata, data: { value: '1', leaves: 'x' } });
     await node.api.create(secrets, { metadata, data: { value: base64('1'), leaves: base64('x') } });
@@ -156,21 +157,24 @@ withRoot('files in volumes', () => {
       { name: 'no-map', configMap: absent },
       { name: 'no-secret', secret: { secretName: 'absent', optional: true } },
       { name: 'no-key', configMap: { ...both, items } },
-      { name: 'labels', downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
+      { name: 'said', downwardAPI: { items: said } },
+      projected('said-too', [{ downwardAPI: { items: said } }]),
     ];
     await start({ follows: showing(volumes) });
     const files = (volume: string) => run('follows', `cd /v/${volume} && for f in *; do echo $f=$(cat $f 2>&1); done`);
     expect(await files('map')).toBe('leaves=x\nvalue=1');
-    expect(await files('labels')).toBe('labels=color="blue" size="l"');
+    for (const volume of ['said', 'said-too'])
+      expect(await files(volume)).toBe('annotations=\nlabels=color="blue" size="l"');
     for (const empty of ['no-map', 'no-secret', 'no-key']) expect(await run('follows', `ls /v/${empty}`)).toBe('');
 
     const merge = (body: object) => ({ type: 'merge' as const, body });
+    const changed = { labels: { color: 'red', size: null }, annotations: { builder: 'foo' } };
     await Promise.all([
       node.api.patch(configMaps, metadata, merge({ data: { value: '2', leaves: null, missing: 'here' } })),
       node.api.patch(secrets, metadata, merge({ data: { value: base64('2'), leaves: null } })),
       node.api.create(configMaps, { metadata: key('absent'), data: { late: 'a' } }),
       node.api.create(secrets, { metadata: key('absent'), data: { late: base64('b') } }),
-      node.api.patch(pods, key('follows'), merge({ metadata: { labels: { color: 'red', size: null } } })),
+      node.api.patch(pods, key('follows'), merge({ metadata: changed })),
     ]);
     const until = (volume: string, wanted: string) =>
       eventually(async () => expect({ [volume]: await files(volume) }).toEqual({ [volume]: wanted }), 60_000);
@@ -180,7 +184,7 @@ withRoot('files in volumes', () => {
     await until('no-map', 'late=a');
     await until('no-secret', 'late=b');
     await until('no-key', 'missing=here');
-    await until('labels', 'labels=color="red"');
+    for (const volume of ['said', 'said-too']) await until(volume, 'annotations=builder="foo"\nlabels=color="red"');
 
     await Promise.all([configMaps, secrets].map(type => node.api.delete(type, key('absent'))));
     await node.api.delete(configMaps, metadata);
