@@ -118,6 +118,17 @@ test('a service account is patched, found in all namespaces, updated and deleted
   expect((await everywhere())['items']).toEqual([]);
 });
 
+test('a token that was asked for is reviewed as that of its account', async () => {
+  await okJson(api.call('POST', `${core}/serviceaccounts`, { metadata: { name: 'reviewed' } }), 201);
+  const request = `${core}/serviceaccounts/reviewed/token`;
+  const { status } = await okJson(api.call('POST', request, { spec: { expirationSeconds: 600 } }), 201);
+  expect(Date.parse(status.expirationTimestamp as string)).toBeGreaterThan(Date.now());
+  const review = { metadata: { name: 'review' }, spec: { token: status.token as string } };
+  const { status: found } = await okJson(api.call('POST', '/apis/authentication.k8s.io/v1/tokenreviews', review), 201);
+  expect(found).toMatchObject({ authenticated: true, user: { username: 'system:serviceaccount:default:reviewed' } });
+  expect(found).not.toHaveProperty('error');
+});
+
 test('the issuer of tokens publishes its keys to every account, and the tokens are theirs', async () => {
   await okJson(api.call('POST', `${core}/serviceaccounts`, { metadata: { name: 'issuer-tester' } }), 201);
   const request = `${core}/serviceaccounts/issuer-tester/token`;

@@ -290,4 +290,35 @@ describe('a definition and its objects', () => {
       expect(resources).toContainEqual(expect.objectContaining({ name: resource }));
     }
   });
+
+  test('are in the aggregated discovery beside what is built in, in the form that is asked for', async () => {
+    const found = async (path: string): Promise<string[]> => {
+      const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+      const { headers, json } = await api.call('GET', path, undefined, { headers: { accept } });
+      expect(headers['content-type']).toBe(accept);
+      expect(json).toMatchObject({ kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2' });
+      return (json['items'] as Reply['json'][]).flatMap(({ metadata, versions }) =>
+        (versions as Reply['json'][]).flatMap(each =>
+          (each['resources'] as Reply['json'][]).map(({ resource }) =>
+            [metadata.name, each['version'], resource].filter(Boolean).join(' '),
+          ),
+        ),
+      );
+    };
+    const builtIn = [
+      'admissionregistration.k8s.io v1 mutatingwebhookconfigurations',
+      'admissionregistration.k8s.io v1 validatingwebhookconfigurations',
+      'apps v1 daemonsets',
+      'apps v1 deployments',
+      'apps v1 replicasets',
+      'apps v1 statefulsets',
+      'apiextensions.k8s.io v1 customresourcedefinitions',
+      'batch v1 jobs',
+    ];
+    const own = 'life.example.com v1 noxus';
+    expect(await found('/apis')).toEqual(expect.arrayContaining([...builtIn, own]));
+    expect(await found('/api')).toEqual(
+      expect.arrayContaining(['namespaces', 'nodes', 'pods', 'secrets', 'services'].map(each => `v1 ${each}`)),
+    );
+  });
 });
