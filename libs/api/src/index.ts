@@ -42,6 +42,7 @@ export {
   type DecodeOptions,
   type ExpectedKind,
   type FieldValidation,
+  yamlErrors,
 } from './decode/decode-object';
 export { applyPatch, patchMediaTypes, type PatchMediaType } from './patch/apply-patch';
 export {

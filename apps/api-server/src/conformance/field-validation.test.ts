@@ -113,3 +113,24 @@ describe('strict field validation', () => {
     expect(json['message']).toContain('line 11: key "foo" already set in map');
   });
 });
+
+describe('a key that is there twice in YAML', () => {
+  const said = 'line 4: key "foo" already set in map';
+  const yaml = (name: string): string => `metadata: {name: ${name}}\ndata:\n  foo: a\n  foo: b\n`;
+  const post = (name: string, query: string): Promise<Reply> =>
+    api.call('POST', `/api/v1/namespaces/default/configmaps${query}`, yaml(name), {
+      headers: { 'content-type': 'application/yaml' },
+    });
+
+  test('is refused, warned of or taken as fieldValidation says: the last one counts', async () => {
+    const refused = await okJson(post('strict', '?fieldValidation=Strict'), 400);
+    expect(refused['message']).toContain(`strict decoding error: yaml: unmarshal errors:\n  ${said}`);
+    for (const query of ['', '?fieldValidation=Warn', '?fieldValidation=Ignore']) {
+      const { code, headers, json } = await post(`map${query.length}`, query);
+      expect([code, json['data']]).toEqual([201, { foo: 'b' }]);
+      expect(String(headers['warning'])).toBe(
+        query.endsWith('Ignore') ? 'undefined' : `299 - "${said.replaceAll('"', '\\"')}"`,
+      );
+    }
+  });
+});

@@ -106,9 +106,6 @@ describe('bodies', () => {
   test('that cannot be read say where', async () => {
     expect((await post('{"metadata":')).json['message']).toContain('json parse error');
     expect((await post('a: [', yaml)).json['message']).toContain('error converting YAML to JSON');
-    expect((await post('\ndata:\n  foo: a\n  foo: b\n', yaml)).json['message']).toContain(
-      'error converting YAML to JSON: yaml: unmarshal errors:\n  line 4: key "foo" already set in map',
-    );
     expect((await post('x', { 'content-type': 'text/html' })).code).toBe(415);
     expect((await post('not gzip', { ...json, 'content-encoding': 'gzip' })).code).toBe(400);
     expect((await post(JSON.stringify({ apiVersion: {}, kind: [] }))).json['message']).toContain(

@@ -1,8 +1,16 @@
 import { StatusError } from '@naru/foundation';
-import { decodeObject, decodeValue, type AnyDefinition, type Decoded, type FieldValidation } from '@naru/api';
+import {
+  decodeObject,
+  decodeValue,
+  yamlErrors,
+  type AnyDefinition,
+  type Decoded,
+  type FieldValidation,
+} from '@naru/api';
 import { decodeProtobuf, protobufMediaType } from '../protobuf/decode-protobuf';
 import { badRequest } from './failures';
 import type { Body } from './request';
+import type { ParsedYaml } from './yaml-text';
 
 /** Upstream's limit of a request's body. */
 export const maxBodyBytes = 3 * 1024 * 1024;
@@ -26,7 +34,10 @@ export async function decodeBody(
   fieldValidation: FieldValidation | undefined,
 ): Promise<Decoded> {
   if (jsonTypes.has(body.mediaType)) return decodeObject(body.bytes, definition, { fieldValidation });
-  if (yamlTypes.has(body.mediaType)) return decodeValue(await parseYaml(body.bytes), definition, { fieldValidation });
+  if (yamlTypes.has(body.mediaType)) {
+    const { value, repeated } = await parseYaml(body.bytes);
+    return decodeValue(value, definition, { fieldValidation, repeated });
+  }
   if (body.mediaType === protobufMediaType)
     return decodeValue(decodeProtobuf(body.bytes), definition, { fieldValidation });
   throw unsupportedMediaType(body.mediaType);
@@ -35,7 +46,7 @@ export async function decodeBody(
 /** Parses a body that is not an object of a known kind: DeleteOptions, reviews, patches in YAML. */
 export async function decodeAny(body: Body): Promise<unknown> {
   if (body.bytes.length === 0) return undefined;
-  if (yamlTypes.has(body.mediaType)) return parseYaml(body.bytes);
+  if (yamlTypes.has(body.mediaType)) return (await parseYaml(body.bytes)).value;
   if (body.mediaType === protobufMediaType) return decodeProtobuf(body.bytes);
   if (!jsonTypes.has(body.mediaType)) throw unsupportedMediaType(body.mediaType);
   try {
@@ -46,11 +57,23 @@ export async function decodeAny(body: Body): Promise<unknown> {
   }
 }
 
-async function parseYaml(bytes: Uint8Array): Promise<unknown> {
+/** The configuration of a server-side apply; it is judged by what `fieldValidation` says. */
+export async function decodeConfiguration(
+  { bytes }: Body,
+  fieldValidation: FieldValidation | undefined,
+): Promise<{ value: unknown; warnings: string[] }> {
+  const { value, repeated } = await parseYaml(bytes);
+  if (repeated.length > 0 && fieldValidation === 'Strict')
+    throw badRequest(`error strict decoding YAML: ${yamlErrors(repeated)}`);
+  return { value, warnings: fieldValidation === 'Ignore' ? [] : repeated };
+}
+
+async function parseYaml(bytes: Uint8Array): Promise<ParsedYaml> {
   const { parseYamlText } = await import('./yaml-text');
   try {
     // JSON is YAML too, and much faster to read as what it is.
-    if (bytes[0] === openingBrace) return limitDepth(JSON.parse(Buffer.from(bytes).toString()));
+    if (bytes[0] === openingBrace)
+      return { value: limitDepth(JSON.parse(Buffer.from(bytes).toString())), repeated: [] };
   } catch (error) {
     if (error instanceof StatusError) throw error;
     // Flow style, perhaps.

@@ -2,7 +2,7 @@ import { StatusError, type Clock } from '@naru/foundation';
 import { applyPatch, decodeValue, parseFieldSelector, patchMediaTypes, type KubeObject } from '@naru/api';
 import type { Authorizer } from '../auth/authorizer';
 import { applyObject, checkPatchOptions } from './apply';
-import { decodeAny, decodeBody } from './body';
+import { decodeBody, decodeConfiguration } from './body';
 import { createObject } from './create';
 import { checkDeleteOptions, deleteObject } from './delete';
 import type { ObjectDeps } from './deps';
@@ -179,7 +179,9 @@ export class Pipeline {
     this.requireVerb(request, 'patch');
     if (isApply) {
       const authorizeCreate = (): void => this.authorize({ ...request, verb: 'create' });
-      return applyObject({ ...this.deps, authorizeCreate }, request, this.mode(request), await decodeAny(body));
+      const { value, warnings } = await decodeConfiguration(body, request.fieldValidation);
+      warn(request, warnings);
+      return applyObject({ ...this.deps, authorizeCreate }, request, this.mode(request), value);
     }
     const { definition, fieldValidation } = request;
     return modifyObject(this.deps, request, {

@@ -8,11 +8,18 @@ const maxDepth = 200;
 /** Reading YAML takes milliseconds a kilobyte, in which nobody else is served. JSON is a hundred times faster. */
 const maxBytes = 256 * 1024;
 
+export interface ParsedYaml {
+  /** Of a key that a map has more than once, the last value. */
+  value: unknown;
+  /** `line 4: key "foo" already set in map`. */
+  repeated: string[];
+}
+
 /**
  * The one document of a YAML text. Lazily loaded: few clients send YAML that is not JSON.
  * @throws StatusError BadRequest, RequestEntityTooLarge
  */
-export function parseYamlText(text: string): unknown {
+export function parseYamlText(text: string): ParsedYaml {
   if (text.length > maxBytes)
     throw new StatusError(
       'RequestEntityTooLarge',
@@ -24,12 +31,12 @@ export function parseYamlText(text: string): unknown {
   if (isDeeper(tokens, maxDepth)) throw badRequest('the object is nested too deeply');
   const [document, ...more] = new Composer({ version: '1.1' }).compose(tokens, true, text.length);
   const errors = document?.errors ?? [];
-  const [error] = errors;
-  if (error?.code === 'DUPLICATE_KEY') throw notYaml(new Error(twice(errors, lines, text)));
+  const error = errors.find(({ code }) => code !== 'DUPLICATE_KEY');
   if (error) throw notYaml(error);
   if (more.length > 0) throw notYaml(new Error('more than one document'));
   try {
-    return document?.toJS({ maxAliasCount: maxAliases }) as unknown;
+    const value: unknown = document?.toJS({ maxAliasCount: maxAliases });
+    return { value, repeated: errors.map(each => twice(each, lines, text)) };
   } catch (cause) {
     throw notYaml(cause as Error);
   }
@@ -39,15 +46,10 @@ function notYaml(cause: Error): StatusError {
   return badRequest(`error converting YAML to JSON: ${cause.message}`, cause);
 }
 
-/** Keys that a map has twice, in the words of upstream's reader. */
-function twice(errors: readonly YAMLError[], lines: LineCounter, text: string): string {
-  const said = errors
-    .filter(({ code }) => code === 'DUPLICATE_KEY')
-    .map(({ pos: [start] }) => {
-      const key = /^(["']?)([^:\n]*?)\1\s*:/.exec(text.slice(start, start + 300))?.[2] ?? '';
-      return `  line ${lines.linePos(start).line}: key ${JSON.stringify(key)} already set in map`;
-    });
-  return ['yaml: unmarshal errors:', ...said].join('\n');
+/** A key that a map has twice, in the words of upstream's reader. */
+function twice({ pos: [start] }: YAMLError, lines: LineCounter, text: string): string {
+  const key = /^(["']?)([^:\n]*?)\1\s*:/.exec(text.slice(start, start + 300))?.[2] ?? '';
+  return `line ${lines.linePos(start).line}: key ${JSON.stringify(key)} already set in map`;
 }
 
 type Node = CST.Token | CST.CollectionItem | undefined | null;

@@ -10,6 +10,8 @@ export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 export interface DecodeOptions {
   /** The query parameter of the same name; absent means Warn. */
   fieldValidation?: FieldValidation | undefined;
+  /** What its YAML says more than once: `line 4: key "foo" already set in map`. */
+  repeated?: readonly string[] | undefined;
 }
 
 export interface Decoded<T extends KubeObject = KubeObject> {
@@ -79,14 +81,21 @@ function decode<T extends KubeObject>(
   object['apiVersion'] = apiVersionOf(type);
   object['kind'] = type.kind;
   if (prune) decoder.unknownFields.push(...prune(object as T));
+  const { fieldValidation, repeated = [] } = options;
   const complaints = [
     ...decoder.unknownFields.map(path => `unknown field ${JSON.stringify(path)}`),
     ...duplicates.map(path => `duplicate field ${JSON.stringify(path)}`),
   ];
-  if (complaints.length > 0 && options.fieldValidation === 'Strict') {
-    throw new StatusError('BadRequest', `${cannotBeHandled(type)}: strict decoding error: ${complaints.join(', ')}`);
+  if (complaints.length + repeated.length > 0 && fieldValidation === 'Strict') {
+    const all = [...(repeated.length > 0 ? [yamlErrors(repeated)] : []), ...complaints];
+    throw new StatusError('BadRequest', `${cannotBeHandled(type)}: strict decoding error: ${all.join(', ')}`);
   }
-  return { object: object as T, warnings: options.fieldValidation === 'Ignore' ? [] : complaints };
+  return { object: object as T, warnings: fieldValidation === 'Ignore' ? [] : [...repeated, ...complaints] };
+}
+
+/** In the words of Go's YAML reader. */
+export function yamlErrors(lines: readonly string[]): string {
+  return ['yaml: unmarshal errors:', ...lines.map(line => `  ${line}`)].join('\n');
 }
 
 /** A kind that is not built in: its metadata is checked, the rest kept as it is. */
