@@ -59,13 +59,18 @@ class Driver {
         `  - name: ${name}-${kind}`,
         '    containerEdits:',
         `      env: [${kind.toUpperCase()}=${name}]`,
-        `      deviceNodes: [{ path: /dev/${kind}, hostPath: /dev/null }]`,
+        `      deviceNodes:`,
+        `      - { path: /dev/${kind}, hostPath: /dev/null, fileMode: 0o640, uid: 1234, gid: 5678 }`,
+        // FUSE, by its numbers: to be opened for reading, and not otherwise.
+        `      - { path: /dev/${kind}-fuse, type: c, major: 10, minor: 229, permissions: r }`,
       ].join('\n');
     const text = [
       'cdiVersion: 0.5.0',
       'kind: example.com/gpu',
       'containerEdits:',
-      `  mounts: [{ hostPath: ${this.folders.cdi}, containerPath: /opt/driver, options: [ro, bind] }]`,
+      '  mounts:',
+      `  - { hostPath: ${this.folders.cdi}, containerPath: /opt/driver, options: [ro, bind] }`,
+      '  - { hostPath: tmpfs, containerPath: /opt/scratch, type: tmpfs, options: [noexec, size=64k, mode=711] }',
       'devices:',
       device('gpu'),
       device('link'),
@@ -159,6 +164,14 @@ withRoot('the kubelet and claims for devices', () => {
       expect(await log('one', 'none')).toBe('GPU= LINK=');
     });
     expect(fs.existsSync(path.join(node.file('cdi'), 'x'))).toBe(false);
+  });
+
+  it('gives devices the modes, owners and rights that their driver asks for, and mounts their options', async () => {
+    expect(await node.execIn('one', 'all', 'stat', '-c', '%a %u:%g %t:%T', '/dev/gpu')).toBe('640 1234:5678 1:3');
+    const tries = '(exec 3</dev/gpu-fuse) && echo read; (exec 3>/dev/gpu-fuse) 2>/dev/null || echo not written';
+    expect(await node.execIn('one', 'all', 'sh', '-c', tries)).toBe('read\nnot written');
+    const mounted = await node.execIn('one', 'all', 'sh', '-c', 'grep " /opt/scratch " /proc/mounts');
+    expect(mounted).toMatch(/^tmpfs \/opt\/scratch tmpfs rw,.*noexec.*size=64k,mode=711/);
   });
 
   it('does not let a pod use a claim that is not reserved for it', async () => {

@@ -11,7 +11,8 @@ import { containerCgroup } from '../process/container-cgroup';
 import { isRunning } from '../process/process-identity';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import type { Sandboxes } from '../sandboxes/sandboxes';
-import { applyEdits, withEdits, type CdiRegistry } from '../spec/cdi';
+import type { CdiRegistry } from '../spec/cdi';
+import { applyEdits } from '../spec/cdi-edits';
 import { containerSpec, type SandboxParts } from '../spec/container-spec';
 import { bind } from '../spec/mounts';
 import type { OciMount } from '../spec/oci-types';
@@ -71,7 +72,7 @@ export class ContainerCreator {
       const recursiveReadOnly = await runtime.recursiveReadOnly();
       const edits = await deps.cdi.editsFor(config.CDIDevices.map(({ name }) => name));
       const { spec, mounts, user } = containerSpec({
-        config: withEdits(config, edits),
+        config,
         image: image.config,
         rootfs: snapshot.rootfs,
         cgroup,
@@ -79,8 +80,7 @@ export class ContainerCreator {
         imageMounts,
         node: { cgroups: deps.cgroups, boundingSet: deps.boundingSet, recursiveReadOnly },
       });
-      applyEdits(spec, edits);
-      spec.mounts = await mapped.attach(mounts, parts.users?.path);
+      spec.mounts = await mapped.attach(applyEdits(spec, mounts, edits), parts.users?.path);
       fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
       const logPath = config.logPath && logDirectory ? path.join(logDirectory, config.logPath) : '';
       if (logPath) fs.mkdirSync(path.dirname(logPath), { recursive: true });

@@ -28,7 +28,8 @@ export function deviceMounts(devices: readonly NodeDevice[]): SpecMount[] {
     .map(({ hostPath, path: place }) => bind(hostPath, place, ['rw', 'rprivate']));
 }
 
-function deviceAt(hostPath: string, containerPath: string): NodeDevice | undefined {
+/** What the node has there; undefined when it is no device. */
+export function deviceAt(hostPath: string, containerPath: string): NodeDevice | undefined {
   const stat = fs.statSync(hostPath, { throwIfNoEntry: false });
   if (!stat || !(stat.isCharacterDevice() || stat.isBlockDevice())) return undefined;
   // The layout of dev_t: glibc's gnu_dev_major and gnu_dev_minor.

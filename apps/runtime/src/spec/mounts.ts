@@ -113,13 +113,12 @@ export function rootfsPropagation(mounts: readonly cri.Mount[]): string | undefi
 
 /** Volumes in the order of their depth, so that one never hides another that was mounted before; they hide system mounts of the same place. */
 export function orderMounts(system: SpecMount[], volumes: SpecMount[]): SpecMount[] {
-  const depth = (mount: OciMount): number => path.posix.normalize(mount.destination).split('/').filter(Boolean).length;
   const taken = new Set(volumes.map(mount => path.posix.normalize(mount.destination)));
-  return [
-    ...system.filter(mount => !taken.has(mount.destination)),
-    ...volumes
-      .map((mount, index) => ({ mount, index }))
-      .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
-      .map(entry => entry.mount),
-  ];
+  return [...system.filter(mount => !taken.has(mount.destination)), ...byDepth(volumes)];
+}
+
+/** Those of one depth stay in their order. */
+export function byDepth(mounts: readonly SpecMount[]): SpecMount[] {
+  const depth = (mount: OciMount): number => path.posix.normalize(mount.destination).split('/').filter(Boolean).length;
+  return [...mounts].sort((a, b) => depth(a) - depth(b));
 }

@@ -89,6 +89,7 @@ export interface OciLinux {
   cgroupsPath: string;
   resources: OciResources;
   rootfsPropagation?: string;
+  intelRdt?: object;
   seccomp?: OciSeccomp;
   maskedPaths?: string[];
   readonlyPaths?: string[];
