@@ -1,3 +1,4 @@
+import { apiVersionOf, definitions } from '@naru/api';
 import { decodeProtobuf } from './decode-protobuf';
 
 type Part = number | string | Buffer | Part[];
@@ -84,6 +85,38 @@ test('messages that lie inside their parent in JSON are put there; quantities, p
 test('options travel under any group', () => {
   const options = envelope('apps/v1', 'DeleteOptions', field(1, 0), field(4, 'Background'));
   expect(decodeProtobuf(options)).toMatchObject({ gracePeriodSeconds: 0, propagationPolicy: 'Background' });
+});
+
+// kubectl, client-go's apiextensions client and upstream's controllers send them as JSON.
+const jsonOnly = ['CustomResourceDefinition'];
+const kinds = definitions
+  .filter(d => !jsonOnly.includes(d.type.kind))
+  .map(d => [d.type.kind, apiVersionOf(d.type)] as const);
+
+test.each(kinds)('%s of %s is read with what it is called', (kind, apiVersion) => {
+  const metadata = field(1, [field(1, 'x')]);
+  expect(decodeProtobuf(envelope(apiVersion, kind, metadata))).toEqual({ apiVersion, kind, metadata: { name: 'x' } });
+});
+
+test('the rules of a webhook lie beside its operations', () => {
+  const rule = field(3, [
+    field(1, 'CREATE'),
+    field(2, [field(1, ''), field(2, 'v1'), field(3, 'pods'), field(4, '*')]),
+  ]);
+  const clientConfig = field(2, [field(1, [field(1, 'ns'), field(2, 'hook'), field(4, 8443)])]);
+  const webhook = field(2, [field(1, 'deny.example.com'), clientConfig, rule, field(7, 5), field(8, 'v1')]);
+  const sent = envelope('admissionregistration.k8s.io/v1', 'ValidatingWebhookConfiguration', webhook);
+  expect(decodeProtobuf(sent)).toMatchObject({
+    webhooks: [
+      {
+        name: 'deny.example.com',
+        clientConfig: { service: { namespace: 'ns', name: 'hook', port: 8443 } },
+        rules: [{ operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], scope: '*' }],
+        timeoutSeconds: 5,
+        admissionReviewVersions: ['v1'],
+      },
+    ],
+  });
 });
 
 test('negative numbers come out negative', () => {

@@ -185,7 +185,7 @@ function readJson(field: WireField): unknown {
 
 function membersOf(messageName: string): Map<number, Member> {
   messages ??= parseTable();
-  const name = messageName.replace(/^io\.k8s\.(?:api|apimachinery\.pkg\.apis)\./, '');
+  const name = messageName.replace(/^io\.k8s\.(?:api|[\w-]+\.pkg\.apis)\./, '');
   const members = messages.get(name);
   if (!members) throw badRequest(`objects with a ${name} are accepted in JSON only`);
   return members;

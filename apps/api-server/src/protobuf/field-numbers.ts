@@ -4,6 +4,41 @@
  * means absent), and "<Type" a message whose fields lie in this one in JSON. What a field holds is said by the schema.
  */
 export const fieldNumbers = `
+admissionregistration.v1.ApplyConfiguration: expression
+admissionregistration.v1.AuditAnnotation: key valueExpression
+admissionregistration.v1.ExpressionWarning: . fieldRef warning
+admissionregistration.v1.JSONPatch: expression
+admissionregistration.v1.MatchCondition: name expression
+admissionregistration.v1.MatchResources: namespaceSelector objectSelector resourceRules excludeResourceRules . . matchPolicy?
+admissionregistration.v1.MutatingAdmissionPolicy: metadata spec
+admissionregistration.v1.MutatingAdmissionPolicyBinding: metadata spec
+admissionregistration.v1.MutatingAdmissionPolicyBindingSpec: policyName paramRef matchResources
+admissionregistration.v1.MutatingAdmissionPolicySpec: paramKind matchConstraints variables mutations failurePolicy? matchConditions reinvocationPolicy
+admissionregistration.v1.MutatingWebhook: name clientConfig rules failurePolicy? namespaceSelector sideEffects? timeoutSeconds? admissionReviewVersions matchPolicy? reinvocationPolicy? objectSelector matchConditions
+admissionregistration.v1.MutatingWebhookConfiguration: metadata webhooks
+admissionregistration.v1.Mutation: . patchType applyConfiguration jsonPatch
+admissionregistration.v1.NamedRuleWithOperations: resourceNames <RuleWithOperations
+admissionregistration.v1.ParamKind: apiVersion kind
+admissionregistration.v1.ParamRef: name namespace selector parameterNotFoundAction?
+admissionregistration.v1.Rule: apiGroups apiVersions resources scope?
+admissionregistration.v1.RuleWithOperations: operations <Rule
+admissionregistration.v1.ServiceReference: namespace name path? port?
+admissionregistration.v1.TypeChecking: expressionWarnings
+admissionregistration.v1.ValidatingAdmissionPolicy: metadata spec status
+admissionregistration.v1.ValidatingAdmissionPolicyBinding: metadata spec
+admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec: policyName paramRef matchResources validationActions
+admissionregistration.v1.ValidatingAdmissionPolicySpec: paramKind matchConstraints validations failurePolicy? auditAnnotations matchConditions variables
+admissionregistration.v1.ValidatingAdmissionPolicyStatus: observedGeneration typeChecking conditions
+admissionregistration.v1.ValidatingWebhook: name clientConfig rules failurePolicy? namespaceSelector sideEffects? timeoutSeconds? admissionReviewVersions matchPolicy? objectSelector matchConditions
+admissionregistration.v1.ValidatingWebhookConfiguration: metadata webhooks
+admissionregistration.v1.Validation: expression message reason? messageExpression
+admissionregistration.v1.Variable: name expression
+admissionregistration.v1.WebhookClientConfig: service caBundle url?
+apiregistration.v1.APIService: metadata spec status
+apiregistration.v1.APIServiceCondition: type status lastTransitionTime reason message
+apiregistration.v1.APIServiceSpec: service group version insecureSkipTLSVerify caBundle . groupPriorityMinimum versionPriority
+apiregistration.v1.APIServiceStatus: conditions
+apiregistration.v1.ServiceReference: namespace name port?
 apps.v1.ControllerRevision: metadata data revision
 apps.v1.DaemonSet: metadata spec status
 apps.v1.DaemonSetCondition: type status lastTransitionTime reason message
@@ -322,6 +357,27 @@ discovery.v1.ForNode: name
 discovery.v1.ForZone: name
 events.v1.Event: metadata eventTime series reportingController reportingInstance action reason regarding related note type deprecatedSource deprecatedFirstTimestamp deprecatedLastTimestamp deprecatedCount
 events.v1.EventSeries: count lastObservedTime
+flowcontrol.v1.ExemptPriorityLevelConfiguration: nominalConcurrencyShares? lendablePercent?
+flowcontrol.v1.FlowDistinguisherMethod: type
+flowcontrol.v1.FlowSchema: metadata spec status
+flowcontrol.v1.FlowSchemaCondition: type status lastTransitionTime reason message
+flowcontrol.v1.FlowSchemaSpec: priorityLevelConfiguration matchingPrecedence distinguisherMethod rules
+flowcontrol.v1.FlowSchemaStatus: conditions
+flowcontrol.v1.GroupSubject: name
+flowcontrol.v1.LimitResponse: type queuing
+flowcontrol.v1.LimitedPriorityLevelConfiguration: nominalConcurrencyShares? limitResponse lendablePercent? borrowingLimitPercent?
+flowcontrol.v1.NonResourcePolicyRule: verbs 6=nonResourceURLs
+flowcontrol.v1.PolicyRulesWithSubjects: subjects resourceRules nonResourceRules
+flowcontrol.v1.PriorityLevelConfiguration: metadata spec status
+flowcontrol.v1.PriorityLevelConfigurationCondition: type status lastTransitionTime reason message
+flowcontrol.v1.PriorityLevelConfigurationReference: name
+flowcontrol.v1.PriorityLevelConfigurationSpec: type limited exempt
+flowcontrol.v1.PriorityLevelConfigurationStatus: conditions
+flowcontrol.v1.QueuingConfiguration: queues handSize queueLengthLimit
+flowcontrol.v1.ResourcePolicyRule: verbs apiGroups resources clusterScope namespaces
+flowcontrol.v1.ServiceAccountSubject: namespace name
+flowcontrol.v1.Subject: kind user group serviceAccount
+flowcontrol.v1.UserSubject: name
 meta.v1.Condition: type status observedGeneration lastTransitionTime reason message
 meta.v1.DeleteOptions: gracePeriodSeconds? preconditions orphanDependents? propagationPolicy? dryRun ignoreStoreReadErrorWithClusterBreakingPotential?
 meta.v1.FieldSelectorRequirement: key operator values
@@ -376,6 +432,45 @@ rbac.v1.Role: metadata rules
 rbac.v1.RoleBinding: metadata subjects roleRef
 rbac.v1.RoleRef: apiGroup kind name
 rbac.v1.Subject: kind apiGroup name namespace
+resource.v1.AllocatedDeviceStatus: driver pool device conditions data networkData shareID?
+resource.v1.AllocationResult: devices . nodeSelector . allocationTimestamp
+resource.v1.CELDeviceSelector: expression
+resource.v1.CapacityRequestPolicy: default . validValues validRange
+resource.v1.CapacityRequestPolicyRange: min max step
+resource.v1.CapacityRequirements: requests
+resource.v1.Counter: value
+resource.v1.CounterSet: name counters
+resource.v1.Device: name attributes capacity consumesCounters nodeName? nodeSelector allNodes? taints bindsToNode? bindingConditions bindingFailureConditions allowMultipleAllocations? . nodeAllocatableResources
+resource.v1.DeviceAllocationConfiguration: source requests <DeviceConfiguration
+resource.v1.DeviceAllocationResult: results config
+resource.v1.DeviceAttribute: . int? bool? string? version? ints bools strings versions
+resource.v1.DeviceCapacity: value requestPolicy
+resource.v1.DeviceClaim: requests constraints config
+resource.v1.DeviceClaimConfiguration: requests <DeviceConfiguration
+resource.v1.DeviceClass: metadata spec
+resource.v1.DeviceClassConfiguration: <DeviceConfiguration
+resource.v1.DeviceClassSpec: selectors config . extendedResourceName?
+resource.v1.DeviceConfiguration: opaque
+resource.v1.DeviceConstraint: requests matchAttribute? distinctAttribute?
+resource.v1.DeviceCounterConsumption: counterSet counters
+resource.v1.DeviceRequest: name exactly firstAvailable
+resource.v1.DeviceRequestAllocationResult: request driver pool device adminAccess? tolerations bindingConditions bindingFailureConditions shareID? consumedCapacity skipNodeOperations
+resource.v1.DeviceSelector: cel
+resource.v1.DeviceSubRequest: name deviceClassName selectors allocationMode count tolerations capacity
+resource.v1.DeviceTaint: key value effect timeAdded
+resource.v1.DeviceToleration: key operator value effect tolerationSeconds?
+resource.v1.ExactDeviceRequest: deviceClassName selectors allocationMode count adminAccess? tolerations capacity
+resource.v1.NetworkDeviceData: interfaceName ips hardwareAddress
+resource.v1.OpaqueDeviceConfiguration: driver parameters
+resource.v1.ResourceClaim: metadata spec status
+resource.v1.ResourceClaimConsumerReference: apiGroup . resource name uid
+resource.v1.ResourceClaimSpec: devices
+resource.v1.ResourceClaimStatus: allocation reservedFor . devices
+resource.v1.ResourceClaimTemplate: metadata spec
+resource.v1.ResourceClaimTemplateSpec: metadata spec
+resource.v1.ResourcePool: name generation resourceSliceCount
+resource.v1.ResourceSlice: metadata spec
+resource.v1.ResourceSliceSpec: driver pool nodeName? nodeSelector allNodes? devices perDeviceNodeSelection? sharedCounters partitionTypeAttribute? skipNodeOperations
 scheduling.v1.PriorityClass: metadata value globalDefault description preemptionPolicy
 storage.v1.CSIDriver: metadata spec
 storage.v1.CSIDriverSpec: attachRequired? podInfoOnMount? volumeLifecycleModes storageCapacity? fsGroupPolicy? tokenRequests requiresRepublish? seLinuxMount? nodeAllocatableUpdatePeriodSeconds? serviceAccountTokenInSecrets? preventPodSchedulingIfMissing?
