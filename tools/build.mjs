@@ -2,12 +2,30 @@
 // Native modules stay outside the bundle and are found in node_modules at run time.
 // Run by `nx build <app>` with the app's folder as working directory.
 import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import fs from 'node:fs';
 
 const app = path.basename(process.cwd());
 const root = path.resolve(import.meta.dirname, '..');
 const version = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version;
+
+/** Empty where the tree is none of git's: in an archive, or while an image is built. */
+function git(...args) {
+  try {
+    return execFileSync('git', args, {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, TZ: 'UTC' },
+    }).trim();
+  } catch {
+    return '';
+  }
+}
+const head = git('log', '-1', '--format=%H %cd', '--date=format-local:%Y-%m-%dT%H:%M:%SZ');
+const [commit = '', date = ''] = head.split(' ');
+const source = { commit, date, changed: git('status', '--porcelain', '--untracked-files=no') !== '' };
 
 await build({
   entryPoints: [path.join('src', 'main.ts')],
@@ -25,6 +43,6 @@ await build({
   lineLimit: 120,
   // What gRPC never asks for here (channelz and its kin as services of their own) would only take memory.
   external: ['lmdb', 'pino-pretty', '@grpc/proto-loader'],
-  define: { NARU_VERSION: JSON.stringify(version) },
+  define: { NARU_VERSION: JSON.stringify(version), NARU_SOURCE: JSON.stringify(source) },
   logLevel: 'warning',
 });
