@@ -57,11 +57,18 @@ function median(values: number[]): number {
 }
 
 const namespace = `naru-bench-${process.pid}`;
+const signals = ['SIGTERM', 'SIGINT'] as const;
 
 async function measure(modeName: string, serviceCount: number, endpointCount: number): Promise<void> {
   const mode = proxyModes.find(({ name }) => name === modeName);
   if (!mode) throw new Error(`there is no mode ${modeName}`);
   execFileSync('ip', ['netns', 'add', namespace]);
+  const end = (): void => void execFileSync('ip', ['netns', 'delete', namespace]);
+  const cutShort = (): never => {
+    end();
+    process.exit(1);
+  };
+  for (const signal of signals) process.once(signal, cutShort);
   try {
     const run = commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 300_000 });
     const rules = mode.build({ run, config: { family: 'IPv4', clusterCidr: '10.110.0.0/15' }, logger: silentLogger });
@@ -97,7 +104,8 @@ async function measure(modeName: string, serviceCount: number, endpointCount: nu
       }),
     );
   } finally {
-    execFileSync('ip', ['netns', 'delete', namespace]);
+    for (const signal of signals) process.off(signal, cutShort);
+    end();
   }
 }
 
