@@ -38,6 +38,7 @@ export async function startControllers(
       record: (about, { reason, message }) => void events.push({ reason, message, about: about.metadata?.name ?? '' }),
     }),
     readPath: async <T>(path: string) => rest(path) as T,
+    deletePath: async path => void rest(`DELETE ${path}`),
     logger: silentLogger,
     clock,
     config: { ...defaultConfig, ...config },

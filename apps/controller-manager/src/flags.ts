@@ -79,7 +79,8 @@ export const managerFlags = {
     default: 31_536_000,
   },
   'rest-api': {
-    description: 'https://HOST:PORT of the api-server, for the metrics of autoscalers (with --kubeconfig: not needed)',
+    description:
+      'https://HOST:PORT of the api-server, for what extension servers serve: metrics of autoscalers, objects of namespaces that go (with --kubeconfig: not needed)',
     type: 'string',
     default: '',
   },

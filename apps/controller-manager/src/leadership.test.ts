@@ -21,6 +21,7 @@ function startManager(api: MemoryObjects, clock: SimulatedClock, identity: strin
       informers: new ClusterInformers(factory),
       recorder: () => ({ record: () => undefined }),
       readPath: () => Promise.reject(new Error('no REST here')),
+      deletePath: () => Promise.reject(new Error('no REST here')),
       logger: silentLogger,
       clock: own,
       config: defaultConfig,

@@ -4,7 +4,7 @@ import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/found
 import { managerFlags, toConfig } from './flags';
 import { ClusterInformers } from './framework/informers';
 import { candidateIdentity } from './identity';
-import { createPathReader } from './read-path';
+import { createRestPaths } from './rest-paths';
 import { runControllers } from './framework/run-controllers';
 import { selectControllers } from './framework/selection';
 import { controllers } from './registry';
@@ -15,7 +15,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
   onStop('connection', () => connection.close());
   const { client } = connection;
   const config = toConfig(flags, connection.ca);
-  const paths = await createPathReader(flags);
+  const paths = await createRestPaths(flags);
   onStop('REST', () => paths.close());
   const metrics = createMetrics();
   registerWorkqueueMetrics(metrics);
@@ -31,6 +31,7 @@ runProcess('controller-manager', managerFlags, async (flags, logger, { signal, o
       informers: new ClusterInformers(factory),
       recorder: component => new EventRecorder({ client, logger, component }),
       readPath: path => paths.read(path),
+      deletePath: path => paths.delete(path),
       logger,
       clock: systemClock,
       config,

@@ -21,6 +21,7 @@ export function convergenceSuite(
       informers: new ClusterInformers(factory),
       recorder: () => ({ record: () => undefined }),
       readPath: async <T>(path: string) => rest(path) as T,
+      deletePath: async path => void rest(`DELETE ${path}`),
       logger: silentLogger,
       config: { ...defaultConfig, ...config },
     });

@@ -1,7 +1,7 @@
 import type { KubeObject } from '@naru/api';
 import { Authority, createAuthority } from '@naru/pki';
 import { eventually } from '@naru/testing';
-import { ask, must, until, untilGone, type Loose } from '../rest';
+import { ask, inNamespace, must, until, untilGone, type Loose } from '../rest';
 import { api, makeNamespace, patienceMs } from './api';
 import { Following } from './following';
 import { image } from './node-pod-cases';
@@ -114,6 +114,18 @@ describe('the sample API server behind an APIService', () => {
     watched.stop();
     await must('DELETE', `${flunders}?labelSelector=sample-label%3Dtrue`);
     expect((await must('GET', flunders))['items']).toEqual([]);
+  });
+
+  test('loses its objects with their namespace', async () => {
+    await inNamespace('flunders', async (path, own) => {
+      const elsewhere = flunders.replace(namespace, own);
+      await must('POST', elsewhere, flunder('goes'));
+      await must('POST', flunders, flunder('stays'));
+      await must('DELETE', path);
+      await untilGone(path);
+      expect((await must('GET', elsewhere))['items']).toEqual([]);
+      await must('DELETE', `${flunders}/stays`);
+    });
   });
 
   test('has an APIService whose status is read, patched and updated, and which goes with others of its label', async () => {

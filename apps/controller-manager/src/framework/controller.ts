@@ -15,6 +15,8 @@ export interface ControllerDeps {
   recorder: Recorder;
   /** Reads a path of the REST API: what extension servers serve is not asked for otherwise. */
   readPath<T>(path: string): Promise<T>;
+  /** Deletes what is at a path of the REST API: objects that an extension server keeps. */
+  deletePath(path: string): Promise<void>;
   logger: Logger;
   clock: Clock;
   config: ControllerConfig;

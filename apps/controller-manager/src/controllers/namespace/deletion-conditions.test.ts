@@ -6,9 +6,14 @@ test('the conditions of a namespace that goes tell what is left, what holds it a
     { type: pods, count: 2, finalizers: ['a.example.com/f', 'a.example.com/f'] },
     { type: configMaps, count: 0, finalizers: [], error: new Error('no') },
   ];
-  const conditions = deletionConditions(results, [], 0);
+  const conditions = deletionConditions(results, ['ext.example.com/v1: gone'], [], 0);
   expect(conditions.map(({ type, status, reason, message }) => [type, status, reason, message])).toEqual([
-    ['NamespaceDeletionDiscoveryFailure', 'False', 'ResourcesDiscovered', 'All resources successfully discovered'],
+    [
+      'NamespaceDeletionDiscoveryFailure',
+      'True',
+      'DiscoveryFailed',
+      'Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: ext.example.com/v1: gone',
+    ],
     [
       'NamespaceDeletionGroupVersionParsingFailure',
       'False',
@@ -34,7 +39,7 @@ test('the conditions of a namespace that goes tell what is left, what holds it a
       'Some content in the namespace has finalizers remaining: a.example.com/f in 2 resource instances',
     ],
   ]);
-  const later = deletionConditions([{ type: pods, count: 1, finalizers: [] }], conditions, 60_000);
+  const later = deletionConditions([{ type: pods, count: 1, finalizers: [] }], [], conditions, 60_000);
   const timeOf = (type: string): unknown => later.find(condition => condition.type === type)?.lastTransitionTime;
   expect(timeOf('NamespaceContentRemaining')).toBe('1970-01-01T00:00:00Z');
   expect(timeOf('NamespaceFinalizersRemaining')).toBe('1970-01-01T00:01:00Z');

@@ -1,9 +1,10 @@
-import type { Namespace, ResourceType } from '@naru/api';
+import type { Namespace } from '@naru/api';
 import { formatTime } from '@naru/foundation';
+import type { Content } from './content';
 
 /** What is left of a resource in a namespace that is being emptied. */
 export interface Remaining {
-  type: ResourceType;
+  type: Content['type'];
   count: number;
   /** Of all objects that are left, one entry for each object that has it. */
   finalizers: string[];
@@ -27,13 +28,17 @@ const fine: Record<string, Said> = {
   NamespaceFinalizersRemaining: ['ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
 };
 
-/** Upstream's five conditions of a namespace that is not empty yet. A condition keeps its time while its status stays. */
+/**
+ * Upstream's five conditions of a namespace that is not empty yet, or of which nobody knows: `failures` says which groups could not
+ * be asked. A condition keeps its time while its status stays.
+ */
 export function deletionConditions(
   results: readonly Remaining[],
+  failures: readonly string[],
   known: readonly Condition[],
   nowMs: number,
 ): Condition[] {
-  const wrong = problems(results);
+  const wrong = problems(results, failures);
   return Object.entries(fine).map(([type, well]) => {
     const before = known.find(condition => condition.type === type);
     const status = wrong[type] ? 'True' : 'False';
@@ -43,7 +48,7 @@ export function deletionConditions(
   });
 }
 
-function problems(results: readonly Remaining[]): Partial<Record<string, Said>> {
+function problems(results: readonly Remaining[], failures: readonly string[]): Partial<Record<string, Said>> {
   const errors = results.flatMap(({ error }) => error?.message ?? []).sort();
   const contents = results
     .filter(({ count }) => count > 0)
@@ -54,6 +59,11 @@ function problems(results: readonly Remaining[]): Partial<Record<string, Said>> 
     holders.set(entry, (holders.get(entry) ?? 0) + 1);
   const finalizers = [...holders].map(([entry, count]) => `${entry} in ${count} resource instances`).sort();
   const said: Partial<Record<string, Said>> = {};
+  if (failures.length > 0)
+    said['NamespaceDeletionDiscoveryFailure'] = [
+      'DiscoveryFailed',
+      `Discovery failed for some groups, ${failures.length} failing: unable to retrieve the complete list of server APIs: ${[...failures].sort().join(', ')}`,
+    ];
   if (errors.length > 0)
     said['NamespaceDeletionContentFailure'] = [
       'ContentDeletionFailed',

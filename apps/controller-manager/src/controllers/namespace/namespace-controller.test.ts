@@ -1,5 +1,6 @@
-import { configMaps, namespaces, pods } from '@naru/api';
-import { makePod } from '../../fixtures';
+import { apiServices, configMaps, namespaces, pods } from '@naru/api';
+import { MemoryObjects, eventually } from '@naru/testing';
+import { makePod, startControllers } from '../../fixtures';
 import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { namespaceController } from './namespace-controller';
 
@@ -23,4 +24,39 @@ convergenceSuite([namespaceController], {
     expect((await api.list(pods)).items).toEqual([]);
     expect((await api.get(namespaces, { name: 'gone' })).spec?.finalizers).toEqual([]);
   },
+});
+
+test('objects of extension servers go with their namespace, which waits for servers that do not answer', async () => {
+  const api = new MemoryObjects();
+  const service = { namespace: 'default', name: 'ext' };
+  const spec = { group: 'ext.example.com', groupPriorityMinimum: 1, versionPriority: 1, service };
+  for (const version of ['v1', 'v2'])
+    api.seed(apiServices, { metadata: { name: `${version}.ext.example.com` }, spec: { ...spec, version } });
+  api.seed(namespaces, {
+    metadata: { name: 'gone', deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['test/hold'] },
+    spec: { finalizers: ['kubernetes'] },
+  });
+  let isDown = true;
+  let items = [{ metadata: { name: 'a' } }, { metadata: { name: 'b' } }];
+  const things = '/apis/ext.example.com/v1/namespaces/gone/things';
+  const rest = (path: string): unknown => {
+    if (path === '/apis/ext.example.com/v1')
+      return { resources: [{ name: 'things', namespaced: true, verbs: ['list', 'delete'] }] };
+    if (path === things) return { items };
+    if (path.startsWith(`DELETE ${things}/`))
+      return void (items = items.filter(({ metadata }) => !path.endsWith(`/${metadata.name}`)));
+    if (isDown) throw new Error('service unavailable');
+    return { resources: [] };
+  };
+  const cluster = await startControllers([namespaceController], { api, rest });
+  const { status } = await eventually(async () => {
+    const namespace = await api.get(namespaces, { name: 'gone' });
+    expect(namespace.status?.conditions?.[0]?.status).toBe('True');
+    return namespace;
+  });
+  expect(status?.conditions?.[0]?.message).toContain('ext.example.com/v2: service unavailable');
+  await eventually(() => expect(items).toEqual([]));
+  isDown = false;
+  await eventually(async () => expect((await api.get(namespaces, { name: 'gone' })).spec?.finalizers).toEqual([]));
+  await cluster.stop();
 });

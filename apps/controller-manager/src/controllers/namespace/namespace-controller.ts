@@ -1,41 +1,30 @@
 import {
+  apiServices,
   customResourceDefinitions,
   deepEqual,
-  definitions,
   namespaces,
   pods,
   type Namespace,
-  type ResourceType,
   type Stored,
 } from '@naru/api';
 import type { ReconcileResult } from '@naru/client';
 import { isReason } from '@naru/foundation';
-import { customTypes } from '../../framework/custom-types';
 import { watch, type Controller, type ControllerDeps } from '../../framework/controller';
+import { extensionContents, ownContent, ownContents, type Content } from './content';
 import { deletionConditions, type Remaining } from './deletion-conditions';
 
 const finalizer = 'kubernetes';
 /** How often to look whether what is being deleted is gone; terminating pods take their time. */
 const recheckMs = 1_000;
 
-/** What has to go with a namespace. */
-function namespacedResources(): ResourceType[] {
-  return definitions
-    .filter(
-      ({ type, verbs, storedAs }) => type.namespaced && verbs.includes('delete') && verbs.includes('list') && !storedAs,
-    )
-    .map(({ type }) => type);
-}
-
-/** Deletes all objects of a resource in a namespace; answers what is left of them, or why that failed. */
-async function deleteAll(type: ResourceType, namespace: string, { client }: ControllerDeps): Promise<Remaining> {
+/** Deletes all objects of a resource; answers what is left of them, or why that failed. */
+async function deleteAll({ type, list, remove }: Content): Promise<Remaining> {
   try {
-    const before = await client.list(type, { namespace });
-    if (before.items.length === 0) return { type, count: 0, finalizers: [] };
-    if (before.items.some(({ metadata }) => !metadata.deletionTimestamp))
-      await client.deleteCollection(type, { namespace }, { propagationPolicy: 'Background' });
-    const { items } = await client.list(type, { namespace });
-    return { type, count: items.length, finalizers: items.flatMap(({ metadata }) => metadata.finalizers ?? []) };
+    const before = await list();
+    if (before.length === 0) return { type, count: 0, finalizers: [] };
+    if (before.some(({ metadata }) => !metadata.deletionTimestamp)) await remove(before);
+    const after = await list();
+    return { type, count: after.length, finalizers: after.flatMap(({ metadata }) => metadata.finalizers ?? []) };
   } catch (error) {
     return { type, count: 0, finalizers: [], error: error as Error };
   }
@@ -45,18 +34,17 @@ async function reconcile(name: string, deps: ControllerDeps): Promise<ReconcileR
   const { client, informers, logger } = deps;
   const namespace = informers.lister(namespaces).get({ name });
   if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(finalizer)) return undefined;
+  const { contents, failures } = await extensionContents(name, deps);
   // What pods use stays until the last of them is gone.
-  let results = [await deleteAll(pods, name, deps)];
-  if (!results.some(isInTheWay)) {
-    const others = [...namespacedResources(), ...customTypes(informers).filter(type => type.namespaced)];
-    results = await Promise.all(
-      others
-        .filter(type => type.resource !== pods.resource || type.group !== '')
-        .map(type => deleteAll(type, name, deps)),
+  let results = [await deleteAll(ownContent(pods, name, deps))];
+  if (!results.some(isInTheWay))
+    results = await Promise.all([...ownContents(name, deps), ...contents].map(content => deleteAll(content)));
+  if (failures.length > 0 || results.some(isInTheWay)) {
+    await report(
+      namespace,
+      deletionConditions(results, failures, namespace.status?.conditions ?? [], deps.clock.now()),
+      deps,
     );
-  }
-  if (results.some(isInTheWay)) {
-    await report(namespace, results, deps);
     const failed = results.find(({ error }) => error);
     if (failed) throw failed.error!;
     return { requeueAfterMs: recheckMs };
@@ -79,27 +67,24 @@ const isInTheWay = ({ count, error }: Remaining): boolean => count > 0 || error 
 
 /** kubectl describe then says what keeps a namespace from going. */
 async function report(
-  namespace: Stored<Namespace>,
-  results: readonly Remaining[],
-  { client, clock }: ControllerDeps,
+  { metadata: { name }, status }: Stored<Namespace>,
+  conditions: ReturnType<typeof deletionConditions>,
+  { client }: ControllerDeps,
 ): Promise<void> {
-  const known = namespace.status?.conditions ?? [];
-  const conditions = deletionConditions(results, known, clock.now());
-  if (conditions.every(condition => known.some(each => deepEqual(each, condition)))) return;
+  if (conditions.every(condition => status?.conditions?.some(known => deepEqual(known, condition)))) return;
   const body = { status: { conditions } };
-  await client.patch(
-    namespaces,
-    { name: namespace.metadata.name },
-    { type: 'strategic', body },
-    { subresource: 'status' },
-  );
+  await client.patch(namespaces, { name }, { type: 'strategic', body }, { subresource: 'status' });
 }
 
 /** Empties namespaces that are being deleted, and lets them go when they are empty. */
 export const namespaceController: Controller = {
   name: 'namespace-controller',
   concurrency: 10,
-  // Definitions wake nobody: they are read when a namespace goes.
-  watches: () => [watch(namespaces, ({ metadata }) => [metadata.name]), watch(customResourceDefinitions, () => [])],
+  // Definitions and extension servers wake nobody: they are read when a namespace goes.
+  watches: () => [
+    watch(namespaces, ({ metadata }) => [metadata.name]),
+    watch(customResourceDefinitions, () => []),
+    watch(apiServices, () => []),
+  ],
   build: deps => ({ reconcile: key => reconcile(key, deps) }),
 };

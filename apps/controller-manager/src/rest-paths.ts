@@ -5,20 +5,23 @@ import type { managerFlags } from './flags';
 
 const timeoutMs = 10_000;
 
-export interface PathReader {
+export interface RestPaths {
   read<T>(path: string): Promise<T>;
+  delete(path: string): Promise<void>;
   close(): void;
 }
 
-/** REST beside the native wires, for what extension servers serve. Reads refuse when there is no way to it. */
-export async function createPathReader(flags: Flags<typeof managerFlags>): Promise<PathReader> {
+/** REST beside the native wires, for what extension servers serve. Calls are refused when there is no way to it. */
+export async function createRestPaths(flags: Flags<typeof managerFlags>): Promise<RestPaths> {
   const config = await restConfig(flags);
   const connection = config && new RestConnection(config, 'controller-manager');
+  const call = async (method: 'GET' | 'DELETE', path: string): Promise<Buffer> => {
+    if (!connection) throw new StatusError('ServiceUnavailable', 'the REST API is not known: set --rest-api');
+    return connection.call({ method, path, timeoutMs });
+  };
   return {
-    async read<T>(path: string): Promise<T> {
-      if (!connection) throw new StatusError('ServiceUnavailable', 'the REST API is not known: set --rest-api');
-      return JSON.parse((await connection.call({ method: 'GET', path, timeoutMs })).toString()) as T;
-    },
+    read: async <T>(path: string) => JSON.parse((await call('GET', path)).toString()) as T,
+    delete: async path => void (await call('DELETE', path)),
     close: () => connection?.close(),
   };
 }
