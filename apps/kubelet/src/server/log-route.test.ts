@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -25,8 +26,8 @@ describe("the node's logs", () => {
       const route = new LogRoute({ directory: logs, alsoWithin: [path.join(directory, 'pods')], enabled });
       const url = new URL(request.url ?? '', 'http://node');
       const parts = url.pathname.split('/').filter(Boolean).map(decodeURIComponent).slice(1);
-      route.routes['logs']?.({ request, response, url, parts }).catch((error: StatusError) =>
-        response.writeHead(error.code).end(error.message),
+      route.routes['logs']?.({ request, response, url, parts }).catch((error: Error) =>
+        response.writeHead(error instanceof StatusError ? error.code : 500).end(error.message),
       );
     });
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
@@ -58,6 +59,29 @@ describe("the node's logs", () => {
   it('are no way to other files of the node', async () => {
     for (const place of ['/leak', '/absent', '/syslog/x']) expect(await get(place)).toMatchObject({ code: 404 });
     expect(await get('/syslog', { method: 'DELETE' })).toMatchObject({ code: 405 });
+  });
+
+  it('stay among themselves however quickly somebody swaps their directories for links', async () => {
+    const at = (name: string): string => path.join(logs, 'swapped', name);
+    for (const [place, text] of Object.entries({ 'secrets/x': 'secret', 'log/swapped/dir/x': 'a log' })) {
+      fs.mkdirSync(path.dirname(path.join(directory, place)), { recursive: true });
+      fs.writeFileSync(path.join(directory, place), text);
+    }
+    fs.symlinkSync('../../secrets', at('link'));
+    const script = `const { renameSync } = require('fs'); const [dir, link, aside] = process.argv.slice(1);
+      for (;;) { renameSync(dir, aside); renameSync(link, dir); renameSync(dir, link); renameSync(aside, dir); }`;
+    const swapper = spawn(process.execPath, ['-e', script, at('dir'), at('link'), at('aside')], { stdio: 'ignore' });
+    try {
+      const seen = new Set<string>();
+      // Enough that the file was shown, and that it was not because of the link.
+      for (let tries = 0; tries < 200 || !seen.has('a log'); tries++) {
+        for (const place of ['/swapped/dir/x', '/swapped/dir/']) seen.add((await get(place)).text);
+      }
+      expect(seen).not.toContain('secret');
+      expect(seen).toContain('a log');
+    } finally {
+      swapper.kill('SIGKILL');
+    }
   });
 
   it('are not shown when enableSystemLogHandler is false', async () => {

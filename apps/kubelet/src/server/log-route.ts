@@ -1,8 +1,8 @@
-import fs from 'node:fs';
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { StatusError } from '@naru/foundation';
+import { isWithin, openBelow, placeOf } from '../volumes/open-below';
 import type { Exchange, Routes } from './kubelet-server';
 
 export interface LogRouteDeps {
@@ -35,28 +35,34 @@ export class LogRoute {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       throw new StatusError('MethodNotAllowed', '405: Method Not Allowed');
     }
-    const file = await this.find(parts);
-    const stat = await fsp.stat(file);
-    const slash = url.pathname.endsWith('/');
-    if (stat.isDirectory() !== slash && parts.length > 0) {
-      const name = encodeURIComponent(parts.at(-1) ?? '');
-      response.writeHead(301, { location: slash ? `../${name}` : `${name}/` }).end();
-    } else if (stat.isDirectory()) {
-      const page = await list(file);
-      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page);
-    } else if (stat.isFile()) await send({ request, response }, file, stat.size);
-    else throw new StatusError('NotFound', '404 page not found');
+    const found = await this.open(parts);
+    try {
+      const stat = await found.stat();
+      const place = placeOf(found);
+      const slash = url.pathname.endsWith('/');
+      if (stat.isDirectory() !== slash && parts.length > 0) {
+        const name = encodeURIComponent(parts.at(-1) ?? '');
+        response.writeHead(301, { location: slash ? `../${name}` : `${name}/` }).end();
+      } else if (stat.isDirectory()) {
+        const page = await list(place);
+        response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page);
+      } else if (stat.isFile()) await send({ request, response }, place, stat.size);
+      else throw new StatusError('NotFound', '404 page not found');
+    } finally {
+      await found.close();
+    }
   }
 
   /** A pod that may write among the logs must not be able to show files of the node by a link. */
-  private async find(parts: readonly string[]): Promise<string> {
+  private async open(parts: readonly string[]): Promise<fsp.FileHandle> {
     const { directory, alsoWithin } = this.deps;
     try {
       const file = await fsp.realpath(path.join(directory, ...parts));
       const roots = await Promise.all([directory, ...alsoWithin].map(root => fsp.realpath(root).catch(() => root)));
-      if (roots.some(root => file === root || file.startsWith(`${root}/`))) return file;
+      const root = roots.find(each => isWithin(each, file));
+      if (root !== undefined) return await openBelow(root, file);
     } catch {
-      // Absent, or a link that leads nowhere.
+      // Absent, a link that leads nowhere, or one that was none a moment ago.
     }
     throw new StatusError('NotFound', '404 page not found');
   }
@@ -85,9 +91,7 @@ async function send(
   file: string,
   size: number,
 ): Promise<void> {
-  // What was a file a moment ago may be a link by now.
-  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
-  const handle = await fsp.open(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  const handle = await fsp.open(file, 'r');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(sniffBytes), 0, sniffBytes, 0);
     const binary = buffer.subarray(0, bytesRead).includes(0);

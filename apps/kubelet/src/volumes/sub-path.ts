@@ -2,36 +2,9 @@ import { constants } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { bindMount, mountsBelow } from './mount';
+import { isWithin, openBelow, placeOf } from './open-below';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
-/** Linux's O_PATH, which Node does not name: a handle on the place, without reading. */
-const O_PATH = 0o10000000;
-
-function isWithin(base: string, target: string): boolean {
-  return target === base || target.startsWith(`${base}/`);
-}
-
-/**
- * Opens `target` below `base` one name at a time without following links, so that a container that swaps a directory
- * for a link meanwhile leads nowhere. Both must be free of links as they were looked up.
- */
-async function openBelow(base: string, target: string): Promise<fs.FileHandle> {
-  let handle = await fs.open(base, O_RDONLY | O_DIRECTORY);
-  const parts = path.relative(base, target).split('/').filter(Boolean);
-  for (const part of parts) {
-    const next = await fs.open(`/proc/self/fd/${handle.fd}/${part}`, O_PATH | O_NOFOLLOW).catch(async error => {
-      await handle.close();
-      throw error;
-    });
-    await handle.close();
-    handle = next;
-    if ((await handle.stat()).isSymbolicLink()) {
-      await handle.close();
-      throw new Error(`${part} has become a symbolic link`);
-    }
-  }
-  return handle;
-}
 
 /**
  * Bind-mounts one place of a volume at `target`, creating a missing directory in the volume first.
@@ -45,7 +18,7 @@ export async function mountSubPath(volumePath: string, subPath: string, target: 
   const base = await fs.realpath(volumePath);
   const handle = await openSubPath(base, subPath);
   try {
-    const source = `/proc/${process.pid}/fd/${handle.fd}`;
+    const source = placeOf(handle);
     const stats = await fs.stat(source);
     await fs.mkdir(path.dirname(target), { recursive: true, mode: 0o750 });
     if (stats.isDirectory()) await fs.mkdir(target, { recursive: true });
@@ -79,7 +52,7 @@ async function openSubPath(base: string, subPath: string): Promise<fs.FileHandle
 
 /** One that a container has made in the meantime will do, a link will not. */
 async function makeDirectory(parent: fs.FileHandle, name: string): Promise<fs.FileHandle> {
-  const place = `/proc/self/fd/${parent.fd}/${name}`;
+  const place = `${placeOf(parent)}/${name}`;
   const isNew = await fs.mkdir(place, { mode: 0o750 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
