@@ -1,4 +1,6 @@
-import { readFileSync, readdirSync, existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { eventually } from '@naru/testing';
 import { ask, clusterName, kubectl, naru, run } from './cluster';
 
@@ -31,13 +33,20 @@ async function traces(): Promise<string[]> {
   return found;
 }
 
-test('down leaves nothing behind, and after up the workloads come back', async () => {
+test('down leaves nothing behind, and after up the workloads come back, on nodes configured as wanted', async () => {
   await kubectl(['apply', '-f', example]);
   await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
   expect((await traces()).length).toBeGreaterThan(10);
   await naru(['down']);
   expect(await traces()).toEqual([]);
-  await naru(['up']);
+  // What is wanted of the kubelets holds for nodes that boot from then on.
+  const folder = mkdtempSync(path.join(tmpdir(), 'naru-e2e-'));
+  const file = path.join(folder, 'kubelet.yaml');
+  writeFileSync(file, 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 222\n');
+  await naru(['up', '--kubelet-config', file]);
+  rmSync(folder, { recursive: true });
+  const rooms = (await ask('get', 'nodes', '-o', 'jsonpath={.items[*].status.capacity.pods}')).split(' ');
+  expect(new Set(rooms)).toEqual(new Set(['222']));
   await eventually(
     async () => {
       expect(await ask('get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}')).toBe('3');

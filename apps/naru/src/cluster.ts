@@ -67,6 +67,8 @@ export class Cluster {
   readonly run: string;
   /** State that survives: database, certificates, nodes, logs. */
   readonly data: string;
+  /** What nodes are to add to their kubelet's configuration; there when somebody has asked for it. */
+  readonly kubeletConfig: string;
   readonly hostAddress: string;
   readonly ports: Record<
     'api' | 'grpc' | 'nats' | 'scheduler' | 'controllerManager' | 'hollow' | 'metrics' | 'metricsHealth',
@@ -78,6 +80,7 @@ export class Cluster {
     this.name = name;
     this.run = `/run/naru-${name}`;
     this.data = `/var/lib/naru/${name}`;
+    this.kubeletConfig = path.join(this.data, 'kubelet-config.yaml');
     this.hostAddress = addressAt(nodeCidr, hostOffset);
     this.ports = {
       api: 6443 + portOffset,

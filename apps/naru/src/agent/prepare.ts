@@ -9,7 +9,8 @@ import type { ClusterInfo } from '../cluster-info';
 import { writeService } from '../keeper';
 import type { AgentFlags } from './flags';
 import { join, joinedBefore, type JoinOptions } from './join';
-import { nodeServices } from './services';
+import { kubeletConfiguration, readKubeletFields } from './kubelet-configuration';
+import { kubeletConfigFile, nodeServices } from './services';
 
 /** Remembered in the run folder for `agent-leave`. */
 export interface AgentRecord {
@@ -101,6 +102,9 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
     },
     existsSync,
   );
+  const wants = flags['kubelet-config'] === undefined ? {} : await readKubeletFields(flags['kubelet-config']);
+  const facts = { info, nodeIps, manifests: path.join(dataDir, 'manifests') };
+  writeJson(kubeletConfigFile(dataDir), kubeletConfiguration(facts, wants));
   for (const spec of specs) writeService(path.join(runDir, 'services'), spec);
   const record: AgentRecord = { server: flags.server, nodeName, pki: folder };
   writeJson(path.join(runDir, 'agent.json'), record);

@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { ClusterInfo } from '../cluster-info';
 import { nodeCommand } from '../control-plane';
@@ -23,6 +22,11 @@ export interface NodeProcessOptions {
 
 /** Where Debian's and upstream's packages put the CNI plugins. */
 const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
+
+/** Where a node's own KubeletConfiguration is. */
+export function kubeletConfigFile(dataDir: string): string {
+  return path.join(dataDir, 'kubelet-config.json');
+}
 
 /** The three processes that make a machine a node. */
 export function nodeServices(options: NodeProcessOptions, exists: (file: string) => boolean): ServiceSpec[] {
@@ -58,16 +62,11 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     ...identity('kubelet'),
     'node-name': nodeName,
     'node-ip': nodeIps.join(','),
-    ...(nodeIps.some(isIPv6) ? { address: '::' } : {}),
+    config: kubeletConfigFile(dataDir),
     'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
     'root-dir': options.kubeletDir,
     'serving-certificate': pki('kubeletServing.crt'),
     'serving-key': pki('kubeletServing.key'),
-    'cluster-dns': info.clusterDns,
-    'cluster-domain': info.clusterDomain,
-    'pod-manifest-path': path.join(dataDir, 'manifests'),
-    // Upstream's 40 s are for networks with long hiccups; here a dead node's pods are to run elsewhere within 20 s.
-    'node-lease-duration-seconds': 10,
     ...(options.nodeLabels.length > 0 ? { 'node-labels': options.nodeLabels.join(',') } : {}),
   });
   const kubeProxy = service('kube-proxy', {

@@ -14,6 +14,7 @@ test.each([
     ['--cluster-cidr', '10.96.0.0/12'],
     'flags --cluster-cidr and --service-cidr: 10.96.0.0/12 and 10.96.0.0/16 overlap',
   ],
+  [['--kubelet-config', '/dev/null'], 'flag --kubelet-config: /dev/null is no KubeletConfiguration of kubelet.config'],
   [['--cluster-cidr', '10.95.0.0/16'], 'flags --cluster-cidr and --node-cidr: 10.95.0.0/16 and 10.95.0.0/24 overlap'],
   [['--service-cidr', '10.0.0.0/9'], 'flags --service-cidr and --node-cidr: 10.0.0.0/9 and 10.95.0.0/24 overlap'],
   [['--node-cidr', '10.244.7.0/24'], 'flags --cluster-cidr and --node-cidr: 10.244.0.0/16 and 10.244.7.0/24 overlap'],

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '@naru/foundation';
+import { readKubeletFields } from '../agent/kubelet-configuration';
 import { ipFamilies, type IpFamilySetting } from '../address';
 import { checkRanges } from '../check-ranges';
 import {
@@ -39,6 +40,11 @@ const flags = {
   'ip-family': { description: 'addresses of pods and Services: ipv4, ipv6 or dual (default ipv4)', type: 'string' },
   'cluster-cidr': {
     description: 'network of the pods, of two families with a comma between (default 10.244.0.0/16, fd00:10:244::/56)',
+    type: 'string',
+  },
+  'kubelet-config': {
+    description:
+      'file with fields of a KubeletConfiguration for all nodes that boot from now on (maxPods, clusterDNS, ...)',
     type: 'string',
   },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
@@ -187,6 +193,8 @@ async function up(given: UpFlags): Promise<void> {
   if (replicas !== undefined && (!Number.isInteger(replicas) || replicas < 0 || replicas > maxDnsReplicas))
     throw new UsageError(`flag --dns-replicas: expected a number from 0 to ${maxDnsReplicas}`);
   const cluster = chooseCluster(given);
+  const kubeletConfig = given['kubelet-config'];
+  if (kubeletConfig !== undefined) await readKubeletFields(kubeletConfig);
   const steps = new Steps();
   checkRoot();
   const unlock = lock(`${cluster.run}.lock`);
@@ -194,6 +202,8 @@ async function up(given: UpFlags): Promise<void> {
     await steps.run('checking the machine', () => preflight(cluster));
     const wasUp = existsSync(cluster.services);
     saveCluster(cluster);
+    // Every node that boots reads it, also after the next `up`.
+    if (kubeletConfig !== undefined) copyFileSync(kubeletConfig, cluster.kubeletConfig);
     mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
     const { api, booted, missing } = await startAll(cluster, workers, steps).catch(async (error: Error) => {
       // A cluster that was not up before this command is not left half-up by it.

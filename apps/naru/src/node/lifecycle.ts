@@ -38,6 +38,7 @@ function agentFlags(cluster: Cluster, { name, address }: NodeRecord): string[] {
     '--kubelet-dir=/var/lib/kubelet',
     `--image-store=${cluster.images}`,
     `--log-dir=${path.join(data, 'logs')}`,
+    ...(existsSync(cluster.kubeletConfig) ? [`--kubelet-config=${cluster.kubeletConfig}`] : []),
   ];
 }
 
