@@ -34,6 +34,13 @@ metadata: { name: web }
 spec: { selector: { app: web }, ports: [{ port: 80, targetPort: http }] }
 `;
 
+/** What a terminal shows of a command. */
+async function withTerminal(command: string, env: Record<string, string>): Promise<string> {
+  const { stdout } = await run('script', ['-qec', command, '/dev/null'], { env: { KUBECONFIG: kubeconfig, ...env } });
+  // At the end of its own input script sends an end-of-file key, which a raw terminal passes on and another echoes.
+  return stdout.replace(/\0|\^@/g, '');
+}
+
 let folder: string;
 
 beforeAll(async () => {
@@ -74,12 +81,25 @@ describe.each([
   });
 
   test('kubectl exec -t has a terminal of the size that the client has', async () => {
-    // script gives kubectl a terminal. crun loses what is written just before the end (docs/reference/api.md): it comes a moment later.
-    const exec = `stty rows 33 cols 111; kubectl -n ${namespace} exec -it web -- sh -c 'until [ "$(stty size)" = "33 111" ]; do sleep 0.1; done; echo sized; sleep 1'`;
-    const { stdout } = await run('script', ['-qec', exec, '/dev/null'], {
-      env: { KUBECONFIG: kubeconfig, ...env },
-    });
-    expect(stdout).toContain('sized');
+    const exec = `stty rows 33 cols 111; kubectl -n ${namespace} exec -it web -- sh -c 'until [ "$(stty size)" = "33 111" ]; do sleep 0.1; done; echo sized'`;
+    expect(await withTerminal(exec, env)).toContain('sized');
+  });
+
+  test('kubectl exec -t shows all of what short commands say, however many there are at once', async () => {
+    const numbers = Array.from({ length: 8 }, (_, index) => index);
+    const shown = await Promise.all(
+      numbers.map(number =>
+        withTerminal(`kubectl -n ${namespace} exec -it web -c main -- sh -c 'echo first ${number}; printf last'`, env),
+      ),
+    );
+    expect(shown).toEqual(numbers.map(number => `first ${number}\r\nlast`));
+  });
+
+  test('kubectl run -it --rm shows what its pod says, also when that ends at once', async () => {
+    const flags = '-it --rm --quiet --restart=Never --image=naru.dev/web:v1 --image-pull-policy=Never';
+    const pod = `at-once-${name.toLowerCase()}`;
+    const shown = await withTerminal(`kubectl -n ${namespace} run ${pod} ${flags} -- sh -c 'printf said'`, env);
+    expect(shown).toContain('said');
   });
 
   test('kubectl attach takes input and shows what comes of it', async () => {

@@ -209,6 +209,18 @@ describeWithRoot('streams into containers', () => {
     expect(client.status()).toMatchObject({ status: 'Success' });
   });
 
+  test('attach to a container that has ended before the client comes fails, so that the client reads the log', async () => {
+    const pod = await harness.runPod('brief', { command: ['sleep', '1000'], stdin: true });
+    const url = await attach(pod.containerId);
+    await call(harness.runtime, harness.runtime.stopContainer, { containerId: pod.containerId, timeout: 0n });
+    const client = new StreamClient(url);
+    await client.closed;
+    expect(client.status()).toMatchObject({
+      status: 'Failure',
+      message: expect.stringMatching(/error attaching to container: .* is in CONTAINER_EXITED state$/),
+    });
+  });
+
   test('attach to a terminal echoes, interrupts, follows the size, and shows all until the end', async () => {
     const script = `trap "echo interrupted" INT; echo before
       read line; until [ "$(stty size)" = "45 123" ]; do sleep 0.05; done; echo "sized $line"
