@@ -1,6 +1,6 @@
 import { deployments, pods, replicaSets, type Deployment } from '@naru/api';
 import { MemoryObjects, eventually } from '@naru/testing';
-import { makeDeployment, startControllers, type Cluster } from '../../fixtures';
+import { makeDeployment, makeReplicaSet, startControllers, type Cluster } from '../../fixtures';
 import { convergenceSuite, simulatedKubelet } from '../../simulation';
 import { simulateKubelet } from '../../simulated-kubelet';
 import { replicaSetController } from '../replicaset/replicaset-controller';
@@ -31,6 +31,26 @@ async function expectRolledOut(cluster: Cluster, replicas: number, image: string
     return deployment;
   });
 }
+
+test('a deployment that adopts a set counts on from its revision, though no number holds that exactly', async () => {
+  const api = new MemoryObjects();
+  const kubelet = await simulateKubelet(api);
+  const cluster = await startControllers(both, { api });
+  const revision = 'deployment.kubernetes.io/revision';
+  // Labelled as the Deployment selects, and of another template.
+  const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'main', image: 'web:0' }] } };
+  const before = makeReplicaSet('before', 1, { spec: { selector: { matchLabels: { app: 'web' } }, template } });
+  Object.assign(before.metadata, { labels: { app: 'web' }, annotations: { [revision]: '3546343826724305832' } });
+  api.seed(replicaSets, before);
+  api.seed(deployments, makeDeployment('web', { replicas: 1 }));
+  await eventually(async () => {
+    const { metadata } = await api.get(deployments, key);
+    expect(metadata.annotations?.[revision]).toBe('3546343826724305833');
+    expect((await api.get(replicaSets, { ...key, name: 'before' })).spec?.replicas).toBe(0);
+  });
+  await cluster.stop();
+  kubelet.stop();
+});
 
 test('a deployment creates its pods, scales, rolls over within its bounds, and rolls back', async () => {
   const api = new MemoryObjects();

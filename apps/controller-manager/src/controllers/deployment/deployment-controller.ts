@@ -17,7 +17,7 @@ import { orphansOf, type ClusterInformers } from '../../framework/informers';
 import { controllerOf, ownerKeys, withKind } from '../../framework/owner';
 import { isFinished } from '../../pods/pod-state';
 import { ReplicaSetControl, type Sets } from './replica-set-control';
-import { desiredAnnotation, maxAnnotation, revisionOf, setsToPrune } from './revision';
+import { byRevision, desiredAnnotation, maxAnnotation, setsToPrune } from './revision';
 import { desiredOf, newSetSize, replicasOf, scaleProportionally, shrinkOldSets, type Scaling } from './rolling-update';
 import {
   calculateStatus,
@@ -221,7 +221,7 @@ function chooseScaling(deployment: Stored<Deployment>, { newSet, oldSets }: Sets
 }
 
 function latestOf(sets: readonly Stored<ReplicaSet>[]): Stored<ReplicaSet> | undefined {
-  return [...sets].sort((a, b) => revisionOf(b) - revisionOf(a))[0];
+  return [...sets].sort(byRevision).at(-1);
 }
 
 /** Rolls Deployments out by ReplicaSets. */

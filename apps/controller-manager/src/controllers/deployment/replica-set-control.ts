@@ -8,9 +8,9 @@ import {
   findNewSet,
   hashLabel,
   newSetAnnotations,
+  nextRevision,
   replicasAnnotations,
   revisionAnnotation,
-  revisionOf,
   templateHash,
 } from './revision';
 import { newSetSize, replicasOf, type Scaling } from './rolling-update';
@@ -29,7 +29,7 @@ export class ReplicaSetControl {
   async sort(deployment: Stored<Deployment>, sets: readonly Stored<ReplicaSet>[], create: boolean): Promise<Sets> {
     const found = findNewSet(deployment, sets);
     const oldSets = sets.filter(set => set !== found).sort(byAge);
-    const revision = Math.max(0, ...oldSets.map(revisionOf)) + 1;
+    const revision = nextRevision(oldSets);
     if (found) return { newSet: await this.refresh(deployment, found, revision), oldSets };
     if (!create) return { newSet: undefined, oldSets };
     return { newSet: await this.create(deployment, oldSets, revision), oldSets };
@@ -87,7 +87,7 @@ export class ReplicaSetControl {
   private async refresh(
     deployment: Stored<Deployment>,
     set: Stored<ReplicaSet>,
-    revision: number,
+    revision: bigint,
   ): Promise<Stored<ReplicaSet>> {
     const annotations = newSetAnnotations(deployment, { ...set.metadata.annotations }, revision);
     const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
@@ -107,7 +107,7 @@ export class ReplicaSetControl {
   private async create(
     deployment: Stored<Deployment>,
     oldSets: readonly Stored<ReplicaSet>[],
-    revision: number,
+    revision: bigint,
   ): Promise<Stored<ReplicaSet>> {
     const draft = this.draft(deployment, oldSets, revision);
     const name = draft.metadata?.name ?? '';
@@ -130,7 +130,7 @@ export class ReplicaSetControl {
     }
   }
 
-  private draft(deployment: Stored<Deployment>, oldSets: readonly Stored<ReplicaSet>[], revision: number): ReplicaSet {
+  private draft(deployment: Stored<Deployment>, oldSets: readonly Stored<ReplicaSet>[], revision: bigint): ReplicaSet {
     const { template, selector, minReadySeconds } = deployment.spec ?? {};
     const hash = templateHash(template, deployment.status?.collisionCount);
     const labels = { ...template?.metadata?.labels, [hashLabel]: hash };

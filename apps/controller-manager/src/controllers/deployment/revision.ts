@@ -18,10 +18,26 @@ const notInherited = new Set([
   'deprecated.deployment.rollback.to',
 ]);
 
-export function revisionOf(object: {
-  metadata?: { annotations?: Record<string, string | undefined> | undefined } | undefined;
-}): number {
-  return Number(object.metadata?.annotations?.[revisionAnnotation] ?? 0) || 0;
+/** An int64, which may be more than a number holds exactly; 0 where there is none. */
+export function revisionOf(set: ReplicaSet): bigint {
+  return parseRevision(set.metadata?.annotations?.[revisionAnnotation]);
+}
+
+function parseRevision(text: string | undefined): bigint {
+  const value = /^[+-]?\d{1,19}$/.test(text ?? '') ? BigInt(text!.replace('+', '')) : 0n;
+  return value === BigInt.asIntN(64, value) ? value : 0n;
+}
+
+/** Oldest revision first. */
+export function byRevision(a: ReplicaSet, b: ReplicaSet): number {
+  const [left, right] = [revisionOf(a), revisionOf(b)];
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
+}
+
+/** The revision of a set that comes after these. */
+export function nextRevision(oldSets: readonly ReplicaSet[]): bigint {
+  return oldSets.map(revisionOf).reduce((latest, revision) => (revision > latest ? revision : latest), 0n) + 1n;
 }
 
 /** The value of pod-template-hash: stable for equal templates; `collisionCount` gives another one. */
@@ -56,13 +72,13 @@ export function byAge(a: Stored<ReplicaSet>, b: Stored<ReplicaSet>): number {
 export function newSetAnnotations(
   deployment: Deployment,
   present: Record<string, string> | undefined,
-  newRevision: number,
+  newRevision: bigint,
 ): Record<string, string> {
   const wanted: Record<string, string> = { ...present };
   for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {}))
     if (!notInherited.has(key) && value !== undefined) wanted[key] = value;
   const old = present?.[revisionAnnotation];
-  if ((Number(old) || 0) < newRevision) {
+  if (parseRevision(old) < newRevision) {
     wanted[revisionAnnotation] = String(newRevision);
     // The set had been an older revision before: a rollback. Its numbers are kept.
     if (old) wanted[historyAnnotation] = [present[historyAnnotation], old].filter(Boolean).join(',');
@@ -85,7 +101,7 @@ export function setsToPrune(deployment: Deployment, oldSets: readonly Stored<Rep
   const surplus = kept.length - limit;
   if (surplus <= 0) return [];
   return [...kept]
-    .sort((a, b) => revisionOf(a) - revisionOf(b) || byAge(a, b))
+    .sort((a, b) => byRevision(a, b) || byAge(a, b))
     .slice(0, surplus)
     .filter(
       set =>
