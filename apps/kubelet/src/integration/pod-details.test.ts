@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import fs from 'node:fs/promises';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { pods, type Container, type Pod } from '@naru/api';
@@ -15,7 +17,7 @@ withRoot('a pod', () => {
 
   beforeAll(async () => {
     node = await TestNode.create();
-    await node.startKubelet();
+    await node.startKubelet(['--allowed-unsafe-sysctls=kernel.msg*']);
   }, 120_000);
 
   afterAll(() => node?.close(), 60_000);
@@ -246,5 +248,110 @@ withRoot('a pod', () => {
     expect(await node.exec('renamed', 'hostname')).toBe('my.own.name');
     expect(await node.exec('qualified', 'hostname')).toBe('host.sub.default.svc.cluster.local');
     await Promise.all(['renamed', 'qualified'].map(name => node.delete(name)));
+  });
+
+  it('is not Ready before the conditions that it waits for are', async () => {
+    const conditionType = 'example.com/served';
+    await node.create('gated', { readinessGates: [{ conditionType }], containers: [shell(forever)] });
+    const readiness = async () => {
+      const { conditions = [] } = (await node.get('gated')).status ?? {};
+      return ['ContainersReady', 'Ready'].map(wanted => conditions.find(({ type }) => type === wanted));
+    };
+    await eventually(async () =>
+      expect(await readiness()).toEqual([
+        expect.objectContaining({ status: 'True' }),
+        expect.objectContaining({
+          status: 'False',
+          reason: 'ReadinessGatesNotReady',
+          message: `corresponding condition of pod readiness gate "${conditionType}" does not exist.`,
+        }),
+      ]),
+    );
+    const key = { namespace: 'default', name: 'gated' };
+    const conditions = [{ type: conditionType, status: 'True' }];
+    await node.api.patch(pods, key, { type: 'strategic', body: { status: { conditions } } }, { subresource: 'status' });
+    await node.untilReady('gated');
+    await node.delete('gated');
+  });
+
+  it('has the kernel parameters that it asks for, where its node allows them', async () => {
+    const sysctls = [
+      { name: 'net/ipv4/ip_unprivileged_port_start', value: '80' },
+      { name: 'kernel.msgmax', value: '65535' },
+    ];
+    await node.create('tuned', { securityContext: { sysctls }, containers: [shell(forever)] });
+    const unsafe = { sysctls: [{ name: 'net.core.somaxconn', value: '9' }] };
+    await node.create('untuned', { securityContext: unsafe, containers: [shell(forever)] });
+    await node.untilReady('tuned');
+    const files = ['/proc/sys/net/ipv4/ip_unprivileged_port_start', '/proc/sys/kernel/msgmax'];
+    expect(await node.exec('tuned', 'cat', ...files)).toBe('80\n65535');
+    await eventually(async () =>
+      expect((await node.get('untuned')).status).toMatchObject({
+        phase: 'Failed',
+        reason: 'SysctlForbidden',
+        message: 'Pod was rejected: forbidden sysctl: "net.core.somaxconn" not allowlisted',
+      }),
+    );
+    await node.delete('tuned');
+    await node.delete('untuned');
+  });
+
+  it('finds on its node what it takes for granted there, or what it asks to be made, and leaves only that', async () => {
+    const place = await fs.mkdtemp(path.join(os.tmpdir(), 'kubelet-host-path-'));
+    const volumes = [
+      { name: 'made', hostPath: { path: path.join(place, 'made'), type: 'DirectoryOrCreate' } },
+      { name: 'file', hostPath: { path: path.join(place, 'file'), type: 'FileOrCreate' } },
+      { name: 'device', hostPath: { path: '/dev/null', type: 'CharDevice' } },
+    ];
+    const volumeMounts = volumes.map(({ name }) => ({ name, mountPath: `/${name}` }));
+    await node.create('host-paths', { volumes, containers: [shell(forever, { volumeMounts })] });
+    const missing = { name: 'missing', hostPath: { path: path.join(place, 'missing'), type: 'Directory' } };
+    await node.create('no-host-path', {
+      volumes: [missing],
+      containers: [shell(forever, { volumeMounts: [{ name: 'missing', mountPath: '/missing' }] })],
+    });
+    await node.untilReady('host-paths');
+    const { uid } = (await node.get('host-paths')).metadata;
+    await node.exec('host-paths', 'sh', '-c', 'echo one > /made/one; echo two > /file; echo three > /device');
+    expect(await fs.readFile(path.join(place, 'made/one'), 'utf8')).toBe('one\n');
+    expect(await fs.readFile(path.join(place, 'file'), 'utf8')).toBe('two\n');
+    await eventually(async () =>
+      expect(await node.events('no-host-path')).toContainEqual(
+        expect.objectContaining({
+          reason: 'FailedMount',
+          message: expect.stringMatching(
+            /^MountVolume.SetUp failed for volume "missing" : hostPath type check failed:/,
+          ),
+        }),
+      ),
+    );
+    await fs.mkdir(missing.hostPath.path);
+    await node.untilReady('no-host-path');
+    await node.delete('host-paths');
+    await node.delete('no-host-path');
+    // Of the pod nothing remains, of the node's files everything.
+    await eventually(async () => {
+      await expect(fs.access(path.join(node.rootDir, 'pods', uid))).rejects.toThrow('ENOENT');
+      expect(await fs.readFile('/proc/self/mountinfo', 'utf8')).not.toContain(uid);
+    });
+    expect((await fs.readdir(place)).sort()).toEqual(['file', 'made', 'missing']);
+    await fs.rm(place, { recursive: true });
+  });
+
+  it('is told when the target of a probe takes connections and never answers, and goes on', async () => {
+    const target = net.createServer().listen(0, '127.0.0.1');
+    await once(target, 'listening');
+    const { port } = target.address() as net.AddressInfo;
+    const probe = { httpGet: { host: '127.0.0.1', port }, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1 };
+    await node.create('silent', { containers: [shell(forever, { readinessProbe: probe })] });
+    await eventually(async () =>
+      expect(await node.events('silent')).toContainEqual({
+        reason: 'Unhealthy',
+        message: expect.stringMatching(/^Readiness probe failed: Get "http:.*": context deadline exceeded/),
+      }),
+    );
+    expect(await statusOf('silent')).toMatchObject({ ready: false, restartCount: 0 });
+    await node.delete('silent');
+    target.close();
   });
 });
