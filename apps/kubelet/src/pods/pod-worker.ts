@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import { pods as podType, type Pod, type Stored } from '@naru/api';
 import { isReason } from '@naru/foundation';
 import type { PodFailure } from '../status/pod-status';
+import { equalJson } from '../status/equal-json';
 import { isTerminal, type Rejection } from './admission';
 import { restartKey } from './crash-loop';
 import { decide, type ContainerStart, type PodPlan } from './decide';
@@ -23,6 +24,8 @@ const resizeRetryMs = 1_000;
 export class PodWorker {
   readonly uid: string;
   private runtime: PodRuntime;
+  /** The runtime may hold something else by now: it tells of every change, so that what happens to the object alone is no reason to ask. */
+  private stale = true;
   /** The runtime has never been asked to do anything for this pod, so there is nothing to read. */
   private fresh: boolean;
   private removed = false;
@@ -60,8 +63,10 @@ export class PodWorker {
       clock: deps.clock,
       step: news => this.step(news),
       onStepped: () => this.settleEvents(),
-      onFailure: (err, wakeAfterMs) =>
-        deps.logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed'),
+      onFailure: (err, wakeAfterMs) => {
+        this.stale = true;
+        deps.logger.warn({ err, namespace, name, uid: this.uid, wakeAfterMs }, 'pod sync failed');
+      },
     });
   }
 
@@ -99,9 +104,10 @@ export class PodWorker {
 
   update(pod: Stored<Pod>): void {
     this.refresh.noteChange(pod, this.pod);
+    if (!equalJson(pod.spec, this.pod.spec)) this.stale = true;
     this.pod = pod;
     this.hurry();
-    this.notify();
+    this.loop.notify();
   }
 
   /** The pod's object is gone: end what runs. */
@@ -142,6 +148,7 @@ export class PodWorker {
 
   /** Something may have changed. */
   notify(): void {
+    this.stale = true;
     this.loop.notify();
   }
 
@@ -155,7 +162,7 @@ export class PodWorker {
   private async step(news: boolean): Promise<StepResult> {
     if (!news && this.deps.clock.now() < this.lookAt) return this.rest();
     this.lookAt = 0;
-    await this.readRuntime();
+    if (!news || this.stale || this.isTerminating) await this.readRuntime();
     // What we wrote ourselves a moment ago may not have come back yet.
     if (!this.removed) this.pod = this.deps.status.newest(this.pod);
     if (this.isTerminating) return this.terminate();
@@ -180,6 +187,7 @@ export class PodWorker {
 
   private async readRuntime(): Promise<void> {
     const { reader } = this.deps;
+    this.stale = false;
     if (this.fresh) return;
     this.runtime = await reader.read(this.uid, this.runtime.namespace, this.runtime.name);
     await this.report.noteRuntime(this.runtime);
@@ -211,7 +219,7 @@ export class PodWorker {
         throw error;
       }
       await this.readRuntime();
-    } else if (plan.kill.length > 0) await this.readRuntime();
+    } else if (plan.kill.length > 0 || plan.killPod) await this.readRuntime();
     if (outcome.started > 0) this.report.noteStarted();
     if (await resizer.actuate(pod, this.runtime)) await this.readRuntime();
     probes.sync(this.pod, this.runtime);
