@@ -85,6 +85,8 @@ test('an event of events.k8s.io is an event of the core too, found by its source
   const series = { count: 100, lastObservedTime: eventTime };
   await okJson(api.call('PUT', url, { ...patched, series }));
   expect(own(await okJson(api.call('GET', url)))).toEqual(own({ ...patched, series }));
+  const alone = await okJson(api.call('PATCH', url, { series: { count: 1 } }, { headers }), 422);
+  expect(alone['message']).toContain('series.count: Invalid value: "": should be at least 2');
   // What happened does not change, but for clients of the old API.
   const note = 'This is a test event - patched';
   await okJson(api.call('PATCH', url, { note }, { headers }), 422);

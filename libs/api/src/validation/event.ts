@@ -20,6 +20,7 @@ export function validateNewEvent(o: Event, errors: FieldError[]): void {
   if ((o.note?.length ?? 0) > maxNoteLength)
     errors.push(invalid('message', '', `can have at most ${maxNoteLength} characters`));
   if (!types.includes(o.type ?? '')) errors.push(invalid('type', '', `has invalid value: ${o.type ?? ''}`));
+  validateSeries(o, errors);
   const unset = {
     firstTimestamp: o.deprecatedFirstTimestamp,
     lastTimestamp: o.deprecatedLastTimestamp,
@@ -27,6 +28,12 @@ export function validateNewEvent(o: Event, errors: FieldError[]): void {
     source: o.deprecatedSource?.component ?? o.deprecatedSource?.host,
   };
   for (const [field, value] of Object.entries(unset)) if (value) errors.push(invalid(field, '', 'needs to be unset'));
+}
+
+function validateSeries({ series }: Event, errors: FieldError[]): void {
+  if (!series) return;
+  if ((series.count ?? 0) < 2) errors.push(invalid('series.count', '', 'should be at least 2'));
+  if (!series.lastObservedTime) errors.push(required('series.lastObservedTime'));
 }
 
 const fixed = {
@@ -43,6 +50,7 @@ const fixed = {
 
 /** Only the series of an event goes on. */
 export function validateEventUpdate(next: Event, old: Event, errors: FieldError[]): void {
+  if (JSON.stringify(next.series) !== JSON.stringify(old.series)) validateSeries(next, errors);
   for (const [field, name] of Object.entries(fixed)) {
     const [after, before] = [next, old].map(o =>
       JSON.stringify((o as unknown as Record<string, unknown>)[field] ?? null),
