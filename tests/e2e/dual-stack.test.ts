@@ -2,6 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { apply, ask, askJson, kubectl, run } from './cluster';
+import { webDaemonSet } from './web-daemon-set';
 
 /** What test/e2e/network/dual_stack.go does upstream, and more: the shared cluster is one of IPv4 before IPv6. */
 const namespace = 'dual-stack';
@@ -14,26 +15,7 @@ metadata: { name: ${name} }
 spec: { selector: { app: web }, ports: [{ port: 80, targetPort: http }], ${spec} }
 ---`;
 
-const manifest = `
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: { name: web }
-spec:
-  selector: { matchLabels: { app: web } }
-  template:
-    metadata: { labels: { app: web } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-        - name: main
-          image: naru.dev/web:v1
-          ports: [{ name: http, containerPort: 8080, hostPort: 18086 }]
-          readinessProbe: { httpGet: { port: http, path: / } }
-          env:
-            - { name: NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }
-            - { name: POD_IPS, valueFrom: { fieldRef: { fieldPath: status.podIPs } } }
-            - { name: HOST_IPS, valueFrom: { fieldRef: { fieldPath: status.hostIPs } } }
----
+const manifest = `${webDaemonSet(18_086, { POD_IPS: 'status.podIPs', HOST_IPS: 'status.hostIPs' })}
 ${service('plain', 'type: ClusterIP')}
 ${service('of-v4', 'ipFamilies: [IPv4]')}
 ${service('of-v6', 'ipFamilies: [IPv6]')}

@@ -4,28 +4,13 @@ import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { run, type ClusterAccess } from './cluster';
 import { startCluster, stopCluster } from './own-cluster';
+import { nobodyReachesWeb, nodePortOfWeb, webDaemonSet } from './web-daemon-set';
 
 /** A cluster of IPv6 alone: no pod, Service or Node of it has another address. */
-const options = { name: 'e2e-ipv6', portOffset: 1100, nodeCidr: '10.93.0.0/24' };
+const options = { name: 'e2e-ipv6', portOffset: 20_100, nodeCidr: '10.93.0.0/24' };
 const flags = ['--ip-family', 'ipv6', '--workers', '2', '--dns-replicas', '2'];
 
-const manifest = `
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: { name: web }
-spec:
-  selector: { matchLabels: { app: web } }
-  template:
-    metadata: { labels: { app: web } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-        - name: main
-          image: naru.dev/web:v1
-          ports: [{ name: http, containerPort: 8080, hostPort: 18080 }]
-          readinessProbe: { httpGet: { port: http, path: /healthz } }
-          env: [{ name: NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }]
----
+const manifest = `${webDaemonSet(18_080)}
 apiVersion: v1
 kind: Pod
 metadata: { name: client }
@@ -33,19 +18,7 @@ spec:
   terminationGracePeriodSeconds: 0
   nodeSelector: { kubernetes.io/hostname: worker-1 }
   containers: [{ name: main, image: 'naru.dev/web:v1' }]
----
-apiVersion: v1
-kind: Service
-metadata: { name: web }
-spec: { type: NodePort, selector: { app: web }, ports: [{ name: http, port: 80, targetPort: http }] }
-`;
-
-const policy = `
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: { name: nobody }
-spec: { podSelector: { matchLabels: { app: web } }, policyTypes: [Ingress] }
-`;
+---${nodePortOfWeb}`;
 
 interface List<T> {
   items: T[];
@@ -199,7 +172,7 @@ test('a NetworkPolicy shuts pods off, by their addresses and by their Service, w
       }),
     );
   await eventually(async () => expect(await open()).toEqual([true, true, true]), 60_000);
-  await cluster.apply(policy);
+  await cluster.apply(nobodyReachesWeb);
   await eventually(async () => expect(await open()).toEqual([false, false, false]), 60_000);
   for (const { status } of (await cluster.askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items)
     expect(status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('True');

@@ -1,24 +1,10 @@
 import { eventually } from '@naru/testing';
 import { apply, ask, kubectl, run } from './cluster';
+import { webDaemonSet } from './web-daemon-set';
 
 const namespace = 'services';
 
-const manifest = `
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: { name: web }
-spec:
-  selector: { matchLabels: { app: web } }
-  template:
-    metadata: { labels: { app: web } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-        - name: main
-          image: naru.dev/web:v1
-          ports: [{ name: http, containerPort: 8080, hostPort: 18080 }]
-          env: [{ name: NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }]
----
+const manifest = `${webDaemonSet(18_080)}
 apiVersion: v1
 kind: Service
 metadata: { name: web }

@@ -49,7 +49,6 @@ export const flags = {
   'vxlan-id': { description: 'the VXLAN network identifier', type: 'number', default: 1 },
   'vxlan-port': { description: 'the UDP port of VXLAN', type: 'number', default: 8472 },
   'cni-conf-dir': { description: 'where the CNI configuration is written', type: 'string', default: '/etc/cni/net.d' },
-  'cni-bin-dir': { description: 'where the CNI plugins are', type: 'string', default: '/usr/lib/cni' },
   'cni-state-dir': {
     description: "where addresses in use are noted; of this node and this boot alone, as it must not outlive the pods'",
     type: 'string',

@@ -15,6 +15,8 @@ export interface ClusterInfo {
   clusterDomain: string;
   proxyMode: string;
   podNetwork: string;
+  /** Absent: true. */
+  networkPolicy?: boolean;
   /** Addresses that the nodes announce for Services of type LoadBalancer; empty or absent: none. */
   loadBalancerAddresses?: string;
 }
@@ -36,7 +38,11 @@ export function loadBalancerAddresses({ nodeCidr, ipFamily }: RangeSettings): st
 }
 
 export function clusterInfo(
-  settings: Pick<ClusterSettings, 'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork'> & RangeSettings,
+  settings: Pick<
+    ClusterSettings,
+    'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork' | 'networkPolicy'
+  > &
+    RangeSettings,
   apiServer: string,
   nats: string,
 ): ClusterInfo {
@@ -50,6 +56,7 @@ export function clusterInfo(
     clusterDomain: 'cluster.local',
     proxyMode: settings.proxyMode,
     podNetwork: settings.podNetwork,
+    networkPolicy: settings.networkPolicy,
     loadBalancerAddresses: loadBalancerAddresses(settings),
   };
 }

@@ -16,6 +16,8 @@ export interface ClusterSettings {
   serviceCidr: string;
   proxyMode: string;
   podNetwork: string;
+  /** Whether our processes enforce NetworkPolicies; a network that is put in place of ours may do so itself. */
+  networkPolicy: boolean;
   /** Processes of the cluster DNS. One by default: each takes some 60 MB, and is back within a second when it is killed. */
   dnsReplicas: number;
   /** For `kubectl top` and autoscaling. */
@@ -56,6 +58,7 @@ export const defaultSettings: Omit<ClusterSettings, 'name'> = {
   ...defaultRanges.ipv4,
   proxyMode: 'nftables',
   podNetwork: 'vxlan',
+  networkPolicy: true,
   dnsReplicas: 1,
   metricsServer: true,
 };
@@ -135,6 +138,11 @@ export class Cluster {
   get images(): string {
     return path.join(this.data, 'images');
   }
+}
+
+/** What is waited for of nodes: without a pod network, which is the user's to bring, they cannot be Ready. */
+export function readiness({ settings }: Cluster): string {
+  return settings.podNetwork === 'none' ? 'up, and Ready as soon as they have a pod network' : 'Ready';
 }
 
 const namePattern = /^[a-z]([a-z0-9-]{0,20}[a-z0-9])?$/;

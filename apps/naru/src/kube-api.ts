@@ -112,12 +112,25 @@ function toError(code: number, text: string): StatusError {
   }
 }
 
+type NodeCondition = NonNullable<NonNullable<Node['status']>['conditions']>[number];
+
+/** The kubelet's last word on the node, unless it is from before `since`; the API tells times in whole seconds. */
+function readyCondition({ status }: Node, since: number): NodeCondition | undefined {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const reported = Date.parse(ready?.lastHeartbeatTime ?? '') || 0;
+  return reported >= Math.floor(since / 1000) * 1000 ? ready : undefined;
+}
+
 /**
  * True when the kubelet has said that the node is ready, and nobody has given up on it since. With `since` (milliseconds
- * since the epoch) only what it has said from then on counts; the API tells times in whole seconds.
+ * since the epoch) only what it has said from then on counts.
  */
 export function isNodeReady(node: Node, since = 0): boolean {
-  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  const reported = Date.parse(ready?.lastHeartbeatTime ?? '') || 0;
-  return ready?.status === 'True' && reported >= Math.floor(since / 1000) * 1000;
+  return readyCondition(node, since)?.status === 'True';
+}
+
+/** True when the node is ready, or would be with a pod network that is not this cluster's to bring. */
+export function isNodeUp(node: Node, podNetwork: string, since = 0): boolean {
+  if (isNodeReady(node, since)) return true;
+  return podNetwork === 'none' && readyCondition(node, since)?.message?.includes('NetworkPluginNotReady') === true;
 }

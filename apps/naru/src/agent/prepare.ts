@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import path from 'node:path';
@@ -83,25 +83,22 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
     path.join(runDir, 'services'),
   ])
     mkdirSync(wanted, { recursive: true });
-  const specs = nodeServices(
-    {
-      info: {
-        ...info,
-        proxyMode: flags['proxy-mode'] ?? info.proxyMode,
-        podNetwork: flags['pod-network'] ?? info.podNetwork,
-      },
-      nodeName,
-      nodeIps,
-      nodeLabels: flags['node-labels'] ?? [],
-      dataDir,
-      runDir,
-      logDir: flags['log-dir'] === '-' ? undefined : flags['log-dir'],
-      imageStore,
-      kubeletDir,
-      runtimeEndpoint: flags['container-runtime-endpoint'],
+  const specs = nodeServices({
+    info: {
+      ...info,
+      proxyMode: flags['proxy-mode'] ?? info.proxyMode,
+      podNetwork: flags['pod-network'] ?? info.podNetwork,
     },
-    existsSync,
-  );
+    nodeName,
+    nodeIps,
+    nodeLabels: flags['node-labels'] ?? [],
+    dataDir,
+    runDir,
+    logDir: flags['log-dir'] === '-' ? undefined : flags['log-dir'],
+    imageStore,
+    kubeletDir,
+    runtimeEndpoint: flags['container-runtime-endpoint'],
+  });
   const wants = flags['kubelet-config'] === undefined ? {} : await readKubeletFields(flags['kubelet-config']);
   const facts = { info, nodeIps, manifests: path.join(dataDir, 'manifests') };
   writeJson(kubeletConfigFile(dataDir), kubeletConfiguration(facts, wants));

@@ -20,16 +20,16 @@ const options: NodeProcessOptions = {
 };
 
 test('a node runs runtime, kubelet and kube-proxy, each with its own identity', () => {
-  const services = nodeServices(options, file => file === '/opt/cni/bin');
+  const services = nodeServices(options);
   expect(services.map(({ name }) => name)).toEqual(['runtime', 'kubelet', 'kube-proxy']);
   const [runtime, kubelet, kubeProxy] = services.map(({ argv }) => argv.join(' '));
-  expect(runtime).toMatch(/--image-store=\/images .*--cni-bin-dir=\/opt\/cni\/bin/);
+  expect(runtime).toMatch(/--image-store=\/images .*--cni-bin-dir=\/usr\/lib\/cni,\/opt\/cni\/bin/);
   expect(kubelet).toMatch(/--certificate=\/data\/pki\/kubelet.crt .*--config=\/data\/kubelet-config.json/);
   expect(kubeProxy).toMatch(/--certificate=\/data\/pki\/kubeProxy.crt .*--proxy-mode=nftables/);
 });
 
 test('with another CRI runtime, ours is not started', () => {
-  const services = nodeServices({ ...options, runtimeEndpoint: 'unix:///run/containerd.sock' }, () => true);
+  const services = nodeServices({ ...options, runtimeEndpoint: 'unix:///run/containerd.sock' });
   expect(services.map(({ name }) => name)).toEqual(['kubelet', 'kube-proxy']);
   expect(services[0]?.argv).toContain('--container-runtime-endpoint=unix:///run/containerd.sock');
 });
@@ -37,7 +37,7 @@ test('with another CRI runtime, ours is not started', () => {
 test('a node of two families tells its processes of both', () => {
   const settings = { ...defaultSettings, ...defaultRanges.dual, ipFamily: 'dual', name: 'c' } as const;
   const info = clusterInfo(settings, '10.95.0.1:6444', 'tls://10.95.0.1:4222');
-  const services = nodeServices({ ...options, info, nodeIps: ['10.95.0.11', 'fd00:10:95::11'] }, () => true);
+  const services = nodeServices({ ...options, info, nodeIps: ['10.95.0.11', 'fd00:10:95::11'] });
   const [, kubelet, kubeProxy] = services.map(({ argv }) => argv);
   expect(kubelet).toEqual(expect.arrayContaining(['--node-ip=10.95.0.11,fd00:10:95::11']));
   expect(kubeletConfiguration({ info, nodeIps: ['10.95.0.11', 'fd00:10:95::11'], manifests: '/m' }, {})).toMatchObject({

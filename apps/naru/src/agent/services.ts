@@ -20,7 +20,7 @@ export interface NodeProcessOptions {
   runtimeEndpoint: string | undefined;
 }
 
-/** Where Debian's and upstream's packages put the CNI plugins. */
+/** Where Debian's packages put the CNI plugins, and where upstream's and other people's networks do. */
 const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 
 /** Where a node's own KubeletConfiguration is. */
@@ -29,7 +29,7 @@ export function kubeletConfigFile(dataDir: string): string {
 }
 
 /** The three processes that make a machine a node. */
-export function nodeServices(options: NodeProcessOptions, exists: (file: string) => boolean): ServiceSpec[] {
+export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
   const { info, nodeName, nodeIps, dataDir, runDir, imageStore } = options;
   const pki = (file: string): string => path.join(dataDir, 'pki', file);
   const identity = (name: string): Record<string, string> => ({
@@ -39,10 +39,7 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     certificate: pki(`${name}.crt`),
     key: pki(`${name}.key`),
   });
-  const cni = {
-    'cni-conf-dir': path.join(dataDir, 'cni/net.d'),
-    'cni-bin-dir': cniFolders.find(exists) ?? cniFolders[0]!,
-  };
+  const cniConfDir = path.join(dataDir, 'cni/net.d');
   const socket = `unix://${path.join(runDir, 'runtime.sock')}`;
   const service = (name: string, flags: Record<string, string | number>): ServiceSpec => ({
     name,
@@ -56,7 +53,8 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     state: path.join(runDir, 'runtime'),
     'image-store': imageStore,
     'cgroup-parent': '/naru',
-    ...cni,
+    'cni-conf-dir': cniConfDir,
+    'cni-bin-dir': cniFolders.join(),
   });
   const kubelet = service('kubelet', {
     ...identity('kubelet'),
@@ -76,9 +74,10 @@ export function nodeServices(options: NodeProcessOptions, exists: (file: string)
     'proxy-mode': info.proxyMode,
     'cluster-cidr': info.clusterCidr,
     'pod-network': info.podNetwork,
+    'network-policy': String(info.networkPolicy ?? true),
     'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
     'load-balancer-addresses': info.loadBalancerAddresses ?? '',
-    ...cni,
+    'cni-conf-dir': cniConfDir,
   });
   return options.runtimeEndpoint ? [kubelet, kubeProxy] : [runtime, kubelet, kubeProxy];
 }

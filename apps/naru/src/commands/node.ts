@@ -1,7 +1,7 @@
 import { UsageError, isReason } from '@naru/foundation';
-import { requireCluster, type Cluster } from '../cluster';
+import { readiness, requireCluster, type Cluster } from '../cluster';
 import { clusterFlags, command } from '../command';
-import { KubeApi, isNodeReady } from '../kube-api';
+import { KubeApi, isNodeUp } from '../kube-api';
 import { lock } from '../lock';
 import { findUplinks } from '../network/bridge';
 import { deleteNodeData, killNode, nodeProcess, startNode, stopNode } from '../node/lifecycle';
@@ -13,12 +13,14 @@ async function bootAndWait(cluster: Cluster, api: KubeApi, node: NodeRecord, ste
   const { mtu } = await findUplinks();
   const since = nodeProcess(cluster, node.name) ? 0 : Date.now();
   await steps.run(`booting ${node.name}`, () => startNode(cluster, node, mtu));
-  await steps.run(`${node.name} Ready`, () =>
+  await steps.run(`${node.name} ${readiness(cluster)}`, () =>
     waitFor(
       `${node.name} to be Ready`,
       async () => {
         const nodes = await api.listNodes().catch(() => []);
-        return nodes.some(found => found.metadata.name === node.name && isNodeReady(found, since));
+        return nodes.some(
+          found => found.metadata.name === node.name && isNodeUp(found, cluster.settings.podNetwork, since),
+        );
       },
       { timeoutMs: 60_000 },
     ).then(() => undefined),

@@ -10,6 +10,7 @@ import {
   defaultRanges,
   defaultSettings,
   loadCluster,
+  readiness,
   maxDnsReplicas,
   saveCluster,
 } from '../cluster';
@@ -17,7 +18,7 @@ import { clusterFlags, command } from '../command';
 import { controlPlaneServices, prepareControlPlane } from '../control-plane';
 import { controlPlaneHealth } from '../health';
 import { listServices, readService, startService, stopService, writeService } from '../keeper';
-import { KubeApi, isNodeReady } from '../kube-api';
+import { KubeApi, isNodeUp } from '../kube-api';
 import { lock } from '../lock';
 import { findUplinks, setUpBridge } from '../network/bridge';
 import { missingIpv6Switches } from '../network/ipv6-forwarding';
@@ -37,6 +38,7 @@ const flags = {
   ha: { description: 'several api-servers; only "no" is possible yet', type: 'string', default: 'no' },
   'proxy-mode': { description: 'nftables, iptables, ipvs or userspace (default nftables)', type: 'string' },
   'pod-network': { description: 'vxlan, host-gw or none (default vxlan)', type: 'string' },
+  'network-policy': { description: 'false: leave NetworkPolicies to others (default true)', type: 'boolean' },
   'ip-family': { description: 'addresses of pods and Services: ipv4, ipv6 or dual (default ipv4)', type: 'string' },
   'cluster-cidr': {
     description: 'network of the pods, of two families with a comma between (default 10.244.0.0/16, fd00:10:244::/56)',
@@ -78,6 +80,7 @@ function chooseCluster(given: UpFlags): Cluster {
     serviceCidr: given['service-cidr'],
     proxyMode: given['proxy-mode'],
     podNetwork: given['pod-network'],
+    networkPolicy: given['network-policy'],
   };
   const decided = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   // How many there are may change at any time.
@@ -145,13 +148,18 @@ function lastWords(cluster: Cluster, name: string): string {
  * Waits until every node is Ready. What the store says of a node that has just been booted may be from before: only a
  * status that its kubelet has reported since counts.
  */
-async function waitNodesReady(api: KubeApi, names: string[], booted: Map<string, number>): Promise<void> {
+async function waitNodesReady(
+  { settings }: Cluster,
+  api: KubeApi,
+  names: string[],
+  booted: Map<string, number>,
+): Promise<void> {
   let missing = names;
   await waitFor(
     'nodes to be Ready',
     async () => {
       const nodes = await api.listNodes().catch(() => []);
-      const ready = nodes.filter(node => isNodeReady(node, booted.get(node.metadata.name)));
+      const ready = nodes.filter(node => isNodeUp(node, settings.podNetwork, booted.get(node.metadata.name)));
       const found = new Set(ready.map(node => node.metadata.name));
       missing = names.filter(name => !found.has(name));
       return missing.length === 0;
@@ -165,7 +173,7 @@ async function waitNodesReady(api: KubeApi, names: string[], booted: Map<string,
 function printNext(cluster: Cluster, nodes: number, elapsed: string): void {
   const own = cluster.name === 'naru' ? '' : ` --cluster ${cluster.name}`;
   process.stdout.write(`
-Cluster "${cluster.name}" is up: ${nodes} node${nodes === 1 ? '' : 's'} Ready after ${elapsed}. Next:
+Cluster "${cluster.name}" is up: ${nodes} node${nodes === 1 ? '' : 's'} ${readiness(cluster)}${cluster.settings.podNetwork === 'none' ? ' (docs/guides/cni.md),' : ''} after ${elapsed}. Next:
 
   export KUBECONFIG=$(./naru kubeconfig${own})
   kubectl get nodes
@@ -211,7 +219,9 @@ async function up(given: UpFlags): Promise<void> {
       throw error;
     });
     const names = listNodes(cluster).map(({ name }) => name);
-    await steps.run(`nodes Ready: ${names.join(', ') || 'none wanted'}`, () => waitNodesReady(api, names, booted));
+    await steps.run(`nodes ${readiness(cluster)}: ${names.join(', ') || 'none wanted'}`, () =>
+      waitNodesReady(cluster, api, names, booted),
+    );
     api.close();
     printNext(cluster, names.length, steps.elapsed);
     if (missing.length > 0) printIpv6End(missing);
