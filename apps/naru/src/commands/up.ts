@@ -31,6 +31,7 @@ import { renewProcesses } from '../renew';
 import { Steps } from '../steps';
 import { takeDown } from '../take-down';
 import { waitFor } from '../wait';
+import { withdrawMetrics } from '../withdraw-metrics';
 
 const flags = {
   ...clusterFlags,
@@ -270,6 +271,7 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
   const dns = cluster.dns.map(({ name }) => name);
   for (const name of ['nats', 'api-server', 'scheduler', 'controller-manager', ...dns])
     await steps.run(`${name} healthy`, () => waitHealthy(cluster, api, name));
+  if (!cluster.settings.metricsServer) await withdrawMetrics(api);
   const missing = cluster.settings.ipFamily === 'ipv4' ? [] : missingIpv6Switches(uplinks.ipv6);
   return { api, booted, missing };
 }
