@@ -22,9 +22,9 @@ describeWhere(virtualMachineObstacle(), 'the modes in a kernel that has all they
       dist: path.resolve(__dirname, '../../../../dist'),
       modules: ['sctp', 'ip_vs', 'dummy', 'veth', 'bridge', 'nf_tables'],
       memoryMb: 1024,
-      timeoutMs: 480_000,
+      timeoutMs: 900_000,
     });
-  }, 490_000);
+  }, 910_000);
 
   describe.each(ipFamilies)('with %s', family => {
     test.each(checks)('%s', name => expect(verdict(`${family} ${name}`)).toBeUndefined());

@@ -9,6 +9,7 @@ import { restartCases, serviceCases } from '../../testing/service-cases';
 /** What scenario.ts checks with both families, besides the cases of every mode. */
 const own = [
   'a port that the Service does not have is refused, and the node has its own',
+  'an endpoint that leaves goes at once when it has no connections, and else keeps them with weight 0',
   'what the kernel refuses is tried again, and the next full sync puts all right',
   'the scheduler rr balances connections its way',
 ];
@@ -31,9 +32,9 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
       dist: path.resolve(__dirname, '../../../../../dist'),
       ...ipvsKernel,
       memoryMb: 768,
-      timeoutMs: 480_000,
+      timeoutMs: 900_000,
     });
-  }, 490_000);
+  }, 910_000);
 
   describe.each(ipFamilies)('with %s', family => {
     const names = [...own, ...modeCases.map(({ name }) => name), ...(family === 'IPv4' ? once : [])];

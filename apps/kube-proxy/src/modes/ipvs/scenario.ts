@@ -80,7 +80,28 @@ async function checkOwn(bench: ModeBench, check: typeof checkInScenario): Promis
     await bench.refused(first, clusterIp, 9999);
     assert.equal((await bench.ask(first, node.ip, 9999)).name, 'node-itself');
   });
+  await check(
+    'an endpoint that leaves goes at once when it has no connections, and else keeps them with weight 0',
+    async () => {
+      const port = (at: number) =>
+        bench.port({ clusterIp: cluster.addresses.clusterIp(60), pods: [at], podPort: 8082 });
+      const reals = async (): Promise<string[]> => {
+        const saved = (await node.run('ipvsadm', ['--save', '-n'])).split('\n');
+        return saved.filter(line => line.startsWith(`-a -t ${hostPort(port(0).clusterIp, 80)} `)).sort();
+      };
+      const real = (at: number, weight: number): string =>
+        `-a -t ${hostPort(port(0).clusterIp, 80)} -r ${hostPort(cluster.pods[at]?.ip ?? '', 8082)} -m -w ${weight}`;
+      await cluster.sync([port(0)]);
+      await cluster.sync([port(1)]);
+      assert.deepEqual(await reals(), [real(1, 1)]);
+      const connection = await lab.hold(first, port(1).clusterIp, 80);
+      await cluster.sync([port(2)]);
+      assert.deepEqual(await reals(), [real(1, 0), real(2, 1)].sort());
+      await connection.close();
+    },
+  );
   await check('what the kernel refuses is tried again, and the next full sync puts all right', async () => {
+    await cluster.sync([bench.port({ nodePort })]);
     const refused = cluster.sync([bench.port({ nodePort, pods: [2] }), bench.refusedPort()]);
     await assert.rejects(refused, /failed with exit code/);
     await cluster.syncFull();

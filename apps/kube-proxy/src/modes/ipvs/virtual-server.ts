@@ -89,8 +89,9 @@ export class LeavingReals {
     for (const [key, { name }] of this.reals) if (!servers.has(name)) this.reals.delete(key);
   }
 
-  get isEmpty(): boolean {
-    return this.reals.size === 0;
+  /** The virtual servers that have some. */
+  get names(): ReadonlySet<string> {
+    return new Set([...this.reals.values()].map(({ name }) => name));
   }
 
   /** Takes out those that are idle, and answers the lines that take them out of the kernel. `idle`: as parseIdle answers. */
