@@ -106,6 +106,32 @@ test('names are resolved in pods, by two DNS processes', async () => {
   }
 });
 
+test('a worker runs pods with user namespaces of their own', async () => {
+  const spec = {
+    hostUsers: false,
+    terminationGracePeriodSeconds: 1,
+    volumes: [{ name: 'data', emptyDir: {} }],
+    containers: [
+      {
+        name: 'main',
+        image: 'naru.dev/web:v1',
+        imagePullPolicy: 'Never',
+        command: ['sleep', '1000'],
+        securityContext: { runAsUser: 0 },
+        volumeMounts: [{ name: 'data', mountPath: '/data' }],
+      },
+    ],
+  };
+  const file = path.join(scratch, 'apart.json');
+  writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'apart' }, spec }));
+  await kubectl(['apply', '-f', file]);
+  await kubectl(['wait', '--for=condition=Ready', 'pod/apart', '--timeout=90s']);
+  const script = 'touch /data/mine; stat -c %u /data/mine; cat /proc/self/uid_map';
+  const { stdout } = await kubectl(['exec', 'apart', '--', 'sh', '-c', script]);
+  expect(stdout).toMatch(/^0\n\s+0\s+[1-9]\d+\s+65536\n$/);
+  await kubectl(['delete', '-f', file]);
+});
+
 test('workers come and go by scale, and the Node of a removed one goes away', async () => {
   await scaleTo(4);
   await eventually(async () => expect(await readyNodes()).toHaveLength(4), 60_000, 300);

@@ -1,4 +1,4 @@
-import { podLimits, quantityValue, type Pod } from '@naru/api';
+import { podQuantities, quantityValue, type Pod } from '@naru/api';
 import type { PodStats } from '../stats/summary-types';
 
 /** True for a pod that may take only so much of the disk. */
@@ -35,22 +35,13 @@ function emptyDirs(pod: Pod, stats: PodStats): { signal: string; message: string
 }
 
 function wholePod(pod: Pod, stats: PodStats): { signal: string; message: string } | undefined {
-  const limit = podLimits(pod).get('ephemeral-storage');
+  const limit = podQuantities(pod, 'limits').get('ephemeral-storage')?.toString();
   const used = stats['ephemeral-storage']?.usedBytes ?? 0;
-  if (limit === undefined || used <= limit) return undefined;
-  const text = limitText(pod, limit);
+  if (limit === undefined || used <= quantityValue(limit)) return undefined;
   return {
     signal: 'ephemeralpodfs.limit',
-    message: `Pod ephemeral local storage usage exceeds the total limit of containers ${text}. `,
+    message: `Pod ephemeral local storage usage exceeds the total limit of containers ${limit}. `,
   };
-}
-
-/** As the one container wrote it, or the sum. */
-function limitText(pod: Pod, limit: number): string {
-  const written = (pod.spec?.containers ?? []).flatMap(
-    ({ resources }) => resources?.limits?.['ephemeral-storage'] ?? [],
-  );
-  return written.length === 1 ? (written[0] as string) : String(limit);
 }
 
 function containers(

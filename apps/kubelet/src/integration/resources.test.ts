@@ -156,6 +156,39 @@ volumeStatsAggPeriod: 1s
     await node.delete('greedy');
   });
 
+  it('evicts a pod when a container, or all of them together, write more than they may have of the disk', async () => {
+    // Images have a disk of their own here, so of a container only its log counts.
+    const writer = (name: string, size: number, limit: string) =>
+      shell(`head -c ${size * mi} /dev/zero | tr '\\0' x; ${forever}`, {
+        name,
+        resources: { limits: { 'ephemeral-storage': limit } },
+      });
+    await node.create('one-writes', { containers: [writer('a', 3, '1Mi'), writer('b', 0, '7Mi')] });
+    // Neither is over its own limit: what they share counts for the pod.
+    await node.create('both-write', {
+      volumes: [{ name: 'v', emptyDir: {} }],
+      containers: ['a', 'b'].map(name =>
+        shell(`head -c ${3 * mi} /dev/zero > /v/${name}; ${forever}`, {
+          name,
+          resources: { limits: { 'ephemeral-storage': '2Mi' } },
+          volumeMounts: [{ name: 'v', mountPath: '/v' }],
+        }),
+      ),
+    });
+    const messages = {
+      'one-writes': 'Container a exceeded its local ephemeral storage limit "1Mi". ',
+      'both-write': 'Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ',
+    };
+    for (const [name, message] of Object.entries(messages)) {
+      await eventually(
+        async () =>
+          expect((await node.get(name)).status).toMatchObject({ phase: 'Failed', reason: 'Evicted', message }),
+        50_000,
+      );
+      await node.delete(name);
+    }
+  });
+
   it('is under disk pressure on a full disk, evicts the pod that filled it and takes no other until there is room', async () => {
     await node.create('bystander', { containers: [shell(forever)] });
     await node.untilReady('bystander');
