@@ -1,10 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
-import { runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
+import { describeWhere, runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
 
-const obstacle = userModeLinuxObstacle({ systemd: true });
-if (obstacle && process.env['CI'] === 'true') throw new Error(`cgroups of systemd must be tested in CI: ${obstacle}`);
-const describeThere = obstacle ? describe.skip : describe;
 const repository = path.resolve(__dirname, '../../..');
 
 /** What testing/systemd-scenario.ts checks, in a kernel whose first process is systemd. */
@@ -16,7 +13,7 @@ const checks = [
   'slices and scopes go with their pods',
 ];
 
-describeThere('the kubelet with the systemd cgroup driver', () => {
+describeWhere(userModeLinuxObstacle({ systemd: true }), 'the kubelet with the systemd cgroup driver', () => {
   let verdict: (check: string) => string | undefined;
 
   beforeAll(async () => {

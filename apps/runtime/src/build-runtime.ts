@@ -80,7 +80,7 @@ export async function buildRuntime(
   const networks = new Networks({ directory: new NetworkConfigDirectory(flags['cni-conf-dir']), cni, logger });
   const gate = new Gate({ slots: slotsPerProcessor * os.availableParallelism(), patienceMs: gatePatienceMs });
   const imageLayers = images.layers.directory;
-  const userNamespaces = new UserNamespaceSupport({ runtimes, root, state, imageLayers, cgroupParent, logger });
+  const userNamespaces = new UserNamespaceSupport({ runtimes, root, state, imageLayers, cgroupParent, clock, logger });
   const sandboxes = new Sandboxes({
     records: new SandboxRecords(root),
     networks,

@@ -1,3 +1,4 @@
+export { describeWhere } from './describe-where';
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
 export { eventually, freePort } from '@naru/foundation/testing';
 export { NatsTestServer } from './nats-server';

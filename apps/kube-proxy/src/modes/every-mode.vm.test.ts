@@ -1,7 +1,6 @@
 import path from 'node:path';
-import { runInVirtualMachine, runKernelScenario, virtualMachineObstacle } from '@naru/testing';
+import { describeWhere, runInVirtualMachine, runKernelScenario, virtualMachineObstacle } from '@naru/testing';
 import { ipFamilies } from '../desired/ip-family';
-import { describeWhere } from '../testing/require-kernel';
 
 /** What every-mode.scenario.ts checks with both families, in a kernel that has IPVS, SCTP and nf_tables. */
 const checks = [

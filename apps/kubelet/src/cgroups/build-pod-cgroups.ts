@@ -32,6 +32,7 @@ export function buildPodCgroups(input: PodCgroupsInput): { tree: CgroupTree; cgr
     logger,
     isExclusive,
     podPidsLimit: Math.max(0, podPidsLimit),
+    hugePageSizes: [...machine.hugePages].filter(([, bytes]) => bytes > 0).map(([size]) => size),
     allPods: allPodsLimits(configuration, machine, reserved),
   });
   return { tree, cgroups };

@@ -41,6 +41,15 @@ export interface CgroupValues {
   memoryLimitBytes?: number;
   /** 0: no limit. */
   maxPids?: number;
+  hugePages?: readonly { pageBytes: number; limitBytes: number }[];
+}
+
+const pageUnits = ['B', 'KB', 'MB', 'GB'];
+
+/** A size of huge pages as the cgroup's files spell it: 2MB. */
+export function pageSizeName(bytes: number): string {
+  const unit = Math.min(pageUnits.length - 1, Math.trunc(Math.log2(bytes) / 10));
+  return `${bytes / 1024 ** unit}${pageUnits[unit]}`;
 }
 
 /** Source: KEP-2254's formula. */
@@ -54,7 +63,7 @@ export function cgroupFiles(
   values: CgroupValues,
 ): { controller: string; file: string; text: string }[] {
   const files: { controller: string; file: string; text: string }[] = [];
-  const { cpuShares, cpuQuotaUs, cpuPeriodUs = 100_000, memoryLimitBytes, maxPids } = values;
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs = 100_000, memoryLimitBytes, maxPids, hugePages = [] } = values;
   const put = (controller: string, v1: string, v2: string, text1: string, text2 = text1): void =>
     void files.push({ controller, file: version === 1 ? v1 : v2, text: version === 1 ? text1 : text2 });
   if (cpuShares !== undefined) {
@@ -71,6 +80,10 @@ export function cgroupFiles(
     put('memory', 'memory.limit_in_bytes', 'memory.max', none ? '-1' : text, none ? 'max' : text);
   }
   if (maxPids !== undefined) put('pids', 'pids.max', 'pids.max', maxPids === 0 ? 'max' : String(maxPids));
+  for (const { pageBytes, limitBytes } of hugePages) {
+    const name = `hugetlb.${pageSizeName(pageBytes)}`;
+    put('hugetlb', `${name}.limit_in_bytes`, `${name}.max`, String(limitBytes));
+  }
   return files;
 }
 

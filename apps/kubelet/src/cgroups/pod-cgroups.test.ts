@@ -72,6 +72,8 @@ describe('the systemd driver', () => {
   });
 });
 
+const none = { podPidsLimit: 0, hugePageSizes: [] };
+
 describe('podCgroupValues', () => {
   const pod = (...limits: Record<string, string>[]): Pod => ({
     spec: {
@@ -80,7 +82,7 @@ describe('podCgroupValues', () => {
   });
 
   it('adds up the limits when every container has one', () => {
-    expect(podCgroupValues(pod({ cpu: '1', memory: '1Mi' }, { cpu: '500m', memory: '1Mi' }), 0)).toMatchObject({
+    expect(podCgroupValues(pod({ cpu: '1', memory: '1Mi' }, { cpu: '500m', memory: '1Mi' }), none)).toMatchObject({
       cpuShares: 1536,
       cpuQuotaUs: 150_000,
       memoryLimitBytes: 2 << 20,
@@ -90,7 +92,7 @@ describe('podCgroupValues', () => {
   it('are what the pod asks for as a whole, whatever its containers ask for', () => {
     const { spec } = pod({ cpu: '1', memory: '1Mi' }, {});
     const resources = { requests: { cpu: '1500m' }, limits: { cpu: '2', memory: '8Mi' } };
-    expect(podCgroupValues({ spec: { ...spec!, resources } }, 0)).toMatchObject({
+    expect(podCgroupValues({ spec: { ...spec!, resources } }, none)).toMatchObject({
       cpuShares: 1536,
       cpuQuotaUs: 200_000,
       memoryLimitBytes: 8 << 20,
@@ -98,11 +100,23 @@ describe('podCgroupValues', () => {
   });
 
   it('leaves the pod without a limit when one container has none', () => {
-    expect(podCgroupValues(pod({ cpu: '1' }, {}), 64)).toMatchObject({
+    expect(podCgroupValues(pod({ cpu: '1' }, {}), { ...none, podPidsLimit: 64 })).toMatchObject({
       cpuQuotaUs: 0,
       memoryLimitBytes: 0,
       maxPids: 64,
     });
+  });
+});
+
+describe('the huge pages of a pod', () => {
+  it('are those of its containers together, and none of other sizes', () => {
+    const asks = (text: string) => ({ name: text, resources: { limits: { 'hugepages-2Mi': text } } });
+    const pod: Pod = { spec: { initContainers: [asks('2Mi')], containers: [asks('4Mi'), asks('6Mi'), { name: 'c' }] } };
+    const { hugePages } = podCgroupValues(pod, { ...none, hugePageSizes: [2 ** 21, 2 ** 30] });
+    const files = (version: 1 | 2): string[] =>
+      cgroupFiles(version, { hugePages }).map(({ file, text }) => `${file}=${text}`);
+    expect(files(1)).toEqual([`hugetlb.2MB.limit_in_bytes=${10 * 2 ** 20}`, 'hugetlb.1GB.limit_in_bytes=0']);
+    expect(files(2)).toEqual([`hugetlb.2MB.max=${10 * 2 ** 20}`, 'hugetlb.1GB.max=0']);
   });
 });
 
@@ -126,7 +140,7 @@ describe('the class of burstable pods', () => {
       remove: () => Promise.resolve(),
     };
     const usage = new CgroupUsage({ tree, clock: systemClock });
-    const deps = { tree, driver, usage, root: '', logger: silentLogger, podPidsLimit: 0 };
+    const deps = { tree, driver, usage, root: '', logger: silentLogger, ...none };
     return { cgroups: new PodCgroups(deps), written };
   }
 

@@ -2,6 +2,7 @@ import { podLimits, podRequests, qosClassOf, type Pod, type QosClass } from '@na
 import { cri } from '@naru/proto';
 import type { Logger } from '@naru/foundation';
 import { cpuPeriodUs, cpuQuotaUs, cpuShares } from '../containers/resources';
+import { hugePageName } from '../node/huge-pages';
 import type { CgroupDriver } from './cgroup-driver';
 import type { CgroupTree, CgroupValues } from './cgroup-tree';
 import type { CgroupUsage } from './cgroup-usage';
@@ -22,7 +23,11 @@ function podLimit(pod: Pod, name: 'cpu' | 'memory'): number | undefined {
 }
 
 /** The values of a pod's own cgroup. */
-export function podCgroupValues(pod: Pod, podPidsLimit: number): Required<CgroupValues> {
+export function podCgroupValues(
+  pod: Pod,
+  { podPidsLimit, hugePageSizes }: Pick<PodCgroupsDeps, 'podPidsLimit' | 'hugePageSizes'>,
+): Required<CgroupValues> {
+  const limits = podLimits(pod);
   const cpuLimit = podLimit(pod, 'cpu');
   return {
     cpuShares: cpuShares(podRequests(pod).get('cpu') ?? 0),
@@ -30,6 +35,7 @@ export function podCgroupValues(pod: Pod, podPidsLimit: number): Required<Cgroup
     cpuPeriodUs,
     memoryLimitBytes: podLimit(pod, 'memory') ?? 0,
     maxPids: podPidsLimit,
+    hugePages: hugePageSizes.map(pageBytes => ({ pageBytes, limitBytes: limits.get(hugePageName(pageBytes)) ?? 0 })),
   };
 }
 
@@ -42,6 +48,8 @@ export interface PodCgroupsDeps {
   logger: Logger;
   /** Most processes of one pod; 0 for no limit. */
   podPidsLimit: number;
+  /** In bytes, of which this machine has set pages aside: who asks for none gets none. */
+  hugePageSizes: readonly number[];
   /** Its containers have processors to themselves, and need no limit besides. */
   isExclusive?: (uid: string) => boolean;
   /** Limits of all pods together, where they are enforced. */
@@ -81,7 +89,7 @@ export class PodCgroups {
   }
 
   private values(pod: Pod): Required<CgroupValues> {
-    const values = podCgroupValues(pod, this.deps.podPidsLimit);
+    const values = podCgroupValues(pod, this.deps);
     return this.deps.isExclusive?.(pod.metadata?.uid ?? '') ? { ...values, cpuQuotaUs: 0 } : values;
   }
 

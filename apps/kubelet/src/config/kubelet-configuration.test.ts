@@ -105,6 +105,17 @@ reservedSystemCPUs: one
     expect(load(yaml).configuration).toMatchObject({ systemReserved: { cpu: '2' }, kubeReserved: { memory: '1Gi' } });
   });
 
+  it('reads memory that is reserved by NUMA node from file and flag', () => {
+    const one = [{ numaNode: 1, limits: { memory: '1Gi' } }];
+    expect(load(`reservedMemory: ${JSON.stringify(one)}\n`).configuration.reservedMemory).toEqual(one);
+    const flag = '--reserved-memory=0:memory=1Gi,hugepages-2Mi=4Mi,1:memory=2Gi';
+    expect(load(undefined, flag).configuration.reservedMemory).toEqual([
+      { numaNode: 0, limits: { memory: '1Gi', 'hugepages-2Mi': '4Mi' } },
+      { numaNode: 1, limits: { memory: '2Gi' } },
+    ]);
+    expect(() => load(undefined, '--reserved-memory=memory=1Gi')).toThrow('"memory=1Gi" is not of the form');
+  });
+
   it('names fields that change nothing here', () => {
     expect(load('kubeAPIQPS: 100\nmaxPods: 3\n').idle).toEqual(['kubeAPIQPS']);
   });

@@ -1,5 +1,6 @@
 import { quantityMilliValue, quantityValue, type Container, type Pod } from '@naru/api';
 import { cri } from '@naru/proto';
+import { pageSizeName } from '../cgroups/cgroup-tree';
 import { hugePagesPrefix } from '../node/huge-pages';
 import type { MachineReading } from '../node/machine';
 import { oomScoreAdj } from './qos';
@@ -25,14 +26,6 @@ type Limits = Record<string, string>;
 /** What a container may use: what is not limited for itself is limited by its pod. */
 export function limitsOf({ spec }: Pod, { resources }: Container): Limits {
   return { ...spec?.resources?.limits, ...resources?.limits };
-}
-
-const units = ['B', 'KB', 'MB', 'GB'];
-
-/** As the cgroup's files spell a page size: 2MB. */
-function pageSizeName(bytes: number): string {
-  const unit = Math.min(units.length - 1, Math.trunc(Math.log2(bytes) / 10));
-  return `${bytes / 1024 ** unit}${units[unit]}`;
 }
 
 /** Of each size that the machine has set pages aside of; who does not ask for them gets none. Source: kuberuntime_container_linux.go. */

@@ -8,6 +8,8 @@ export class CriError extends Error {
   readonly unavailable: boolean;
   readonly deadlineExceeded: boolean;
   readonly unimplemented: boolean;
+  /** As Go's client words it. */
+  readonly rpcError: string;
 
   constructor(
     readonly method: string,
@@ -19,6 +21,10 @@ export class CriError extends Error {
     this.unavailable = cause.code === status.UNAVAILABLE;
     this.deadlineExceeded = cause.code === status.DEADLINE_EXCEEDED;
     this.unimplemented = cause.code === status.UNIMPLEMENTED;
+    const name = (status[cause.code] ?? 'UNKNOWN')
+      .toLowerCase()
+      .replace(/(^|_)(.)/g, (_, __, first: string) => first.toUpperCase());
+    this.rpcError = `rpc error: code = ${name} desc = ${this.message}`;
   }
 }
 
@@ -186,6 +192,12 @@ export class CriClient {
 
   async reopenContainerLog(containerId: string): Promise<void> {
     await this.onRuntime('reopenContainerLog', { containerId });
+  }
+
+  /** Has the state of a container written to an archive; 0 seconds: as long as the runtime finds right. */
+  async checkpointContainer(containerId: string, location: string, timeoutSeconds: number): Promise<void> {
+    const request = { containerId, location, timeout: BigInt(timeoutSeconds) };
+    await this.onRuntime('checkpointContainer', request, defaultTimeoutMs + timeoutSeconds * 1000);
   }
 
   /** Runs a command to its end; output is standard output, then standard error. Throws when the time is up. */

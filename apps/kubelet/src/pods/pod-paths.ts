@@ -19,6 +19,11 @@ export class PodPaths {
     return path.join(this.rootDir, 'seccomp');
   }
 
+  /** Where the states of containers are kept that somebody has asked for. */
+  get checkpoints(): string {
+    return path.join(this.rootDir, 'checkpoints');
+  }
+
   /** Where plugins announce themselves by a socket. */
   get pluginsRegistry(): string {
     return path.join(this.rootDir, 'plugins_registry');

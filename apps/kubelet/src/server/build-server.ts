@@ -2,6 +2,7 @@ import type { ProbeMetrics } from '../metrics/probe-metrics';
 import type { NodePressure } from '../node/node-pressure';
 import type { PodWorkers } from '../pods/pod-workers';
 import type { Surroundings } from '../surroundings';
+import { CheckpointRoute } from './checkpoint-route';
 import { ContainerRoutes } from './container-routes';
 import { DialRoute } from './dial-route';
 import { Gatekeeper } from './gatekeeper';
@@ -47,8 +48,9 @@ export function buildServer(deps: ServerDeps): KubeletServer {
     alsoWithin: [paths.logsDir],
     enabled: configuration.enableSystemLogHandler,
   });
+  const checkpointRoute = new CheckpointRoute({ workers, runtime, paths, clock });
   server.serve(
-    { ...nodeRoutes.routes, ...containerRoutes.routes, ...logRoute.routes },
+    { ...nodeRoutes.routes, ...containerRoutes.routes, ...logRoute.routes, ...checkpointRoute.routes },
     { ...containerRoutes.upgrades, ...new DialRoute({ workers }).upgrades },
   );
   return server;

@@ -14,7 +14,12 @@ const verbs: Readonly<Record<string, string>> = {
 };
 
 /** Route (the first part of the path) → subresource. Everything else reaches into containers and is `proxy`. */
-const subresources: Readonly<Record<string, string>> = { stats: 'stats', metrics: 'metrics', logs: 'log' };
+const subresources: Readonly<Record<string, string>> = {
+  stats: 'stats',
+  metrics: 'metrics',
+  logs: 'log',
+  checkpoint: 'checkpoint',
+};
 
 /** Those that are also reached with a right of their own, which gives less than `proxy`. */
 const fineGrained: Readonly<Record<string, string>> = {

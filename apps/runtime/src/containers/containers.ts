@@ -10,6 +10,7 @@ import type { Gate } from '../process/gate';
 import { isRunning, signalProcess } from '../process/process-identity';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
 import { ociResources } from '../spec/resources';
+import { checkpoint, requireCheckpoints } from './checkpoint';
 import { ContainerCreator, type ContainerCreatorDeps } from './container-creator';
 import { ContainerFiles } from './container-files';
 import type { ContainerRecord } from './container-record';
@@ -31,6 +32,8 @@ const { CONTAINER_CREATED_EVENT, CONTAINER_STARTED_EVENT, CONTAINER_STOPPED_EVEN
   cri.ContainerEventType;
 /** How long the kernel may take to end a process after SIGKILL. */
 const killTimeoutMs = 120_000;
+/** As kubelets wait for a call. */
+const checkpointTimeoutMs = 120_000;
 const lostCheckMs = 10_000;
 /** Longest single wait of somebody who waits for the end however long it takes. */
 const endedCheckMs = 3_600_000;
@@ -277,6 +280,21 @@ export class Containers {
       );
       record.config.linux = { ...linux, resources: { ...known, ...Object.fromEntries(changed) } };
       this.deps.records.save(record);
+    });
+  }
+
+  /** Writes the state of a running container to an archive. `timeoutMs`: for each step of that; 0 means as long as other calls. */
+  async checkpoint(id: string, location: string, timeoutMs: number): Promise<void> {
+    const runtime = this.runtimeOf(this.get(id));
+    await requireCheckpoints(runtime);
+    await this.#lock.run(id, () => {
+      const record = this.running(id);
+      return checkpoint({
+        ...{ record, runtime, location, bundle: this.bundle(id), upper: this.snapshot(id).upper },
+        ...{ scratch: path.join(this.#files.directory(id), 'checkpoint'), now: this.deps.clock.now() },
+        imageName: record.config.image?.userSpecifiedImage || (record.config.image?.image ?? ''),
+        timeoutMs: timeoutMs || checkpointTimeoutMs,
+      });
     });
   }
 

@@ -18,6 +18,7 @@ export class OciRuntime {
   ) {}
 
   #readOnly: Promise<boolean> | undefined;
+  #checkpoints: Promise<boolean> | undefined;
 
   get name(): string {
     return path.basename(this.program);
@@ -37,6 +38,25 @@ export class OciRuntime {
   recursiveReadOnly(): Promise<boolean> {
     this.#readOnly ??= mountsRecursivelyReadOnly(this.program);
     return this.#readOnly;
+  }
+
+  /** It can write the state of a container's processes; asked once. */
+  canCheckpoint(): Promise<boolean> {
+    this.#checkpoints ??= tryCommand(this.program, ['checkpoint', '--help']).then(
+      ({ code }) => code === 0,
+      () => false,
+    );
+    return this.#checkpoints;
+  }
+
+  /** Has CRIU write the state of a container's processes, which run on, to `imagePath`, and its log to `workPath`. */
+  async checkpoint(id: string, options: { imagePath: string; workPath: string; timeoutMs: number }): Promise<void> {
+    const { imagePath, workPath, timeoutMs } = options;
+    const places = ['--image-path', imagePath, '--work-path', workPath];
+    // Connections and locks belong to what runs on.
+    const kept = ['--leave-running', '--tcp-established', '--file-locks'];
+    const args = [...this.globalArguments, 'checkpoint', ...places, ...kept, id];
+    await runCommand(this.program, args, { timeoutMs });
   }
 
   /** It has state of this container. */

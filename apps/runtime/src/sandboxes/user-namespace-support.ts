@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { StatusError, type Logger } from '@naru/foundation';
+import { KeyedLock, StatusError, type Clock, type Logger } from '@naru/foundation';
 import { probe } from '../oci/oci-runtime';
 import type { OciRuntimes } from '../oci/oci-runtimes';
 import { mountOverlay, unmount } from '../process/mounts';
@@ -16,8 +16,21 @@ export interface UserNamespaceSupportDeps {
   state: string;
   imageLayers: string;
   cgroupParent: string;
+  clock: Pick<Clock, 'now'>;
   logger: Logger;
 }
+
+interface Outcome {
+  /** Undefined when it works. */
+  problem: Promise<string | undefined>;
+  /** When it is tried again: whoever administers the node may have changed meanwhile what was in the way. */
+  keptUntil: number;
+  keptMs: number;
+}
+
+/** How long a problem is kept for; each time it is found again twice as long. */
+const firstKeptMs = 15_000;
+const mostKeptMs = 600_000;
 
 const mapping = { containerID: 0, hostID: 65_536, size: 65_536 };
 const users: UserMappings = { uids: [mapping], gids: [mapping], root: { uid: mapping.hostID, gid: mapping.hostID } };
@@ -27,21 +40,34 @@ const isFirst = 'read -r pid rest < /proc/self/stat && [ "$pid" = 1 ]';
 
 /**
  * Whether pods can have a user namespace of their own. It takes kernel, file system of the images, OCI runtime and, in a container, its masks together,
- * so it is tried out, once for each OCI runtime.
+ * so it is tried out for each OCI runtime: once when it works, else now and then.
  */
 export class UserNamespaceSupport {
-  readonly #problems = new Map<string, Promise<string | undefined>>();
+  readonly #outcomes = new Map<string, Outcome>();
+  readonly #lock = new KeyedLock();
 
   constructor(private readonly deps: UserNamespaceSupportDeps) {}
 
-  /** What is in the way with a handler's OCI runtime; undefined when it works. */
+  /** What is in the way with a handler's OCI runtime; undefined when it works. Only the first answer waits for a try. */
   problem(handler: string): Promise<string | undefined> {
-    const { program } = this.deps.runtimes.get(handler);
-    let problem = this.#problems.get(program);
-    if (!problem) {
-      problem = this.#tryOut(handler);
-      this.#problems.set(program, problem);
+    const { runtimes, clock } = this.deps;
+    const { program } = runtimes.get(handler);
+    const known = this.#outcomes.get(program);
+    if (!known) return this.#note(program, this.#tryOut(handler), firstKeptMs);
+    if (clock.now() >= known.keptUntil) {
+      known.keptUntil = Infinity;
+      const keptMs = Math.min(2 * known.keptMs, mostKeptMs);
+      void this.#tryOut(handler).then(problem => this.#note(program, Promise.resolve(problem), keptMs));
     }
+    return known.problem;
+  }
+
+  #note(program: string, problem: Outcome['problem'], keptMs: number): Outcome['problem'] {
+    const outcome: Outcome = { problem, keptUntil: Infinity, keptMs };
+    this.#outcomes.set(program, outcome);
+    void problem.then(text => {
+      if (text !== undefined) outcome.keptUntil = this.deps.clock.now() + keptMs;
+    });
     return problem;
   }
 
@@ -55,7 +81,8 @@ export class UserNamespaceSupport {
   async #tryOut(handler: string): Promise<string | undefined> {
     try {
       await this.#run(handler).catch(async () => {
-        await this.#uncover();
+        // One after the other: handlers are tried out side by side.
+        await this.#lock.run('uncover', () => this.#uncover());
         await this.#run(handler);
       });
       return undefined;

@@ -109,9 +109,6 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
     await Promise.all(containers.inSandbox(id).map(record => containers.stop(record.id, 0)));
     if (await sandboxes.stop(id)) emitSandbox(CONTAINER_STOPPED_EVENT, id);
   };
-  const unimplemented = (what: string) => (): never => {
-    throw new StatusError('MethodNotAllowed', `${what} is not supported by this runtime`);
-  };
 
   const metricsOfAll = (): cri.PodSandboxMetrics[] =>
     sandboxes
@@ -256,7 +253,10 @@ export function runtimeService(deps: RuntimeServiceDeps): cri.RuntimeServiceServ
       containers.reopenLog(request.containerId);
       return {};
     }),
-    checkpointContainer: unary('CheckpointContainer', unimplemented('CheckpointContainer')),
+    checkpointContainer: unary('CheckpointContainer', async request => {
+      await containers.checkpoint(request.containerId, request.location, Number(request.timeout) * 1_000);
+      return {};
+    }),
 
     execSync: unary('ExecSync', async request => {
       const record = containers.running(request.containerId);

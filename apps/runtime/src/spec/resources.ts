@@ -16,17 +16,22 @@ export function ociResources(resources: cri.LinuxContainerResources | undefined,
   const limit = Number(resources.memoryLimitInBytes);
   const swap = Number(resources.memorySwapLimitInBytes);
   const memory = { ...(limit > 0 ? { limit } : {}), ...(swap > 0 && hasSwapAccounting(cgroups) ? { swap } : {}) };
-  const hugetlb = cgroups.directory('hugetlb', '/');
-  const hugepageLimits =
-    hugetlb !== undefined && fs.existsSync(hugetlb)
-      ? resources.hugepageLimits.map(entry => ({ pageSize: entry.pageSize, limit: Number(entry.limit) }))
-      : [];
+  const hugepageLimits = hasHugePageLimits(cgroups)
+    ? resources.hugepageLimits.map(entry => ({ pageSize: entry.pageSize, limit: Number(entry.limit) }))
+    : [];
   return {
     ...(Object.keys(cpu).length > 0 ? { cpu } : {}),
     ...(Object.keys(memory).length > 0 ? { memory } : {}),
-    ...(hugepageLimits.length > 0 && cgroups.version === 1 ? { hugepageLimits } : {}),
+    ...(hugepageLimits.length > 0 ? { hugepageLimits } : {}),
     ...(cgroups.version === 2 && Object.keys(resources.unified).length > 0 ? { unified: resources.unified } : {}),
   };
+}
+
+function hasHugePageLimits(cgroups: Cgroups): boolean {
+  const directory = cgroups.directory('hugetlb', '/');
+  if (directory === undefined || !fs.existsSync(directory)) return false;
+  if (cgroups.version === 1) return true;
+  return fs.readFileSync(`${directory}/cgroup.controllers`, 'utf8').trim().split(' ').includes('hugetlb');
 }
 
 function hasSwapAccounting(cgroups: Cgroups): boolean {

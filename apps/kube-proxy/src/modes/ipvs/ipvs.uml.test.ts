@@ -1,9 +1,8 @@
 import path from 'node:path';
-import { runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
+import { describeWhere, runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
 import { ipFamilies } from '../../desired/ip-family';
 import { ipvsKernel } from '../../testing/ipvs-kernel';
 import { modeCases } from '../../testing/mode-cases';
-import { describeWhere } from '../../testing/require-kernel';
 import { restartCases, serviceCases } from '../../testing/service-cases';
 
 /** What scenario.ts checks with both families, besides the cases of every mode. */
