@@ -1,3 +1,6 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
 import { cri } from '@naru/proto';
 import { eventually } from '@naru/testing';
 import { RuntimeHarness, call, describeWithRoot } from './testing/runtime-harness';
@@ -43,6 +46,13 @@ describeWithRoot('streams into containers', () => {
   const terminal = { stdin: true, tty: true, stderr: false };
   const onTerminal = async (script: string, id = containerId): Promise<StreamClient> =>
     new StreamClient(await exec(['sh', '-c', script], { ...terminal, containerId: id }));
+
+  /** Waits until all that is between a flood and its client has filled. */
+  const stuck = async (id: string): Promise<void> => {
+    const written = async (): Promise<string> =>
+      (await harness.exec(id, 'sh', '-c', 'cat /proc/$(pidof dd)/io')).stdout;
+    await eventually(async () => expect(await written()).toBe(await written()), 60_000);
+  };
 
   test.each(['v4.channel.k8s.io', 'v5.channel.k8s.io'])(
     'a command over %s has its outputs apart, and its exit code',
@@ -146,10 +156,7 @@ describeWithRoot('streams into containers', () => {
     expect([reading.stdout, reading.exitCode]).toEqual(['typed\r\ntyped\r\nended\r\n', 4]);
     await eventually(() => expect(flooding.stdout).toContain('\0'));
     flooding.socket.pause();
-    const written = async (): Promise<string> =>
-      (await harness.exec(containerId, 'sh', '-c', 'cat /proc/$(pidof dd)/io')).stdout;
-    // All that is in between has filled, and it waits.
-    await eventually(async () => expect(await written()).toBe(await written()), 60_000);
+    await stuck(containerId);
     flooding.send(0, '\x03');
     await eventually(async () => expect((await harness.exec(containerId, 'ps')).stdout).not.toContain('zero'));
     flooding.socket.resume();
@@ -186,6 +193,46 @@ describeWithRoot('streams into containers', () => {
     for (const { socket } of clients) socket.terminate();
     await eventually(async () => expect(await running()).toBe(0), 60_000);
   }, 120_000);
+
+  test('clients that leave as soon as they have come leave no command behind', async () => {
+    const leave = async (changes: Partial<cri.ExecRequest>): Promise<void> => {
+      const client = new StreamClient(await exec(['sleep', '4244'], changes));
+      await client.opened();
+      client.socket.terminate();
+    };
+    await Promise.all(Array.from({ length: 16 }, (_, index) => leave(index % 4 === 0 ? terminal : {})));
+    await eventually(() => expect(fs.readdirSync(path.join(harness.directory, 'run/state/execs'))).toEqual([]), 60_000);
+    expect((await harness.exec(containerId, 'ps')).stdout).not.toContain('4244');
+  }, 120_000);
+
+  test('a client that takes nothing of what a terminal shows does not hold up the end of its container', async () => {
+    const pod = await harness.runPod('held', { command: ['sleep', '1000'] });
+    const client = await onTerminal('dd if=/dev/zero bs=64k', pod.containerId);
+    await eventually(() => expect(client.stdout).toContain('\0'));
+    client.socket.pause();
+    await stuck(pod.containerId);
+    await call(harness.runtime, harness.runtime.stopContainer, { containerId: pod.containerId, timeout: 0n });
+    expect((await harness.exited(pod.containerId)).exitCode).toBe(137);
+    client.socket.resume();
+    await client.closed;
+    expect(client.exitCode).toBe(137);
+  }, 120_000);
+
+  test('requests that make no sense, and clients that reset what they asked for, end nothing but themselves', async () => {
+    const { port, hostname } = new URL(await exec(['true']));
+    const ask = (target: string, after: (socket: net.Socket) => void = () => undefined): Promise<string> =>
+      new Promise(resolve => {
+        const socket = net.connect(Number(port), hostname, () => {
+          const headers = 'Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+          socket.write(`GET ${target} HTTP/1.1\r\n${headers}`, () => after(socket));
+        });
+        socket.once('data', data => resolve(String(data).split('\r\n')[0]!));
+        socket.on('error', error => resolve(error.message)).on('close', () => resolve('closed'));
+      });
+    expect(await ask('//')).toBe('HTTP/1.1 404 Not Found');
+    for (let reset = 0; reset < 20; reset++) await ask('/exec/none', socket => socket.resetAndDestroy());
+    expect(await ask('/exec/none')).toBe('HTTP/1.1 404 Not Found');
+  });
 
   test('an address is good for one connection, and other protocols are refused', async () => {
     const url = await exec(['true']);

@@ -18,8 +18,8 @@ export interface PreparedExec {
   args: string[];
   /** Why the command never ran, in the OCI runtime's words; undefined when it did. For after the end. */
   failure(): string | undefined;
-  /** Kills the command itself: killing the OCI runtime's own process would leave it running. */
-  kill(): void;
+  /** Kills the command itself: killing the OCI runtime's own process would leave it running. False when it has not begun, or has ended. */
+  kill(): boolean;
   /** Deletes the files that the call needed. */
   dispose(): void;
 }
@@ -70,7 +70,7 @@ export function prepareExec(
     failure: () => lastError(logFile),
     kill() {
       const identity = readPidFile(pidFile);
-      if (identity) signalProcess(identity, 'SIGKILL');
+      return identity !== undefined && signalProcess(identity, 'SIGKILL');
     },
     dispose() {
       fs.rmSync(processFile, { force: true });

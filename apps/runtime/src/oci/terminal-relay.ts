@@ -18,6 +18,8 @@ const silenceSeconds = 1;
  * relay does not do. The command becomes a child of this process, which so hears of its end and ends with its code.
  *
  * Nothing is read that cannot be handed on: whoever takes the output slowly, or types more than the command reads, is waited for.
+ * A process that has ended is reaped at once, whoever waits: the init process of its PID namespace cannot end before (pid_namespaces(7)), and
+ * so neither its container. In the host's namespace, what the command leaves behind comes here too.
  * A terminal that nobody has open any more says EIO, at once and each time; while the command runs it may be opened again.
  * Source: unix(7), cmsg(3), ioctl_tty(2), pidfd_open(2), docs/adr/0010.
  */
@@ -25,7 +27,7 @@ const program = `
 use strict;
 my ($recvmsg, $prctl, $hangup, $silence, $directory, $name, $pidFile, @command) = @ARGV;
 my ($setChildSubreaper, $pidfdOpen, $closeOnExec, $setWindowSize) = (36, 434, 0x40000000, 0x5414);
-my ($setFlags, $readWrite, $nonBlocking, $chunk) = (4, 2, 04000, 65536);
+my ($setFlags, $readWrite, $nonBlocking, $chunk, $noHang) = (4, 2, 04000, 65536, 1);
 $SIG{PIPE} = 'IGNORE';
 chdir $directory or die "$directory: $!\\n";
 open(my $control, '<&=', 3) or die "control: $!\\n";
@@ -62,8 +64,11 @@ chomp(my $pid = <$file>);
 my $process = syscall($pidfdOpen, $pid + 0, 0);
 die "pidfd_open: $!\\n" if $process < 0;
 
-my ($input, $output, $sizes, $typing, $closed, $ended) = ('', '', '', 1, 0, 0);
+my ($input, $output, $sizes, $typing, $closed, $ended, $status) = ('', '', '', 1, 0, 0, 0);
 until ($ended && $closed && $output eq '') {
+  while ((my $child = waitpid(-1, $noHang)) > 0) {
+    ($ended, $closed, $status) = (1, 0, $?) if $child == $pid;
+  }
   my ($read, $write) = ('', '');
   vec($read, 3, 1) = 1;
   vec($read, 0, 1) = 1 if $typing && $input eq '';
@@ -81,7 +86,6 @@ until ($ended && $closed && $output eq '') {
     last unless sysread($control, $sizes, $chunk, length $sizes);
     ioctl($terminal, $setWindowSize, pack('S4', $1, $2, 0, 0)) while $sizes =~ s/^(\\d+) (\\d+)\\n//;
   }
-  ($ended, $closed) = (1, 0) if vec($read, $process, 1);
   $typing = sysread(STDIN, $input, $chunk) if vec($read, 0, 1);
   $closed = 1 if vec($read, fileno $terminal, 1) && !sysread($terminal, $output, $chunk) && !$!{EAGAIN};
   if (vec($write, fileno $terminal, 1)) {
@@ -95,11 +99,14 @@ until ($ended && $closed && $output eq '') {
 }
 
 close $terminal;
-my $read = '';
-vec($read, $process, 1) = 1;
-kill 9, $pid unless $ended || select($read, undef, undef, $hangup) == 1;
-waitpid($pid, 0);
-exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
+unless ($ended) {
+  my $read = '';
+  vec($read, $process, 1) = 1;
+  kill 9, $pid unless select($read, undef, undef, $hangup) == 1;
+  waitpid($pid, 0);
+  $status = $?;
+}
+exit($status & 127 ? 128 + ($status & 127) : $status >> 8);
 `;
 
 export interface TerminalRelayRequest {

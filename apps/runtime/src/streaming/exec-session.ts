@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { RemoteCommandSession, RemoteCommandStreams } from '@naru/streaming';
 import { exitCodeOf, type PreparedExec } from '../containers/exec';
 import { OutputProgress } from '../process/drain';
+
+const killIntervalMs = 20;
 
 const ignoreErrors = (): void => undefined;
 
@@ -15,6 +17,13 @@ function control(relay: Writable, session: RemoteCommandSession): () => void {
     if (width > 0 && height > 0) relay.write(`${height} ${width}\n`);
   });
   return () => relay.destroy();
+}
+
+/** Kills a command as soon as there is one: the OCI runtime may be about to start it. */
+function killSoon(prepared: PreparedExec, child: ChildProcess): void {
+  if (prepared.kill()) return;
+  const again = setInterval(() => prepared.kill() && clearInterval(again), killIntervalMs);
+  child.once('exit', () => clearInterval(again));
 }
 
 async function run(
@@ -28,7 +37,7 @@ async function run(
     stdio: tty ? [...stdio, 'pipe'] : stdio,
     detached: tty,
   });
-  const gone = tty ? control(child.stdio[3] as Writable, session) : () => prepared.kill();
+  const gone = tty ? control(child.stdio[3] as Writable, session) : () => killSoon(prepared, child);
   session.signal.addEventListener('abort', gone, { once: true });
   if (session.signal.aborted) gone();
   // A command that does not read its input to the end is no failure.
@@ -43,14 +52,13 @@ async function run(
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
-    });
+    }).finally(() => session.signal.removeEventListener('abort', gone)); // its number may be another's by now
     await progress.drained(outputs);
     const failure = exitCode === 0 ? undefined : prepared.failure();
     if (failure !== undefined) throw new Error(`failed to exec in container: OCI runtime exec failed: ${failure}`);
     if ((await said) !== '') throw new Error(`failed to exec in container: ${(await said).trim()}`);
     return exitCode;
   } finally {
-    session.signal.removeEventListener('abort', gone);
     for (const stream of child.stdio) stream?.destroy();
   }
 }

@@ -56,7 +56,9 @@ export class StreamingServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const [, kind, token = ''] = new URL(request.url ?? '/', 'http://localhost').pathname.split('/');
+    // An upgraded connection has no listener: one that is reset would end the process.
+    socket.on('error', () => undefined);
+    const [, kind, token = ''] = (request.url ?? '').split('?', 1)[0]!.split('/');
     const pending = this.#tokens.redeem(token);
     if (!pending || pending.kind !== kind) {
       socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
