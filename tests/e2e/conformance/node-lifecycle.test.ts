@@ -72,7 +72,10 @@ test.concurrent(
   async () => {
     await Promise.all(
       ['sleeps', 'sleeps-long'].map(name =>
-        create(name, hooked({ preStop: { sleep: { seconds: name === 'sleeps' ? 3 : 1000 } } })),
+        create(name, {
+          ...hooked({ preStop: { sleep: { seconds: name === 'sleeps' ? 3 : 1000 } } }),
+          terminationGracePeriodSeconds: 1000,
+        }),
       ),
     );
     await Promise.all(['sleeps', 'sleeps-long'].map(name => pods.until(name, isRunning)));
