@@ -22,8 +22,10 @@ runProcess('dns', dnsFlags, async (flags, logger, { signal, onStop }) => {
       if (!synced) throw new Error('the first lists are not there yet');
     },
   };
+  const addresses = flags['health-address'];
+  const ipv6Only = addresses.length > 1;
   const healthServers = await Promise.all(
-    flags['health-address'].map(address => serveHealth({ address, metrics: registry, ready: [ready] })),
+    addresses.map(address => serveHealth({ address, ipv6Only, metrics: registry, ready: [ready] })),
   );
   onStop('health', async () => void (await Promise.all(healthServers.map(server => server.close()))));
   // The cluster's names are worth waiting for, but others can be answered while the api-server is away.

@@ -33,3 +33,12 @@ test('health is served at an address of either family', async () => {
   expect((await fetch(`http://[::1]:${server.port}/readyz`)).status).toBe(200);
   await server.close();
 });
+
+test('health is served at the wildcards of both families beside each other', async () => {
+  const metrics = createMetrics();
+  const first = await serveHealth({ address: '0.0.0.0:0', ipv6Only: true, metrics });
+  const second = await serveHealth({ address: `[::]:${first.port}`, ipv6Only: true, metrics });
+  for (const host of ['127.0.0.1', '[::1]'])
+    expect((await fetch(`http://${host}:${first.port}/readyz`)).status).toBe(200);
+  await Promise.all([first.close(), second.close()]);
+});

@@ -11,6 +11,8 @@ export interface HealthCheck {
 export interface HealthServerOptions {
   /** `host:port` or `[host]:port`; port 0 picks a free one. */
   address: string;
+  /** For `[::]:port` beside `0.0.0.0:port`: by itself the former takes connections of both families. */
+  ipv6Only?: boolean;
   metrics: Registry;
   /** Failing ones make /healthz and /livez answer 500: the process should be restarted. */
   live?: HealthCheck[];
@@ -77,7 +79,8 @@ export async function serveHealth(options: HealthServerOptions): Promise<{ port:
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const host = options.address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
-    server.listen(Number(options.address.slice(at + 1)), host, resolve);
+    const port = Number(options.address.slice(at + 1));
+    server.listen({ port, host, ipv6Only: options.ipv6Only === true }, resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,

@@ -10,6 +10,11 @@ export const agentFlags = {
     description: 'one address, or one of each family; default: the one from which the server is reached',
     type: 'list',
   },
+  'dual-stack': {
+    description: 'without --node-ip: show the address of the other family too by which the server would be reached',
+    type: 'boolean',
+    default: false,
+  },
   'node-labels': { description: 'key=value,... for the Node', type: 'list' },
   'data-dir': { description: 'what the node keeps', type: 'string', default: '/var/lib/naru/agent' },
   'kubelet-dir': { description: "the kubelet's folder; default: kubelet in the data folder", type: 'string' },

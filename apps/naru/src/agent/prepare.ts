@@ -1,5 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
+import { connect, isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,6 +46,25 @@ function findOwnAddress(server: URL): Promise<string> {
   });
 }
 
+/** The address of this machine from which packets to `host` would go by a family; nothing is sent. */
+async function findRouteAddress(host: string, family: 4 | 6): Promise<string> {
+  const { address } = await lookup(host, { family });
+  const socket = createSocket(`udp${family}`);
+  try {
+    const connected = once(socket, 'connect');
+    socket.connect(1, address);
+    await connected;
+    return socket.address().address;
+  } finally {
+    socket.close();
+  }
+}
+
+async function findOwnAddresses(server: URL, dualStack: boolean): Promise<string[]> {
+  const first = await findOwnAddress(server);
+  return dualStack ? [first, await findRouteAddress(server.hostname, isIPv6(first) ? 4 : 6)] : [first];
+}
+
 /** Tries until it works. What waiting cannot mend (a wrong token, a wrong cluster) ends it at once. */
 async function persistently<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   for (let said = 0; ;) {
@@ -67,7 +89,9 @@ async function joinPersistently(options: JoinOptions): Promise<ClusterInfo> {
 export async function prepareAgent(flags: AgentFlags): Promise<void> {
   const server = new URL(flags.server);
   const nodeName = flags['node-name'] ?? hostname();
-  const nodeIps = flags['node-ip'] ?? [await persistently('looking for the server', () => findOwnAddress(server))];
+  const nodeIps =
+    flags['node-ip'] ??
+    (await persistently('looking for the server', () => findOwnAddresses(server, flags['dual-stack'])));
   const dataDir = flags['data-dir'];
   const runDir = flags['run-dir'];
   const folder = path.join(dataDir, 'pki');

@@ -24,6 +24,12 @@ export const prepareCommand = command({
     'api-server-address': { description: 'more addresses of the api-server', type: 'list', default: [] },
     'nats-name': { description: 'host name of nats', type: 'string', default: 'nats' },
     server: { description: 'URL for the kubeconfig', type: 'string', default: 'https://127.0.0.1:6443' },
+    'cluster-cidr': { description: 'network of the pods', type: 'string', default: defaultSettings.clusterCidr },
+    'service-cluster-ip-range': {
+      description: 'network of the Services',
+      type: 'string',
+      default: defaultSettings.serviceCidr,
+    },
     'proxy-mode': {
       description: 'nftables, iptables, ipvs or userspace',
       type: 'string',
@@ -37,7 +43,7 @@ export const prepareCommand = command({
     const { authority, made } = await prepareCertificates(folder, {
       apiServer: {
         dnsNames: flags['api-server-name'],
-        ipAddresses: [...addressesAt(defaultSettings.serviceCidr, 1), ...flags['api-server-address']],
+        ipAddresses: [...addressesAt(flags['service-cluster-ip-range'], 1), ...flags['api-server-address']],
       },
       nats: { dnsNames: [flags['nats-name'], 'localhost'], ipAddresses: [] },
     });
@@ -54,6 +60,8 @@ export const prepareCommand = command({
     const settings = {
       ...defaultSettings,
       name: flags.cluster,
+      clusterCidr: flags['cluster-cidr'],
+      serviceCidr: flags['service-cluster-ip-range'],
       proxyMode: flags['proxy-mode'],
       podNetwork: flags['pod-network'],
     };
