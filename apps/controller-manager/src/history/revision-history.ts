@@ -27,9 +27,12 @@ export interface History {
   collisionCount: number | undefined;
 }
 
-/** What a revision remembers: the patch that brings the template back, which `kubectl rollout undo` applies. */
-export function templatePatch(template: PodTemplateSpec | undefined): { spec: { template: PodTemplateSpec } } {
-  return { spec: { template: { ...template, $patch: 'replace' } as PodTemplateSpec } };
+/**
+ * What a revision remembers: the patch that brings the template back, which `kubectl rollout undo` applies. Clients tell by its bytes
+ * whether an owner is at a revision, so names are in order, as Go writes them.
+ */
+function templatePatch(template: PodTemplateSpec | undefined): unknown {
+  return JSON.parse(canonicalJson({ spec: { template: { ...template, $patch: 'replace' } } }));
 }
 
 /** Stable for equal data; `collisionCount` gives another one. */

@@ -76,6 +76,19 @@ test('a daemon set follows the nodes, rolls over, goes back and forgets old hist
   await stop();
 });
 
+test('what a revision remembers has its names in order, as clients compare it', async () => {
+  const { api, stop } = await start();
+  api.seed(daemonSets, makeSet());
+  const data = await eventually(async () => {
+    const [revision] = (await api.list(controllerRevisions)).items;
+    return JSON.stringify(revision!.data);
+  });
+  expect(data).toMatch(
+    /^{"spec":{"template":{"\$patch":"replace","metadata":{.*},"spec":{.*"containers":\[{"image":"web:1","name":/,
+  );
+  await stop();
+});
+
 test('a rollback in the middle of a roll-out replaces the new pods only', async () => {
   const { api, stop } = await start(pod => pod.spec?.containers[0]?.image !== 'foo:non-existent');
   api.seed(daemonSets, makeSet());
