@@ -136,6 +136,22 @@ describe('a list', () => {
     await api.call('POST', maps, { metadata: { name: 'b', labels: { of: 'test' } }, data: { text: 'b' } });
   });
 
+  test('that many clients read page by page while objects come stays for each as it began', async () => {
+    const list = `${maps}?limit=2&labelSelector=of%3Dcrowd`;
+    const add = (name: string) => api.call('POST', maps, { metadata: { name, labels: { of: 'crowd' } } });
+    for (const name of ['crowd-a', 'crowd-b', 'crowd-c']) await add(name);
+    const tokens: string[] = [];
+    for (let client = 0; client < 20; client++) {
+      tokens.push((await get(list)).json['metadata'].continue);
+      await add(`crowd-d${client}`);
+    }
+    for (const [client, token] of tokens.entries()) {
+      const { code, json } = await get(`${list.replace('limit=2', 'limit=500')}&continue=${token}`);
+      expect([code, json['items'].length]).toEqual([200, 1 + client]);
+    }
+    await api.call('DELETE', list);
+  });
+
   test('that is continued too late says so, and how to go on', async () => {
     const first = (await get(`${maps}?limit=1&labelSelector=of%3Dtest`)).json;
     const token = JSON.parse(Buffer.from(first['metadata'].continue, 'base64url').toString());

@@ -139,7 +139,7 @@ export class Storage {
         if (!more) break;
         from = `${items.at(-1)!.key}\0`;
       }
-      cache.keepSnapshot(revision, nowMs, entries, start);
+      cache.keepRecalled(revision, nowMs, entries, start);
     } catch (error) {
       if (!isReason(error, 'Expired')) throw error;
     }

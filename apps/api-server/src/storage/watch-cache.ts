@@ -4,6 +4,7 @@ import type { Change } from '@naru/store';
 import { decodeBytes, encodeObject, replaceRevision, withRevision } from './codec';
 import { entryKey, type Entry } from './entry';
 import { EventRing, type CacheEvent } from './event-ring';
+import { Snapshots } from './snapshots';
 import { SortedEntries } from './sorted-entries';
 
 /** What a list or watch asks for. */
@@ -25,17 +26,6 @@ export interface CacheListener {
 
 /** The field that is worth an index: every kubelet and scheduler asks by it. */
 const indexedField = 'spec.nodeName';
-/** Lists that were cut by `limit` and may be continued as they were. */
-const maxSnapshots = 8;
-/** As long as upstream's store is sure to remember. */
-const snapshotMs = 5 * 60_000;
-
-/** All objects of one revision from one key on, in key order. */
-interface Snapshot {
-  entries: Entry[];
-  from: string;
-  expiresMs: number;
-}
 
 export function selects(selection: Selection, entry: Entry): boolean {
   if (selection.namespace !== '' && selection.namespace !== entry.namespace) return false;
@@ -51,7 +41,7 @@ export class WatchCache {
   private deletedWhileLoading: Set<string> | undefined = new Set();
   private readonly index: Map<string, Map<string, Entry>> | undefined;
   private readonly listeners = new Set<CacheListener>();
-  private readonly snapshots = new Map<number, Snapshot>();
+  private readonly snapshots = new Snapshots();
   /** Grows with every change: what is derived from the contents is cached under it. */
   generation = 0;
 
@@ -179,19 +169,21 @@ export class WatchCache {
     return this.listeners.size;
   }
 
-  /** Keeps the objects of a revision from the key `from` on, so that every page of a list shows the same moment. */
-  keepSnapshot(revision: number, nowMs: number, entries = this.entries.list(''), from = ''): void {
-    this.snapshots.set(revision, { entries, from, expiresMs: nowMs + snapshotMs });
-    const [oldest] = this.snapshots.keys();
-    if (this.snapshots.size > maxSnapshots) this.snapshots.delete(oldest!);
+  /** Keeps all objects as they are, so that every page of a list shows the same moment. */
+  keepSnapshot(revision: number, nowMs: number): void {
+    this.snapshots.keep(revision, nowMs, { entries: this.entries.list(''), generation: this.generation });
+  }
+
+  /** Keeps what was `recall`ed of a revision, from the key `from` on. */
+  keepRecalled(revision: number, nowMs: number, entries: Entry[], from: string): void {
+    let bytes = 0;
+    for (const entry of entries) if (this.entries.get(entry.key) !== entry) bytes += entry.bytes.length;
+    this.snapshots.keep(revision, nowMs, { entries, from, bytes });
   }
 
   /** What was kept of a revision, if that is still known and reaches back to `from`. */
   snapshot(revision: number, nowMs: number, from: string): Entry[] | undefined {
-    const kept = this.snapshots.get(revision);
-    if (kept && kept.expiresMs <= nowMs) this.snapshots.delete(revision);
-    else if (kept && kept.from <= from) return kept.entries;
-    return undefined;
+    return this.snapshots.find(revision, nowMs, from);
   }
 
   private candidates(namespace: string, fields: FieldSelector | undefined): Entry[] {
@@ -210,6 +202,7 @@ export class WatchCache {
 
   private put(entry: Entry, previous?: Entry): void {
     if (previous && this.index) this.unindex(previous);
+    if (previous) this.snapshots.hold(previous);
     this.entries.set(entry);
     if (!this.index) return;
     const value = entry.fields[indexedField] ?? '';
@@ -220,6 +213,7 @@ export class WatchCache {
 
   private remove(entry: Entry): void {
     this.entries.delete(entry.key);
+    this.snapshots.hold(entry);
     if (this.index) this.unindex(entry);
   }
 
