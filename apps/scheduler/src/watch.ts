@@ -1,4 +1,13 @@
-import { namespaces, nodes, podDisruptionBudgets, pods, replicaSets, services, statefulSets } from '@naru/api';
+import {
+  namespaces,
+  nodes,
+  podDisruptionBudgets,
+  pods,
+  replicaSets,
+  services,
+  statefulSets,
+  withResourcesInUse,
+} from '@naru/api';
 import type { KubeObject, Labels, Node, Pod, Stored } from '@naru/api';
 import type { Informer, InformerOptions } from '@naru/client';
 import { createPodInfo } from './cache/pod-info';
@@ -107,7 +116,7 @@ function affectsScheduling(pod: Stored<Pod>, old: Stored<Pod>): boolean {
     pod.metadata.deletionTimestamp !== old.metadata.deletionTimestamp ||
     pod.metadata.generation !== old.metadata.generation ||
     !same(pod.metadata.labels, old.metadata.labels) ||
-    !same(pod.spec, old.spec) ||
+    !same(withResourcesInUse(pod).spec, withResourcesInUse(old).spec) ||
     !same(pod.status?.resourceClaimStatuses, old.status?.resourceClaimStatuses)
   );
 }

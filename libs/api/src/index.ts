@@ -74,6 +74,7 @@ export {
   resourceAmounts,
   type ResourceAmounts,
 } from './pod-resources';
+export { withResourcesInUse } from './pod-resources-in-use';
 export {
   claimNameOf,
   claimNamesOf,

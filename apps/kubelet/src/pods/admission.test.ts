@@ -34,6 +34,23 @@ describe('admit', () => {
     expect(admit(input, node, others)?.reason).toBe(reason);
   });
 
+  it('counts what another pod still has, though it is to have less', () => {
+    const shrinking: Pod = {
+      ...pod({}, '100m'),
+      status: {
+        containerStatuses: [
+          {
+            ...{ name: 'a', image: 'a', imageID: '', ready: true, restartCount: 0 },
+            resources: { requests: { cpu: '700m' } },
+          },
+        ],
+      },
+    };
+    expect(admit(pod({}, '500m'), node, [shrinking])?.message).toContain(
+      'cpu, requested: 500, used: 700, capacity: 1000',
+    );
+  });
+
   it('leaves a resource that the node does not know to the scheduler', () => {
     const resources = { requests: { 'example.com/licence': '4' } };
     expect(admit(pod({ containers: [{ name: 'a', resources }] }), node, [])).toBeUndefined();

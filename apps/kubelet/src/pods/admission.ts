@@ -5,6 +5,7 @@ import {
   hostPortsOf,
   podRequests,
   resourceAmounts,
+  withResourcesInUse,
   type Node,
   type Pod,
 } from '@naru/api';
@@ -75,11 +76,12 @@ export function insufficientResources(
   const allocatable = resourceAmounts(node.status?.allocatable);
   const requested = podRequests(pod);
   requested.set('pods', 1);
+  // A container that is to have less may still have more.
+  const taken = others.map(other => podRequests(withResourcesInUse(other)));
   return [...requested].flatMap(([name, amount]) => {
     if (amount === 0 || (isExtended(name) && !allocatable.has(name))) return [];
     const capacity = allocatable.get(name) ?? 0;
-    let used = 0;
-    for (const other of others) used += name === 'pods' ? 1 : (podRequests(other).get(name) ?? 0);
+    const used = taken.reduce((sum, amounts) => sum + (name === 'pods' ? 1 : (amounts.get(name) ?? 0)), 0);
     if (used + amount <= capacity) return [];
     const why = `Node didn't have enough resource: ${name}, requested: ${amount}, used: ${used}, capacity: ${capacity}`;
     return [{ name, why, amount: used + amount - capacity }];

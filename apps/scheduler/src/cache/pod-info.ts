@@ -1,4 +1,12 @@
-import { hostPortsOf, podRequests, podRequestsNonZero, type HostPort, type Pod, type Stored } from '@naru/api';
+import {
+  hostPortsOf,
+  podRequests,
+  podRequestsNonZero,
+  withResourcesInUse,
+  type HostPort,
+  type Pod,
+  type Stored,
+} from '@naru/api';
 import { compilePodAffinity, type PodAffinity } from './pod-affinity';
 
 /** Amounts that every node and pod have, and the rest by name. cpu in millicores, the others in whole units. */
@@ -39,13 +47,14 @@ export function toResources(amounts: Map<string, number>): Resources {
 
 /** Throws for quantities that are none; admitted pods have none of these. */
 export function createPodInfo(pod: Stored<Pod>): PodInfo {
-  const nonZero = podRequestsNonZero(pod);
+  const counted = withResourcesInUse(pod);
+  const nonZero = podRequestsNonZero(counted);
   return {
     pod,
     startedAt: startOf(pod),
     uid: pod.metadata.uid,
     key: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`,
-    requests: toResources(podRequests(pod)),
+    requests: toResources(podRequests(counted)),
     nonZeroCpu: nonZero.get('cpu') ?? 0,
     nonZeroMemory: nonZero.get('memory') ?? 0,
     hostPorts: hostPortsOf(pod),

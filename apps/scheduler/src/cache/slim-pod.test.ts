@@ -26,6 +26,22 @@ const whole = (nodeName?: string): Stored<Pod> => {
   return { ...pod, metadata: { ...pod.metadata, annotations: { a: 'b' } }, status: { phase: 'Running' } };
 };
 
+test('a pod that runs with more than it asks for counts with that until it has less, in all or as a whole', () => {
+  const pod = whole('a');
+  const main = { name: 'main', image: 'x', imageID: '', ready: true, restartCount: 0 };
+  const resources = { requests: { cpu: '3', memory: '1Gi' } };
+  const shrinking = { ...pod, status: { ...pod.status, containerStatuses: [{ ...main, resources }] } };
+  const asked = { cpu: '8' };
+  const together = {
+    ...{ ...pod, spec: { ...pod.spec!, resources: { requests: asked } } },
+    status: { ...pod.status, containerStatuses: [main], resources: { requests: { cpu: '9' } } },
+  };
+  for (const form of [slimPod, (same: Stored<Pod>) => same]) {
+    const millis = (what: Stored<Pod>) => createPodInfo(form(what)).requests.cpu;
+    expect([pod, shrinking, together].map(millis)).toEqual([3100, 5100, 9100]);
+  }
+});
+
 test('a pod with a node keeps all that counts, and little else', () => {
   const slim = slimPod(whole('a'));
   const counted = (pod: Stored<Pod>) => {
@@ -50,6 +66,24 @@ test('a pod with a node keeps all that counts, and little else', () => {
 
 test('a pod that waits for a node stays whole', () => {
   expect(slimPod(whole())).toEqual(whole());
+});
+
+test('room that a resize gives back is used when the pod has let go of it', async () => {
+  const api = new MemoryObjects();
+  api.seed(nodes, makeNode('a', { cpu: '4' }));
+  const report = (cpu: string): object => ({
+    containerStatuses: [{ name: 'main', resources: { requests: { cpu } }, allocatedResources: { cpu: '1' } }],
+  });
+  api.seed(pods, { ...makePod({ name: 'shrinks', cpu: '1', nodeName: 'a' }), status: report('3') });
+  const { scheduler, stop } = await startScheduler(api);
+  await eventually(() => expect(scheduler.cache.getNode('a')?.requested.cpu).toBe(3000));
+  api.seed(pods, makePod({ name: 'waits', cpu: '2' }));
+  await eventually(() => expect(scheduler.queue.get('uid-waits')?.where).toBe('unschedulable'));
+  const status = report('1');
+  const key = { namespace: 'default', name: 'shrinks' };
+  await api.patch(pods, key, { type: 'merge', body: { status } }, { subresource: 'status' });
+  await eventually(() => expect(scheduler.cache.isPlaced('uid-waits')).toBe(true));
+  await stop();
 });
 
 test('of a placed pod the latest object is kept, also when only its status has changed', async () => {

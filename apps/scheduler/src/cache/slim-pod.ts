@@ -1,4 +1,4 @@
-import type { Pod, PodSpec, Stored } from '@naru/api';
+import { withResourcesInUse, type Pod, type PodSpec, type Stored } from '@naru/api';
 
 type Container = PodSpec['containers'][number];
 
@@ -7,8 +7,9 @@ type Container = PodSpec['containers'][number];
  * stays whole, for plugins and extenders may ask about anything in it.
  */
 export function slimPod(pod: Stored<Pod>): Stored<Pod> {
-  const { metadata, spec, status } = pod;
-  if (!spec?.nodeName) return pod;
+  if (!pod.spec?.nodeName) return pod;
+  // Of what its containers run with only the sum is asked for: it is kept as what they ask for.
+  const { metadata, spec = pod.spec, status } = withResourcesInUse(pod);
   return {
     metadata: pick(
       metadata,
@@ -22,7 +23,7 @@ export function slimPod(pod: Stored<Pod>): Stored<Pod> {
       'labels',
     ),
     spec: {
-      ...pick(spec, 'nodeName', 'schedulerName', 'priority', 'overhead'),
+      ...pick(spec, 'nodeName', 'schedulerName', 'priority', 'overhead', 'resources'),
       containers: spec.containers.map(slimContainer),
       ...(spec.initContainers ? { initContainers: spec.initContainers.map(slimContainer) } : {}),
       ...(spec.volumes?.some(isClaim) ? { volumes: spec.volumes.filter(isClaim) } : {}),

@@ -1,3 +1,4 @@
+import { withResourcesInUse } from '../pod-resources-in-use';
 import { persistentVolumeClaims, pods, services, type ResourceType } from '../resource';
 import { storageClassOf } from '../storage/claim';
 import type { KubeObject, PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, Service } from '../types';
@@ -38,7 +39,8 @@ export function quotaUsage(type: Named, object: KubeObject, nowMs: number): Quan
 function addPod(usage: Quantities, pod: Pod, nowMs: number): Quantities {
   if (hasEnded(pod, nowMs)) return usage;
   usage.set('pods', one);
-  addCompute(usage, podQuantities(pod, 'requests'), podQuantities(pod, 'limits'));
+  const counted = withResourcesInUse(pod);
+  addCompute(usage, podQuantities(counted, 'requests'), podQuantities(counted, 'limits'));
   return usage;
 }
 

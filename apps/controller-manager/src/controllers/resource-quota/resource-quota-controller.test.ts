@@ -53,6 +53,31 @@ test('a quota counts what its namespace has, by size, by number and by class, an
   await cluster.stop();
 });
 
+test('a quota gets back what a resize takes from a pod when that is in effect', async () => {
+  const cluster = await startControllers([resourceQuotaController]);
+  const { api } = cluster;
+  const running = (cpu: string) => ({
+    containerStatuses: [
+      {
+        ...{ name: 'main', image: 'web:1', imageID: '', ready: true, restartCount: 0 },
+        resources: { requests: { cpu } },
+        allocatedResources: { cpu: '500m' },
+      },
+    ],
+  });
+  const pod = requesting('a', '500m');
+  api.seed(pods, { ...pod, status: { ...pod.status, ...running('2') } });
+  api.seed(resourceQuotas, { metadata: key('q'), spec: { hard: { 'requests.cpu': '4' } } });
+  const expectUsed = (cpu: string) =>
+    eventually(async () =>
+      expect((await api.get(resourceQuotas, key('q'))).status?.used).toEqual({ 'requests.cpu': cpu }),
+    );
+  await expectUsed('2');
+  await api.patch(pods, key('a'), { type: 'merge', body: { status: running('500m') } }, { subresource: 'status' });
+  await expectUsed('500m');
+  await cluster.stop();
+});
+
 test('a quota with a scope counts only the pods in it', async () => {
   const cluster = await startControllers([resourceQuotaController]);
   const { api } = cluster;

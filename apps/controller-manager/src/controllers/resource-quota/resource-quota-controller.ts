@@ -7,6 +7,7 @@ import {
   pods,
   resourceQuotas,
   services,
+  withResourcesInUse,
   type KubeObject,
   type Pod,
   type ResourceQuota,
@@ -95,14 +96,17 @@ function givenBack(type: ResourceType): Watch {
   };
 }
 
-/** Of pods their end and their deletion, of the others whatever was asked for. */
+/** Of pods their end, their deletion and what they may use, of the others whatever was asked for. */
 function changesUsage(type: ResourceType, object: KubeObject, old: KubeObject): boolean {
   const spec = ({ spec }: KubeObject & { spec?: unknown }) => spec;
   if (type.resource !== pods.resource) return !equalJson(spec(object), spec(old));
+  const [now, before] = [withResourcesInUse(object as Pod), withResourcesInUse(old as Pod)];
+  const isResized = now !== object || before !== old;
   return (
     isFinished(object as Pod) !== isFinished(old as Pod) ||
     object.metadata?.deletionTimestamp !== old.metadata?.deletionTimestamp ||
-    object.metadata?.generation !== old.metadata?.generation
+    object.metadata?.generation !== old.metadata?.generation ||
+    (isResized && !equalJson(now.spec, before.spec))
   );
 }
 
