@@ -1,10 +1,12 @@
 import { StatusError } from '@naru/foundation';
-import { Composer, LineCounter, Parser, type CST, type YAMLError } from 'yaml';
+import { Composer, LineCounter, Parser, isScalar, visit, type CST, type Document } from 'yaml';
 import { badRequest } from './failures';
 
 /** How often one anchor may be used: "billion laughs" need more. */
 const maxAliases = 100;
 const maxDepth = 200;
+/** Nobody reads more. */
+const maxRepeated = 100;
 /** Reading YAML takes milliseconds a kilobyte, in which nobody else is served. JSON is a hundred times faster. */
 const maxBytes = 256 * 1024;
 
@@ -29,14 +31,14 @@ export function parseYamlText(text: string): ParsedYaml {
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
   // Composing goes down by recursion: what is too deep for the stack would end the process.
   if (isDeeper(tokens, maxDepth)) throw badRequest('the object is nested too deeply');
-  const [document, ...more] = new Composer({ version: '1.1' }).compose(tokens, true, text.length);
-  const errors = document?.errors ?? [];
-  const error = errors.find(({ code }) => code !== 'DUPLICATE_KEY');
+  // The library looks for keys that are there twice by comparing each with each.
+  const [document, ...more] = new Composer({ version: '1.1', uniqueKeys: false }).compose(tokens, true, text.length);
+  const error = document?.errors[0];
   if (error) throw notYaml(error);
   if (more.length > 0) throw notYaml(new Error('more than one document'));
   try {
     const value: unknown = document?.toJS({ maxAliasCount: maxAliases });
-    return { value, repeated: errors.map(each => twice(each, lines, text)) };
+    return { value, repeated: document ? repeatedKeys(document, lines) : [] };
   } catch (cause) {
     throw notYaml(cause as Error);
   }
@@ -46,10 +48,27 @@ function notYaml(cause: Error): StatusError {
   return badRequest(`error converting YAML to JSON: ${cause.message}`, cause);
 }
 
-/** A key that a map has twice, in the words of upstream's reader. */
-function twice({ pos: [start] }: YAMLError, lines: LineCounter, text: string): string {
-  const key = /^(["']?)([^:\n]*?)\1\s*:/.exec(text.slice(start, start + 300))?.[2] ?? '';
-  return `line ${lines.linePos(start).line}: key ${JSON.stringify(key)} already set in map`;
+/** Keys that a map has twice, in the words of upstream's reader. */
+function repeatedKeys(document: Document.Parsed, lines: LineCounter): string[] {
+  const repeated: { at: number; name: string }[] = [];
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const name = key.source ?? String(key.value);
+        // A merge key may be there more than once.
+        if (seen.has(key.value) && name !== '<<') repeated.push({ at: key.range?.[0] ?? 0, name });
+        if (repeated.length >= maxRepeated) return visit.BREAK;
+        seen.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  repeated.sort((one, other) => one.at - other.at);
+  return repeated.map(
+    ({ at, name }) => `line ${lines.linePos(at).line}: key ${JSON.stringify(name)} already set in map`,
+  );
 }
 
 type Node = CST.Token | CST.CollectionItem | undefined | null;

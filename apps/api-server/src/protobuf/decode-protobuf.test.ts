@@ -119,6 +119,15 @@ test('the rules of a webhook lie beside its operations', () => {
   });
 });
 
+test('a packed list comes out whole, however long', () => {
+  const groups = field(2, [field(14, [field(4, Buffer.alloc(200_000, Buffer.of(0xac, 0x02)))])]);
+  const { spec } = decodeProtobuf(envelope('v1', 'Pod', groups)) as {
+    spec: { securityContext: { supplementalGroups: number[] } };
+  };
+  expect(spec.securityContext.supplementalGroups).toHaveLength(100_000);
+  expect(new Set(spec.securityContext.supplementalGroups)).toEqual(new Set([300]));
+});
+
 test('negative numbers come out negative', () => {
   expect(decodeProtobuf(envelope('scheduling.k8s.io/v1', 'PriorityClass', field(2, -5)))).toMatchObject({ value: -5 });
 });
@@ -128,6 +137,13 @@ test.each([
   ['cut short', envelope('v1', 'ConfigMap', field(1, [field(1, 'm')])).subarray(0, 20)],
   ['of an unknown kind', envelope('v1', 'Nonsense')],
   ['with a length beyond the end', Buffer.concat([Buffer.from('k8s\0'), Buffer.from([0x0a, 0x7f])])],
+  ['with a number where text belongs', envelope('v1', 'Pod', field(1, [field(1, 5)]))],
+  ['with text where a number belongs', envelope('v1', 'Pod', field(2, [field(4, 'x')]))],
+  [
+    'with a packed list that is cut short',
+    envelope('v1', 'Pod', field(2, [field(14, [field(4, Buffer.of(1, 0x81))])])),
+  ],
+  ['with a field of no number', envelope('v1', 'Pod', Buffer.of(0, 0))],
   ['with an endless varint', Buffer.concat([Buffer.from('k8s\0'), Buffer.alloc(20, 0xff)])],
 ])('a body %s is a bad request', (_what, bytes) => {
   expect(() => decodeProtobuf(bytes)).toThrow(expect.objectContaining({ reason: 'BadRequest' }));

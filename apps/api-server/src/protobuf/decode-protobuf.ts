@@ -1,13 +1,15 @@
 import { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from '@naru/api';
 import { badRequest } from '../objects/failures';
 import { fieldNumbers } from './field-numbers';
-import { malformed, readFields, toNumber, toText, type WireField } from './wire-reader';
+import { malformed, readFields, readPacked, toNumber, toText, type WireField } from './wire-reader';
 
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
 
 /** Opens every object: "k8s" and a zero byte. Source: apimachinery runtime/serializer/protobuf. */
 const magic = Buffer.from('k8s\0');
 const maxDepth = 100;
+/** Codes of what is a number on the wire; all else is bytes. */
+const numeric = 'bild';
 
 type JsonObject = Record<string, unknown>;
 
@@ -75,7 +77,8 @@ function readMessage(schema: TypeSchema, messageName: string, bytes: Uint8Array,
 function assign(object: JsonObject, known: FieldSchema, member: Member, field: WireField, depth: number): void {
   const { name, value: schema, required } = known;
   if (schema.code === '[') {
-    ((object[name] ??= []) as unknown[]).push(...readItems(schema.of!, field, depth));
+    const list = (object[name] ??= []) as unknown[];
+    for (const item of readItems(schema.of!, field, depth)) list.push(item);
     return;
   }
   if (schema.code === '{') {
@@ -91,16 +94,8 @@ function assign(object: JsonObject, known: FieldSchema, member: Member, field: W
 /** Numbers may come packed. */
 function readItems(schema: ValueSchema, field: WireField, depth: number): unknown[] {
   if (!'ilb'.includes(schema.code) || !field.bytes) return [readValue(schema, field, depth)];
-  // A packed list is a row of varints; a tag in front of each makes it a message.
-  const items: unknown[] = [];
-  let start = 0;
-  for (let at = 0; at < field.bytes.length; at++) {
-    if (field.bytes[at]! >= 0x80) continue;
-    const [item] = readFields(Buffer.concat([Buffer.from([0x08]), field.bytes.subarray(start, at + 1)]));
-    items.push(readValue(schema, item!, depth));
-    start = at + 1;
-  }
-  return items;
+  const { number } = field;
+  return Array.from(readPacked(field.bytes), value => readValue(schema, { number, value, bytes: undefined }, depth));
 }
 
 function readEntry(schema: ValueSchema, field: WireField, depth: number): [string, unknown] {
@@ -118,6 +113,7 @@ function readEntry(schema: ValueSchema, field: WireField, depth: number): [strin
 }
 
 function readValue(schema: ValueSchema, field: WireField, depth: number): unknown {
+  if (numeric.includes(schema.code) === (field.bytes !== undefined)) throw malformed();
   switch (schema.code) {
     case 's':
       return toText(field.bytes);
@@ -183,11 +179,17 @@ function readJson(field: WireField): unknown {
   }
 }
 
+/** By the full name of the message. */
+const membersByName = new Map<string, Map<number, Member>>();
+
 function membersOf(messageName: string): Map<number, Member> {
+  const known = membersByName.get(messageName);
+  if (known) return known;
   messages ??= parseTable();
   const name = messageName.replace(/^io\.k8s\.(?:api|[\w-]+\.pkg\.apis)\./, '');
   const members = messages.get(name);
   if (!members) throw badRequest(`objects with a ${name} are accepted in JSON only`);
+  membersByName.set(messageName, members);
   return members;
 }
 

@@ -45,7 +45,10 @@ const deviceTypes = ['b', 'c', 'u', 'p'];
 
 /** @throws Error that says what is wrong with the file */
 export async function readCdiFile(file: string): Promise<CdiFile> {
-  if (fs.statSync(file).size > maxBytes) throw new Error(`is larger than ${maxBytes} bytes`);
+  const stat = fs.statSync(file);
+  // Whoever opens a pipe waits for its other end.
+  if (!stat.isFile()) throw new Error('is no regular file');
+  if (stat.size > maxBytes) throw new Error(`is larger than ${maxBytes} bytes`);
   const text = fs.readFileSync(file, 'utf8');
   const content: unknown = file.endsWith('.json') ? JSON.parse(text) : (await import('yaml')).parse(text);
   if (content === null || typeof content !== 'object') throw new Error('is empty');

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -59,4 +60,11 @@ test.each<[string, Partial<CdiFile>]>([
   put('etc/a.json', file);
   await expect(registry().editsFor(['example.com/gpu=0'])).rejects.toThrow(/unresolvable CDI devices/);
   expect(warnings).toEqual([fault]);
+});
+
+test('what is no file, and would keep its reader waiting, is passed over', async () => {
+  put('etc/b.json', { devices: [device('0', 'A=b')] });
+  execFileSync('mkfifo', [path.join(root, 'etc/a.json')]);
+  expect(await registry().editsFor(['example.com/gpu=0'])).toHaveLength(2);
+  expect(warnings).toEqual(['is no regular file']);
 });

@@ -4,6 +4,7 @@ import type { ResourceType } from '../resource';
 import { mergeTypeOfStructuralSchema } from '../managed-fields/schema-merge-type';
 import type { ObjectType } from '../managed-fields/merge-type';
 import type { KubeObject } from '../types';
+import { collectFieldErrors } from '../validation/collect-field-errors';
 import { invalid, type FieldError } from '../validation/field-error';
 import { keepSystemMetadata, validateMetadata, validateMetadataUpdate, validateVersion } from '../validation/metadata';
 import { dnsSubdomainProblem } from '../validation/names';
@@ -120,19 +121,18 @@ const notChecked = invalid(
 /** Source: apiextensions-apiserver registry/customresource/strategy.go. */
 function strategyOf(type: ResourceType, schema: Structural, hasStatus: boolean): Strategy<KubeObject> {
   const rules: RuleValidator | undefined = schema.hasRules ? ruleValidator(schema) : undefined;
-  const check = (o: KubeObject, old: KubeObject | undefined): FieldError[] => {
-    const errors: FieldError[] = [];
-    validateMetadata(o, type.namespaced, dnsSubdomainProblem, errors);
-    if (old) validateMetadataUpdate(o, old, errors);
-    errors.push(...(old ? validateValue(o, schema, old) : validateValue(o, schema)));
-    if (schema.hasEmbedded) validateEmbedded(o, schema, '', errors);
-    if (schema.hasListTypes && (!old || validateListTypes(old, schema).length === 0))
-      validateListTypes(o, schema, '', errors);
-    if (!rules) return errors;
-    if (errors.some(error => blocking.has(error.type))) errors.push(notChecked);
-    else errors.push(...rules.validate(o, old));
-    return errors;
-  };
+  const check = (o: KubeObject, old: KubeObject | undefined): FieldError[] =>
+    collectFieldErrors(errors => {
+      validateMetadata(o, type.namespaced, dnsSubdomainProblem, errors);
+      if (old) validateMetadataUpdate(o, old, errors);
+      errors.push(...(old ? validateValue(o, schema, old) : validateValue(o, schema)));
+      if (schema.hasEmbedded) validateEmbedded(o, schema, '', errors);
+      if (schema.hasListTypes && (!old || validateListTypes(old, schema).length === 0))
+        validateListTypes(o, schema, '', errors);
+      if (!rules) return;
+      if (errors.some(error => blocking.has(error.type))) errors.push(notChecked);
+      else errors.push(...rules.validate(o, old));
+    });
   return {
     applyDefaults: o => applySchemaDefaults(o, schema),
     prepareForCreate: o => {

@@ -6,6 +6,7 @@ import { zeroFields } from '../schema/zero-fields';
 import type { TableColumn } from '../table/column';
 import { ageColumn, nameColumn } from '../table/columns';
 import type { KubeObject } from '../types';
+import { collectFieldErrors } from '../validation/collect-field-errors';
 import type { FieldError } from '../validation/field-error';
 import { keepSystemMetadata, validateMetadata, validateMetadataUpdate, validateVersion } from '../validation/metadata';
 import { dnsSubdomainProblem, type NameRule } from '../validation/names';
@@ -111,11 +112,9 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
   const nameRule = spec.nameRule ?? dnsSubdomainProblem;
   const hasStatus = spec.subresources?.status === true;
   const counted = typeof spec.hasGeneration === 'function' ? spec.hasGeneration : (o: WithSpecAndStatus) => o.spec;
-  const validateCommon = (o: T): FieldError[] => {
-    const errors: FieldError[] = [];
+  const validateCommon = (o: T, errors: FieldError[]): void => {
     validateMetadata(o, type.namespaced, nameRule, errors);
     spec.validate?.(o, errors);
-    return errors;
   };
   return {
     applyDefaults: o => spec.applyDefaults?.(o),
@@ -141,26 +140,25 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
         if (key !== 'status' && key !== 'metadata') copyField(next, old, key);
       spec.prepareForStatusUpdate?.(next, old);
     },
-    validateCreate: o => {
-      const errors = validateCommon(o);
-      spec.validateCreate?.(o, errors);
-      return errors;
-    },
-    validateUpdate: (next, old) => {
-      const errors = validateCommon(next);
-      if (spec.needsVersion) validateVersion(next, errors);
-      validateMetadataUpdate(next, old, errors);
-      spec.validateUpdate?.(next, old, errors);
-      return errors;
-    },
-    validateStatusUpdate: (next, old) => {
-      const errors: FieldError[] = [];
-      validateMetadata(next, type.namespaced, nameRule, errors);
-      if (spec.needsVersion) validateVersion(next, errors);
-      validateMetadataUpdate(next, old, errors);
-      spec.validateStatusUpdate?.(next, old, errors);
-      return errors;
-    },
+    validateCreate: o =>
+      collectFieldErrors(errors => {
+        validateCommon(o, errors);
+        spec.validateCreate?.(o, errors);
+      }),
+    validateUpdate: (next, old) =>
+      collectFieldErrors(errors => {
+        validateCommon(next, errors);
+        if (spec.needsVersion) validateVersion(next, errors);
+        validateMetadataUpdate(next, old, errors);
+        spec.validateUpdate?.(next, old, errors);
+      }),
+    validateStatusUpdate: (next, old) =>
+      collectFieldErrors(errors => {
+        validateMetadata(next, type.namespaced, nameRule, errors);
+        if (spec.needsVersion) validateVersion(next, errors);
+        validateMetadataUpdate(next, old, errors);
+        spec.validateStatusUpdate?.(next, old, errors);
+      }),
     ...(spec.parts ? { parts: partsOf(type, nameRule, spec, counted) } : {}),
     ...(spec.warnings ? { warnings: (o: T) => spec.warnings?.(o) ?? [] } : {}),
   };
@@ -186,13 +184,12 @@ function partsOf<T extends KubeObject>(
         Object.assign(next, taken);
         if (spec.hasGeneration) raiseGeneration(next, old, counted);
       },
-      validateUpdate: (next, old) => {
-        const errors: FieldError[] = [];
-        validateMetadata(next, type.namespaced, nameRule, errors);
-        validateMetadataUpdate(next, old, errors);
-        part.validate?.(next, old, errors);
-        return errors;
-      },
+      validateUpdate: (next, old) =>
+        collectFieldErrors(errors => {
+          validateMetadata(next, type.namespaced, nameRule, errors);
+          validateMetadataUpdate(next, old, errors);
+          part.validate?.(next, old, errors);
+        }),
     },
   ]);
   return Object.fromEntries(strategies);

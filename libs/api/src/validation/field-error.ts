@@ -88,6 +88,23 @@ function describeValue(value: unknown): string {
   return value === undefined ? 'null' : (JSON.stringify(value) ?? String(value));
 }
 
+/** A wrong value is told with its error, and may be most of an object: so much text is enough. */
+const maxTextLength = 256 * 1024;
+
+function describeAll(errors: readonly FieldError[]): { lines: string[]; causes: StatusCause[] } {
+  const lines: string[] = [];
+  const causes: StatusCause[] = [];
+  let length = 0;
+  for (const error of errors) {
+    if (length > maxTextLength) break;
+    const message = describeFieldError(error);
+    length += error.field.length + message.length;
+    lines.push(`${error.field}: ${message}`);
+    causes.push({ reason: error.type, message, field: error.field });
+  }
+  return { lines, causes };
+}
+
 /** The 422 that a write with `errors` is answered with; upstream's wording (apierrors.NewInvalid). */
 export function invalidObject(
   type: Pick<ResourceType, 'group' | 'kind'>,
@@ -95,14 +112,9 @@ export function invalidObject(
   errors: readonly FieldError[],
 ): StatusError {
   const qualified = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
-  const lines = errors.map(e => `${e.field}: ${describeFieldError(e)}`);
+  const { lines, causes } = describeAll(errors);
   const unique = [...new Set(lines)];
   const text = unique.length === 1 ? unique[0] : `[${unique.join(', ')}]`;
-  const causes: StatusCause[] = errors.map(e => ({
-    reason: e.type,
-    message: describeFieldError(e),
-    field: e.field,
-  }));
   return new StatusError('Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${text}`, {
     details: { name, ...(type.group === '' ? {} : { group: type.group }), kind: type.kind, causes },
   });

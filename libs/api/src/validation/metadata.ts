@@ -116,7 +116,8 @@ export function validateMetadataUpdate(next: KubeObject, old: KubeObject, errors
   }
   // While the object waits for its finalizers, they may only go.
   if (!old.metadata?.deletionTimestamp) return;
-  const added = next.metadata?.finalizers?.filter(f => !old.metadata?.finalizers?.includes(f)) ?? [];
+  const before = new Set(old.metadata.finalizers);
+  const added = next.metadata?.finalizers?.filter(finalizer => !before.has(finalizer)) ?? [];
   if (added.length > 0) {
     errors.push(
       forbidden(

@@ -125,14 +125,16 @@ function validateMatchKeys(term: PodTerm, path: string, errors: FieldError[]): v
   validateLabelKeys(mismatchLabelKeys, labelSelector, `${path}.mismatchLabelKeys`, errors);
   // What the keys stand for has been added to the selector by then: a key that is there twice was there before.
   const selected = new Set(Object.keys(labelSelector?.matchLabels ?? {}));
+  const places = new Map(matchLabelKeys.map((key, index) => [key, index]));
   for (const { key } of labelSelector?.matchExpressions ?? []) {
-    const index = matchLabelKeys.indexOf(key);
-    if (index >= 0 && selected.has(key))
+    const index = places.get(key);
+    if (index !== undefined && selected.has(key))
       errors.push(invalid(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector'));
     selected.add(key);
   }
+  const mismatched = new Set(mismatchLabelKeys);
   for (const [index, key] of matchLabelKeys.entries())
-    if (mismatchLabelKeys.includes(key))
+    if (mismatched.has(key))
       errors.push(
         invalid(`${path}.matchLabelKeys[${index}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'),
       );

@@ -4,7 +4,7 @@ import { validateOneOf } from '../fields';
 import { dnsLabelProblem, isPort, portNameProblem, portRangeMessage } from '../names';
 import { validateEnv } from './env';
 import { validateHandler, validateLivenessProbe, validateReadinessProbe } from './probes';
-import { validateContainerClaims } from './resource-claims';
+import { validateContainerClaims, type PodClaims } from './resource-claims';
 import { validateResources } from './resources';
 import { validateContainerRestartPolicy, validateResizePolicy } from './restart-policy';
 import { validateContainerSecurity } from './security-context';
@@ -22,8 +22,7 @@ export interface PodContext {
   /** "protocol/hostIP/port" of the host ports met so far. */
   hostPorts: Set<string>;
   hostNetwork: boolean;
-  /** Names of its resource claims. */
-  claims: ReadonlySet<string>;
+  claims: PodClaims;
   restartPolicy: string | undefined;
   graceSeconds: number | undefined;
 }

@@ -1,6 +1,7 @@
 import { deepEqual } from '../../deep-equal';
 import type { Container, Pod } from '../../types';
 import { forbidden, notFound, type FieldError } from '../field-error';
+import { validatePodClaims } from './resource-claims';
 import { validateContainer, type PodContext } from './containers';
 
 const path = 'spec.ephemeralContainers';
@@ -27,7 +28,7 @@ export function validateEphemeralContainers(
   const wanted = (next?.ephemeralContainers ?? []) as (Container & { targetContainerName?: string })[];
   const others = [...(next?.initContainers ?? []), ...(next?.containers ?? [])].map(({ name }) => name);
   const volumes = new Map((next?.volumes ?? []).map(volume => [volume.name, volume]));
-  const claims = new Set((next?.resourceClaims ?? []).map(({ name }) => name));
+  const claims = validatePodClaims(next?.resourceClaims, 'spec.resourceClaims', []);
   const context: PodContext = {
     ...{ volumes, claims, names: new Set(others), hostPorts: new Set(), hostNetwork: false },
     ...{ restartPolicy: next?.restartPolicy, graceSeconds: undefined },

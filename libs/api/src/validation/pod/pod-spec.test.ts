@@ -25,11 +25,25 @@ const main = 'containers[0]';
 
 test.each<[string, object]>([
   ['nothing special', {}],
+  ['secrets for pulling that cannot be there', { imagePullSecrets: [{ name: 'My_Registry' }, {}] }],
   ['choices made', { restartPolicy: 'Never', dnsPolicy: 'Default', preemptionPolicy: 'Never', os: { name: 'linux' } }],
   ['policies', { securityContext: { supplementalGroupsPolicy: 'Strict', fsGroupChangePolicy: 'OnRootMismatch' } }],
   [
     'a label as a variable',
     container({ env: [{ name: 'a', valueFrom: { fieldRef: { fieldPath: "metadata.labels['a/b']" } } }] }),
+  ],
+  [
+    'claims, as files and as devices, in places of their own',
+    {
+      volumes: [
+        { name: 'a', persistentVolumeClaim: { claimName: 'a' } },
+        { name: 'b', persistentVolumeClaim: { claimName: 'b' } },
+      ],
+      ...container({
+        volumeMounts: [{ name: 'a', mountPath: '/a' }],
+        volumeDevices: [{ name: 'b', devicePath: '/dev/b' }],
+      }),
+    },
   ],
   [
     'huge pages as a variable',

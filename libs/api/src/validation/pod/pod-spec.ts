@@ -83,8 +83,6 @@ function validateNames(spec: PodSpec, path: string, errors: FieldError[]): void 
   validateName(spec.priorityClassName, dnsSubdomainProblem, `${path}.priorityClassName`, errors);
   validateName(spec.runtimeClassName, dnsSubdomainProblem, `${path}.runtimeClassName`, errors);
   validateName(spec.schedulerName, qualifiedNameProblem, `${path}.schedulerName`, errors);
-  for (const [index, { name }] of (spec.imagePullSecrets ?? []).entries())
-    validateName(name, dnsSubdomainProblem, `${path}.imagePullSecrets[${index}].name`, errors);
 }
 
 function validateSeconds(spec: PodSpec, path: string, errors: FieldError[]): void {

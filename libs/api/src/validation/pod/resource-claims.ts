@@ -3,12 +3,14 @@ import { duplicate, invalid, notFound, required, type FieldError } from '../fiel
 import { validateName } from '../fields';
 import { dnsLabelProblem, dnsSubdomainProblem } from '../names';
 
-/** The claims of a pod; answers their names. Source: core validation validatePodResourceClaims. */
-export function validatePodClaims(
-  claims: PodSpec['resourceClaims'],
-  path: string,
-  errors: FieldError[],
-): ReadonlySet<string> {
+/** The names of a pod's claims, and how a message lists them. */
+export interface PodClaims {
+  names: ReadonlySet<string>;
+  list: string;
+}
+
+/** The claims of a pod. Source: core validation validatePodResourceClaims. */
+export function validatePodClaims(claims: PodSpec['resourceClaims'], path: string, errors: FieldError[]): PodClaims {
   const names = new Set<string>();
   for (const [index, claim] of (claims ?? []).entries()) {
     const at = `${path}[${index}]`;
@@ -27,13 +29,13 @@ export function validatePodClaims(
     validateName(resourceClaimName, dnsSubdomainProblem, `${at}.resourceClaimName`, errors);
     validateName(resourceClaimTemplateName, dnsSubdomainProblem, `${at}.resourceClaimTemplateName`, errors);
   }
-  return names;
+  return { names, list: names.size === 0 ? ' which is empty' : `: ${[...names].sort().join(', ')}` };
 }
 
 /** Which of them a container uses, whole or one request of each. Source: validateResourceClaimNames. */
 export function validateContainerClaims(
   { resources }: Container,
-  known: ReadonlySet<string>,
+  { names, list }: PodClaims,
   at: string,
   errors: FieldError[],
 ): void {
@@ -47,8 +49,7 @@ export function validateContainerClaims(
     const key = request ? `${name}/${request}` : name;
     if (seen.has(key) || seen.has(name)) errors.push(duplicate(path, key));
     seen.add(key);
-    if (known.has(name)) continue;
-    const list = known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`;
+    if (names.has(name)) continue;
     const detail = `must be one of the names in pod.spec.resourceClaims${list}`;
     errors.push({ ...notFound(`${path}.name`, name), detail });
   }

@@ -17,6 +17,8 @@ export function validateVolumeMounts(
 ): void {
   const { volumeMounts = [], volumeDevices = [] } = container;
   const paths = new Set<string>();
+  const devices = new Set(volumeDevices.map(device => device.name));
+  const devicePaths = new Set(volumeDevices.map(device => device.devicePath));
   for (const [index, mount] of volumeMounts.entries()) {
     const at = `${path}.volumeMounts[${index}]`;
     const { name, mountPath, mountPropagation } = mount;
@@ -25,9 +27,8 @@ export function validateVolumeMounts(
     if (!mountPath) errors.push(required(`${at}.mountPath`));
     if (paths.has(mountPath)) errors.push(invalid(`${at}.mountPath`, mountPath, 'must be unique'));
     paths.add(mountPath);
-    if (volumeDevices.some(device => device.name === name))
-      errors.push(invalid(`${at}.name`, name, 'must not already exist in volumeDevices'));
-    if (volumeDevices.some(device => device.devicePath === mountPath))
+    if (devices.has(name)) errors.push(invalid(`${at}.name`, name, 'must not already exist in volumeDevices'));
+    if (devicePaths.has(mountPath))
       errors.push(invalid(`${at}.mountPath`, mountPath, 'must not already exist as a path in volumeDevices'));
     validateSubPath(mount, at, errors);
     validateChoice(mountPropagation, propagations, `${at}.mountPropagation`, errors);
@@ -66,6 +67,8 @@ function validateDevices(
   errors: FieldError[],
 ): void {
   const [names, paths] = [new Set<string>(), new Set<string>()];
+  const mounted = new Set(volumeMounts.map(mount => mount.name));
+  const mountPaths = new Set(volumeMounts.map(mount => mount.mountPath));
   for (const [index, { name, devicePath }] of volumeDevices.entries()) {
     const at = `${path}.volumeDevices[${index}]`;
     const volume = volumes.get(name);
@@ -80,9 +83,8 @@ function validateDevices(
     if (paths.has(devicePath)) errors.push(invalid(`${at}.devicePath`, devicePath, 'must be unique'));
     if (hasBackstep(devicePath))
       errors.push(invalid(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')"));
-    if (volumeMounts.some(mount => mount.name === name))
-      errors.push(invalid(`${at}.name`, name, 'must not already exist in volumeMounts'));
-    if (volumeMounts.some(mount => mount.mountPath === devicePath))
+    if (mounted.has(name)) errors.push(invalid(`${at}.name`, name, 'must not already exist in volumeMounts'));
+    if (mountPaths.has(devicePath))
       errors.push(invalid(`${at}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts'));
     names.add(name);
     paths.add(devicePath);
