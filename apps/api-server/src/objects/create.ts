@@ -39,6 +39,7 @@ export async function createObject(
   delete metadata.selfLink;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
+  strategy.completeForCreate?.(object);
   const generated = !metadata.name && metadata.generateName;
   for (let attempt = 1; ; attempt++) {
     if (generated) metadata.name = generateName(generated);

@@ -1,11 +1,4 @@
-import {
-  compileLabelSelector,
-  type LabelMatcher,
-  type Labels,
-  type LabelSelector,
-  type Pod,
-  type PodSpec,
-} from '@naru/api';
+import { compileLabelSelector, type LabelMatcher, type Labels, type Pod, type PodSpec } from '@naru/api';
 
 type RawTerm = NonNullable<
   NonNullable<NonNullable<PodSpec['affinity']>['podAffinity']>['requiredDuringSchedulingIgnoredDuringExecution']
@@ -29,29 +22,9 @@ export interface PodAffinity {
   readonly preferredAnti: readonly AffinityTerm[];
 }
 
-/** Adds the pod's own values of matchLabelKeys (and the negation for mismatchLabelKeys) to a selector. */
-export function withLabelKeys(
-  selector: LabelSelector | undefined,
-  labels: Labels,
-  matchKeys: readonly string[] = [],
-  mismatchKeys: readonly string[] = [],
-): LabelSelector | undefined {
-  if (!selector || (matchKeys.length === 0 && mismatchKeys.length === 0)) return selector;
-  const toExpression = (operator: string) => (key: string) => ({ key, operator, values: [labels?.[key] ?? ''] });
-  const known = (key: string): boolean => labels?.[key] !== undefined;
-  return {
-    ...selector,
-    matchExpressions: [
-      ...(selector.matchExpressions ?? []),
-      ...matchKeys.filter(known).map(toExpression('In')),
-      ...mismatchKeys.filter(known).map(toExpression('NotIn')),
-    ],
-  };
-}
-
 function compileTerm(pod: Pod, raw: RawTerm, weight: number): AffinityTerm {
-  const labels = pod.metadata?.labels;
-  const selector = withLabelKeys(raw.labelSelector, labels, raw.matchLabelKeys, raw.mismatchLabelKeys);
+  // The values of matchLabelKeys and mismatchLabelKeys are in the selector: the api-server has put them there.
+  const selector = raw.labelSelector;
   const own = !raw.namespaces?.length && !raw.namespaceSelector;
   const namespaces = own ? [pod.metadata?.namespace ?? ''] : (raw.namespaces ?? []);
   return {

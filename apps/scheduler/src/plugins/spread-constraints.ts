@@ -6,7 +6,6 @@ import {
   type NodeMatcher,
   type Pod,
 } from '@naru/api';
-import { withLabelKeys } from '../cache/pod-affinity';
 import type { PodSelection } from '../cache/pod-counters';
 import type { Handle } from '../framework/types';
 import { defaultSelector, type DefaultConstraint } from './default-spread';
@@ -51,7 +50,7 @@ export function explicitConstraints(pod: Pod, whenUnsatisfiable: string): Spread
       topologyKey: raw.topologyKey,
       maxSkew: raw.maxSkew,
       minDomains: raw.minDomains ?? 1,
-      selection: selectionOf(pod, withLabelKeys(raw.labelSelector, pod.metadata?.labels, raw.matchLabelKeys)),
+      selection: selectionOf(pod, raw.labelSelector),
       includes: inclusion(pod, raw.nodeAffinityPolicy, raw.nodeTaintsPolicy),
     }));
 }

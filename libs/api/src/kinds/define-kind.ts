@@ -37,6 +37,8 @@ export interface KindSpec<T extends KubeObject> {
   /** The status may come with the create (Node: the kubelet registers with it). */
   keepsStatusOnCreate?: boolean;
   applyDefaults?(o: T): void;
+  /** What must be done only once; prepareForCreate may be repeated. */
+  completeForCreate?(o: T): void;
   prepareForCreate?(o: T): void;
   prepareForUpdate?(next: T, old: T): void;
   prepareForStatusUpdate?(next: T, old: T): void;
@@ -118,6 +120,7 @@ function strategyOf<T extends KubeObject>(type: ResourceType<T>, spec: KindSpec<
   };
   return {
     applyDefaults: o => spec.applyDefaults?.(o),
+    completeForCreate: o => spec.completeForCreate?.(o),
     prepareForCreate: o => {
       const meta = (o.metadata ??= {});
       delete meta.deletionTimestamp;

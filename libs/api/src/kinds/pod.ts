@@ -10,6 +10,7 @@ import { validatePodSpec } from '../validation/pod/pod-spec';
 import { takeResize, validateResize } from '../validation/pod/pod-resize';
 import { validatePodUpdate } from '../validation/pod/pod-update';
 import { defineKind } from './define-kind';
+import { mergeLabelKeys } from './merge-label-keys';
 
 /** Three columns want the same summary: it is made once a row. */
 let last: { pod: Pod; summary: PodSummary } | undefined;
@@ -38,6 +39,7 @@ export const podKind = defineKind(pods, {
   applyDefaults: o => {
     if (o.spec) defaultPod(o.spec);
   },
+  completeForCreate: mergeLabelKeys,
   prepareForCreate: o => {
     o.status = { phase: 'Pending', qosClass: qosClassOf(o) };
     if (o.spec?.schedulingGates?.length) {

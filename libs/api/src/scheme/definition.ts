@@ -31,6 +31,8 @@ export interface Subresources {
  */
 export interface Strategy<T extends KubeObject> {
   applyDefaults(o: T): void;
+  /** Once before prepareForCreate, which runs again when a generated name is taken. */
+  completeForCreate?(o: T): void;
   /** Runs after defaulting: drops what only the status subresource may write, sets generation 1. */
   prepareForCreate(o: T): void;
   /** Keeps the old status, and raises the generation where the spec changed. */

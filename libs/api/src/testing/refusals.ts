@@ -9,6 +9,7 @@ export function create<T extends KubeObject>(definition: ResourceDefinition<T>, 
   object.metadata ??= {};
   if (definition.type.namespaced) object.metadata.namespace ??= 'default';
   definition.strategy.applyDefaults(object as T);
+  definition.strategy.completeForCreate?.(object as T);
   definition.strategy.prepareForCreate(object as T);
   return object as T;
 }

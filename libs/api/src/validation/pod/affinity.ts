@@ -2,7 +2,7 @@ import type { PodSpec } from '../../types';
 import { forbidden, invalid, required, type FieldError } from '../field-error';
 import { validateLabelSelector } from '../label-selector';
 import { dnsLabelProblem, dnsSubdomainProblem, labelValueProblem, qualifiedNameProblem } from '../names';
-import { validateLabelKeys } from './topology-spread';
+import { validateLabelKeys } from './label-keys';
 
 type Affinity = NonNullable<PodSpec['affinity']>;
 type NodeAffinity = NonNullable<Affinity['nodeAffinity']>;
@@ -109,33 +109,11 @@ function validatePodTerm(term: PodTerm, path: string, errors: FieldError[]): voi
     const problem = dnsLabelProblem(name);
     if (problem) errors.push(invalid(`${path}.namespace`, name, problem));
   }
-  validateMatchKeys(term, path, errors);
+  validateLabelKeys(term, path, errors);
   if (!term.topologyKey) {
     errors.push(required(`${path}.topologyKey`, 'can not be empty'));
     return;
   }
   const problem = qualifiedNameProblem(term.topologyKey);
   if (problem) errors.push(invalid(`${path}.topologyKey`, term.topologyKey, problem));
-}
-
-/** Source: validateMatchLabelKeysAndMismatchLabelKeys. */
-function validateMatchKeys(term: PodTerm, path: string, errors: FieldError[]): void {
-  const { matchLabelKeys = [], mismatchLabelKeys = [], labelSelector } = term;
-  validateLabelKeys(matchLabelKeys, labelSelector, `${path}.matchLabelKeys`, errors);
-  validateLabelKeys(mismatchLabelKeys, labelSelector, `${path}.mismatchLabelKeys`, errors);
-  // What the keys stand for has been added to the selector by then: a key that is there twice was there before.
-  const selected = new Set(Object.keys(labelSelector?.matchLabels ?? {}));
-  const places = new Map(matchLabelKeys.map((key, index) => [key, index]));
-  for (const { key } of labelSelector?.matchExpressions ?? []) {
-    const index = places.get(key);
-    if (index !== undefined && selected.has(key))
-      errors.push(invalid(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector'));
-    selected.add(key);
-  }
-  const mismatched = new Set(mismatchLabelKeys);
-  for (const [index, key] of matchLabelKeys.entries())
-    if (mismatched.has(key))
-      errors.push(
-        invalid(`${path}.matchLabelKeys[${index}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'),
-      );
 }

@@ -1,8 +1,8 @@
-import type { LabelSelector, PodSpec } from '../../types';
-import { duplicate, forbidden, invalid, required, type FieldError } from '../field-error';
+import type { PodSpec } from '../../types';
+import { duplicate, invalid, required, type FieldError } from '../field-error';
 import { validateChoice } from '../fields';
 import { validateLabelSelector } from '../label-selector';
-import { qualifiedNameProblem } from '../names';
+import { validateLabelKeys } from './label-keys';
 
 const actions = ['DoNotSchedule', 'ScheduleAnyway'];
 const nodePolicies = ['Honor', 'Ignore'];
@@ -27,36 +27,7 @@ export function validateSpread({ topologySpreadConstraints }: PodSpec, path: str
     }
     for (const field of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const)
       validateChoice(constraint[field], nodePolicies, `${at}.${field}`, errors);
-    validateMatchKeys(constraint.matchLabelKeys, labelSelector, `${at}.matchLabelKeys`, errors);
+    validateLabelKeys(constraint, at, errors);
     validateLabelSelector(labelSelector, `${at}.labelSelector`, errors);
-  }
-}
-
-function validateMatchKeys(
-  keys: readonly string[] | undefined,
-  selector: LabelSelector | undefined,
-  path: string,
-  errors: FieldError[],
-): void {
-  validateLabelKeys(keys, selector, path, errors);
-  const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
-  const selected = new Set([...Object.keys(matchLabels), ...matchExpressions.map(({ key }) => key)]);
-  for (const [index, key] of (keys ?? []).entries())
-    if (selected.has(key))
-      errors.push(invalid(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector'));
-}
-
-/** Keys of labels whose values a pod adds to a selector. Source: validateLabelKeys. */
-export function validateLabelKeys(
-  keys: readonly string[] | undefined,
-  selector: LabelSelector | undefined,
-  path: string,
-  errors: FieldError[],
-): void {
-  if (!keys?.length) return;
-  if (!selector) errors.push(forbidden(path, 'must not be specified when labelSelector is not set'));
-  for (const [index, key] of keys.entries()) {
-    const problem = qualifiedNameProblem(key);
-    if (problem) errors.push(invalid(`${path}[${index}]`, key, problem));
   }
 }
