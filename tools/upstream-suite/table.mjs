@@ -13,6 +13,10 @@ const removed = [
     /Events API should ensure that an event can be fetched/,
     'the note of an event cannot change: 1.20 compared the event with itself',
   ],
+  [
+    /Daemon set .* should update pod when spec was updated/,
+    'what a revision remembers is compared by its bytes, and only old versions write "creationTimestamp":null into it',
+  ],
 ];
 
 const entities = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'", '#xA': '\n', '#x9': '\t', '#39': "'", '#34': '"' };
