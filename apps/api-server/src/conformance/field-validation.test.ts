@@ -134,3 +134,12 @@ describe('a key that is there twice in YAML', () => {
     }
   });
 });
+
+test('warnings that would be more than a header holds are cut, and those beyond are left out', async () => {
+  const unknown = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`${index}${'x'.repeat(10_000)}`, 1]));
+  const body = { metadata: { name: 'talkative' }, ...unknown };
+  const { code, headers } = await api.call('POST', '/api/v1/namespaces/default/configmaps', body);
+  const warnings = String(headers['warning']).split('299 - ').slice(1);
+  expect([code, warnings.length]).toEqual([201, 16]);
+  expect(Math.max(...warnings.map(text => text.length))).toBeLessThan(300);
+});

@@ -8,12 +8,22 @@ const gzipThresholdBytes = 128 * 1024;
 /** Lists go out in pieces of about this size: large enough for TLS, small enough to interleave with other answers. */
 const pieceBytes = 256 * 1024;
 
+/** When there is more to say than this, each warning is cut, and what is still too much is left out. Source: apiserver endpoints/filters/warning.go. */
+const maxWarningsLength = 4 * 1024;
+const maxWarningLength = 256;
+
+function fitting(warnings: readonly string[]): readonly string[] {
+  if (warnings.reduce((sum, text) => sum + text.length, 0) <= maxWarningsLength) return warnings;
+  let left = maxWarningsLength;
+  return warnings.map(text => text.slice(0, maxWarningLength)).filter(text => (left -= text.length) >= 0);
+}
+
 export function setWarnings(response: HttpResponse, warnings: readonly string[]): void {
   if (warnings.length === 0) return;
   response.setHeader(
     'warning',
     // Header values are Latin-1 without control characters.
-    warnings.map(text => `299 - "${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`),
+    fitting(warnings).map(text => `299 - "${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`),
   );
 }
 

@@ -36,8 +36,9 @@ interface Discovered {
   failures: string[];
 }
 
+/** As servers in Go write it, a list that is empty may be null. */
 interface APIResourceList {
-  resources: { name: string; namespaced: boolean; verbs: string[] }[];
+  resources: { name: string; namespaced: boolean; verbs: string[] | null }[] | null;
 }
 
 /** What extension servers keep. Source: upstream finds the resources of every server by discovery. */
@@ -54,15 +55,17 @@ async function contentsOf({ spec }: APIService, namespace: string, deps: Control
   const groupVersion = `${spec?.group}/${spec?.version}`;
   try {
     const { resources } = await deps.readPath<APIResourceList>(`/apis/${groupVersion}`);
-    const contents = resources
+    const contents = (resources ?? [])
+      .map(({ verbs, ...resource }) => ({ ...resource, verbs: verbs ?? [] }))
       .filter(({ namespaced, verbs }) => namespaced && verbs.includes('list') && verbs.includes('delete'))
       .map(({ name, verbs }): Content => {
-        const path = `/apis/${groupVersion}/namespaces/${namespace}/${name}`;
+        // Names that the server makes up must not lead to what others keep.
+        const path = `/apis/${groupVersion}/namespaces/${namespace}/${encodeURIComponent(name)}`;
         const each = (objects: Objects): Promise<unknown> =>
-          Promise.all(objects.map(({ metadata }) => deps.deletePath(`${path}/${metadata.name}`)));
+          Promise.all(objects.map(({ metadata }) => deps.deletePath(`${path}/${encodeURIComponent(metadata.name)}`)));
         return {
           type: { group: spec?.group ?? '', resource: name },
-          list: async () => (await deps.readPath<{ items: Objects }>(path)).items,
+          list: async () => (await deps.readPath<{ items: Objects | null }>(path)).items ?? [],
           remove: async objects =>
             void (await (verbs.includes('deletecollection') ? deps.deletePath(path) : each(objects))),
         };

@@ -26,6 +26,35 @@ convergenceSuite([namespaceController], {
   },
 });
 
+test('an extension server has no say over what others keep, and nothing may be a null', async () => {
+  const api = new MemoryObjects();
+  const service = { namespace: 'default', name: 'ext' };
+  const spec = { group: 'ext.example.com', version: 'v1', groupPriorityMinimum: 1, versionPriority: 1, service };
+  api.seed(apiServices, { metadata: { name: 'v1.ext.example.com' }, spec });
+  api.seed(namespaces, {
+    metadata: { name: 'gone', deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['test/hold'] },
+    spec: { finalizers: ['kubernetes'] },
+  });
+  const verbs = ['list', 'delete'];
+  const names = ['things', 'nothings', '../../../../../api/v1/nodes'];
+  const resources = [
+    { name: 'unused', namespaced: true, verbs: null },
+    ...names.map(name => ({ name, namespaced: true, verbs })),
+  ];
+  let items: { metadata: { name: string } }[] | null = [{ metadata: { name: '../../../../../../api/v1/nodes/n' } }];
+  const calls: string[] = [];
+  const rest = (path: string): unknown => {
+    calls.push(path);
+    if (path === '/apis/ext.example.com/v1') return { resources };
+    if (path.startsWith('DELETE')) return void (items = null);
+    return { items: path.endsWith('/things') ? items : null };
+  };
+  const cluster = await startControllers([namespaceController], { api, rest });
+  await eventually(async () => expect((await api.get(namespaces, { name: 'gone' })).spec?.finalizers).toEqual([]));
+  expect(calls.filter(call => call.includes('/../'))).toEqual([]);
+  await cluster.stop();
+});
+
 test('objects of extension servers go with their namespace, which waits for servers that do not answer', async () => {
   const api = new MemoryObjects();
   const service = { namespace: 'default', name: 'ext' };
