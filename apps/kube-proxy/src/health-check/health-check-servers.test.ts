@@ -1,6 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { silentLogger } from '@naru/foundation';
+import { eventually } from '@naru/testing';
 import { HealthCheckServers, type ServiceHealth } from './health-check-servers';
 
 async function freePort(): Promise<number> {
@@ -57,7 +58,7 @@ describe('the health check node port', () => {
     await servers.sync([web(port, 1)]);
     expect(problems).toEqual([expect.stringContaining(`node port ${port} of the health check cannot be served`)]);
     await new Promise(resolve => other.close(resolve));
-    await servers.sync([web(port, 1)]);
-    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    await eventually(async () => expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200));
+    expect(problems).toHaveLength(1);
   });
 });

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import type { Service } from '@naru/api';
 import type { Logger } from '@naru/foundation';
+import { listenPatiently, type PatientListener } from '../patient-listener';
 
 /** What a load balancer may ask of one Service with externalTrafficPolicy Local: has this node endpoints of it? */
 export interface ServiceHealth {
@@ -20,8 +21,12 @@ export interface HealthCheckServersDeps {
   host?: string;
 }
 
+interface Listener {
+  close(): Promise<void>;
+}
+
 interface Running {
-  server: http.Server;
+  listener: PatientListener<Listener>;
   health: ServiceHealth;
 }
 
@@ -44,10 +49,10 @@ export class HealthCheckServers {
   /** Exactly these Services are answered for from now on. */
   async sync(wanted: Iterable<ServiceHealth>): Promise<void> {
     const byName = new Map([...wanted].map(health => [nameOf(health), health]));
-    for (const [key, { server, health }] of this.running) {
+    for (const [key, { listener, health }] of this.running) {
       if (byName.get(key)?.port === health.port) continue;
       this.running.delete(key);
-      await close(server);
+      await listener.close();
     }
     for (const [key, health] of byName) {
       const present = this.running.get(key);
@@ -61,23 +66,30 @@ export class HealthCheckServers {
   }
 
   private async open(key: string, health: ServiceHealth): Promise<void> {
+    const { port } = health;
+    let isKnown = false;
+    const listener = await listenPatiently({
+      listen: () => this.listen(key, port),
+      onFailure: (err, retryInMs) => {
+        this.deps.logger.error({ err, service: key, port, retryInMs }, 'cannot serve the health check node port');
+        if (isKnown) return;
+        isKnown = true;
+        const { message } = err as Error;
+        this.deps.onProblem(health, `node port ${port} of the health check cannot be served: ${message}`);
+      },
+    });
+    this.running.set(key, { listener, health });
+  }
+
+  private listen(key: string, port: number): Promise<Listener> {
     const server = http.createServer((_, response) => this.answer(key, response));
     server.headersTimeout = 5_000;
     server.maxConnections = 100;
-    const problem = await new Promise<Error | undefined>(resolve => {
-      server.once('error', resolve);
-      server.listen({ port: health.port, ...(this.deps.host ? { host: this.deps.host } : {}) }, () =>
-        resolve(undefined),
-      );
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      const { host } = this.deps;
+      server.listen({ port, ...(host ? { host } : {}) }, () => resolve({ close: () => close(server) }));
     });
-    if (!problem) {
-      this.running.set(key, { server, health });
-      return;
-    }
-    // The next sync tries again.
-    const { port } = health;
-    this.deps.logger.error({ err: problem, service: key, port }, 'cannot serve the health check node port');
-    this.deps.onProblem(health, `node port ${port} of the health check cannot be served: ${problem.message}`);
   }
 
   private answer(key: string, response: http.ServerResponse): void {

@@ -131,7 +131,7 @@ test('several faults are listed together', () => {
 test.each([
   [
     { restartPolicy: 'Sometimes' },
-    'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
+    'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
   ],
   [{ containers: [] }, 'spec.containers: Required value'],
   [

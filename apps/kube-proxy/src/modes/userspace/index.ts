@@ -1,11 +1,11 @@
 import { hostPort, isWithin, type IpFamily } from '../../desired/ip-family';
 import { endpointsFor, outsideIps, type Policy, type ServicePort } from '../../desired/service-port';
 import { holdExactly } from '../../held-addresses';
+import { listenPatiently, type PatientListener } from '../../patient-listener';
 import { nodeIpsOf, readLinks } from '../ipvs/kernel';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
 import { Balancer } from './balancer';
 import type { Listener } from './listener';
-import { listenPatiently } from './patient-listener';
 import { listenTcp } from './tcp-listener';
 import { listenUdp } from './udp-listener';
 
@@ -29,7 +29,7 @@ export const userspace: ProxyMode = {
 const everywhere: Readonly<Record<IpFamily, string>> = { IPv4: '0.0.0.0', IPv6: '::' };
 
 interface Place {
-  listener: Listener;
+  listener: PatientListener<Listener>;
   balancer: Balancer;
   /** What it was made for; the rest is changed without a new socket. */
   port: ServicePort;
@@ -78,7 +78,7 @@ class UserspaceSync implements RuleSync {
     if (present) {
       present.port = port;
       present.balancer.set(endpoints, port.affinitySeconds);
-      present.listener.forget(endpoint => !present.balancer.has(endpoint));
+      present.listener.current()?.forget(endpoint => !present.balancer.has(endpoint));
       return;
     }
     const scheduler = this.deps.config.ipvsScheduler ?? 'rr';

@@ -1,17 +1,27 @@
-import type { Listener } from './listener';
-
 const firstWaitMs = 100;
 const maxWaitMs = 30_000;
 
-export interface PatientListenerDeps {
+interface Closable {
+  close(): Promise<void>;
+}
+
+export interface PatientListenerDeps<L extends Closable> {
   /** Fails while somebody else has the port. */
-  listen: () => Promise<Listener>;
+  listen: () => Promise<L>;
   onFailure: (err: unknown, retryInMs: number) => void;
 }
 
+export interface PatientListener<L extends Closable> extends Closable {
+  /** What listens; undefined while nothing does. */
+  current(): L | undefined;
+}
+
 /** Listens at once or, where that fails, as soon as it can: it tries again after waits that grow. Resolves after the first attempt. */
-export async function listenPatiently({ listen, onFailure }: PatientListenerDeps): Promise<Listener> {
-  let listener: Listener | undefined;
+export async function listenPatiently<L extends Closable>({
+  listen,
+  onFailure,
+}: PatientListenerDeps<L>): Promise<PatientListener<L>> {
+  let listener: L | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   const attempt = async (waitMs: number): Promise<void> => {
@@ -26,7 +36,7 @@ export async function listenPatiently({ listen, onFailure }: PatientListenerDeps
   let trying = attempt(firstWaitMs);
   await trying;
   return {
-    forget: isGone => listener?.forget(isGone),
+    current: () => listener,
     async close() {
       closed = true;
       clearTimeout(timer);
