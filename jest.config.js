@@ -15,7 +15,7 @@ module.exports = {
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   transform: { '^.+\\.(ts|mjs|js)$': swc },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
-  testTimeout: 30_000,
+  testTimeout: 90_000,
   // Tests build with esbuild, whose service stays as long as the process: do not wait for it.
   forceExit: true,
 };

@@ -60,7 +60,7 @@ volumeStatsAggPeriod: 1s
 
   it('keeps reservations and thresholds from what pods may have, and holds all pods to it', async () => {
     const found = await eventually(() => node.api.get(nodes, { name: nodeName }));
-    expect(found.status?.allocatable).toMatchObject({ memory: `${156 * 1024}Ki`, pods: '30' });
+    expect(found.status?.allocatable).toMatchObject({ memory: '156Mi', pods: '30' });
     expect(Number(found.status?.allocatable?.['ephemeral-storage'])).toBe(32 * mi);
     expect(node.cgroupFile('kubepods', 'memory', ['memory.limit_in_bytes', 'memory.max'])).toBe(String(256 * mi));
   });
