@@ -36,6 +36,11 @@ function validateOverride(spec: PodSpec, path: string, errors: FieldError[]): vo
   if (setHostnameAsFQDN) errors.push(forbidden(at, 'may not be specified when setHostnameAsFQDN is true'));
 }
 
+/** Names of services have underscores, one before a label too; a dot alone is the root. Source: IsDNS1123SubdomainWithUnderscore. */
+function withoutUnderscores(search: string): string {
+  return search.replace(/(^|\.)_(?=[a-z0-9])/g, '$1a').replaceAll('_', '-');
+}
+
 function validateDnsConfig({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: FieldError[]): void {
   const { nameservers = [], searches = [], options = [] } = dnsConfig ?? {};
   if (dnsPolicy === 'None' && !dnsConfig) {
@@ -54,8 +59,7 @@ function validateDnsConfig({ dnsPolicy, dnsConfig }: PodSpec, path: string, erro
   if (searches.join(' ').length > maxSearchCharacters)
     errors.push(tooMany(`${maxSearchCharacters} characters (including spaces) in the search list`));
   for (const [index, search] of searches.entries()) {
-    // Names of services have underscores, and a dot alone is the root.
-    const problem = search === '.' ? undefined : dnsSubdomainProblem(search.replace(/\.$/, '').replaceAll('_', '-'));
+    const problem = search === '.' ? undefined : dnsSubdomainProblem(withoutUnderscores(search.replace(/\.$/, '')));
     if (problem) errors.push(invalid(`${path}.searches[${index}]`, search, problem));
   }
   for (const [index, { name }] of options.entries())

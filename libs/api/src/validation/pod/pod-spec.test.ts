@@ -69,7 +69,7 @@ test.each<[string, object]>([
       ...container({ resources: { claims: [{ name: 'gpu' }] } }),
     },
   ],
-  ['names to search', { dnsConfig: { searches: ['.', 'a_b.example.com.', 'example.com'] } }],
+  ['names to search', { dnsConfig: { searches: ['.', 'a_b.example.com.', '_sip._tcp.a_b', 'example.com'] } }],
 ])('a pod with %s is sound', (_what, change) => expect(problems(change)).toEqual([]));
 
 test.each<[string, object, ...string[]]>([
@@ -406,8 +406,13 @@ test.each<[string, object, ...string[]]>([
   ],
   [
     'names that are none',
-    { hostAliases: [{ ip: '10.0.0.1', hostnames: ['A'] }], dnsConfig: { searches: ['a..b'], options: [{}] } },
+    {
+      hostAliases: [{ ip: '10.0.0.1', hostnames: ['A'] }],
+      dnsConfig: { searches: ['a..b', '__a', 'a_.b'], options: [{}] },
+    },
     expect.stringContaining('spec.dnsConfig.searches[0]: Invalid value: "a..b"') as string,
+    expect.stringContaining('spec.dnsConfig.searches[1]: Invalid value: "__a"') as string,
+    expect.stringContaining('spec.dnsConfig.searches[2]: Invalid value: "a_.b"') as string,
     'spec.dnsConfig.options[0]: Required value: must not be empty',
     expect.stringContaining('spec.hostAliases[0].hostnames[0]: Invalid value: "A"') as string,
   ],
