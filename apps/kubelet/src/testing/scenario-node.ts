@@ -11,7 +11,8 @@ import { effectiveConfiguration } from '../config/kubelet-configuration';
 import { Kubelet } from '../kubelet';
 
 const directory = '/run/naru';
-const patienceMs = 120_000;
+/** Waits for what a scenario expects. It looks seldom: the kernel is slow, and each look takes time from the node. */
+export const soon = <T>(check: () => T | Promise<T>): Promise<T> => eventually(check, 120_000, 250);
 
 /** A file of the node below /run, which is a kernel's own. */
 export const at = (name: string): string => path.join(directory, name);
@@ -86,12 +87,12 @@ export class ScenarioPods {
 
   /** Waits for the state of a pod's first container, in JSON, and answers with the container's id. */
   container(name: string, holds: (state: string) => boolean): Promise<string> {
-    return eventually(async () => {
+    return soon(async () => {
       const { status } = await this.get(name);
       const [first] = status?.containerStatuses ?? [];
       assert.ok(first && holds(JSON.stringify(first.state)), JSON.stringify(status));
       return first.containerID?.split('://')[1] ?? '';
-    }, patienceMs);
+    });
   }
 
   running(name: string): Promise<string> {
