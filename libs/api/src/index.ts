@@ -45,6 +45,8 @@ export {
   yamlErrors,
 } from './decode/decode-object';
 export { applyPatch, patchMediaTypes, type PatchMediaType } from './patch/apply-patch';
+export { patchComplaints } from './patch/patch-complaints';
+export { duplicateKeys } from './decode/duplicate-fields';
 export {
   labelSelectorOf,
   parseLabelSelector,

@@ -114,6 +114,32 @@ describe('strict field validation', () => {
   });
 });
 
+test('a patch that says something twice, or what nobody knows, is refused or warned of as fieldValidation says', async () => {
+  const maps = '/api/v1/namespaces/default/configmaps';
+  await okJson(api.call('POST', maps, { metadata: { name: 'patched' } }), 201);
+  const patch = (type: string, body: string, query: string): Promise<Reply> =>
+    api.call('PATCH', `${maps}/patched${query}`, body, { headers: { 'content-type': `application/${type}+json` } });
+  const merge = '{"data":{"a":"1","a":"2"},"other":1}';
+  const operations =
+    '[{"op":"add","path":"/x","path":"/data","value":{"a":"3"},"foo":1},{"op":"test","path":"/kind","value":"ConfigMap"}]';
+  const unknown = 'unknown field "other"';
+  for (const [type, body, complaints] of [
+    ['merge-patch', merge, ['duplicate field "data.a"', unknown]],
+    ['strategic-merge-patch', merge, ['duplicate field "data.a"', unknown]],
+    ['json-patch', operations, ['json patch unknown field "[0].foo"', 'json patch duplicate field "[0].path"']],
+  ] as const) {
+    const refused = await okJson(patch(type, body, '?fieldValidation=Strict'), 422);
+    expect(refused['message']).toMatch(/^ "" is invalid: patch: Invalid value: "{/);
+    expect(refused['message']).toContain(`: strict decoding error: ${complaints.join(', ')}`);
+    const warned = await patch(type, body, '');
+    const warnings = complaints.map(complaint => `299 - "${complaint.replaceAll('"', '\\"')}"`).join(', ');
+    expect([warned.code, String(warned.headers['warning'])]).toEqual([200, warnings]);
+    const taken = await patch(type, body, '?fieldValidation=Ignore');
+    expect([taken.code, taken.headers['warning']]).toEqual([200, undefined]);
+  }
+  expect((await api.call('GET', `${maps}/patched`)).json['data']).toEqual({ a: '3' });
+});
+
 describe('a key that is there twice in YAML', () => {
   const said = 'line 4: key "foo" already set in map';
   const yaml = (name: string): string => `metadata: {name: ${name}}\ndata:\n  foo: a\n  foo: b\n`;
@@ -121,6 +147,18 @@ describe('a key that is there twice in YAML', () => {
     api.call('POST', `/api/v1/namespaces/default/configmaps${query}`, yaml(name), {
       headers: { 'content-type': 'application/yaml' },
     });
+
+  test('is found in YAML that is JSON too', async () => {
+    const headers = { 'content-type': 'application/yaml' };
+    const json = '{\n"metadata": {"name": "json"},\n"data": {\n"foo": "a", "foo": "b"}}';
+    const url = '/api/v1/namespaces/default/configmaps';
+    const refused = await okJson(api.call('POST', `${url}?fieldValidation=Strict`, json, { headers }), 400);
+    expect(refused['message']).toContain(`strict decoding error: yaml: unmarshal errors:\n  ${said}`);
+    const applied = { 'content-type': 'application/apply-patch+yaml' };
+    const query = 'fieldManager=tester&fieldValidation=Strict';
+    const other = await okJson(api.call('PATCH', `${url}/json?${query}`, json, { headers: applied }), 400);
+    expect(other['message']).toContain(`error strict decoding YAML: yaml: unmarshal errors:\n  ${said}`);
+  });
 
   test('is refused, warned of or taken as fieldValidation says: the last one counts', async () => {
     const refused = await okJson(post('strict', '?fieldValidation=Strict'), 400);

@@ -2,6 +2,7 @@ import { StatusError } from '@naru/foundation';
 import {
   decodeObject,
   decodeValue,
+  duplicateKeys,
   yamlErrors,
   type AnyDefinition,
   type Decoded,
@@ -72,8 +73,10 @@ async function parseYaml(bytes: Uint8Array): Promise<ParsedYaml> {
   const { parseYamlText } = await import('./yaml-text');
   try {
     // JSON is YAML too, and much faster to read as what it is.
-    if (bytes[0] === openingBrace)
-      return { value: limitDepth(JSON.parse(Buffer.from(bytes).toString())), repeated: [] };
+    if (bytes[0] === openingBrace) {
+      const text = Buffer.from(bytes).toString();
+      return { value: limitDepth(JSON.parse(text)), repeated: duplicateKeys(text) };
+    }
   } catch (error) {
     if (error instanceof StatusError) throw error;
     // Flow style, perhaps.

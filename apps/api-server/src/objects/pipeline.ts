@@ -1,5 +1,5 @@
 import { StatusError, type Clock } from '@naru/foundation';
-import { applyPatch, decodeValue, parseFieldSelector, patchMediaTypes, type KubeObject } from '@naru/api';
+import { parseFieldSelector, patchMediaTypes, type KubeObject } from '@naru/api';
 import type { Authorizer } from '../auth/authorizer';
 import { applyObject, checkPatchOptions } from './apply';
 import { decodeBody, decodeConfiguration } from './body';
@@ -9,6 +9,7 @@ import type { ObjectDeps } from './deps';
 import { methodNotAllowed, notFound, pageNotFound } from './failures';
 import { candidatesOf, listObjects, recallList, type ListQuery, type ListReply } from './list';
 import { modifyObject, type Mode } from './modify';
+import { patchedObject } from './patched-object';
 import { presentBytes, readyToPresent } from './present';
 import { jsonReply, warn, type Body, type DeleteOptions, type ObjectReply, type ObjectRequest } from './request';
 import { selectVirtual } from './select-virtual';
@@ -183,22 +184,9 @@ export class Pipeline {
       warn(request, warnings);
       return applyObject({ ...this.deps, authorizeCreate }, request, this.mode(request), value);
     }
-    const { definition, fieldValidation } = request;
     return modifyObject(this.deps, request, {
       mode: this.mode(request),
-      transform: current => {
-        const managedFields = current.metadata?.managedFields;
-        const patched = applyPatch(body.mediaType, current, body.bytes, definition) as KubeObject | null;
-        // The owners are the bulk of many objects: they are decoded only when the patch is about them.
-        const keepsOwners = managedFields && patched?.metadata?.managedFields === managedFields;
-        const plain = keepsOwners
-          ? { ...patched, metadata: { ...patched.metadata, managedFields: undefined } }
-          : patched;
-        const { object, warnings } = decodeValue(plain, definition, { fieldValidation });
-        if (keepsOwners) (object.metadata ??= {}).managedFields = managedFields;
-        warn(request, warnings);
-        return object;
-      },
+      transform: current => patchedObject(request, body, current),
     });
   }
 

@@ -1,12 +1,35 @@
+interface Duplicate {
+  path: string;
+  key: string;
+  /** The first is 1. */
+  line: number;
+}
+
+/** Nobody reads more. */
+const maxDuplicates = 100;
+
 /**
  * Finds the fields that occur twice in one object of a JSON text, as paths ("spec.containers[0].image"). JSON.parse
  * silently takes the last one. The text must be valid JSON: parse it first.
  */
 export function duplicateFields(text: string): string[] {
-  const found: string[] = [];
+  return findDuplicates(text).map(({ path }) => path);
+}
+
+/** The same in the words of Go's YAML reader, for JSON that came as YAML: `line 4: key "foo" already set in map`. */
+export function duplicateKeys(text: string): string[] {
+  return findDuplicates(text).map(({ line, key }) => `line ${line}: key ${JSON.stringify(key)} already set in map`);
+}
+
+function findDuplicates(text: string): Duplicate[] {
+  const found: Duplicate[] = [];
   const scopes: Scope[] = [];
-  for (let i = 0; i < text.length; i++) {
+  let line = 1;
+  for (let i = 0; i < text.length && found.length < maxDuplicates; i++) {
     switch (text.charCodeAt(i)) {
+      case newline:
+        line++;
+        break;
       case openBrace:
         scopes.push({ keys: new Set(), key: '', index: -1 });
         break;
@@ -28,7 +51,7 @@ export function duplicateFields(text: string): string[] {
         if (scope?.keys && isKey(text, end)) {
           const raw = text.slice(i, end + 1);
           scope.key = raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
-          if (scope.keys.has(scope.key)) found.push(pathOf(scopes));
+          if (scope.keys.has(scope.key)) found.push({ path: pathOf(scopes), key: scope.key, line });
           scope.keys.add(scope.key);
         }
         i = end;
@@ -46,6 +69,7 @@ interface Scope {
   index: number;
 }
 
+const newline = 0x0a;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const openBracket = 0x5b;
