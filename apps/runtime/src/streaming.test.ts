@@ -194,6 +194,16 @@ describeWithRoot('streams into containers', () => {
     await eventually(async () => expect(await running()).toBe(0), 60_000);
   }, 120_000);
 
+  test("what a command on a terminal leaves behind is reaped, also among the node's processes", async () => {
+    const linux = { securityContext: { namespaceOptions: { pid: cri.NamespaceMode.NODE } } };
+    const pod = await harness.runPod('orphans', { command: ['sleep', '1000'], linux }, { linux });
+    const script =
+      'p=$( (sleep 0.1 > /dev/null & echo $!) ); while [ -d /proc/$p ]; do echo .; sleep 0.1; done; exit 7';
+    const client = await onTerminal(script, pod.containerId);
+    await client.closed;
+    expect(client.exitCode).toBe(7);
+  });
+
   test('clients that leave as soon as they have come leave no command behind', async () => {
     const leave = async (changes: Partial<cri.ExecRequest>): Promise<void> => {
       const client = new StreamClient(await exec(['sleep', '4244'], changes));
