@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { coreEvents, secrets, type Container, type Pod } from '@naru/api';
+import { coreEvents, pods, secrets, type Container, type Pod } from '@naru/api';
 import { busyboxImage, eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import { FaultyRegistry, privateCredential, type Fault } from './faulty-registry';
@@ -212,6 +213,26 @@ withRoot('the kubelet when things go wrong', () => {
     expect(usage).toBe(60);
     await node.delete('bomb');
   });
+
+  it('keeps a pod until its cgroup can be removed, when a process lives on in it', async () => {
+    const { metadata } = await node.create('haunted', { containers: [shell(forever)] });
+    await node.untilReady('haunted');
+    const cgroup = node.cgroupDirectory(`kubepods/besteffort/pod${metadata.uid}`, 'pids');
+    const ghost = spawn('sleep', ['infinity']);
+    const removals = jest.spyOn(fs, 'rmdirSync');
+    try {
+      fs.mkdirSync(`${cgroup}/ghost`);
+      fs.writeFileSync(`${cgroup}/ghost/cgroup.procs`, String(ghost.pid));
+      await node.api.delete(pods, { namespace: 'default', name: 'haunted' }, { gracePeriodSeconds: 1 });
+      await eventually(() => expect(removals.mock.results.map(({ type }) => type)).toContain('throw'), 60_000);
+      expect((await node.get('haunted')).metadata.deletionTimestamp).toBeDefined();
+    } finally {
+      removals.mockRestore();
+      ghost.kill('SIGKILL');
+    }
+    await eventually(() => expect(node.get('haunted')).rejects.toThrow('not found'), 60_000);
+    expect(fs.existsSync(cgroup)).toBe(false);
+  }, 180_000);
 
   it('keeps a flood of logs to so many files of so much, compressed', async () => {
     const line = 'x'.repeat(1023);

@@ -253,9 +253,14 @@ export class TestNode {
 
   /** A file of one of this node's cgroups, by its name in version 1 or 2. */
   cgroupFile(name: string, controller: string, files: [one: string, two: string]): string {
-    const { mounts } = CgroupTree.ofThisMachine();
-    const directory = path.join(mounts.controllers.get(controller) ?? '', this.cgroup, name);
-    return fs.readFileSync(path.join(directory, files[mounts.version - 1] as string), 'utf8').trim();
+    const { version } = CgroupTree.ofThisMachine().mounts;
+    return fs
+      .readFileSync(path.join(this.cgroupDirectory(name, controller), files[version - 1] as string), 'utf8')
+      .trim();
+  }
+
+  cgroupDirectory(name: string, controller: string): string {
+    return path.join(CgroupTree.ofThisMachine().mounts.controllers.get(controller) ?? '', this.cgroup, name);
   }
 
   podCgroupFile(uid: string, controller: string, file: string): string {
