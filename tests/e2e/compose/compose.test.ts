@@ -1,5 +1,6 @@
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
@@ -32,14 +33,25 @@ const readyPods = async (): Promise<Pod[]> =>
 const scaleTo = (count: number): Promise<Outcome> =>
   daemon.compose(['up', '-d', '--no-build', '--scale', `worker=${count}`]);
 
-/** The example answers at every ready node's address. */
+const internalIps = ({ status }: Node): string[] =>
+  (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
+
+/** The example answers at every address of every ready node. */
 async function answersEverywhere(): Promise<void> {
   const port = (await askJson<Service>('get', 'service', 'web')).spec?.ports?.[0]?.nodePort;
-  for (const node of await readyNodes()) {
-    const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
-    const { stdout } = await run('curl', ['-sf', '--max-time', '5', '--retry', '3', `http://${address}:${port}/`]);
+  for (const address of (await readyNodes()).flatMap(internalIps)) {
+    const target = `http://${isIPv6(address) ? `[${address}]` : address}:${port}/`;
+    const { stdout } = await run('curl', ['-sf', '--globoff', '--max-time', '5', '--retry', '3', target]);
     expect(stdout).toMatch(/web-/);
   }
+}
+
+/** Has the administrator's way in, once the cluster has `count` nodes. */
+async function startWorkers(count: number): Promise<void> {
+  await scaleTo(count);
+  const { stdout } = await daemon.compose(['exec', '-T', 'api-server', 'naru', 'kubeconfig', '--print']);
+  writeFileSync(kubeconfig, stdout, { mode: 0o600 });
+  await eventually(async () => expect(await readyNodes()).toHaveLength(count), 90_000, 300);
 }
 
 beforeAll(async () => {
@@ -67,10 +79,7 @@ afterAll(async () => {
 });
 
 test('compose up with three workers is a cluster of three nodes that runs the example', async () => {
-  await scaleTo(3);
-  const { stdout } = await daemon.compose(['exec', '-T', 'api-server', 'naru', 'kubeconfig', '--print']);
-  writeFileSync(kubeconfig, stdout, { mode: 0o600 });
-  await eventually(async () => expect(await readyNodes()).toHaveLength(3), 90_000, 300);
+  await startWorkers(3);
   await kubectl(['apply', '-f', example]);
   await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s']);
   expect(new Set((await readyPods()).map(pod => pod.spec?.nodeName)).size).toBeGreaterThan(1);
@@ -171,4 +180,30 @@ test('stop and start bring the cluster and its workloads back', async () => {
   await eventually(async () => expect(await readyNodes()).toHaveLength(2), 90_000, 300);
   await eventually(async () => expect(await readyPods()).toHaveLength(3), 90_000, 300);
   await answersEverywhere();
+});
+
+test('with NARU_IPV6 nodes, pods and Services have addresses of both families, and are reached by both', async () => {
+  await daemon.compose(['down', '--volumes', '--timeout', '5']);
+  daemon.environment['NARU_IPV6'] = 'true';
+  await startWorkers(2);
+  for (const node of await nodes()) expect(internalIps(node).map(isIPv6)).toEqual([false, true]);
+  await eventually(() => kubectl(['apply', '-f', example]), 60_000, 300);
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s']);
+  await kubectl(['patch', 'service', 'web', '-p', '{"spec":{"ipFamilyPolicy":"RequireDualStack"}}']);
+  const { spec } = await askJson<Service>('get', 'service', 'web');
+  expect(spec?.clusterIPs?.map(isIPv6)).toEqual([false, true]);
+  await eventually(answersEverywhere, 60_000, 300);
+  const [from] = await readyPods();
+  const ask = (target: string): Promise<Outcome> =>
+    kubectl(['exec', from?.metadata?.name ?? '', '--', 'wget', '-qO-', target]);
+  for (const pod of await readyPods())
+    for (const { ip } of pod.status?.podIPs ?? [])
+      await eventually(() => ask(`http://${isIPv6(ip) ? `[${ip}]` : ip}:8080/`), 60_000, 300);
+  const servers = (await askJson<Service>('-n', 'kube-system', 'get', 'service', 'kube-dns')).spec?.clusterIPs ?? [];
+  expect(servers.map(isIPv6)).toEqual([false, true]);
+  const lookup = ['exec', from?.metadata?.name ?? '', '--', 'nslookup', '-type=AAAA', 'web.default.svc.cluster.local'];
+  for (const server of servers) {
+    const { stdout } = await eventually(() => kubectl([...lookup, server]), 60_000, 300);
+    expect(stdout).toContain(`Address: ${spec?.clusterIPs?.[1]}`);
+  }
 });

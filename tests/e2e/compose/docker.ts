@@ -9,10 +9,21 @@ import { repository, run, type Outcome, type RunOptions } from '../cluster';
  * machine's network touched (containers talk over their bridge, ports are published by Docker's user-space proxy).
  */
 export class DockerDaemon {
+  /** Of every command that is run; a test may add to it. */
+  readonly environment: Record<string, string>;
+
   private constructor(
     private readonly folder: string,
     private readonly child: ChildProcess,
-  ) {}
+  ) {
+    this.environment = {
+      DOCKER_HOST: `unix://${folder}/docker.sock`,
+      DOCKER_CONFIG: path.join(folder, 'config'),
+      DOCKER_BUILDKIT: '0',
+      COMPOSE_PROJECT_NAME: 'naru-e2e',
+      NARU_PORT: '17443',
+    };
+  }
 
   static async start(): Promise<DockerDaemon> {
     mkdirSync('/var/lib/naru', { recursive: true });
@@ -29,16 +40,6 @@ export class DockerDaemon {
     const daemon = new DockerDaemon(folder, child);
     await eventually(() => daemon.docker(['version']), 60_000, 200);
     return daemon;
-  }
-
-  get environment(): Record<string, string> {
-    return {
-      DOCKER_HOST: `unix://${this.folder}/docker.sock`,
-      DOCKER_CONFIG: path.join(this.folder, 'config'),
-      DOCKER_BUILDKIT: '0',
-      COMPOSE_PROJECT_NAME: 'naru-e2e',
-      NARU_PORT: '17443',
-    };
   }
 
   get configFolder(): string {
