@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { namespaces, networkPolicies, pods as podType, type NetworkPolicy, type Pod } from '@naru/api';
-import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
-import { checkInScenario, eventually, MemoryObjects, runScenario } from '@naru/testing';
+import { networkPolicies, type NetworkPolicy } from '@naru/api';
+import { checkInScenario, eventually, runScenario, type MemoryObjects } from '@naru/testing';
 import { ipFamilies, isIpv6 } from '../desired/ip-family';
-import { createPolicyMetrics } from '../network-policy/metrics';
-import { PolicyEnforcer } from '../network-policy/policy-enforcer';
 import type { Place } from '../testing/network-lab';
+import { PolicyBench } from '../testing/policy-bench';
 import { endpointsOfPods, forwardedPort, setUpCluster, type TestCluster } from '../testing/test-cluster';
 import { iptables } from './iptables';
 import { ipvs } from './ipvs';
@@ -53,14 +51,6 @@ async function checkSctp(cluster: TestCluster, check: typeof checkInScenario): P
     });
     await rules.cleanup();
   }
-}
-
-function podObject(name: string, namespace: string, nodeName: string, place: Place): Pod {
-  return {
-    metadata: { name, namespace, uid: `uid-${name}`, labels: { app: name } },
-    spec: { nodeName, containers: [{ name: 'c', image: 'i' }] },
-    status: { phase: 'Running', podIPs: place.ips.map(ip => ({ ip })) },
-  };
 }
 
 const key = { namespace: 'default', name: 'policy' };
@@ -120,40 +110,17 @@ async function checkPolicies(cluster: TestCluster, api: MemoryObjects, check: ty
 /** Each check is told with the family in front of its name. */
 async function main(): Promise<void> {
   const cluster = await setUpCluster(ipvs, { nodes: 2, backend: 'host-gw' });
-  const { lab, pods } = cluster;
-  const [web, client, remote] = pods as [Place, Place, Place];
-  const stopping = new AbortController();
-  const api = new MemoryObjects();
-  const informers = api.informers();
-  const enforcer = new PolicyEnforcer({
-    nodeName: 'node-1',
-    families: ipFamilies,
-    network: undefined,
-    runtimeEndpoint: '',
-    run: lab.node(1).run,
-    informers,
-    metrics: createPolicyMetrics(createMetrics()),
-    clock: systemClock,
-    logger: silentLogger,
-    minSyncPeriodMs: 5,
-    fullSyncPeriodMs: 3_600_000,
-  });
-  await api.create(namespaces, { metadata: { name: 'default', labels: { team: 'own' } } });
-  await api.create(namespaces, { metadata: { name: 'other', labels: { team: 'other' } } });
-  await api.create(podType, podObject('web', 'default', 'node-1', web));
-  await api.create(podType, podObject('client', 'default', 'node-1', client));
-  await api.create(podType, podObject('remote', 'other', 'node-2', remote));
-  await informers.start(stopping.signal);
-  enforcer.start();
+  const { pods } = cluster;
+  const policies = new PolicyBench(cluster);
+  await policies.start(({ ips }) => ips);
   for (const [index, pod] of pods.entries()) await serveBySctp(pod, `pod-${index}`);
   for (const family of ipFamilies) {
     cluster.use(family);
     const check: typeof checkInScenario = (name, work) => checkInScenario(`${family} ${name}`, work);
-    await checkPolicies(cluster, api, check);
+    await checkPolicies(cluster, policies.api, check);
     await checkSctp(cluster, check);
   }
-  stopping.abort();
-  await enforcer.stop();
+  await policies.close();
   await cluster.close();
 }
 

@@ -1,6 +1,5 @@
-import { networkPolicies, namespaces, pods as podType, type NetworkPolicy, type Pod } from '@naru/api';
-import { createMetrics, silentLogger, systemClock } from '@naru/foundation';
-import { eventually, MemoryObjects } from '@naru/testing';
+import { networkPolicies, namespaces, pods as podType, type NetworkPolicy } from '@naru/api';
+import { eventually, type MemoryObjects } from '@naru/testing';
 import { hostRange, ipFamilies, type IpFamily } from '../desired/ip-family';
 import { iptables } from '../modes/iptables';
 import type { ProxyMode } from '../modes/mode';
@@ -8,10 +7,10 @@ import { nftables } from '../modes/nftables';
 import { labAddresses } from '../testing/lab-addresses';
 import { FakeRuntime } from '../testing/fake-runtime';
 import type { Place } from '../testing/network-lab';
+import { PolicyBench, policyPod } from '../testing/policy-bench';
 import { describeInKernel } from '../testing/require-kernel';
 import { forwardedPort, setUpCluster, type TestCluster } from '../testing/test-cluster';
-import { createPolicyMetrics } from './metrics';
-import { cleanupPolicies, PolicyEnforcer } from './policy-enforcer';
+import { cleanupPolicies, type PolicyEnforcer } from './policy-enforcer';
 import { policyTable } from './policy-table';
 
 /** Talks on one connection until the other side has been silent for a second. */
@@ -46,9 +45,9 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
   let cluster: TestCluster;
   let api: MemoryObjects;
   let runtime: FakeRuntime;
+  let bench: PolicyBench;
   let enforcer: PolicyEnforcer;
   let web: Place, client: Place, remote: Place;
-  const stopping = new AbortController();
 
   beforeAll(async () => {
     cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw', family });
@@ -56,33 +55,16 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     await cluster.sync([forwardedPort(cluster, { clusterIp, clusterEndpoints: [endpoint(remote)] })]);
     await cluster.lab.serve(web, 9090, 'web-metrics');
     runtime = await FakeRuntime.start(cluster.lab.dir);
-    api = new MemoryObjects();
-    const informers = api.informers();
-    enforcer = new PolicyEnforcer({
-      nodeName: 'node-1',
-      families: ipFamilies,
+    bench = new PolicyBench(cluster, {
       network: { backend: 'vxlan', vxlan: { id: 1, port: tunnelPort } },
       runtimeEndpoint: runtime.endpoint,
-      run: cluster.lab.node(1).run,
-      informers,
-      metrics: createPolicyMetrics(createMetrics()),
-      clock: systemClock,
-      logger: silentLogger,
-      minSyncPeriodMs: 5,
-      fullSyncPeriodMs: 3_600_000,
     });
+    ({ api, enforcer } = bench);
     for (const each of ipFamilies) enforcer.setPodCidr(each, labAddresses[each].podCidr(1));
-    await api.create(namespaces, { metadata: { name: 'default', labels: { team: 'own' } } });
-    await api.create(namespaces, { metadata: { name: 'other', labels: { team: 'other' } } });
-    await api.create(podType, aPod('web', 'default', 'node-1', web.ip));
-    await api.create(podType, aPod('client', 'default', 'node-1', client.ip));
-    await api.create(podType, aPod('remote', 'other', 'node-2', remote.ip));
-    await informers.start(stopping.signal);
-    enforcer.start();
+    await bench.start(({ ip }) => [ip]);
   }, 60_000);
   afterAll(async () => {
-    stopping.abort();
-    await enforcer?.stop();
+    await bench?.close();
     runtime?.close();
     await cluster?.close();
   });
@@ -90,18 +72,6 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     for (const { metadata } of (await api.list(networkPolicies)).items) await api.delete(networkPolicies, metadata);
     await eventually(() => expectOpen(remote, web, 8080));
   });
-
-  function aPod(name: string, namespace: string, nodeName: string, ip: string | undefined): Pod {
-    const ports = [
-      { name: 'http', containerPort: 8080 },
-      { name: 'metrics', containerPort: 9090 },
-    ];
-    return {
-      metadata: { name, namespace, uid: `uid-${name}`, labels: { app: name } },
-      spec: { nodeName, containers: [{ name: 'c', image: 'i', ports }] },
-      status: { phase: 'Running', ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }) },
-    };
-  }
 
   function endpoint({ ip }: Place): { address: string; port: number; local: boolean } {
     return { address: ip, port: 8080, local: false };
@@ -298,7 +268,7 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     await lab.serve(fresh, 8080, 'fresh');
     await eventuallyClosed(fresh, remote);
     await expectClosed(client, fresh, 8080);
-    await api.create(podType, aPod('fresh', 'default', 'node-1', undefined));
+    await api.create(podType, policyPod('fresh', 'default', 'node-1', []));
     await eventually(() => expect(runtime.watched).toBe(true));
     runtime.runSandbox('uid-fresh', fresh.ip);
     await eventually(() => expectOpen(fresh, remote, 8080));
@@ -315,7 +285,7 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     const handles = async (): Promise<string> =>
       (await run('nft', ['-a', 'list', 'table', ...table.split(' ')])).replace(/\s*(elements = [^}]*})?\n/g, '\n');
     const before = await handles();
-    await api.create(podType, aPod('late', 'default', 'node-2', remote.ip));
+    await api.create(podType, policyPod('late', 'default', 'node-2', [remote.ip]));
     await eventually(() => expectOpen(remote, web, 8080));
     expect(await handles()).toBe(before);
     await api.delete(podType, { namespace: 'default', name: 'late' }, { gracePeriodSeconds: 0 });
