@@ -227,9 +227,11 @@ route add default via ${v6.outside}
     await this.host('ip', ['netns', 'add', namespace]);
     this.namespaces.push(namespace);
     const run = this.inside(namespace);
-    // No waiting for others who might have an address already.
-    const dad = 'for f in all default; do echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done';
-    await run('sh', ['-c', `${dad}; ip link set lo up`]);
+    // No waiting for others who might have an address already. And no heed to a router's redirects: a node sends them for an
+    // address of its own link, and who keeps one goes around the node from there on.
+    const quiet = ['ipv6/conf/$f/accept_dad', 'ipv6/conf/$f/accept_redirects', 'ipv4/conf/$f/accept_redirects'];
+    const settings = quiet.map(name => `echo 0 > /proc/sys/net/${name}`).join('; ');
+    await run('sh', ['-c', `for f in all default; do ${settings}; done; ip link set lo up`]);
     return run;
   }
 
