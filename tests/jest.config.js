@@ -9,7 +9,7 @@ module.exports = {
   testPathIgnorePatterns: ['/tests/e2e/compose/'],
   globalSetup: '<rootDir>/tests/e2e/cluster-up.ts',
   globalTeardown: '<rootDir>/tests/e2e/cluster-down.ts',
-  testTimeout: 180_000,
+  testTimeout: 300_000,
   // Tests that only wait for pods wait side by side (test.concurrent).
   maxConcurrency: 30,
 };

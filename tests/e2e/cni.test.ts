@@ -118,7 +118,7 @@ async function callsOn(node: string): Promise<string[]> {
 beforeAll(async () => {
   cluster = await startCluster({ ...options, flags });
   nodes = await listNodes();
-}, 300_000);
+});
 afterAll(() => stopCluster(cluster));
 
 test('nodes without a pod network are there, and say what they lack', () => {
@@ -145,7 +145,7 @@ test('a DaemonSet brings plugin and configuration, and the nodes become Ready', 
   await eventually(async () => {
     for (const node of await listNodes()) expect(readyOf(node)?.status).toBe('True');
   }, 120_000);
-  await eventually(() => cluster.apply(workload), 60_000);
+  await eventually(() => cluster.apply(workload));
   await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=90s'], { timeoutMs: 100_000 });
   pods = (await cluster.askJson<{ items: Pod[] }>('get', 'pods', '-l', 'app=web')).items;
   expect(pods).toHaveLength(nodes.length);
@@ -171,19 +171,19 @@ test('pods of two nodes reach each other, and Services, node ports and host port
     [first, second],
     [second, first],
   ] as const)
-    expect(await eventually(() => wget(from, `http://${to.status?.podIP}:8080/`), 60_000)).toContain(to.spec?.nodeName);
+    expect(await eventually(() => wget(from, `http://${to.status?.podIP}:8080/`))).toContain(to.spec?.nodeName);
   const { spec } = await cluster.askJson<Service>('get', 'service', 'web');
   const heard = new Set<string>();
   await eventually(async () => {
     heard.add(/ on (\S+), /.exec(await wget(first, `http://${spec?.clusterIP}/`))?.[1] ?? '');
     expect([...heard].sort()).toEqual(nodes.map(nameOf));
-  }, 60_000);
+  });
   for (const node of nodes) {
     expect(isIPv4(addressOf(node))).toBe(true);
     const curl = async (port: number | undefined): Promise<string> =>
       (await run('curl', ['-sf', '--max-time', '3', `http://${addressOf(node)}:${port}/`])).stdout;
-    expect(await eventually(() => curl(spec?.ports?.[0]?.nodePort), 60_000)).toContain('Hello');
-    expect(await eventually(() => curl(18_081), 60_000)).toContain(nameOf(node));
+    expect(await eventually(() => curl(spec?.ports?.[0]?.nodePort))).toContain('Hello');
+    expect(await eventually(() => curl(18_081))).toContain(nameOf(node));
   }
 });
 
@@ -195,9 +195,9 @@ test('NetworkPolicies are enforced on it', async () => {
       () => false,
     );
   await cluster.apply(nobodyReachesWeb);
-  await eventually(async () => expect(await reaches()).toBe(false), 60_000);
+  await eventually(async () => expect(await reaches()).toBe(false));
   await cluster.kubectl(['delete', 'networkpolicy', 'nobody']);
-  await eventually(async () => expect(await reaches()).toBe(true), 60_000);
+  await eventually(async () => expect(await reaches()).toBe(true));
 });
 
 test('a pod that goes is taken off the network, and its address is free again', async () => {
@@ -210,5 +210,5 @@ test('a pod that goes is taken off the network, and its address is free again', 
   await eventually(async () => {
     expect(await callsOn(node)).toContainEqual(expect.stringMatching(`^DEL eth0 .*K8S_POD_NAME=${nameOf(pod)}`));
     expect(await isGiven()).toBe(false);
-  }, 60_000);
+  });
 });

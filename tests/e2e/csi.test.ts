@@ -19,11 +19,11 @@ beforeAll(async () => {
   await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/csi-hostpath', '--timeout=60s'], {
     timeoutMs: 70_000,
   });
-}, 180_000);
+});
 
 afterAll(async () => {
   await kubectl(['delete', '-f', `${example}/csi-driver.yaml`, '--timeout=60s'], { anyCode: true, timeoutMs: 70_000 });
-}, 90_000);
+});
 
 const workload = `
 apiVersion: v1
@@ -54,12 +54,10 @@ async function grows(namespace: string, volume: string): Promise<void> {
   const inNamespace = (...args: string[]) => ask('-n', namespace, ...args);
   await inNamespace('patch', 'pvc', 'data', '-p', '{"spec":{"resources":{"requests":{"storage":"32Mi"}}}}');
   const reasons = async () => (await inNamespace('get', 'events', '-o', 'jsonpath={.items[*].reason}')).split(' ');
-  await eventually(
-    async () =>
-      expect(await reasons()).toEqual(
-        expect.arrayContaining(['ExternalExpanding', 'Resizing', 'FileSystemResizeRequired']),
-      ),
-    60_000,
+  await eventually(async () =>
+    expect(await reasons()).toEqual(
+      expect.arrayContaining(['ExternalExpanding', 'Resizing', 'FileSystemResizeRequired']),
+    ),
   );
   // The kubelet would look within a minute; a pod that changes is looked at at once.
   await inNamespace('annotate', 'pod', 'writer', 'grows=yes');
@@ -78,7 +76,7 @@ test('a driver that publishes its capacity says how much room each node has for 
     const found = await askJson<{ items: CSIStorageCapacity[] }>('-n', 'kube-system', 'get', 'csistoragecapacities');
     expect(found.items).toHaveLength((await ask('get', 'nodes', '-o', 'name')).split('\n').length);
     return found;
-  }, 60_000);
+  });
   for (const { capacity, storageClassName, nodeTopology } of items) {
     expect({ capacity, storageClassName }).toEqual({
       capacity: expect.stringMatching(/^\d+Gi$/),
@@ -94,7 +92,7 @@ test('a driver that runs as a daemon set makes a volume for a claim, which is at
     await eventually(async () => {
       const { items } = await askJson<{ items: CSINode[] }>('get', 'csinodes');
       expect(items.filter(({ spec }) => spec.drivers.length > 0)).toHaveLength(nodes);
-    }, 20_000);
+    });
     await kubectl(['-n', namespace, 'apply', '-f', '-'], { input: workload });
     await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/writer', '--timeout=40s']);
     const claim = await askJson<PersistentVolumeClaim>('-n', namespace, 'get', 'pvc', 'data');
@@ -136,7 +134,7 @@ test('a driver that runs as a daemon set makes a volume for a claim, which is at
     await eventually(async () => {
       const { stderr } = await kubectl(['get', 'pv', volume.metadata?.name ?? ''], { anyCode: true });
       expect(stderr).toMatch(/not found/);
-    }, 20_000);
-    await eventually(async () => expect(await attachments()).toEqual([]), 20_000);
+    });
+    await eventually(async () => expect(await attachments()).toEqual([]));
   });
-}, 180_000);
+});

@@ -69,26 +69,23 @@ test('a pod is put where the device of its claim is, and the next one gets it wh
         allocation: { devices: { results: [{ request: 'gpu', driver: card, pool: 'worker-1', device: 'card-0' }] } },
         reservedFor: [{ resource: 'pods', name: 'first', uid: pod.metadata?.uid }],
       });
-    }, 60_000);
+    });
     const told = async (name: string): Promise<string[]> => {
       const { items } = await askJson<{ items: CoreEvent[] }>('-n', namespace, 'get', 'events');
       return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ message = '' }) => message);
     };
-    await eventually(
-      async () =>
-        expect(await told('first')).toContainEqual(
-          `Failed to prepare dynamic resources: DRA driver ${card} is not registered`,
-        ),
-      60_000,
+    await eventually(async () =>
+      expect(await told('first')).toContainEqual(
+        `Failed to prepare dynamic resources: DRA driver ${card} is not registered`,
+      ),
     );
     await apply(user('second'), '-n', namespace);
-    await eventually(
-      async () => expect(await told('second')).toContainEqual(expect.stringContaining('cannot allocate all claims')),
-      60_000,
+    await eventually(async () =>
+      expect(await told('second')).toContainEqual(expect.stringContaining('cannot allocate all claims')),
     );
     await kubectl(['-n', namespace, 'delete', 'pod', 'first'], { timeoutMs: 60_000 });
     await eventually(async () => {
       expect((await askJson<Pod>('-n', namespace, 'get', 'pod', 'second')).spec?.nodeName).toBe('worker-1');
       expect((await claims()).map(({ metadata }) => metadata?.ownerReferences?.[0]?.name)).toEqual(['second']);
-    }, 60_000);
+    });
   }));

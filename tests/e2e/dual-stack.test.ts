@@ -122,7 +122,7 @@ test.each<[string, string[]]>([
     });
     const nodes = workers.map(nameOf).sort();
     for (const address of spec?.clusterIPs ?? [])
-      await eventually(async () => expect(await nodesHeard(nameOf(pods[0]!), address, 80, 30)).toEqual(nodes), 60_000);
+      await eventually(async () => expect(await nodesHeard(nameOf(pods[0]!), address, 80, 30)).toEqual(nodes));
   },
 );
 
@@ -130,7 +130,7 @@ test('node ports, host ports and load balancer addresses answer by both families
   const nodePort = (await serviceOf('both')).spec?.ports?.[0]?.nodePort ?? 0;
   for (const node of workers)
     for (const ip of internalIps(node)) {
-      await eventually(() => heardOutside(ip, nodePort), 60_000);
+      await eventually(() => heardOutside(ip, nodePort));
       expect(await heardOutside(ip, 18_086)).toBe(nameOf(node));
     }
   const ingress = await eventually(async () => {
@@ -138,7 +138,7 @@ test('node ports, host ports and load balancer addresses answer by both families
     expect(ips.map(familyOf)).toEqual(['IPv4', 'IPv6']);
     return ips;
   });
-  for (const ip of ingress) await eventually(() => heardOutside(ip, 80), 60_000);
+  for (const ip of ingress) await eventually(() => heardOutside(ip, 80));
 });
 
 test('a Service is given a second family while it answers, and gives it up', async () => {
@@ -148,7 +148,7 @@ test('a Service is given a second family while it answers, and gives it up', asy
   const both = (await serviceOf('plain')).spec?.clusterIPs ?? [];
   expect(both).toEqual([first, expect.stringContaining(':')]);
   const [from] = pods;
-  await eventually(() => nodesHeard(nameOf(from!), both[1]!, 80), 60_000);
+  await eventually(() => nodesHeard(nameOf(from!), both[1]!, 80));
   await patch({ ipFamilyPolicy: 'SingleStack' });
   expect((await serviceOf('plain')).spec).toMatchObject({ clusterIPs: [first], ipFamilies: ['IPv4'] });
   await eventually(async () => {
@@ -171,7 +171,7 @@ test('the cluster DNS answers by both families, with names and addresses of both
       expect(addressesIn(await lookup('A', `both.${zone}`, server))).toEqual(spec?.clusterIPs?.filter(isIPv4));
       expect(addressesIn(await lookup('AAAA', `both.${zone}`, server))).toEqual(spec?.clusterIPs?.filter(isIPv6));
       expect(addressesIn(await lookup('AAAA', `headless.${zone}`, server)).sort()).toEqual(ips.filter(isIPv6).sort());
-    }, 60_000);
+    });
   const second = spec?.clusterIPs?.[1] ?? '';
   expect(await own('exec', nameOf(pods[0]!), '--', 'nslookup', second, servers[1]!)).toContain(`name = both.${zone}`);
 });

@@ -43,7 +43,7 @@ async function nodesHeard(ask: () => Promise<string>): Promise<string[]> {
   await eventually(async () => {
     heard.add(/ on (\S+), /.exec(await ask())?.[1] ?? '');
     expect(heard.size).toBe(nodes.length);
-  }, 60_000);
+  });
   return [...heard].sort();
 }
 
@@ -57,13 +57,13 @@ async function curl(target: string, where: string[] = [], more: string[] = []): 
 
 beforeAll(async () => {
   cluster = await startCluster({ ...options, flags });
-  await eventually(() => cluster.apply(manifest), 60_000);
+  await eventually(() => cluster.apply(manifest));
   await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=90s'], { timeoutMs: 100_000 });
   await cluster.kubectl(['wait', '--for=condition=Ready', 'pod/client', '--timeout=90s'], { timeoutMs: 100_000 });
   nodes = (await cluster.askJson<List<Node>>('get', 'nodes')).items;
   pods = (await cluster.askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items;
   service = await cluster.askJson<Service>('get', 'service', 'web');
-}, 300_000);
+});
 afterAll(() => stopCluster(cluster));
 
 test.concurrent('names are resolved while one of two DNS servers is lost for good, and its endpoint goes', async () => {
@@ -74,15 +74,15 @@ test.concurrent('names are resolved while one of two DNS servers is lost for goo
   };
   const resolve = async (): Promise<void> =>
     expect(await lookup('AAAA', 'web.default.svc.cluster.local')).toContain(`Address: ${clusterIp()}`);
-  await eventually(async () => expect(await slicesOfDns()).toHaveLength(2), 60_000);
+  await eventually(async () => expect(await slicesOfDns()).toHaveLength(2));
   const folder = `/run/naru-${options.name}/services/dns-2`;
   // Its keeper starts it no more.
   writeFileSync(`${folder}/down`, '');
   process.kill(Number(readFileSync(`${folder}/state`, 'utf8').split(' ')[0]), 'SIGKILL');
   await eventually(async () => {
-    await eventually(resolve, 60_000);
+    await eventually(resolve);
     expect(await slicesOfDns()).toEqual(['kube-dns-dns-ipv6']);
-  }, 90_000);
+  });
   for (let i = 0; i < 5; i++) await resolve();
 });
 
@@ -108,7 +108,7 @@ test('nodes, pods and Services have addresses of IPv6 and no others', async () =
 
 test('pods of both nodes are reached: by their addresses, a cluster IP, node ports and host ports', async () => {
   for (const { status, spec } of pods) {
-    const answer = await eventually(() => wget(url(status?.podIP ?? '', 8080)), 60_000);
+    const answer = await eventually(() => wget(url(status?.podIP ?? '', 8080)));
     expect(answer).toContain(spec?.nodeName);
   }
   const all = nodes.map(nameOf).sort();
@@ -124,18 +124,15 @@ test('pods of both nodes are reached: by their addresses, a cluster IP, node por
 test('the cluster DNS answers by IPv6, and shows its metrics', async () => {
   const server = await cluster.ask('-n', 'kube-system', 'get', 'svc', 'kube-dns', '-o', 'jsonpath={.spec.clusterIP}');
   expect(await inClient('cat', '/etc/resolv.conf')).toContain(`nameserver ${server}\n`);
-  await eventually(async () => expect(await wget('http://web/')).toContain('Hello'), 60_000);
-  await eventually(
-    async () => expect(await inClient('nslookup', clusterIp())).toContain('name = web.default.svc'),
-    60_000,
-  );
-  const metrics = await eventually(() => wget(`http://[${server}]:9153/metrics`), 60_000);
+  await eventually(async () => expect(await wget('http://web/')).toContain('Hello'));
+  await eventually(async () => expect(await inClient('nslookup', clusterIp())).toContain('name = web.default.svc'));
+  const metrics = await eventually(() => wget(`http://[${server}]:9153/metrics`));
   expect(metrics).toContain('coredns_dns_requests_total');
 });
 
 test('the API is reached by the Service kubernetes, with a certificate of its address', async () => {
   // The pods' wget has no TLS that would do: a connection, by name, is all that is asked of them.
-  await eventually(() => inClient('nc', '-w', '5', 'kubernetes.default', '443', '-e', 'true'), 60_000);
+  await eventually(() => inClient('nc', '-w', '5', 'kubernetes.default', '443', '-e', 'true'));
   const ip = await cluster.ask('get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}');
   const authority = ['--cacert', `/var/lib/naru/${options.name}/pki/admin/ca.crt`];
   expect(JSON.parse(await curl(`https://[${ip}]/version`, onNode, authority))).toHaveProperty('gitVersion');
@@ -148,7 +145,7 @@ test('logs, exec, port-forward, the proxies and top go to the kubelets by IPv6',
   }
   const forward = cluster.follow(['port-forward', `pod/${nameOf(pods[0]!)}`, ':8080']);
   try {
-    await eventually(() => expect(forward.output()).toMatch(/Forwarding from 127\.0\.0\.1:\d+/), 60_000);
+    await eventually(() => expect(forward.output()).toMatch(/Forwarding from 127\.0\.0\.1:\d+/));
     const local = /127\.0\.0\.1:\d+/.exec(forward.output())![0];
     expect(await curl(`http://${local}/`)).toContain(nameOf(pods[0]!));
   } finally {
@@ -171,11 +168,11 @@ test('a NetworkPolicy shuts pods off, by their addresses and by their Service, w
         return (await cluster.kubectl(command, { anyCode: true })).code === 0;
       }),
     );
-  await eventually(async () => expect(await open()).toEqual([true, true, true]), 60_000);
+  await eventually(async () => expect(await open()).toEqual([true, true, true]));
   await cluster.apply(nobodyReachesWeb);
-  await eventually(async () => expect(await open()).toEqual([false, false, false]), 60_000);
+  await eventually(async () => expect(await open()).toEqual([false, false, false]));
   for (const { status } of (await cluster.askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items)
     expect(status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('True');
   await cluster.kubectl(['delete', 'networkpolicy', 'nobody']);
-  await eventually(async () => expect(await open()).toEqual([true, true, true]), 60_000);
+  await eventually(async () => expect(await open()).toEqual([true, true, true]));
 });

@@ -90,14 +90,11 @@ test('pods of two nodes reach each other until a policy shuts them in, and again
   expect(await reachability()).toEqual(everybody);
   await policy('deny-all', { podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
   const foreigners = [`${other}/a -> ${other}/b`, `${other}/b -> ${other}/a`];
-  await eventually(
-    async () => expect(await reachability()).toEqual([`${own}/a -> `, `${own}/b -> `, ...foreigners]),
-    20_000,
-  );
+  await eventually(async () => expect(await reachability()).toEqual([`${own}/a -> `, `${own}/b -> `, ...foreigners]));
   // The kubelet is on the pods' node: their probes still succeed.
   await kubectl(['-n', own, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=5s']);
   await kubectl(['-n', own, 'delete', 'networkpolicy', 'deny-all']);
-  await eventually(async () => expect(await reachability()).toEqual(everybody), 20_000);
+  await eventually(async () => expect(await reachability()).toEqual(everybody));
 });
 
 test('a policy lets in the pods and namespaces that it selects, on either node', async () => {
@@ -117,7 +114,7 @@ test('a policy lets in the pods and namespaces that it selects, on either node',
     ],
   });
   const expected = everybody.map(line => (line.startsWith(`${other}/b`) ? `${other}/b -> ${own}/b ${other}/a` : line));
-  await eventually(async () => expect(await reachability()).toEqual(expected), 20_000);
+  await eventually(async () => expect(await reachability()).toEqual(expected));
 });
 
 test('what a pod does first is already judged', async () => {
@@ -130,7 +127,7 @@ test('what a pod does first is already judged', async () => {
   };
   await Promise.all([eager(own, 1), eager(other, 5)]);
   const logs = (namespace: string): Promise<string> => ask('-n', namespace, 'logs', 'eager');
-  await eventually(async () => expect(await logs(own)).toMatch(/^shut in$/m), 20_000);
+  await eventually(async () => expect(await logs(own)).toMatch(/^shut in$/m));
   // The same pod where no policy selects it, though one pod's policy is enforced on this node.
-  await eventually(async () => expect(await logs(other)).toBe('through'), 20_000);
+  await eventually(async () => expect(await logs(other)).toBe('through'));
 });

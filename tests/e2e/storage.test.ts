@@ -89,7 +89,7 @@ test('claims get directories of the nodes of their pods, keep their data over po
       // The nodes of this cluster share the machine's file system.
       expect(existsSync(spec?.hostPath?.path ?? '')).toBe(false);
     }
-  }, 60_000);
+  });
 });
 
 test('a claim waits for its first pod, and a pod for its claim', async () => {

@@ -47,7 +47,7 @@ beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'naru-streams-'));
   await kubectl(['create', 'namespace', namespace]);
   // Pods are refused until the namespace has its service account.
-  await eventually(() => apply(manifest, '-n', namespace), 20_000);
+  await eventually(() => apply(manifest, '-n', namespace));
   await kubectl(inNamespace('wait', '--for=condition=Ready', 'pod/web', 'pod/reader', '--timeout=60s'), {
     timeoutMs: 70_000,
   });

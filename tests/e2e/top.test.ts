@@ -31,7 +31,7 @@ test('kubectl top shows what nodes and containers use', async () => {
     const usage = await eventually(async () => {
       const table = await ask('top', 'pod', '-n', namespace, '--containers', '--no-headers');
       return rowOf(table, 'burner');
-    }, 90_000);
+    });
     expect(usage.slice(0, 2)).toEqual(['burner', 'main']);
     const millicores = Number(/^(\d+)m$/.exec(usage[2] ?? '')?.[1]);
     // Its limit, give or take a period of the scheduler of processes; less when the machine is busy.

@@ -63,9 +63,8 @@ test('the cluster address answers from inside a pod', async () => {
 test('scale, restart and undo reach what was asked for', async () => {
   await kubectl(['scale', 'deployment/web', '--replicas=6']);
   await kubectl(['rollout', 'status', 'deployment/web', '--timeout=60s'], { timeoutMs: 70_000 });
-  await eventually(
-    async () => expect(await ask('get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}')).toBe('6'),
-    30_000,
+  await eventually(async () =>
+    expect(await ask('get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}')).toBe('6'),
   );
   await kubectl(['rollout', 'restart', 'deployment/web']);
   await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
@@ -88,9 +87,8 @@ test('scale, restart and undo reach what was asked for', async () => {
   );
   expect(undone).toBe('3');
   await kubectl(['scale', 'deployment/web', '--replicas=3']);
-  await eventually(
-    async () => expect((await askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items).toHaveLength(3),
-    60_000,
+  await eventually(async () =>
+    expect((await askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items).toHaveLength(3),
   );
 });
 
@@ -119,7 +117,7 @@ spec:
   await kubectl(['wait', '--for=condition=Ready', 'pod/ticker', '--timeout=30s']);
   const { child, output } = follow(['logs', '-f', 'ticker']);
   try {
-    await eventually(() => expect(output()).toMatch(/tick 1\n(.*\n)*tick 5\n/), 20_000);
+    await eventually(() => expect(output()).toMatch(/tick 1\n(.*\n)*tick 5\n/));
   } finally {
     child.kill();
     await kubectl(['delete', 'pod', 'ticker']);

@@ -85,7 +85,7 @@ function call(method: string, url: string, body?: unknown): Promise<Answer | und
 
 async function start(store: string[]): Promise<void> {
   child = programs.start('api-server', [...flags, ...store]);
-  await eventually(async () => (await call('GET', '/readyz'))?.code === 200 || undefined, 30_000);
+  await eventually(async () => (await call('GET', '/readyz'))?.code === 200 || undefined);
 }
 
 /** Writes until `enough` writes were acknowledged, then kills the server under the others. */

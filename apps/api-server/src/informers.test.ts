@@ -207,7 +207,7 @@ describe.each(['native', 'rest'] as const)('over the %s transport', transport =>
     for (const link of line.links) link.heal();
     const truth = await stored(configMaps, namespace);
     const same = (): boolean => JSON.stringify([...content(informer)].sort()) === JSON.stringify([...truth].sort());
-    await eventually(() => same() || undefined, 20_000);
+    await eventually(() => same() || undefined);
     expect(known).toEqual(content(informer));
     expect(wrong).toEqual([]);
   });
@@ -221,15 +221,15 @@ test('an informer goes on by listing while the bus is away, and is told again af
   const url = '/api/v1/namespaces/default/configmaps';
   await bus.kill();
   await server.call('POST', url, { metadata: { name: 'unheard' } });
-  await eventually(() => informer.lister.get({ namespace: 'default', name: 'unheard' }), 20_000);
+  await eventually(() => informer.lister.get({ namespace: 'default', name: 'unheard' }));
   await bus.start();
-  await eventually(() => feed.connected || undefined, 20_000);
+  await eventually(() => feed.connected || undefined);
   await server.call('POST', url, { metadata: { name: 'told' } });
-  await eventually(() => informer.lister.get({ namespace: 'default', name: 'told' }), 20_000);
+  await eventually(() => informer.lister.get({ namespace: 'default', name: 'told' }));
   stop.abort();
   await connection.close();
   for (const link of links) link.close();
-}, 60_000);
+});
 
 test('two servers that publish the same changes tell each of them once, and a reader sees no gap', async () => {
   const etcd = await EtcdTestServer.start();
@@ -276,4 +276,4 @@ test('two servers that publish the same changes tell each of them once, and a re
   await Promise.all(servers.map(each => each.close()));
   await own.stop();
   await etcd.stop();
-}, 60_000);
+});

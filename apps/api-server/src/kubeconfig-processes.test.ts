@@ -52,19 +52,19 @@ test('the scheduler and the controllers work against a REST door alone, with a k
       ({ spec, metadata }) => spec.nodeName === 'n1' && !metadata.deletionTimestamp,
     );
   };
-  await eventually(async () => (await placed()).length === 3 || undefined, 30_000).catch((cause: unknown) => {
+  await eventually(async () => (await placed()).length === 3 || undefined).catch((cause: unknown) => {
     throw new Error(`the pods were not placed; the processes said:\n${programs.log}`, { cause });
   });
   // And what changes later is heard of.
   const headers = { 'content-type': 'application/merge-patch+json' };
   await server.call('PATCH', `${base}/web`, { spec: { replicas: 5 } }, { headers });
-  await eventually(async () => (await placed()).length === 5 || undefined, 30_000);
+  await eventually(async () => (await placed()).length === 5 || undefined);
   await server.call('DELETE', `${base}/web?propagationPolicy=Background`);
-  await eventually(async () => (await placed()).length === 0 || undefined, 30_000);
+  await eventually(async () => (await placed()).length === 0 || undefined);
   const leases = await server.call('GET', '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases');
   const names = (leases.json['items'] as Pod[]).map(({ metadata }) => metadata.name);
   expect(names).toEqual(expect.arrayContaining(['kube-controller-manager', 'kube-scheduler']));
-}, 90_000);
+});
 
 test.each([
   [['--kubeconfig', '/does/not/exist'], /ENOENT|no such file/],

@@ -62,7 +62,7 @@ test('/healthz says 503 when changes wait for their rules too long, and 200 when
     await eventually(async () => expect((await ask('/healthz')).status).toBe(503));
     expect(JSON.parse((await ask('/healthz')).text)).toMatchObject({ lastUpdated: null });
     refuses = false;
-    await eventually(async () => expect((await ask('/healthz')).status).toBe(200), 60_000);
+    await eventually(async () => expect((await ask('/healthz')).status).toBe(200));
     expect(JSON.parse((await ask('/healthz')).text)).toMatchObject({
       lastUpdated: expect.stringMatching(/^\d{4}-/) as string,
       nodeEligible: true,
@@ -73,4 +73,4 @@ test('/healthz says 503 when changes wait for their rules too long, and 200 when
     await proxy.stop();
     await health.close();
   }
-}, 90_000);
+});

@@ -21,7 +21,7 @@ describeInKernel('what Services ask for', () => {
     cluster = await setUpCluster(nftables, { nodes: 2, backend: 'host-gw' });
     await serveMore(cluster);
     process = UserspaceProcess.start(cluster.lab, cluster.lab.node(1));
-  }, 60_000);
+  });
   afterAll(async () => {
     await process?.kill();
     await cluster?.close();
@@ -41,7 +41,7 @@ describeInKernel('what Services ask for', () => {
     afterEach(() => bench.clear());
 
     const cases = [...serviceCases, ...(mode === userspace ? [] : restartCases)];
-    test.each(cases)('$name', ({ run }) => run(bench), 130_000);
+    test.each(cases)('$name', ({ run }) => run(bench));
   });
 
   test('while the bus is away rules stay, and changes are found by listing, also after its return', async () => {
@@ -68,5 +68,5 @@ describeInKernel('what Services ask for', () => {
       await feed.close();
       await bus.stop();
     }
-  }, 120_000);
+  });
 });

@@ -40,7 +40,7 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
     });
     await informers.start(stopping.signal);
     proxy.start();
-  }, 60_000);
+  });
   afterAll(async () => {
     stopping.abort();
     await proxy?.stop();

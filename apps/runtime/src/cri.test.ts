@@ -19,7 +19,7 @@ interface Holdings {
 describeWithRoot('the container runtime interface', () => {
   jest.setTimeout(120_000);
   const harness = new RuntimeHarness();
-  beforeAll(() => harness.setUp(), 120_000);
+  beforeAll(() => harness.setUp());
   afterAll(() => harness.close());
 
   const code = async (work: Promise<unknown>): Promise<number | undefined> =>

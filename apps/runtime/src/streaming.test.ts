@@ -13,7 +13,7 @@ describeWithRoot('streams into containers', () => {
   beforeAll(async () => {
     await harness.setUp();
     ({ containerId } = await harness.runPod('streams', { command: ['sleep', '1000'] }));
-  }, 120_000);
+  });
   afterAll(() => harness.close());
 
   const exec = async (cmd: string[], changes: Partial<cri.ExecRequest> = {}): Promise<string> => {
@@ -51,7 +51,7 @@ describeWithRoot('streams into containers', () => {
   const stuck = async (id: string): Promise<void> => {
     const written = async (): Promise<string> =>
       (await harness.exec(id, 'sh', '-c', 'cat /proc/$(pidof dd)/io')).stdout;
-    await eventually(async () => expect(await written()).toBe(await written()), 60_000);
+    await eventually(async () => expect(await written()).toBe(await written()));
   };
 
   test.each(['v4.channel.k8s.io', 'v5.channel.k8s.io'])(
@@ -162,7 +162,7 @@ describeWithRoot('streams into containers', () => {
     flooding.socket.resume();
     await flooding.closed;
     expect(flooding.exitCode).toBe(130);
-  }, 120_000);
+  });
 
   test('a child in the background that keeps the terminal does not hold up the end of its command', async () => {
     const client = await onTerminal('trap "" HUP; sleep 4243 & echo started; exit 3');
@@ -191,8 +191,8 @@ describeWithRoot('streams into containers', () => {
       ((await harness.exec(containerId, 'ps')).stdout.match(/root +sleep 4242$/gm) ?? []).length;
     await eventually(async () => expect(await running()).toBe(3));
     for (const { socket } of clients) socket.terminate();
-    await eventually(async () => expect(await running()).toBe(0), 60_000);
-  }, 120_000);
+    await eventually(async () => expect(await running()).toBe(0));
+  });
 
   test("what a command on a terminal leaves behind is reaped, also among the node's processes", async () => {
     const linux = { securityContext: { namespaceOptions: { pid: cri.NamespaceMode.NODE } } };
@@ -211,9 +211,9 @@ describeWithRoot('streams into containers', () => {
       client.socket.terminate();
     };
     await Promise.all(Array.from({ length: 16 }, (_, index) => leave(index % 4 === 0 ? terminal : {})));
-    await eventually(() => expect(fs.readdirSync(path.join(harness.directory, 'run/state/execs'))).toEqual([]), 60_000);
+    await eventually(() => expect(fs.readdirSync(path.join(harness.directory, 'run/state/execs'))).toEqual([]));
     expect((await harness.exec(containerId, 'ps')).stdout).not.toContain('4244');
-  }, 120_000);
+  });
 
   test('a client that takes nothing of what a terminal shows does not hold up the end of its container', async () => {
     const pod = await harness.runPod('held', { command: ['sleep', '1000'] });
@@ -226,7 +226,7 @@ describeWithRoot('streams into containers', () => {
     client.socket.resume();
     await client.closed;
     expect(client.exitCode).toBe(137);
-  }, 120_000);
+  });
 
   test('requests that make no sense, and clients that reset what they asked for, end nothing but themselves', async () => {
     const { port, hostname } = new URL(await exec(['true']));
@@ -297,7 +297,7 @@ describeWithRoot('streams into containers', () => {
     const end = client.stdout.slice(before);
     expect([end.length, end.slice(0, 6), end.slice(-9)]).toEqual([300_013, 'two\r\nx', 'xlast two']);
     expect(await harness.exited(pod.containerId)).toMatchObject({ exitCode: 6 });
-  }, 120_000);
+  });
 
   test('a runtime that is told to stop cuts off its clients, and does not wait for them', async () => {
     const client = await onTerminal('echo here; sleep 4242');
@@ -306,5 +306,5 @@ describeWithRoot('streams into containers', () => {
     await client.closed;
     expect(client.status()).toEqual({});
     await harness.start();
-  }, 120_000);
+  });
 });

@@ -22,7 +22,7 @@ describeWhere(userModeLinuxObstacle(), 'the runtime on pure version 2 cgroups', 
       memoryMb: 768,
       timeoutMs: 170_000,
     });
-  }, 180_000);
+  });
 
   test.each(checks)('%s', name => {
     expect(verdict(name)).toBeUndefined();

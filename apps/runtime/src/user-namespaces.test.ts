@@ -18,7 +18,7 @@ function owned(first: number, more: Record<string, unknown> = {}) {
 describeWithRoot('pods with user namespaces', () => {
   jest.setTimeout(120_000);
   const harness = new RuntimeHarness();
-  beforeAll(() => harness.setUp(), 120_000);
+  beforeAll(() => harness.setUp());
   afterAll(() => harness.close());
   afterEach(() => harness.removeAll());
 
@@ -198,5 +198,5 @@ describeWithRoot('a node in a container', () => {
     await harness.removeAll();
     // /proc and /sys may have been mounted once more, whole, for root of the node alone.
     expect(harness.leftovers().filter(mount => !mount.includes('/run/state/uncovered/'))).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -62,7 +62,7 @@ async function boot(
     { stdio: 'ignore' },
   );
   try {
-    await eventually(() => fs.accessSync(socket), 30_000);
+    await eventually(() => fs.accessSync(socket));
     const nodes = Array.from({ length: numaNodes }, (_, node) => node);
     const memory = nodes.flatMap(node => [
       ...['-object', `memory-backend-memfd,id=memory${node},size=${memoryMb / numaNodes}M,share=on`],

@@ -67,7 +67,7 @@ async function deleted(collection: string, kind: string, remaining: number): Pro
   await eventually(async () => {
     await letGo(collection, kind);
     return (await present(collection)).length === remaining;
-  }, 30_000);
+  });
 }
 
 test.each(storedKinds)('$name is discovered at each level', async ({ definition }) => {

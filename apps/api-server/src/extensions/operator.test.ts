@@ -26,7 +26,7 @@ describe('the operator example', () => {
     await eventually(() => {
       if (operator.exitCode !== null) throw new Error(output);
       return output.includes('watching') || undefined;
-    }, 20_000);
+    });
   });
   afterAll(async () => {
     operator.kill();

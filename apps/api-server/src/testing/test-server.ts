@@ -193,7 +193,7 @@ function kubeconfigFor(port: number, folder: string, name: string): unknown {
 /** Calls `check` until it gives something, at most for `timeoutMs`. */
 export async function eventually<T>(
   check: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 25_000,
+  timeoutMs = 90_000,
 ): Promise<T> {
   const until = Date.now() + timeoutMs;
   for (;;) {

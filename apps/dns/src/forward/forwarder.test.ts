@@ -60,7 +60,7 @@ test('a server that hangs is left alone until it answers a probe', async () => {
   await eventually(async () => {
     await tested.lookup(question(`h${Math.random()}.test`));
     expect(upstreams[0]?.healthy).toBe(false);
-  }, 20_000);
+  });
   const from = performance.now();
   for (let i = 0; i < 10; i++) await tested.lookup(question(`quick${i}.test`));
   expect(performance.now() - from).toBeLessThan(1_000);

@@ -36,7 +36,7 @@ function testAnnouncer(family: IpFamily): void {
           fullSyncPeriodMs: 3_600_000,
         }),
     );
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all(announcers?.map(announcer => announcer.stop()) ?? []);
     await lab?.close();

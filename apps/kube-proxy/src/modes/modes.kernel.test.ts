@@ -24,7 +24,7 @@ function testMode(mode: ProxyMode, family: IpFamily): void {
     await serveMore(cluster);
     bench = new ModeBench(mode, cluster);
     await bench.traces.plantForeign();
-  }, 60_000);
+  });
   afterAll(() => cluster?.close());
 
   afterEach(() => expect(cluster.warnings).toEqual([]));
@@ -47,5 +47,5 @@ function testMode(mode: ProxyMode, family: IpFamily): void {
     await bench.answer(everyPod, pods[0]!, bench.clusterIp, 80);
   });
 
-  test.each(modeCases)('$name', ({ run }) => run(bench), 90_000);
+  test.each(modeCases)('$name', ({ run }) => run(bench));
 }

@@ -62,7 +62,7 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
     ({ api, enforcer } = bench);
     for (const each of ipFamilies) enforcer.setPodCidr(each, labAddresses[each].podCidr(1));
     await bench.start(({ ip }) => [ip]);
-  }, 60_000);
+  });
   afterAll(async () => {
     await bench?.close();
     runtime?.close();

@@ -81,7 +81,7 @@ function testKind(kind: Kind): void {
       addresses.push({ v4: await addressOf(pod, 4), v6: await addressOf(pod, 6) });
       await lab.serve(pod, 8080, node.name);
     }
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all(networks.map(network => network.stop()));
     await lab?.close();

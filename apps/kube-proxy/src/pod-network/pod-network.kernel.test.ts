@@ -33,7 +33,7 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
 
   beforeAll(async () => {
     cluster = await setUpCluster(mode, { nodes: 3, backend });
-  }, 60_000);
+  });
   afterAll(() => cluster?.close());
 
   test('brings pods of different nodes together, each with its own address', async () => {

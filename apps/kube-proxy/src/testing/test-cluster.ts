@@ -77,7 +77,7 @@ export async function setUpCluster(
   };
   const pods: Place[] = [];
   try {
-    for (const network of networks) await eventually(() => network.checkReady(), 60_000);
+    for (const network of networks) await eventually(() => network.checkReady());
     for (const at of [1, 1, 2]) {
       const pod = await lab.addPod(lab.node(at));
       await lab.serve(pod, 8080, `pod-${pods.length}`);

@@ -124,12 +124,12 @@ withRoot('the kubelet and claims for devices', () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet();
     driver = new Driver({ registry: path.join(node.rootDir, 'plugins_registry'), cdi: node.file('cdi') });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     driver?.stop();
     await node?.close();
-  }, 60_000);
+  });
 
   it('refuses a driver of versions that it does not speak', async () => {
     const other = new Driver({ registry: path.join(node.rootDir, 'plugins_registry'), cdi: node.file('cdi') });
@@ -143,7 +143,7 @@ withRoot('the kubelet and claims for devices', () => {
       eventually(async () => {
         const told = (await node.events('one')).filter(({ reason }) => reason === 'FailedPrepareDynamicResources');
         expect(told.map(each => each.message)).toContainEqual(expect.stringContaining(message));
-      }, 20_000);
+      });
     await create('one', 'shared');
     await prepareFailed('"shared" not found');
     await create('two', 'shared');

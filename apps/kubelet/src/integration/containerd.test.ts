@@ -14,9 +14,9 @@ withRoot('the kubelet on containerd', () => {
   beforeAll(async () => {
     node = await TestNode.create('containerd');
     kubelet = await node.startKubelet();
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const log = async (name: string): Promise<string> =>
     (await node.fetch(kubelet, `/containerLogs/default/${name}/main`)).text;
@@ -26,7 +26,7 @@ withRoot('the kubelet on containerd', () => {
       const { status } = await node.api.get(nodes, { name: nodeName });
       expect(status?.nodeInfo?.containerRuntimeVersion).toMatch(/^containerd:\/\/1\./);
       expect(status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('True');
-    }, 20_000);
+    });
   });
 
   it('runs a pod to Ready on containerd, serves its log and its figures, and deletes it', async () => {
@@ -40,7 +40,7 @@ withRoot('the kubelet on containerd', () => {
       const [own] = pods;
       expect(own?.memory?.workingSetBytes).toBeGreaterThan(0);
       expect(own?.containers[0]?.cpu?.usageCoreNanoSeconds).toBeGreaterThan(0);
-    }, 20_000);
+    });
     const cadvisor = (await node.fetch(kubelet, '/metrics/cadvisor')).text;
     expect(cadvisor).toMatch(/^container_memory_working_set_bytes\{container="main",.*pod="web"\} [1-9]/m);
     expect(cadvisor).toMatch(/^container_network_receive_bytes_total\{.*interface="eth0".*pod="web"\} \d+$/m);
@@ -54,7 +54,7 @@ withRoot('the kubelet on containerd', () => {
       const found = await node.get('crash');
       expect(found.status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('CrashLoopBackOff');
       return found;
-    }, 30_000);
+    });
     expect(pod.status?.containerStatuses?.[0]?.lastState?.terminated).toMatchObject({
       exitCode: 3,
       reason: 'Error',
@@ -93,7 +93,7 @@ withRoot('the kubelet on containerd', () => {
     const before = await node.untilReady('survivor');
     await node.stopKubelet(kubelet);
     kubelet = await node.startKubelet();
-    await eventually(() => expect(kubelet.workers.list()[0]?.lastRuntime.containers).toHaveLength(1), 15_000);
+    await eventually(() => expect(kubelet.workers.list()[0]?.lastRuntime.containers).toHaveLength(1));
     const after = await node.get('survivor');
     expect(isReady(after)).toBe(true);
     expect(after.status?.containerStatuses).toEqual(before.status?.containerStatuses);
@@ -106,7 +106,7 @@ withRoot('the kubelet on containerd', () => {
       const waiting = (await node.get('absent')).status?.containerStatuses?.[0]?.state?.waiting;
       expect(waiting?.reason).toMatch(/^(ErrImagePull|ImagePullBackOff)$/);
       expect(waiting?.message).toContain('127.0.0.1:1');
-    }, 30_000);
+    });
     const { items } = await node.api.list(coreEvents, { namespace: 'default' });
     expect(
       items.filter(({ involvedObject }) => involvedObject.name === 'absent').map(({ reason }) => reason),

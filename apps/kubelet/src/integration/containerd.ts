@@ -35,7 +35,7 @@ export class Containerd {
     const log = fs.openSync(this.at('log'), 'a');
     const argv = [`--net=${netns}`, 'containerd', '--config', this.at('config.toml')];
     this.process = spawn('nsenter', argv, { stdio: ['ignore', log, log] });
-    await eventually(() => this.ctr('version'), 20_000);
+    await eventually(() => this.ctr('version'));
     await this.import(busyboxImage(this.options.image), this.options.image);
     const pause: ImageDescription = {
       config: { Entrypoint: ['/pause', '-P'] },

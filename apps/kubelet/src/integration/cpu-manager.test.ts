@@ -17,8 +17,8 @@ withRoot('the kubelet with static CPUs', () => {
   beforeAll(async () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet(flags);
-  }, 120_000);
-  afterAll(() => node?.close(), 60_000);
+  });
+  afterAll(() => node?.close());
 
   /** Where the kernel lets a pod's process run. */
   const cpusOf = async (name: string): Promise<string> =>
@@ -34,7 +34,7 @@ withRoot('the kubelet with static CPUs', () => {
     const own = parseCpuSet(await cpusOf('own'));
     expect(own.size).toBe(1);
     expect(own.has(0)).toBe(false);
-    await eventually(async () => expect(await cpusOf('shared')).toBe(formatCpuSet(difference(all, own))), 60_000);
+    await eventually(async () => expect(await cpusOf('shared')).toBe(formatCpuSet(difference(all, own))));
     const cgroup = `kubepods/pod${uid}`;
     const unlimited = ['-1', 'max 100000'];
     expect(unlimited).toContain(node.cgroupFile(cgroup, 'cpu', ['cpu.cfs_quota_us', 'cpu.max']));
@@ -47,13 +47,13 @@ withRoot('the kubelet with static CPUs', () => {
       entries: { [uid]: { main: formatCpuSet(own) } },
     });
     await node.delete('own');
-    await eventually(async () => expect(await cpusOf('shared')).toBe(formatCpuSet(all)), 60_000);
+    await eventually(async () => expect(await cpusOf('shared')).toBe(formatCpuSet(all)));
   });
 
   it('fails a pod for which there are too few CPUs left', async () => {
     const wanted = { limits: { cpu: String(all.size), memory: '32Mi' } };
     await node.create('greedy', { containers: [shell(forever, { resources: wanted })] });
-    await eventually(async () => expect((await node.get('greedy')).status).toMatchObject({ phase: 'Failed' }), 60_000);
+    await eventually(async () => expect((await node.get('greedy')).status).toMatchObject({ phase: 'Failed' }));
   });
 
   it('does not start with another policy than that by which CPUs were given, and says what to do', async () => {

@@ -34,11 +34,11 @@ withRoot('CSI volumes on a real runtime', () => {
     node = await TestNode.create();
     await fs.writeFile(node.file('config.yaml'), configuration);
     kubelet = await node.startKubelet([`--config=${node.file('config.yaml')}`]);
-    await eventually(() => node.api.get(nodes, { name: nodeName }), 60_000);
+    await eventually(() => node.api.get(nodes, { name: nodeName }));
     node.api.seed(csiDrivers, { metadata: { name: driverName }, spec: { attachRequired: false } });
     driver = new ExampleDriver(node);
     await driver.start();
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await driver?.stop();
@@ -47,7 +47,7 @@ withRoot('CSI volumes on a real runtime', () => {
     const left = execFileSync('losetup', ['--list', '--noheadings', '--output', 'NAME,BACK-FILE']).toString();
     for (const [device = '', file = ''] of left.split('\n').map(line => line.split(/\s+/)))
       if (node && file.startsWith(node.file(''))) execFileSync('losetup', ['-d', device]);
-  }, 60_000);
+  });
 
   const key = (name: string) => ({ name, namespace: 'default' });
   const claimOf = (name: string) => node.api.get(persistentVolumeClaims, key(name));
@@ -80,14 +80,14 @@ withRoot('CSI volumes on a real runtime', () => {
       const { status } = await claimOf(name);
       expect(status).toMatchObject({ capacity: { storage }, conditions: [] });
       expect(status?.allocatedResourceStatuses).toBeUndefined();
-    }, 60_000);
+    });
 
   async function untilSaid(about: string, reason: string, message: string): Promise<void> {
     await eventually(async () => {
       const { items } = await node.api.list(coreEvents, { namespace: 'default' });
       const said = items.filter(({ involvedObject }) => involvedObject.name === about);
       expect(said).toContainEqual(expect.objectContaining({ reason, message }));
-    }, 60_000);
+    });
   }
 
   it('grow while a pod uses them, and on the way to their next pod', async () => {
@@ -166,7 +166,7 @@ withRoot('CSI volumes on a real runtime', () => {
         capacityBytes,
         inodes: disk.files,
       });
-    }, 60_000);
+    });
     const { text } = await node.fetch(kubelet, '/metrics');
     const labels = '{namespace="default",persistentvolumeclaim="measured"}';
     expect(text).toContain(`kubelet_volume_stats_capacity_bytes${labels} ${capacityBytes}`);

@@ -104,12 +104,12 @@ withRoot('the kubelet and device plugins', () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet();
     gpus = new Gpus(folder());
-  }, 120_000);
+  });
 
   afterAll(async () => {
     gpus?.stop();
     await node?.close();
-  }, 60_000);
+  });
 
   it('refuses a plugin of another version', async () => {
     const other = new Gpus(folder());

@@ -26,7 +26,7 @@ export class ExampleDriver {
     const child = spawn('node', [path.join(repository, 'dist/examples/csi-driver/driver.js')], { env });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (this.log += String(chunk)));
     this.process = child;
-    await eventually(() => expect(this.log).toMatch(/^registered$/m), 30_000);
+    await eventually(() => expect(this.log).toMatch(/^registered$/m));
   }
 
   async stop(): Promise<void> {

@@ -26,12 +26,12 @@ withRoot('the kubelet when things go wrong', () => {
     // Whatever happens in this file, this pod is none the worse for it.
     await node.create('bystander', { containers: [shell(forever)] });
     await node.untilReady('bystander');
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await registry?.close();
     await node?.close();
-  }, 60_000);
+  });
 
   afterEach(async () => {
     const { status } = await node.get('bystander');
@@ -45,7 +45,7 @@ withRoot('the kubelet when things go wrong', () => {
       const found = await waiting(name);
       expect(found.reason).toMatch(reason);
       expect(found.message).toMatch(message);
-    }, 30_000);
+    });
   const reasonsOf = async (name: string): Promise<string[]> => {
     const { items } = await node.api.list(coreEvents, { namespace: 'default' });
     return items.filter(each => each.involvedObject.name === name).map(({ reason = '' }) => reason);
@@ -170,7 +170,7 @@ withRoot('the kubelet when things go wrong', () => {
     for (const [name, message] of cases) {
       node.writeNetwork(name);
       await node.create(name, { containers: [shell(forever)] });
-      await eventually(async () => expect((await events(name)).join('\n')).toMatch(message), 20_000);
+      await eventually(async () => expect((await events(name)).join('\n')).toMatch(message));
       await eventually(async () => expect((await waiting(name)).reason).toBe('ContainerCreating'));
     }
     node.writeNetwork();
@@ -207,7 +207,7 @@ withRoot('the kubelet when things go wrong', () => {
     await eventually(async () => {
       const { text } = await node.fetch(kubelet, '/containerLogs/default/bomb/main');
       expect(text).toMatch(/can't fork|Resource temporarily unavailable/);
-    }, 20_000);
+    });
     const worker = kubelet.workers.find('default', 'bomb');
     const usage = Number(node.podCgroupFile(worker?.uid ?? '', 'pids', 'pids.max'));
     expect(usage).toBe(60);
@@ -224,15 +224,15 @@ withRoot('the kubelet when things go wrong', () => {
       fs.mkdirSync(`${cgroup}/ghost`);
       fs.writeFileSync(`${cgroup}/ghost/cgroup.procs`, String(ghost.pid));
       await node.api.delete(pods, { namespace: 'default', name: 'haunted' }, { gracePeriodSeconds: 1 });
-      await eventually(() => expect(removals.mock.results.map(({ type }) => type)).toContain('throw'), 60_000);
+      await eventually(() => expect(removals.mock.results.map(({ type }) => type)).toContain('throw'));
       expect((await node.get('haunted')).metadata.deletionTimestamp).toBeDefined();
     } finally {
       removals.mockRestore();
       ghost.kill('SIGKILL');
     }
-    await eventually(() => expect(node.get('haunted')).rejects.toThrow('not found'), 60_000);
+    await eventually(() => expect(node.get('haunted')).rejects.toThrow('not found'));
     expect(fs.existsSync(cgroup)).toBe(false);
-  }, 180_000);
+  });
 
   it('keeps a flood of logs to so many files of so much, compressed', async () => {
     const line = 'x'.repeat(1023);
@@ -247,7 +247,7 @@ withRoot('the kubelet when things go wrong', () => {
       expect(names.length).toBeLessThanOrEqual(3);
       const bytes = names.reduce((sum, name) => sum + fs.statSync(`${directory()}/${name}`).size, 0);
       expect(bytes).toBeLessThan(12 << 20);
-    }, 30_000);
+    });
     await node.delete('flood');
   });
 

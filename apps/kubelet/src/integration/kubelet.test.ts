@@ -17,9 +17,9 @@ withRoot('the kubelet on a real runtime', () => {
   beforeAll(async () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet();
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const untilReady = (name: string): Promise<Stored<Pod>> => node.untilReady(name);
   const fetchText = (path: string, who?: 'caller' | 'stranger' | 'nobody'): Promise<Answer> =>
@@ -114,7 +114,7 @@ withRoot('the kubelet on a real runtime', () => {
     });
     const log = async (query: string): Promise<string> =>
       (await fetchText(`/containerLogs/default/chatty/main?${query}`)).text;
-    await eventually(async () => expect(await log('')).toBe('one\ntwo\nthree\n'), 60_000);
+    await eventually(async () => expect(await log('')).toBe('one\ntwo\nthree\n'));
     expect(await log('previous=true')).toBe('first\n');
     expect(await log('tailLines=2')).toBe('two\nthree\n');
     expect(await log('limitBytes=5')).toBe('one\nt');
@@ -157,7 +157,7 @@ withRoot('the kubelet on a real runtime', () => {
       const found = await node.get('crash');
       expect(found.status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('CrashLoopBackOff');
       return found;
-    }, 20_000);
+    });
     expect(pod.status?.phase).toBe('Running');
     expect(pod.status?.containerStatuses?.[0]).toMatchObject({
       restartCount: 1,
@@ -169,7 +169,7 @@ withRoot('the kubelet on a real runtime', () => {
 
   it('finishes a pod that never restarts', async () => {
     await node.create('job', { restartPolicy: 'Never', containers: [shell('echo done')] });
-    await eventually(async () => expect((await node.get('job')).status?.phase).toBe('Succeeded'), 20_000);
+    await eventually(async () => expect((await node.get('job')).status?.phase).toBe('Succeeded'));
     expect((await fetchText('/containerLogs/default/job/main')).text).toBe('done\n');
     await node.delete('job');
   });
@@ -204,11 +204,10 @@ withRoot('the kubelet on a real runtime', () => {
     const pod = await untilReady('probed');
     const id = pod.status?.containerStatuses?.[0]?.containerID?.replace(/^.*:\/\//, '') ?? '';
     await exec(id, ['rm', '/www/ok']);
-    await eventually(async () => expect(isReady(await node.get('probed'))).toBe(false), 15_000);
+    await eventually(async () => expect(isReady(await node.get('probed'))).toBe(false));
     await exec(id, ['rm', '/alive']);
-    await eventually(
-      async () => expect((await node.get('probed')).status?.containerStatuses?.[0]?.restartCount).toBe(1),
-      20_000,
+    await eventually(async () =>
+      expect((await node.get('probed')).status?.containerStatuses?.[0]?.restartCount).toBe(1),
     );
     await untilReady('probed');
     expect(await eventReasons('probed')).toEqual(expect.arrayContaining(['Unhealthy', 'Killing']));
@@ -267,7 +266,7 @@ withRoot('the kubelet on a real runtime', () => {
     await eventually(async () => expect(await log()).toBe('blueblue\n'));
     await node.api.patch(configMaps, key, { type: 'merge', body: { data: { color: 'red' } } });
     // A sub path is a copy of its time, as upstream.
-    await eventually(async () => expect(await log()).toBe('redblue\n'), 15_000);
+    await eventually(async () => expect(await log()).toBe('redblue\n'));
     await node.delete('configured');
   });
 
@@ -283,7 +282,7 @@ withRoot('the kubelet on a real runtime', () => {
     const file = `${node.rootDir}/pods/${uid}/volumes/kubernetes.io~configmap/c/step`;
     const follow = async (step: string): Promise<string | undefined> => {
       await node.api.patch(configMaps, key, { type: 'merge', body: { data: { step } } });
-      await eventually(async () => expect(await fs.readFile(file, 'utf8')).toBe(step), 60_000);
+      await eventually(async () => expect(await fs.readFile(file, 'utf8')).toBe(step));
       const { text } = await fetchText('/metrics');
       return /^kubelet_runtime_operations_total\{operation_type="podsandbox_status"\} .*$/m.exec(text)?.[0];
     };
@@ -314,7 +313,7 @@ withRoot('the kubelet on a real runtime', () => {
       const found = await node.get('absent');
       expect(found.status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('ImagePullBackOff');
       return found;
-    }, 20_000);
+    });
     expect(pod.status?.phase).toBe('Pending');
     expect(pod.status?.containerStatuses?.[0]?.state?.waiting?.message).toContain(
       'Back-off pulling image "127.0.0.1:1/none:x"',
@@ -332,10 +331,8 @@ withRoot('the kubelet on a real runtime', () => {
 
   it('fails a pod at its deadline', async () => {
     await node.create('slow', { activeDeadlineSeconds: 1, containers: [shell(forever)] });
-    await eventually(
-      async () =>
-        expect((await node.get('slow')).status).toMatchObject({ phase: 'Failed', reason: 'DeadlineExceeded' }),
-      20_000,
+    await eventually(async () =>
+      expect((await node.get('slow')).status).toMatchObject({ phase: 'Failed', reason: 'DeadlineExceeded' }),
     );
     await node.delete('slow');
   });
@@ -360,9 +357,8 @@ withRoot('the kubelet on a real runtime', () => {
     await node.api.delete(pods, { namespace: 'default', name: 'leaver' }, { gracePeriodSeconds: 0 });
     const writes = node.api.writes.length;
     kubelet = await node.startKubelet();
-    await eventually(
-      () => expect(kubelet.workers.list().map(({ current }) => current.metadata.name)).toEqual(['survivor']),
-      15_000,
+    await eventually(() =>
+      expect(kubelet.workers.list().map(({ current }) => current.metadata.name)).toEqual(['survivor']),
     );
     await eventually(() => expect(kubelet.workers.list()[0]?.lastRuntime.containers).toHaveLength(1));
     const after = await node.get('survivor');
@@ -414,8 +410,8 @@ withRoot('the kubelet on a real runtime', () => {
     const again = await untilReady(`static-${nodeName}`);
     expect(again.status?.containerStatuses?.[0]?.containerID).toBe(mirror.status?.containerStatuses?.[0]?.containerID);
     await fs.rm(`${directory}/static.json`);
-    await eventually(() => expect(node.get(`static-${nodeName}`)).rejects.toThrow('not found'), 15_000);
-    await eventually(() => expect(kubelet.workers.list()).toHaveLength(0), 40_000);
+    await eventually(() => expect(node.get(`static-${nodeName}`)).rejects.toThrow('not found'));
+    await eventually(() => expect(kubelet.workers.list()).toHaveLength(0));
   });
 
   it('registers again when its Node was deleted', async () => {

@@ -18,9 +18,9 @@ withRoot('a pod', () => {
   beforeAll(async () => {
     node = await TestNode.create();
     await node.startKubelet(['--allowed-unsafe-sysctls=kernel.msg*']);
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const statusOf = async (name: string) => (await node.get(name)).status?.containerStatuses?.[0];
 
@@ -36,7 +36,7 @@ withRoot('a pod', () => {
       const [found] = (await node.get('debugged')).status?.ephemeralContainerStatuses ?? [];
       expect(found?.state?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' });
       return found;
-    }, 15_000);
+    });
     expect(status).toMatchObject({ name: 'debugger', restartCount: 0, ready: false });
     const logs = path.join(node.rootDir, 'logs', `default_debugged_${(await node.get('debugged')).metadata.uid}`);
     expect(await fs.readFile(path.join(logs, 'debugger/0.log'), 'utf8')).toMatch(/stdout F .*trap "exit 0" TERM/);
@@ -59,7 +59,7 @@ withRoot('a pod', () => {
         }),
       ],
     });
-    await eventually(async () => expect((await node.get('rules')).status?.phase).toBe('Failed'), 20_000);
+    await eventually(async () => expect((await node.get('rules')).status?.phase).toBe('Failed'));
     expect(await statusOf('rules')).toMatchObject({ restartCount: 1, state: { terminated: { exitCode: 7 } } });
     await node.delete('rules');
   });
@@ -92,7 +92,7 @@ withRoot('a pod', () => {
     await node.untilReady('signalled');
     expect((await statusOf('signalled'))?.stopSignal).toBe('SIGUSR1');
     await node.api.delete(pods, { namespace: 'default', name: 'signalled' });
-    await eventually(() => expect(node.get('signalled')).rejects.toThrow('not found'), 15_000);
+    await eventually(() => expect(node.get('signalled')).rejects.toThrow('not found'));
     expect(await fs.readdir(seen)).toEqual(['usr1']);
   });
 
@@ -113,7 +113,7 @@ withRoot('a pod', () => {
     });
     await node.untilReady('ordered');
     await node.api.delete(pods, { namespace: 'default', name: 'ordered' });
-    await eventually(() => expect(node.get('ordered')).rejects.toThrow('not found'), 20_000);
+    await eventually(() => expect(node.get('ordered')).rejects.toThrow('not found'));
     expect(await fs.readFile(path.join(order, 'ends'), 'utf8')).toBe('main\nsecond\nfirst\n');
   });
 
@@ -180,7 +180,7 @@ withRoot('a pod', () => {
         expect(lines.length).toBeGreaterThan(4);
         const [net, pid, ipc, neighbours] = lines;
         return { net, pid, ipc, neighbours };
-      }, 60_000);
+      });
     };
     const [own, net, pid, ipc, shared] = await Promise.all(Object.keys(specs).map(seen));
     // The node of these tests has a network of its own, and the processes and IPC of the machine.

@@ -16,12 +16,12 @@ withRoot('a node that runs out of', () => {
   beforeAll(async () => {
     node = await TestNode.create('naru', { imageBytes: 64 * mi });
     registry = await FaultyRegistry.serve(node.file('registry'), busyboxImage(), node.registryAddress);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await registry?.close();
     await node?.close();
-  }, 60_000);
+  });
 
   const configured = (...lines: string[]): string => {
     const header = ['apiVersion: kubelet.config.k8s.io/v1beta1', 'kind: KubeletConfiguration'];
@@ -37,7 +37,7 @@ withRoot('a node that runs out of', () => {
     await node.create('user', { containers: [shell(forever)] });
     await node.create('once', { containers: [shell(forever, { image: unused })] });
     await Promise.all([node.untilReady('user'), node.untilReady('once')]);
-    await eventually(async () => expect(await imagesOfNode()).toEqual(expect.arrayContaining([image, unused])), 60_000);
+    await eventually(async () => expect(await imagesOfNode()).toEqual(expect.arrayContaining([image, unused])));
     await node.delete('once');
     await node.stopKubelet(first);
     const { bavail, bsize } = fs.statfsSync(node.file('images'));
@@ -50,7 +50,7 @@ withRoot('a node that runs out of', () => {
       const names = await imagesOfNode();
       expect(names).toContain(image);
       expect(names).not.toContain(unused);
-    }, 60_000);
+    });
     // Most of it is a layer of the image in use: this has not made room enough, and the node says so.
     await eventually(async () => {
       const { items } = await node.api.list(coreEvents, {});
@@ -79,7 +79,7 @@ withRoot('a node that runs out of', () => {
       const found = await node.get('crowd');
       expect(found.status?.phase).toBe('Failed');
       return found;
-    }, 60_000);
+    });
     expect(pod.status).toMatchObject({
       reason: 'Evicted',
       message: expect.stringMatching(
@@ -89,7 +89,7 @@ withRoot('a node that runs out of', () => {
     expect(kubelet.pressures).toContain('PIDPressure');
     expect((await node.get('modest')).status?.phase).toBe('Running');
     // Its processes end with it.
-    await eventually(() => expect(kubelet.pressures).toEqual([]), 60_000);
+    await eventually(() => expect(kubelet.pressures).toEqual([]));
     for (const name of ['crowd', 'modest']) await node.delete(name);
     await node.stopKubelet(kubelet);
   });

@@ -20,9 +20,9 @@ withRoot('the resize of a running pod', () => {
     await eventually(async () =>
       expect((await node.api.get(nodes, { name: nodeName })).status?.allocatable).toBeDefined(),
     );
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const same = (cpu: string, memory: string): Resources => ({ requests: { cpu, memory }, limits: { cpu, memory } });
 
@@ -99,7 +99,7 @@ withRoot('the resize of a running pod', () => {
         ready: true,
         resources: same('150m', '96Mi'),
       });
-    }, 15_000);
+    });
     expect(await inEffect('policy')).toEqual({ quota: 15_000, memory: 96 * mi });
     await node.delete('policy');
   });
@@ -237,7 +237,7 @@ withRoot('the resize of a running pod', () => {
           ['bounded', 0, true],
           ['open', 1, true],
         ]);
-      }, 30_000);
+      });
       expect((await inEffect('inherits', 'open')).memory).toBe(96 * mi);
       await node.delete('inherits');
     });

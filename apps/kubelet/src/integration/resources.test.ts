@@ -36,9 +36,9 @@ volumeStatsAggPeriod: 1s
       '--eviction-hard=nodefs.available<50%,memory.available<100Mi',
     ];
     kubelet = await node.startKubelet(flags);
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const condition = (of: Node, name: string): string | undefined =>
     of.status?.conditions?.find(({ type }) => type === name)?.status;
@@ -91,7 +91,7 @@ volumeStatsAggPeriod: 1s
       expect(own.runtime.imageFs?.capacityBytes).toBeGreaterThan(64 * mi);
       expect(own.rlimit.curproc).toBeGreaterThan(0);
       expect(own.systemContainers.map(({ name }) => name)).toEqual(['kubelet', 'pods']);
-    }, 20_000);
+    });
     const { pods } = JSON.parse(await text('/stats/summary?only_cpu_and_memory=true')) as Summary;
     expect(Object.keys(pods[0] ?? {})).toEqual(['podRef', 'startTime', 'containers', 'cpu', 'memory']);
   });
@@ -144,7 +144,7 @@ volumeStatsAggPeriod: 1s
       const found = await node.get('greedy');
       expect(found.status?.phase).toBe('Failed');
       return found;
-    }, 20_000);
+    });
     expect(pod.status).toMatchObject({
       reason: 'Evicted',
       message: 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ',
@@ -180,10 +180,8 @@ volumeStatsAggPeriod: 1s
       'both-write': 'Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ',
     };
     for (const [name, message] of Object.entries(messages)) {
-      await eventually(
-        async () =>
-          expect((await node.get(name)).status).toMatchObject({ phase: 'Failed', reason: 'Evicted', message }),
-        50_000,
+      await eventually(async () =>
+        expect((await node.get(name)).status).toMatchObject({ phase: 'Failed', reason: 'Evicted', message }),
       );
       await node.delete(name);
     }
@@ -202,7 +200,7 @@ volumeStatsAggPeriod: 1s
       const found = await node.get('hoarder');
       expect(found.status?.phase).toBe('Failed');
       return found;
-    }, 20_000);
+    });
     expect(pod.status?.reason).toBe('Evicted');
     expect(pod.status?.message).toMatch(
       /^The node was low on resource: ephemeral-storage. Threshold quantity: 32Mi, available: /,
@@ -217,14 +215,13 @@ volumeStatsAggPeriod: 1s
       expect(reasons).toEqual(expect.arrayContaining(['NodeHasDiskPressure', 'EvictionThresholdMet']));
     });
     // The volume went with the pod, so the disk has room again.
-    await eventually(
-      async () => expect(condition(await node.api.get(nodes, { name: nodeName }), 'DiskPressure')).toBe('False'),
-      20_000,
+    await eventually(async () =>
+      expect(condition(await node.api.get(nodes, { name: nodeName }), 'DiskPressure')).toBe('False'),
     );
     expect((await node.get('bystander')).status?.phase).toBe('Running');
     const filler = `${node.rootDir}/filler`;
     fs.writeFileSync(filler, Buffer.alloc(40 * mi));
-    await eventually(() => expect(kubelet.pressures).toContain('DiskPressure'), 20_000);
+    await eventually(() => expect(kubelet.pressures).toContain('DiskPressure'));
     await node.create('late', { containers: [shell(forever)] });
     await eventually(async () =>
       expect((await node.get('late')).status).toMatchObject({
@@ -234,7 +231,7 @@ volumeStatsAggPeriod: 1s
       }),
     );
     fs.rmSync(filler);
-    await eventually(() => expect(kubelet.pressures).toEqual([]), 20_000);
+    await eventually(() => expect(kubelet.pressures).toEqual([]));
     for (const name of ['hoarder', 'late', 'bystander']) await node.delete(name);
   });
 
@@ -253,7 +250,7 @@ volumeStatsAggPeriod: 1s
       const found = await node.get('hungry');
       expect(found.status?.phase).toBe('Failed');
       return found;
-    }, 20_000);
+    });
     expect(pod.status?.message).toMatch(
       /^The node was low on resource: memory. Threshold quantity: 100Mi, available: .* Container main was using .* has larger consumption of memory. $/,
     );

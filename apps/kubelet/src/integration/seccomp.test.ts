@@ -22,9 +22,9 @@ withRoot('a container', () => {
   beforeAll(async () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet();
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const confined = (type: string, localhostProfile?: string): Partial<Container> => ({
     securityContext: { seccompProfile: { type, ...(localhostProfile ? { localhostProfile } : {}) } },
@@ -74,7 +74,7 @@ withRoot('a container', () => {
         '0',
         "mkdir: can't create directory '/made': Operation not permitted",
       ]);
-    }, 60_000);
+    });
     await node.delete('profiles');
   });
 

@@ -14,9 +14,9 @@ withRoot('a node that shuts down', () => {
 
   beforeAll(async () => {
     node = await TestNode.create();
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   it('ends its pods in their time, critical ones last, and takes no others', async () => {
     const config = node.file('kubelet.yaml');

@@ -46,7 +46,7 @@ withRoot('static pods', () => {
       response.writeHead(answer.code).end(JSON.stringify(answer.body));
     });
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  }, 120_000);
+  });
 
   afterEach(async () => {
     if (kubelet) await node.stopKubelet(kubelet);
@@ -56,7 +56,7 @@ withRoot('static pods', () => {
   afterAll(async () => {
     server?.close();
     await node?.close();
-  }, 60_000);
+  });
 
   const flags = (): string[] => [
     `--manifest-url=http://127.0.0.1:${(server.address() as AddressInfo).port}/pods`,
@@ -86,13 +86,13 @@ withRoot('static pods', () => {
     await eventually(async () => {
       const { items } = await node.api.list(pods, { namespace: 'default' });
       expect(items.map(({ metadata }) => metadata.name)).toEqual([`two-${nodeName}`]);
-    }, 20_000);
+    });
   });
 
   it('run when no api-server is there', async () => {
     answer = { code: 200, body: manifest('alone') };
     kubelet = await node.startKubelet(flags(), new AwayApi());
-    await eventually(() => expect(running('alone')).toBe(true), 20_000);
+    await eventually(() => expect(running('alone')).toBe(true));
   });
 
   it('push out ordinary pods when there is no room for them, and nothing as important as they are', async () => {
@@ -112,7 +112,7 @@ withRoot('static pods', () => {
       expect(status?.conditions).toContainEqual(
         expect.objectContaining({ type: 'DisruptionTarget', reason: 'TerminationByKubelet' }),
       );
-    }, 60_000);
+    });
     await node.untilReady(`pushing-${nodeName}`);
     expect(await node.events('ordinary')).toContainEqual(expect.objectContaining({ reason: 'Preempting' }));
     await node.create('huge', { priority: 2_000_000_000, containers: [asking(all)] });

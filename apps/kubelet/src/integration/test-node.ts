@@ -234,7 +234,7 @@ export class TestNode {
     const argv = [`--net=/run/netns/${this.namespace}`, 'node', runtimeProgram, ...flags];
     this.runtimeProcess = spawn('nsenter', argv, { stdio: ['ignore', log, log] });
     const client = new CriClient(this.endpoint);
-    await eventually(() => client.version(), 20_000).finally(() => client.close());
+    await eventually(() => client.version()).finally(() => client.close());
   }
 
   async stopRuntime(): Promise<void> {
@@ -380,13 +380,13 @@ export class TestNode {
       const pod = await this.get(name);
       if (!isReady(pod)) throw new Error(`${name} is not ready: ${JSON.stringify(pod.status)}`);
       return pod;
-    }, 60_000);
+    });
   }
 
   /** Deletes a pod and waits until its object is gone. */
   async delete(name: string): Promise<void> {
     await this.api.delete(pods, { namespace: 'default', name }, { gracePeriodSeconds: 1 });
-    await eventually(() => expect(this.get(name)).rejects.toThrow('not found'), 15_000);
+    await eventually(() => expect(this.get(name)).rejects.toThrow('not found'));
   }
 
   async close(): Promise<void> {

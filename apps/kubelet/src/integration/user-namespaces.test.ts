@@ -19,9 +19,9 @@ withRoot('a pod with a user namespace', () => {
   beforeAll(async () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet();
-  }, 180_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const directory = (name: string): string => {
     const made = node.file(name);
@@ -148,7 +148,7 @@ withRoot('a pod with a user namespace', () => {
       (await node.get('one')).status?.containerStatuses?.[0]?.restartCount ?? 0;
     const before = await restarts();
     await node.exec('one', 'kill', '1');
-    await eventually(async () => expect(await restarts()).toBeGreaterThan(before), 60_000);
+    await eventually(async () => expect(await restarts()).toBeGreaterThan(before));
     await untilBoth();
     expect(await map('one')).toContain(String(firsts[0]));
     expect(await map('two')).toContain(String(firsts[1]));

@@ -64,13 +64,13 @@ withRoot('files in volumes', () => {
   beforeAll(async () => {
     node = await TestNode.create();
     await node.startKubelet();
-    await eventually(() => node.api.get(nodes, { name: nodeName }), 60_000);
+    await eventually(() => node.api.get(nodes, { name: nodeName }));
     const metadata = { name: 'settings', namespace: 'default' };
     node.api.seed(configMaps, { metadata, data: { color: 'blue', size: 'l' }, binaryData: { bytes: binary } });
     node.api.seed(secrets, { metadata, data: { color: base64('blue'), size: base64('l'), bytes: binary } });
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const run = (name: string, script: string) => node.exec(name, 'sh', '-c', script);
   const stat = (name: string, file: string) => run(name, `stat -L -c '%a %u %g' ${file}`);
@@ -177,7 +177,7 @@ withRoot('files in volumes', () => {
       node.api.patch(pods, key('follows'), merge({ metadata: changed })),
     ]);
     const until = (volume: string, wanted: string) =>
-      eventually(async () => expect({ [volume]: await files(volume) }).toEqual({ [volume]: wanted }), 60_000);
+      eventually(async () => expect({ [volume]: await files(volume) }).toEqual({ [volume]: wanted }));
     await until('map', 'missing=here\nvalue=2');
     await until('secret', 'value=2');
     await until('projected', 'late=b\nmissing=here\nvalue=2');
@@ -189,7 +189,7 @@ withRoot('files in volumes', () => {
     await Promise.all([configMaps, secrets].map(type => node.api.delete(type, key('absent'))));
     await node.api.delete(configMaps, metadata);
     for (const gone of ['map', 'no-map', 'no-secret', 'no-key'])
-      await eventually(async () => expect(await run('follows', `ls /v/${gone}`)).toBe(''), 60_000);
+      await eventually(async () => expect(await run('follows', `ls /v/${gone}`)).toBe(''));
     await until('projected', "*=cat: can't open '*': No such file or directory");
     await end('follows');
   });
@@ -281,7 +281,7 @@ withRoot('files in volumes', () => {
     await fs.mkdir(host);
     const shared: Volume = { name: 'shared', hostPath: { path: host } };
     await start({ swapper: showing([shared], { command: ['/bin/sh', '-c', swap] }) });
-    await eventually(() => fs.stat(path.join(host, 'started')), 60_000);
+    await eventually(() => fs.stat(path.join(host, 'started')));
     const reader = (subPath: string) =>
       shell('cat /got/secret 2>&1; sleep 0.1', {
         volumeMounts: [{ name: 'shared', mountPath: '/got', subPath }],
@@ -314,7 +314,7 @@ withRoot('files in volumes', () => {
       expect(statuses).toHaveLength(24);
       for (const { restartCount, state } of statuses) expect(restartCount > 0 || state?.waiting?.reason).toBeTruthy();
       expect(await said()).toContain('mine');
-    }, 60_000);
+    });
     expect(await said()).not.toContain('of the node');
     expect(await fs.readdir(outside)).toEqual(['secret']);
     await end('swapper', ...names);

@@ -21,9 +21,9 @@ withRoot('volumes on a real runtime', () => {
     node = await TestNode.create();
     kubelet = await node.startKubelet();
     await eventually(() => node.api.get(nodes, { name: nodeName }));
-  }, 120_000);
+  });
 
-  afterAll(() => node?.close(), 60_000);
+  afterAll(() => node?.close());
 
   const bound = (
     ...args: Parameters<typeof createBoundClaim> extends [unknown, ...infer R] ? R : never
@@ -156,12 +156,10 @@ withRoot('volumes on a real runtime', () => {
       const unused = await free();
       expect(await node.exec('huge', 'fallocate', '-l', '4194304', '/huge/pages')).toBe('');
       expect(await free()).toBe(unused - 2);
-      await eventually(
-        async () =>
-          expect((await node.events('two-sizes')).map(({ message }) => message)).toContainEqual(
-            expect.stringContaining('medium HugePages can be used only if exactly one huge page size is requested'),
-          ),
-        60_000,
+      await eventually(async () =>
+        expect((await node.events('two-sizes')).map(({ message }) => message)).toContainEqual(
+          expect.stringContaining('medium HugePages can be used only if exactly one huge page size is requested'),
+        ),
       );
       await Promise.all(['huge', 'two-sizes'].map(name => node.delete(name)));
       expect(await free()).toBe(unused);
@@ -200,12 +198,10 @@ withRoot('volumes on a real runtime', () => {
       containers: [mounting({ name: 'nfs', mountPath: '/nfs' })],
       volumes: [{ name: 'nfs', nfs: { server: '127.0.0.1', path: '/none' } }],
     });
-    await eventually(
-      async () =>
-        expect((await node.events('nfs')).find(({ reason }) => reason === 'FailedMount')?.message).toMatch(
-          /^MountVolume.SetUp failed for volume "nfs" : mount failed: exit status \d+\nMounting command: mount\nMounting arguments: -t nfs 127.0.0.1:\/none /,
-        ),
-      20_000,
+    await eventually(async () =>
+      expect((await node.events('nfs')).find(({ reason }) => reason === 'FailedMount')?.message).toMatch(
+        /^MountVolume.SetUp failed for volume "nfs" : mount failed: exit status \d+\nMounting command: mount\nMounting arguments: -t nfs 127.0.0.1:\/none /,
+      ),
     );
     expect((await node.fetch(kubelet, '/metrics')).text).toMatch(
       /^storage_operation_duration_seconds_count\{.*volume_plugin="kubernetes.io\/nfs",operation_name="volume_mount",status="fail-unknown".*\} [1-9]/m,
@@ -220,7 +216,7 @@ withRoot('volumes on a real runtime', () => {
       ExampleDriver.build();
       driver = new ExampleDriver(node);
       await driver.start();
-    }, 60_000);
+    });
 
     afterAll(() => driver?.stop());
 
@@ -234,9 +230,9 @@ withRoot('volumes on a real runtime', () => {
       expect(metadata.labels?.[topologyKey]).toBe(nodeName);
       expect(metadata.annotations?.['csi.volume.kubernetes.io/nodeid']).toBe(`{"${driverName}":"${nodeName}"}`);
       await driver.stop();
-      await eventually(async () => expect(await drivers()).toEqual([]), 15_000);
+      await eventually(async () => expect(await drivers()).toEqual([]));
       await driver.start();
-      await eventually(async () => expect(await drivers()).toHaveLength(1), 15_000);
+      await eventually(async () => expect(await drivers()).toHaveLength(1));
     });
 
     it('are attached, staged once, published for each pod, and undone in reverse, over a restart too', async () => {
@@ -249,7 +245,7 @@ withRoot('volumes on a real runtime', () => {
       await node.create('first', claimed);
       const unique = `kubernetes.io/csi/${driverName}^data`;
       const inUse = async () => (await node.api.get(nodes, { name: nodeName })).status?.volumesInUse;
-      await eventually(async () => expect(await inUse()).toEqual([unique]), 15_000);
+      await eventually(async () => expect(await inUse()).toEqual([unique]));
       expect(driver.log).not.toContain('staged');
 
       // What the attach-detach controller and the attacher of the driver do.
@@ -278,7 +274,7 @@ withRoot('volumes on a real runtime', () => {
       expect(await node.exec('second', 'cat', '/data/file')).toBe('shared');
       await node.delete('second');
       expect(driver.log).toContain('unstaged data');
-      await eventually(async () => expect(await inUse()).toEqual([]), 15_000);
+      await eventually(async () => expect(await inUse()).toEqual([]));
       expect(await fs.readFile('/proc/self/mountinfo', 'utf8')).not.toContain('globalmount');
       expect(await fs.readFile(node.file('csi/data/file'), 'utf8')).toBe('shared\n');
     });
@@ -316,13 +312,11 @@ withRoot('volumes on a real runtime', () => {
         containers: [mounting({ name: 'data', mountPath: '/data' })],
         volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'late', readOnly: true } }],
       });
-      await eventually(
-        async () =>
-          expect(await node.events('late')).toContainEqual({
-            reason: 'FailedMount',
-            message: `MountVolume.SetUp failed for volume "pv-late" : kubernetes.io/csi: driver name ${driverName} not found in the list of registered CSI drivers`,
-          }),
-        15_000,
+      await eventually(async () =>
+        expect(await node.events('late')).toContainEqual({
+          reason: 'FailedMount',
+          message: `MountVolume.SetUp failed for volume "pv-late" : kubernetes.io/csi: driver name ${driverName} not found in the list of registered CSI drivers`,
+        }),
       );
       await driver.start();
       await node.untilReady('late');

@@ -87,7 +87,7 @@ async function setUp(): Promise<void> {
   const [command = '', ...args] = [...inside('outside'), process.execPath, '-e', serve];
   server = spawn(command, args, { stdio: 'inherit' });
   const local = [...inside('outside'), 'bash', '-c', `cat </dev/tcp/::1/${port}`];
-  await eventually(() => execute(local), 30_000);
+  await eventually(() => execute(local));
 }
 
 async function tearDown(): Promise<void> {
@@ -107,11 +107,11 @@ describeAsRoot('the way from nodes to what is beyond the machine (needs root)', 
   test('is open by IPv4, and by IPv6 as soon as the user has the machine forward it; both wear the address of the machine', async () => {
     const { missing, tables } = await tell('open');
     expect(tables).toEqual([`ip naru-${settings.name}`, `ip6 naru-${settings.name}`]);
-    expect(await eventually(() => seenBy('10.0.66.2'), 30_000)).toBe('10.0.66.1');
+    expect(await eventually(() => seenBy('10.0.66.2'))).toBe('10.0.66.1');
     await expect(seenBy('fd00:66::2')).rejects.toThrow();
     expect(missing.length).toBeGreaterThan(0);
     await execute([...inside('machine'), 'sysctl', '-w', ...missing]);
-    expect(await eventually(() => seenBy('fd00:66::2'), 30_000)).toBe('fd00:66::1');
+    expect(await eventually(() => seenBy('fd00:66::2'))).toBe('fd00:66::1');
     expect((await tell('open')).missing).toEqual([]);
   });
 
@@ -122,7 +122,7 @@ describeAsRoot('the way from nodes to what is beyond the machine (needs root)', 
     await sysctl('net.ipv6.conf.all.forwarding=0');
     await expect(seenBy('fd00:66::2')).rejects.toThrow();
     await sysctl('net.ipv6.conf.all.forwarding=1');
-    expect(await eventually(() => seenBy('fd00:66::2'), 30_000)).toBe('fd00:66::1');
+    expect(await eventually(() => seenBy('fd00:66::2'))).toBe('fd00:66::1');
     expect((await tell('open')).missing).toEqual([]);
   });
 

@@ -181,7 +181,7 @@ test('goes on over another member when the one it used is killed, without losing
   expect(heard.map(({ revision }) => revision)).toEqual(heard.map(({ revision }) => revision).sort((a, b) => a - b));
   await store.close();
   await Promise.all(members.map(member => member.stop()));
-}, 60_000);
+});
 
 /** The long form is for before a release: NARU_STORE_ROUNDS=200. */
 const rounds = Number(process.env['NARU_STORE_ROUNDS'] ?? 2);

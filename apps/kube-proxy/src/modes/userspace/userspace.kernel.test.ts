@@ -18,7 +18,7 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
     cluster = await setUpCluster(userspace, { nodes: 2, backend: 'host-gw' });
     for (const [index, pod] of cluster.pods.entries()) await cluster.lab.serveHolding(pod, 8082, `pod-${index}`);
     proxy = UserspaceProcess.start(cluster.lab, cluster.lab.node(1));
-  }, 60_000);
+  });
   afterAll(async () => {
     await proxy?.kill();
     await cluster?.close();
@@ -119,7 +119,7 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
       const first = await ask();
       // The interval is longer than the affinity: asking sooner would renew it.
       await eventually(async () => expect(await ask()).not.toBe(first), 60_000, 1_100);
-    }, 70_000);
+    });
 
     test('without endpoints a connection is reset', async () => {
       const { lab, pods } = cluster;
