@@ -87,7 +87,7 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
   test('a UDP client that keeps its port follows when its endpoint goes', async () => {
     const { lab, pods } = cluster;
     const ask = (): Promise<{ name: string }> =>
-      lab.ask(pods[0]!, clusterIp, 53, { protocol: 'udp', sourcePort: 40_053 });
+      lab.ask(pods[0]!, clusterIp, 53, { protocol: 'udp', sourcePort: 40_053, timeoutMs: 1_000 });
     await eventually(async () => expect((await ask()).name).toBe('pod-1'));
     await api.patch(endpointSlices, { namespace: 'default', name: 'dns-1' }, { type: 'merge', body: slice([2]) });
     await eventually(async () => expect((await lab.ask(pods[0]!, clusterIp, 53)).name).toBe('pod-2'));
@@ -114,7 +114,7 @@ describeInKernel('kube-proxy from objects to the kernel', () => {
     });
     for (const family of ipFamilies) await api.create(endpointSlices, dual(family, 1));
     const ask = (ip: string): Promise<{ name: string }> =>
-      lab.ask(pods[0]!, ip, 53, { protocol: 'udp', sourcePort: 40_060 });
+      lab.ask(pods[0]!, ip, 53, { protocol: 'udp', sourcePort: 40_060, timeoutMs: 1_000 });
     for (const ip of clusterIPs) await eventually(async () => expect((await ask(ip)).name).toBe('pod-1'));
     for (const family of ipFamilies) {
       const { metadata, ...body } = dual(family, 2);

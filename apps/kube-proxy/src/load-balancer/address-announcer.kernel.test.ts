@@ -89,7 +89,8 @@ function testAnnouncer(family: IpFamily): void {
 
   test('addresses outside the pool are not announced, and cleanup gives up the others', async () => {
     set(balancer(addresses.host(99)));
-    await eventually(() => expect(lab.ask(lab.outside, address, 8080)).rejects.toThrow());
+    const asked = (): Promise<unknown> => lab.ask(lab.outside, address, 8080, { timeoutMs: 1_000 });
+    await eventually(() => expect(asked()).rejects.toThrow());
     for (const { run } of lab.nodes) expect(await run('ip', ['addr'])).not.toContain(addresses.host(99));
     set(balancer(address), sliceOn('node-1'));
     await eventually(holder);

@@ -10,12 +10,12 @@ import { ipvs } from './ipvs';
 import { nftables } from './nftables';
 
 const sctpPort = 9000;
-const waitMs = 60_000;
+const waitMs = 120_000;
 
 /** Who answers at the address; SCTP is not to be had from Node. */
 async function askBySctp({ run }: Place, address: string, port: number): Promise<string> {
   const where = isIpv6(address) ? `SCTP6:[${address}]` : `SCTP4:${address}`;
-  return (await run('timeout', ['10', 'socat', '-u', `${where}:${port},connect-timeout=5`, '-'])).trim();
+  return (await run('timeout', ['30', 'socat', '-u', `${where}:${port},connect-timeout=5`, '-'])).trim();
 }
 
 /** By both families. */
@@ -64,8 +64,7 @@ async function checkPolicies(cluster: TestCluster, api: MemoryObjects, check: ty
     forwardedPort(cluster, { name, clusterIp, clusterEndpoints: endpointsOfPods(cluster, 1, [pod]) });
   await cluster.sync([leadTo('default/web:/tcp', toWeb, 0), leadTo('default/remote:/tcp', toRemote, 2)]);
   const put = (spec: NetworkPolicy['spec']): Promise<unknown> => api.create(networkPolicies, { metadata: key, spec });
-  const open = async (ip: string, port = 80): Promise<void> =>
-    void (await lab.ask(client, ip, port, { timeoutMs: 5_000 }));
+  const open = async (ip: string, port = 80): Promise<void> => void (await lab.ask(client, ip, port));
   const closed = (ip: string, port = 80): Promise<void> =>
     assert.rejects(lab.ask(client, ip, port, { timeoutMs: 1_000 }), /timed out/i);
   await check('policies judge what ipvs sends on', async () => {
@@ -75,7 +74,7 @@ async function checkPolicies(cluster: TestCluster, api: MemoryObjects, check: ty
     await eventually(() => closed(toWeb), waitMs);
     await open(toRemote);
     // The node itself is not shut out.
-    await lab.ask(lab.node(1), toWeb, 80, { timeoutMs: 5_000 });
+    await lab.ask(lab.node(1), toWeb, 80);
     await api.delete(networkPolicies, key);
     await eventually(() => open(toWeb), waitMs);
     await put({

@@ -7,7 +7,6 @@ import { aPort } from './ports';
 import { endpointsOfPods, type TestCluster } from './test-cluster';
 
 export const everyPod: readonly string[] = ['pod-0', 'pod-1', 'pod-2'];
-const patienceMs = 5_000;
 
 /** How many connections hear every one of three endpoints: those of nftables and iptables are chosen at random, the others' in turn. */
 export function questionsFor({ name }: Pick<ProxyMode, 'name'>): number {
@@ -48,8 +47,8 @@ export class ModeBench {
     });
   }
 
-  ask(from: Place, ip: string, port: number, options: AskOptions = {}): Promise<{ name: string; client: string }> {
-    return this.cluster.lab.ask(from, ip, port, { timeoutMs: patienceMs, ...options });
+  ask(from: Place, ip: string, port: number, options?: AskOptions): Promise<{ name: string; client: string }> {
+    return this.cluster.lab.ask(from, ip, port, options);
   }
 
   /** Exactly these answer. */

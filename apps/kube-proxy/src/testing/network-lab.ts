@@ -34,6 +34,7 @@ export interface AskOptions {
   sourcePort?: number;
   /** Of TCP: the address to ask from, when it is not to be the kernel's choice. */
   localAddress?: string;
+  /** Of TCP: for the connection; the answer has more time. For those who ask in vain, and for those who ask again and again. */
   timeoutMs?: number;
 }
 
@@ -184,7 +185,7 @@ route add default via ${v6.outside}
     port: number,
     options: AskOptions = {},
   ): Promise<{ name: string; client: string }> {
-    const { protocol = 'tcp', sourcePort, localAddress, timeoutMs = 1_000 } = options;
+    const { protocol = 'tcp', sourcePort, localAddress, timeoutMs = 10_000 } = options;
     const agent = this.agent(from);
     const text =
       protocol === 'tcp'
@@ -242,6 +243,6 @@ route add default via ${v6.outside}
   }
 
   private inside(namespace: string): CommandRunner {
-    return commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 20_000 });
+    return commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 90_000 });
   }
 }

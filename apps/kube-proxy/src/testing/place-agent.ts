@@ -1,9 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
+/** For who is to answer: processes of a busy machine stand still for seconds now and then. */
+export const patienceMs = 30_000;
+
 /** Serves and asks from inside a namespace: one process for all of it, for to start one takes longer than to ask a hundred times. */
 const program = `
 const net = require('net'), dgram = require('dgram');
+const answerMs = ${patienceMs};
 const held = new Map();
 const listening = (server, start) => new Promise((done, fail) => { server.on('error', fail); start(done); });
 const serveTcp = (port, welcome) => {
@@ -14,7 +18,10 @@ const serveTcp = (port, welcome) => {
 const plain = address => address.replace(/^::ffff:/, '');
 const withDeadline = (work, ms, text) => {
   let timer;
-  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(text)), ms); });
+  const late = new Promise((_, fail) => {
+    // What came while this process was held up is heard before it counts as not come: sockets are looked at between the two.
+    timer = setTimeout(() => { timer = setTimeout(() => fail(new Error(text)), 20); }, ms);
+  });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 };
 const connect = async ({ ip, port, localAddress, timeoutMs }) => {
@@ -23,12 +30,12 @@ const connect = async ({ ip, port, localAddress, timeoutMs }) => {
   await withDeadline(connected, timeoutMs, 'Connection timed out').catch(error => { socket.destroy(); throw error; });
   return socket;
 };
-const line = socket => withDeadline(new Promise((done, fail) => {
+const line = (socket, timeoutMs) => withDeadline(new Promise((done, fail) => {
   socket.once('data', chunk => done(String(chunk).trim()));
   const closed = () => fail(new Error('the connection was closed'));
   if (socket.destroyed) closed();
   else socket.once('close', closed);
-}), 5000, 'no answer');
+}), timeoutMs, 'no answer');
 const operations = {
   async serve({ port, name }) {
     await serveTcp(port, socket => socket.end(name + ' ' + plain(socket.remoteAddress)));
@@ -43,7 +50,7 @@ const operations = {
   },
   async tcp(target) {
     const socket = await connect(target);
-    const answer = await line(socket);
+    const answer = await line(socket, answerMs);
     socket.destroy();
     return answer;
   },
@@ -63,9 +70,9 @@ const operations = {
     const socket = await connect(target);
     const id = held.size;
     held.set(id, socket);
-    return { id, name: await line(socket) };
+    return { id, name: await line(socket, answerMs) };
   },
-  async echo({ id, text }) { held.get(id).write(text); return line(held.get(id)); },
+  async echo({ id, text, timeoutMs }) { held.get(id).write(text); return line(held.get(id), timeoutMs); },
   async close({ id }) {
     const socket = held.get(id);
     if (!socket.destroyed) await new Promise(done => socket.on('close', done).end());
@@ -88,7 +95,7 @@ interface Answer {
 export interface HeldConnection {
   name: string;
   /** Sends a line and resolves with the answer; fails when there is none in time. */
-  echo(line: string): Promise<string>;
+  echo(line: string, timeoutMs?: number): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -138,10 +145,13 @@ export class PlaceAgent {
 
   /** Opens a connection to a holding server and keeps it. */
   async hold(ip: string, port: number): Promise<HeldConnection> {
-    const { id, name } = (await this.request('hold', { ip, port, timeoutMs: 3_000 })) as { id: number; name: string };
+    const { id, name } = (await this.request('hold', { ip, port, timeoutMs: patienceMs })) as {
+      id: number;
+      name: string;
+    };
     return {
       name,
-      echo: async text => (await this.request('echo', { id, text })) as string,
+      echo: async (text, timeoutMs = patienceMs) => (await this.request('echo', { id, text, timeoutMs })) as string,
       close: async () => void (await this.request('close', { id })),
     };
   }

@@ -94,7 +94,7 @@ export const serviceCases: readonly ServiceCase[] = [
     name: 'a UDP client that keeps its port follows when its endpoint goes',
     async run(bench) {
       const ask = async (): Promise<string> => {
-        const options = { protocol: 'udp', sourcePort: 40_081 } as const;
+        const options = { protocol: 'udp', sourcePort: 40_081, timeoutMs: 1_000 } as const;
         return (await bench.lab.ask(bench.client, bench.clusterIp, 53, options)).name;
       };
       await bench.make(bench.service({ ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] }), bench.slice([1]));

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildSync } from 'esbuild';
@@ -46,10 +47,15 @@ async function tell(order: 'open' | 'close'): Promise<State> {
   return JSON.parse(text) as State;
 }
 
+/** What the server outside says to who connects to this address of it; fails when it cannot be reached. */
+function said(place: string, address: string): Promise<string> {
+  const host = isIPv6(address) ? `[${address}]` : address;
+  return execute([...inside(place), 'socat', '-u', `TCP:${host}:${port},connect-timeout=2`, '-']);
+}
+
 /** The address by which `address`, outside, knows a node that connects to it. */
 async function seenBy(address: string): Promise<string> {
-  const text = await execute([...inside('node'), 'timeout', '2', 'bash', '-c', `cat </dev/tcp/${address}/${port}`]);
-  return text.replace('::ffff:', '');
+  return (await said('node', address)).replace('::ffff:', '');
 }
 
 async function cable(from: string, name: string, to: string, far: string): Promise<void> {
@@ -86,8 +92,7 @@ async function setUp(): Promise<void> {
   const serve = `require('net').createServer(socket => socket.end(socket.remoteAddress)).listen(${port}, '::')`;
   const [command = '', ...args] = [...inside('outside'), process.execPath, '-e', serve];
   server = spawn(command, args, { stdio: 'inherit' });
-  const local = [...inside('outside'), 'bash', '-c', `cat </dev/tcp/::1/${port}`];
-  await eventually(() => execute(local));
+  await eventually(() => said('outside', '::1'));
 }
 
 async function tearDown(): Promise<void> {

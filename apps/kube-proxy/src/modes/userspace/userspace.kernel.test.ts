@@ -38,7 +38,7 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
     const change = (after: ServicePort): Promise<void> =>
       proxy.rules(family).sync({ full: false, changes: [{ before: web(), after }] });
     const isReset = (from: Place, ip: string, port: number): Promise<void> =>
-      expect(cluster.lab.ask(from, ip, port, { timeoutMs: 10_000 })).rejects.toThrow(/ECONNRESET|closed/);
+      expect(cluster.lab.ask(from, ip, port)).rejects.toThrow(/ECONNRESET|closed/);
 
     /** As if the process had been killed, and started with these flags. */
     async function restart(config?: { nodePortAddresses: string[] }): Promise<void> {
