@@ -1,3 +1,4 @@
+import type { ClusterRole, Stored } from '@naru/api';
 import { eventually, startTestServer, tokens, type TestServer } from './testing/test-server';
 
 let api: TestServer;
@@ -129,6 +130,24 @@ describe('identities', () => {
     expect((await get('theirs/endpoints')).code).toBe(200);
     const endpoints = { apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'e' } };
     expect((await api.call('POST', `${namespaces}/theirs/endpoints`, endpoints, nobody)).code).toBe(403);
+  });
+
+  test('have roles in namespaces that are put together of parts, to which others may add', async () => {
+    const url = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
+    const roles = (await api.call('GET', url)).json['items'] as Stored<ClusterRole>[];
+    const rulesOf = (name: string): string[] => {
+      const { aggregationRule, rules } = roles.find(({ metadata }) => metadata.name === name)!;
+      const [selector] = aggregationRule?.clusterRoleSelectors ?? [];
+      expect(selector?.matchLabels).toEqual({ [`rbac.authorization.k8s.io/aggregate-to-${name}`]: 'true' });
+      const parts = roles.filter(({ metadata }) => metadata.labels?.[Object.keys(selector!.matchLabels!)[0]!]);
+      const own = new Set(rules?.map(rule => JSON.stringify(rule)));
+      expect(own).toEqual(new Set(parts.flatMap(part => part.rules ?? []).map(rule => JSON.stringify(rule))));
+      return [...own];
+    };
+    const [view, edit, admin] = ['view', 'edit', 'admin'].map(rulesOf);
+    expect(edit).toEqual(expect.arrayContaining(view!));
+    expect(admin).toEqual(expect.arrayContaining(edit!));
+    expect(admin!.length).toBeGreaterThan(edit!.length);
   });
 
   test('with a right to one object may list it by its name', async () => {

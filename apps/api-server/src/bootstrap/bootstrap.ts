@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { formatTime, type Clock, type Logger } from '@naru/foundation';
-import type {
-  AnyDefinition,
-  Endpoints,
-  EndpointSlice,
-  KubeObject,
-  Namespace,
-  PriorityClass,
-  Scheme,
-  Service,
-  ServiceCIDR,
+import {
+  type AnyDefinition,
+  type Endpoints,
+  type EndpointSlice,
+  type KubeObject,
+  type Namespace,
+  type PriorityClass,
+  type Scheme,
+  type Service,
+  type ServiceCIDR,
 } from '@naru/api';
 import type { AddressClaims } from '../services/address-claims';
 import type { ServiceAddresses } from '../services/service-addresses';
@@ -19,6 +19,7 @@ import type { Storage } from '../storage/storage';
 import { authenticationReader, authenticationReaders } from './extension-policy';
 import { bootstrapFlowSchemas, bootstrapPriorityLevels } from '../flowcontrol/bootstrap-objects';
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles } from './policy';
+import { keepsRole, keepsSubjects } from './repair';
 
 export interface BootstrapDeps {
   storage: Storage;
@@ -34,7 +35,6 @@ export interface BootstrapDeps {
 }
 
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
-const autoupdate = 'rbac.authorization.kubernetes.io/autoupdate';
 
 const priorityClasses: PriorityClass[] = [
   [
@@ -64,13 +64,9 @@ export class Bootstrap {
   async run(): Promise<void> {
     for (const name of systemNamespaces) await this.ensure('', 'namespaces', namespace(name));
     for (const role of bootstrapClusterRoles)
-      await this.ensure('rbac.authorization.k8s.io', 'clusterroles', role, (current, wanted) =>
-        keepsRules(current, wanted, 'rules'),
-      );
+      await this.ensure('rbac.authorization.k8s.io', 'clusterroles', role, keepsRole);
     for (const binding of bootstrapClusterRoleBindings)
-      await this.ensure('rbac.authorization.k8s.io', 'clusterrolebindings', binding, (current, wanted) =>
-        keepsRules(current, wanted, 'subjects'),
-      );
+      await this.ensure('rbac.authorization.k8s.io', 'clusterrolebindings', binding, keepsSubjects);
     for (const [resource, object] of [
       ['roles', authenticationReader],
       ['rolebindings', authenticationReaders],
@@ -209,15 +205,4 @@ function replaceFields(current: KubeObject, wanted: KubeObject, fields: string[]
   const after = wanted as Record<string, unknown>;
   if (fields.every(field => JSON.stringify(before[field]) === JSON.stringify(after[field]))) return undefined;
   return { ...current, ...Object.fromEntries(fields.map(field => [field, after[field]])) };
-}
-
-/** Adds what is missing; what an administrator has added stays. Annotated `autoupdate: "false"`, it is theirs. */
-function keepsRules(current: KubeObject, wanted: KubeObject, field: 'rules' | 'subjects'): KubeObject | undefined {
-  if (current.metadata?.annotations?.[autoupdate] === 'false') return undefined;
-  const before = ((current as Record<string, unknown>)[field] ?? []) as unknown[];
-  const have = new Set(before.map(item => JSON.stringify(item)));
-  const missing = ((wanted as Record<string, unknown>)[field] as unknown[]).filter(
-    item => !have.has(JSON.stringify(item)),
-  );
-  return missing.length === 0 ? undefined : { ...current, [field]: [...before, ...missing] };
 }

@@ -1,81 +1,7 @@
 import type { ClusterRole, ClusterRoleBinding } from '@naru/api';
-import type { PolicyRule } from '../auth/rbac';
+import { binding, clusterRole, read, rule, urls, write } from './rules';
+import { userRoles } from './user-roles';
 
-/** `rule('get,list', 'apps', 'deployments,replicasets')`; "core" is the core group. */
-function rule(verbs: string, groups: string, resources: string): PolicyRule {
-  return {
-    verbs: verbs.split(','),
-    apiGroups: groups.split(',').map(group => (group === 'core' ? '' : group)),
-    resources: resources.split(','),
-  };
-}
-
-function urls(...nonResourceURLs: string[]): PolicyRule {
-  return { verbs: ['get'], nonResourceURLs };
-}
-
-const metadata = (name: string): NonNullable<ClusterRole['metadata']> => ({
-  name,
-  annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'true' },
-  labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults' },
-});
-
-function clusterRole(name: string, ...rules: PolicyRule[]): ClusterRole {
-  return { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: metadata(name), rules };
-}
-
-function binding(name: string, kind: 'User' | 'Group', ...subjects: string[]): ClusterRoleBinding {
-  return {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRoleBinding',
-    metadata: metadata(name),
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
-    subjects: subjects.map(subject => ({ kind, name: subject, apiGroup: 'rbac.authorization.k8s.io' })),
-  };
-}
-
-const read = 'get,list,watch';
-const write = 'create,delete,deletecollection,patch,update';
-const workloads =
-  'deployments,deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale,daemonsets,controllerrevisions';
-const coreWorkloads =
-  'pods,replicationcontrollers,replicationcontrollers/scale,services,configmaps,persistentvolumeclaims,serviceaccounts';
-const viewRules = [
-  rule(
-    read,
-    'core',
-    `${coreWorkloads},endpoints,pods/log,pods/status,events,limitranges,namespaces,namespaces/status,resourcequotas,bindings`,
-  ),
-  rule(read, 'apps', workloads),
-  rule(read, 'batch', 'jobs,cronjobs'),
-  rule(read, 'autoscaling', 'horizontalpodautoscalers'),
-  rule(read, 'policy', 'poddisruptionbudgets'),
-  rule(read, 'networking.k8s.io', 'ingresses,networkpolicies'),
-  rule(read, 'discovery.k8s.io', 'endpointslices'),
-];
-// Endpoints and EndpointSlices are read-only here: who writes them sends a Service's traffic into any namespace (CVE-2021-25740).
-const editRules = [
-  ...viewRules,
-  rule(read, 'core', 'secrets,pods/attach,pods/exec,pods/portforward,pods/proxy,services/proxy'),
-  rule(
-    write,
-    'core',
-    `${coreWorkloads},secrets,events,pods/attach,pods/exec,pods/portforward,pods/proxy,services/proxy`,
-  ),
-  rule('create', 'core', 'pods/eviction,serviceaccounts/token'),
-  rule('impersonate', 'core', 'serviceaccounts'),
-  rule(write, 'apps', `${workloads},deployments/rollback`),
-  rule(write, 'batch', 'jobs,cronjobs'),
-  rule(write, 'autoscaling', 'horizontalpodautoscalers'),
-  rule(write, 'policy', 'poddisruptionbudgets'),
-  rule(write, 'networking.k8s.io', 'ingresses,networkpolicies'),
-  rule(`${read},${write}`, 'coordination.k8s.io', 'leases'),
-];
-const adminRules = [
-  ...editRules,
-  rule(`${read},${write}`, 'rbac.authorization.k8s.io', 'roles,rolebindings'),
-  rule('create', 'authorization.k8s.io', 'localsubjectaccessreviews'),
-];
 const events = rule('create,patch,update', 'core,events.k8s.io', 'events');
 const leases = rule('create,get,list,watch,update,patch,delete', 'coordination.k8s.io', 'leases');
 const healthUrls = urls('/healthz', '/livez', '/readyz', '/version', '/version/');
@@ -150,6 +76,41 @@ const metricsServer = clusterRole(
 
 const csrPrefix = 'system:certificates.k8s.io:certificatesigningrequests';
 
+/** Roles that no process of ours has, with which people equip what they add to a cluster. */
+const forOthers: readonly ClusterRole[] = [
+  ...['kube-apiserver-client', 'kube-apiserver-client-kubelet', 'kubelet-serving', 'legacy-unknown'].map(signer =>
+    clusterRole(`system:certificates.k8s.io:${signer}-approver`, {
+      ...rule('approve', 'certificates.k8s.io', 'signers'),
+      resourceNames: [`kubernetes.io/${signer}`],
+    }),
+  ),
+  clusterRole(
+    'system:kubelet-api-admin',
+    rule(`${read},proxy`, 'core', 'nodes'),
+    rule('*', 'core', ['configz', 'healthz', 'log', 'metrics', 'pods', 'proxy', 'stats'].map(s => `nodes/${s}`).join()),
+  ),
+  clusterRole('system:node-bootstrapper', rule(`create,${read}`, 'certificates.k8s.io', 'certificatesigningrequests')),
+  clusterRole(
+    'system:node-problem-detector',
+    rule('get', 'core', 'nodes'),
+    rule('patch', 'core', 'nodes/status'),
+    events,
+  ),
+  clusterRole(
+    'system:persistent-volume-provisioner',
+    rule(`${read},create,delete`, 'core', 'persistentvolumes'),
+    rule(`${read},update`, 'core', 'persistentvolumeclaims'),
+    rule(read, 'storage.k8s.io', 'storageclasses'),
+    rule('watch', 'core', 'events'),
+    events,
+  ),
+  clusterRole(
+    'system:volume-scheduler',
+    rule(`${read},patch,update`, 'core', 'persistentvolumes,persistentvolumeclaims'),
+    rule(read, 'storage.k8s.io', 'storageclasses'),
+  ),
+];
+
 /** The roles and bindings that a cluster begins with; changed ones are set right at each start. */
 export const bootstrapClusterRoles: readonly ClusterRole[] = [
   clusterRole('cluster-admin', rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }),
@@ -188,9 +149,8 @@ export const bootstrapClusterRoles: readonly ClusterRole[] = [
   ...['nodeclient', 'selfnodeclient'].map(kind =>
     clusterRole(`${csrPrefix}:${kind}`, rule('create', 'certificates.k8s.io', `certificatesigningrequests/${kind}`)),
   ),
-  clusterRole('view', ...viewRules),
-  clusterRole('edit', ...editRules),
-  clusterRole('admin', ...adminRules),
+  ...userRoles,
+  ...forOthers,
   clusterRole('system:node-proxier', ...(proxy.rules ?? [])),
   controllerManager,
   scheduler,
