@@ -13,6 +13,9 @@ describe("a kubelet's refusal", () => {
   let kubelet: https.Server;
   let connector: KubeletConnector;
   let answer: { code: number; type: string; text: string };
+  /** Closes connections that are used a second time. */
+  let closesKept = false;
+  const used = new WeakSet<object>();
 
   beforeAll(async () => {
     const authority = await Authority.load(await createAuthority());
@@ -21,7 +24,9 @@ describe("a kubelet's refusal", () => {
       usages: ['server', 'client'],
       ipAddresses: ['127.0.0.1'],
     });
-    kubelet = https.createServer({ cert: certificate, key }, (_request, response) => {
+    kubelet = https.createServer({ cert: certificate, key }, ({ socket }, response) => {
+      if (closesKept && used.has(socket)) return void socket.destroy();
+      used.add(socket);
       response.writeHead(answer.code, { 'content-type': answer.type }).end(answer.text);
     });
     kubelet.listen(0, '127.0.0.1');
@@ -70,6 +75,13 @@ describe("a kubelet's refusal", () => {
     answer = { code: 400, type: 'application/json', text: '{"kind":"Status"}' };
     expect(await logs()).toEqual({ code: 400, text: '{"kind":"Status"}' });
     answer = { code: 200, type: 'text/plain', text: 'a line\n' };
+    expect(await logs()).toEqual({ code: 200, text: 'a line\n' });
+  });
+
+  test('is none when it has closed a kept connection meanwhile: it is asked again', async () => {
+    answer = { code: 200, type: 'text/plain', text: 'a line\n' };
+    await logs();
+    closesKept = true;
     expect(await logs()).toEqual({ code: 200, text: 'a line\n' });
   });
 });

@@ -135,16 +135,20 @@ export class KubeletConnector implements Connector {
   }
 
   /** The kubelet's answer as it comes. Rejects with what it says against it. */
-  private ask({ signal }: Pick<ResourceCall, 'signal'>, { node, path }: KubeletPath): Promise<IncomingMessage> {
-    const { host, port } = this.address(node);
+  private ask(call: Pick<ResourceCall, 'signal'>, target: KubeletPath): Promise<IncomingMessage> {
+    const { signal } = call;
+    const { path } = target;
+    const { host, port } = this.address(target.node);
     return new Promise((resolve, reject) => {
       const outgoing = https.get({ host, port, path, agent: this.agent, signal });
       const timer = setTimeout(
         () => outgoing.destroy(new Error('the kubelet did not answer in time')),
         connectTimeoutMs,
       );
-      outgoing.on('error', cause => {
+      outgoing.on('error', (cause: NodeJS.ErrnoException) => {
         clearTimeout(timer);
+        // The kubelet closed a kept connection as we began to use it: it has not seen the request.
+        if (outgoing.reusedSocket && cause.code === 'ECONNRESET') return resolve(this.ask(call, target));
         reject(new StatusError('InternalError', `Get "https://${host}:${port}${path}": ${cause.message}`, { cause }));
       });
       outgoing.on('response', incoming => {
