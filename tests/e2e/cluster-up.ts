@@ -1,4 +1,4 @@
-import { clusterExists, kubeconfig, naru, run } from './cluster';
+import { clusterExists, kubeconfig, naru, run, runtimeProcess } from './cluster';
 
 /** Brings the shared cluster up with three workers and loads the images of the tests: the example's and the conformance tests'. */
 export default async function up(): Promise<void> {
@@ -9,7 +9,8 @@ export default async function up(): Promise<void> {
   }
   // What an interrupted run may have left.
   await naru(['down', '--purge'], { anyCode: true });
-  await naru(['up', '--workers', '3', '--ip-family', 'dual']);
+  const runtime = runtimeProcess === 'containerd' ? ['--container-runtime', 'containerd'] : [];
+  await naru(['up', '--workers', '3', '--ip-family', 'dual', ...runtime]);
   const images = { web: 'examples/web', conformance: 'tests/e2e/conformance/image' };
   for (const folder of Object.values(images)) await run(`${folder}/build-image`, []);
   await naru(['image', 'load', ...Object.entries(images).map(([name, folder]) => `${folder}/${name}.tar`)]);

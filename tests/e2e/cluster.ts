@@ -5,13 +5,15 @@ import path from 'node:path';
 /**
  * The cluster that all end-to-end tests share: brought up by cluster-up.ts beside whatever other Naru cluster runs on
  * this machine, with ports and node addresses of its own. NARU_E2E_REUSE=1 keeps it for the next run, and with
- * NARU_E2E_CLUSTER it may be another one that is up.
+ * NARU_E2E_CLUSTER it may be another one that is up. NARU_E2E_RUNTIME=containerd gives its nodes containerd.
  */
 export const repository = path.resolve(__dirname, '../..');
 const other = process.env['NARU_E2E_CLUSTER'];
 export const clusterName = other ?? 'e2e';
 const placement = other ? [] : ['--port-offset', '1000', '--node-cidr', '10.94.0.0/24'];
 export const clusterFlags = ['--cluster', clusterName, ...placement];
+/** The CRI runtime of its nodes, by the name of its process. */
+export const runtimeProcess = process.env['NARU_E2E_RUNTIME'] === 'containerd' ? 'containerd' : 'runtime';
 export const kubeconfig = `/var/lib/naru/${clusterName}/kubeconfig`;
 
 export interface Outcome {

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { overlaps } from './address';
+import type { ContainerRuntime } from './agent/container-runtime';
 import type { Cluster } from './cluster';
 import { execute } from './execute';
 import { readService } from './keeper';
@@ -26,13 +27,28 @@ const binaries = [
 ];
 const searchPath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
+type Exists = (file: string) => boolean;
+
+function isFound(name: string, exists: Exists = existsSync): boolean {
+  return searchPath.some(folder => exists(path.join(folder, name)));
+}
+
 /** The binaries that are on no usual path; of runc and crun one is enough. */
-export function missingBinaries(exists: (file: string) => boolean = existsSync): string[] {
-  const found = (name: string): boolean => searchPath.some(folder => exists(path.join(folder, name)));
+export function missingBinaries(exists: Exists = existsSync): string[] {
+  const found = (name: string): boolean => isFound(name, exists);
   const missing = binaries.filter(name => !found(name));
   if (!found('crun') && !found('runc')) missing.push('crun or runc');
   if (!exists('/usr/lib/cni/bridge') && !exists('/opt/cni/bin/bridge')) missing.push('the CNI plugins');
   return missing;
+}
+
+/** Throws PreflightError when a node is to have a runtime that this machine lacks. */
+export function checkRuntimeInstalled(runtime: ContainerRuntime): void {
+  const missing = runtime === 'containerd' ? ['containerd', 'ctr', 'runc'].filter(name => !isFound(name)) : [];
+  if (missing.length > 0)
+    throw new PreflightError(
+      `not installed: ${missing.join(', ')}, for nodes with containerd. ./naru up --container-runtime containerd installs them where there is apt`,
+    );
 }
 
 const minimumFreeBytes = 512 * 1024 * 1024;
@@ -104,10 +120,11 @@ export function checkRoot(): void {
 }
 
 /** Everything that can be known before anything is started. Throws PreflightError. */
-export async function preflight(cluster: Cluster): Promise<void> {
+export async function preflight(cluster: Cluster, runtime: ContainerRuntime): Promise<void> {
   const missing = missingBinaries();
   if (missing.length > 0)
     throw new PreflightError(`not installed: ${missing.join(', ')}. ./naru up installs them where there is apt`);
+  checkRuntimeInstalled(runtime);
   checkDisk(cluster.data);
   checkNetwork(cluster);
   await checkPorts(cluster);

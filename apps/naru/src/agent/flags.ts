@@ -24,7 +24,14 @@ export const agentFlags = {
   'image-store': { description: 'default: images in the data folder', type: 'string' },
   'proxy-mode': { description: "iptables or nftables; default: the cluster's", type: 'string' },
   'pod-network': { description: "vxlan, host-gw or none; default: the cluster's", type: 'string' },
-  'container-runtime-endpoint': { description: 'another CRI runtime instead of ours', type: 'string' },
+  'container-runtime': {
+    description: "naru, or containerd: this machine's, with everything of its own",
+    type: 'string',
+  },
+  'container-runtime-endpoint': {
+    description: 'a CRI runtime that runs already, instead of one of our own',
+    type: 'string',
+  },
   'leave-on-stop': { description: 'take the Node away when the agent is stopped', type: 'boolean', default: false },
 } as const satisfies Record<string, FlagSpec>;
 

@@ -10,6 +10,7 @@ import { isReason } from '@naru/foundation';
 import { writeJson } from '../cluster';
 import type { ClusterInfo } from '../cluster-info';
 import { writeService } from '../keeper';
+import { checkContainerRuntime } from './container-runtime';
 import type { AgentFlags } from './flags';
 import { join, joinedBefore, type JoinOptions } from './join';
 import { kubeletConfiguration, readKubeletFields } from './kubelet-configuration';
@@ -87,6 +88,7 @@ async function joinPersistently(options: JoinOptions): Promise<ClusterInfo> {
 
 /** Joins the cluster if need be, and writes down how the node's processes are started. Idempotent. */
 export async function prepareAgent(flags: AgentFlags): Promise<void> {
+  const containerRuntime = checkContainerRuntime(flags['container-runtime']);
   const server = new URL(flags.server);
   const nodeName = flags['node-name'] ?? hostname();
   const nodeIps =
@@ -121,6 +123,7 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
     logDir: flags['log-dir'] === '-' ? undefined : flags['log-dir'],
     imageStore,
     kubeletDir,
+    containerRuntime,
     runtimeEndpoint: flags['container-runtime-endpoint'],
   });
   const wants = flags['kubelet-config'] === undefined ? {} : await readKubeletFields(flags['kubelet-config']);

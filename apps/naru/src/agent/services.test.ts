@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { clusterInfo } from '../cluster-info';
 import { defaultRanges, defaultSettings } from '../cluster';
+import { script } from '../keeper';
+import { checkContainerRuntime } from './container-runtime';
 import { kubeletConfiguration, readKubeletFields } from './kubelet-configuration';
 import { nodeServices, type NodeProcessOptions } from './services';
 
@@ -16,6 +18,7 @@ const options: NodeProcessOptions = {
   logDir: '/data/logs',
   imageStore: '/images',
   kubeletDir: '/var/lib/kubelet',
+  containerRuntime: 'naru',
   runtimeEndpoint: undefined,
 };
 
@@ -32,6 +35,15 @@ test('with another CRI runtime, ours is not started', () => {
   const services = nodeServices({ ...options, runtimeEndpoint: 'unix:///run/containerd.sock' });
   expect(services.map(({ name }) => name)).toEqual(['kubelet', 'kube-proxy']);
   expect(services[0]?.argv).toContain('--container-runtime-endpoint=unix:///run/containerd.sock');
+});
+
+test('a node with containerd has one of its own in the place of our runtime', () => {
+  const services = nodeServices({ ...options, containerRuntime: checkContainerRuntime('containerd') });
+  expect(services.map(({ name }) => name)).toEqual(['containerd', 'kubelet', 'kube-proxy']);
+  const [containerd, kubelet] = services;
+  expect(containerd?.argv).toEqual([script('containerd'), '/data/containerd', '/run/naru', '/data/cni/net.d']);
+  expect(kubelet?.argv).toContain('--container-runtime-endpoint=unix:///run/naru/runtime.sock');
+  expect(() => checkContainerRuntime('docker')).toThrow('"docker" is neither naru nor containerd');
 });
 
 test('a node of two families tells its processes of both', () => {

@@ -2,7 +2,8 @@ import path from 'node:path';
 import type { ClusterInfo } from '../cluster-info';
 import { nodeCommand } from '../control-plane';
 import { frugal } from '../frugal';
-import type { ServiceSpec } from '../keeper';
+import { script, type ServiceSpec } from '../keeper';
+import type { ContainerRuntime } from './container-runtime';
 
 export interface NodeProcessOptions {
   info: ClusterInfo;
@@ -16,7 +17,8 @@ export interface NodeProcessOptions {
   logDir: string | undefined;
   imageStore: string;
   kubeletDir: string;
-  /** Undefined: our own runtime, which is then started too. */
+  containerRuntime: ContainerRuntime;
+  /** Undefined: the runtime is started with the node. */
   runtimeEndpoint: string | undefined;
 }
 
@@ -28,7 +30,7 @@ export function kubeletConfigFile(dataDir: string): string {
   return path.join(dataDir, 'kubelet-config.json');
 }
 
-/** The three processes that make a machine a node. */
+/** The processes that make a machine a node: kubelet, kube-proxy, and a runtime unless there is one already. */
 export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
   const { info, nodeName, nodeIps, dataDir, runDir, imageStore } = options;
   const pki = (file: string): string => path.join(dataDir, 'pki', file);
@@ -41,11 +43,13 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
   });
   const cniConfDir = path.join(dataDir, 'cni/net.d');
   const socket = `unix://${path.join(runDir, 'runtime.sock')}`;
+  const log = (name: string): { log?: string } =>
+    options.logDir ? { log: path.join(options.logDir, `${name}.log`) } : {};
   const service = (name: string, flags: Record<string, string | number>): ServiceSpec => ({
     name,
     argv: nodeCommand(name, flags, frugal.options),
     environment: frugal.environment,
-    ...(options.logDir ? { log: path.join(options.logDir, `${name}.log`) } : {}),
+    ...log(name),
   });
   const runtime = service('runtime', {
     listen: socket,
@@ -56,6 +60,11 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
     'cni-conf-dir': cniConfDir,
     'cni-bin-dir': cniFolders.join(),
   });
+  const containerd: ServiceSpec = {
+    name: 'containerd',
+    argv: [script('containerd'), path.join(dataDir, 'containerd'), runDir, cniConfDir],
+    ...log('containerd'),
+  };
   const kubelet = service('kubelet', {
     ...identity('kubelet'),
     'node-name': nodeName,
@@ -79,5 +88,7 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
     'load-balancer-addresses': info.loadBalancerAddresses ?? '',
     'cni-conf-dir': cniConfDir,
   });
-  return options.runtimeEndpoint ? [kubelet, kubeProxy] : [runtime, kubelet, kubeProxy];
+  const runtimes = { naru: runtime, containerd };
+  const started = options.runtimeEndpoint ? [] : [runtimes[options.containerRuntime]];
+  return [...started, kubelet, kubeProxy];
 }

@@ -1,40 +1,19 @@
 import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '@naru/foundation';
-import type { images as runtimeImages } from '@naru/proto';
 import { loadCluster } from '../cluster';
 import { clusterFlags, command } from '../command';
+import { loadIntoContainerd } from '../images/load-into-containerd';
+import { loadIntoRuntime } from '../images/load-into-runtime';
 import { nodeProcess } from '../node/lifecycle';
 import { listNodes, nodeRun } from '../node/record';
 
-/** Unpacking a large image onto a slow disk takes its time. */
-const loadTimeoutMs = 300_000;
-
-/** The sockets of the runtimes on this machine: of the cluster's nodes, or of the node that this machine (container) is. */
-function runtimeSockets(clusterName: string): string[] {
+/** Where the sockets of the runtimes on this machine are: of the cluster's nodes, or of the node that this machine (container) is. */
+function runFolders(clusterName: string): string[] {
   const cluster = loadCluster(clusterName);
   const nodes = cluster ? listNodes(cluster).filter(({ name }) => nodeProcess(cluster, name)) : [];
-  const sockets = cluster ? nodes.map(({ name }) => path.join(nodeRun(cluster, name), 'runtime.sock')) : [];
-  return [...sockets, '/run/naru/runtime.sock'].filter(existsSync);
-}
-
-async function load(socket: string, file: string): Promise<runtimeImages.LoadedImage[]> {
-  // Loaded here, because no other command has a use for them and every command would pay for it.
-  const { Metadata, credentials } = await import('@grpc/grpc-js');
-  const { images } = await import('@naru/proto');
-  const client = new images.ImagesClient(`unix:${socket}`, credentials.createInsecure());
-  return new Promise((resolve, reject) => {
-    client.load(
-      { path: file, name: '' },
-      new Metadata(),
-      { deadline: Date.now() + loadTimeoutMs },
-      (error, response) => {
-        client.close();
-        if (error) reject(new Error(`${file}: ${error.details || error.message}`));
-        else resolve(response.images);
-      },
-    );
-  });
+  const folders = cluster ? nodes.map(({ name }) => nodeRun(cluster, name)) : [];
+  return [...folders, '/run/naru'];
 }
 
 export const imageCommand = command({
@@ -47,13 +26,24 @@ export const imageCommand = command({
     if (verb !== 'load' || files.length === 0) throw new UsageError('usage: naru image load FILE...');
     const missing = files.find(file => !existsSync(file));
     if (missing) throw new Error(`${missing}: no such file`);
-    const [first, ...others] = runtimeSockets(flags.cluster);
-    if (!first) throw new Error('no node is running on this machine: ./naru up');
+    const folders = runFolders(flags.cluster);
+    const socketsOf = (name: string): string[] => folders.map(folder => path.join(folder, name)).filter(existsSync);
+    const containerds = socketsOf('containerd.sock');
+    // Beside a containerd it leads there.
+    const [first, ...others] = socketsOf('runtime.sock').filter(
+      socket => !containerds.some(other => path.dirname(other) === path.dirname(socket)),
+    );
+    if (!first && containerds.length === 0) throw new Error('no node is running on this machine: ./naru up');
     for (const file of files.map(name => realpathSync(name))) {
-      // The store is shared: the first runtime does the work, the others find it done.
-      const images = await load(first, file);
-      await Promise.all(others.map(socket => load(socket, file)));
-      for (const { id, references } of images) process.stdout.write(`loaded ${references.join(', ') || id}\n`);
+      const names = new Set<string>();
+      if (first) {
+        // The store is shared: the first runtime does the work, the others find it done.
+        for (const name of await loadIntoRuntime(first, file)) names.add(name);
+        await Promise.all(others.map(socket => loadIntoRuntime(socket, file)));
+      }
+      for (const loaded of await Promise.all(containerds.map(socket => loadIntoContainerd(socket, file))))
+        for (const name of loaded) names.add(name);
+      for (const name of names) process.stdout.write(`loaded ${name}\n`);
     }
   },
 });

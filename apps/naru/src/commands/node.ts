@@ -1,4 +1,6 @@
 import { UsageError, isReason } from '@naru/foundation';
+import { checkContainerRuntime, type ContainerRuntime } from '../agent/container-runtime';
+import { agentFlags } from '../agent/flags';
 import { readiness, requireCluster, type Cluster } from '../cluster';
 import { clusterFlags, command } from '../command';
 import { KubeApi, isNodeUp } from '../kube-api';
@@ -6,6 +8,7 @@ import { lock } from '../lock';
 import { findUplinks } from '../network/bridge';
 import { deleteNodeData, killNode, nodeProcess, startNode, stopNode } from '../node/lifecycle';
 import { createNode, nextNodeName, requireNode, type NodeRecord } from '../node/record';
+import { checkRuntimeInstalled } from '../preflight';
 import { Steps } from '../steps';
 import { waitFor } from '../wait';
 
@@ -35,11 +38,20 @@ async function forget(api: KubeApi, path: string): Promise<void> {
   }
 }
 
-type Action = (cluster: Cluster, name: string | undefined, api: KubeApi, steps: Steps) => Promise<void>;
+const flags = { ...clusterFlags, 'container-runtime': agentFlags['container-runtime'] } as const;
+
+type Action = (
+  cluster: Cluster,
+  name: string | undefined,
+  api: KubeApi,
+  steps: Steps,
+  containerRuntime: ContainerRuntime,
+) => Promise<void>;
 
 const actions: Record<string, Action> = {
-  async add(cluster, name, api, steps) {
-    const node = createNode(cluster, name ?? nextNodeName(cluster));
+  async add(cluster, name, api, steps, containerRuntime) {
+    checkRuntimeInstalled(containerRuntime);
+    const node = createNode(cluster, name ?? nextNodeName(cluster), containerRuntime);
     await bootAndWait(cluster, api, node, steps);
   },
   async start(cluster, name, api, steps) {
@@ -68,19 +80,20 @@ const actions: Record<string, Action> = {
 
 export const nodeCommand = command({
   name: 'node',
-  usage: 'add [NAME] | remove|stop|start|kill NAME',
+  usage: 'add [NAME] [--container-runtime containerd] | remove|stop|start|kill NAME',
   summary: 'change the nodes of a running cluster; kill is the power cord',
-  flags: clusterFlags,
+  flags,
   takes: 'any',
-  async run({ flags, args: [verb = '', name, ...more] }) {
+  async run({ flags: given, args: [verb = '', name, ...more] }) {
     const action = actions[verb];
+    const containerRuntime = checkContainerRuntime(given['container-runtime']);
     if (!action || more.length > 0 || (!name && verb !== 'add'))
       throw new UsageError('usage: naru node add [NAME] | remove|stop|start|kill NAME');
-    const cluster = requireCluster(flags.cluster);
+    const cluster = requireCluster(given.cluster);
     const unlock = lock(`${cluster.run}.lock`);
     const api = KubeApi.asAdmin('127.0.0.1', cluster.ports.api, cluster.pki('admin'));
     try {
-      await action(cluster, name, api, new Steps());
+      await action(cluster, name, api, new Steps(), containerRuntime);
     } finally {
       api.close();
       unlock();

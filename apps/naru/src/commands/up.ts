@@ -1,6 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '@naru/foundation';
+import { checkContainerRuntime, type ContainerRuntime } from '../agent/container-runtime';
+import { agentFlags } from '../agent/flags';
 import { readKubeletFields } from '../agent/kubelet-configuration';
 import { ipFamilies, type IpFamilySetting } from '../address';
 import { checkRanges } from '../check-ranges';
@@ -49,6 +51,10 @@ const flags = {
     description:
       'file with fields of a KubeletConfiguration for all nodes that boot from now on (maxPods, clusterDNS, ...)',
     type: 'string',
+  },
+  'container-runtime': {
+    ...agentFlags['container-runtime'],
+    description: 'of the nodes that are made now: naru, or containerd for that of this machine (default naru)',
   },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
   'metrics-server': { description: 'true or false: for kubectl top and autoscaling (default true)', type: 'boolean' },
@@ -201,6 +207,7 @@ async function up(given: UpFlags): Promise<void> {
   const replicas = given['dns-replicas'];
   if (replicas !== undefined && (!Number.isInteger(replicas) || replicas < 0 || replicas > maxDnsReplicas))
     throw new UsageError(`flag --dns-replicas: expected a number from 0 to ${maxDnsReplicas}`);
+  const containerRuntime = checkContainerRuntime(given['container-runtime']);
   const cluster = chooseCluster(given);
   const kubeletConfig = given['kubelet-config'];
   if (kubeletConfig !== undefined) await readKubeletFields(kubeletConfig);
@@ -208,17 +215,19 @@ async function up(given: UpFlags): Promise<void> {
   checkRoot();
   const unlock = lock(`${cluster.run}.lock`);
   try {
-    await steps.run('checking the machine', () => preflight(cluster));
+    await steps.run('checking the machine', () => preflight(cluster, containerRuntime));
     const wasUp = existsSync(cluster.services);
     saveCluster(cluster);
     // Every node that boots reads it, also after the next `up`.
     if (kubeletConfig !== undefined) copyFileSync(kubeletConfig, cluster.kubeletConfig);
     mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
-    const { api, booted, missing } = await startAll(cluster, workers, steps).catch(async (error: Error) => {
-      // A cluster that was not up before this command is not left half-up by it.
-      if (!wasUp) await takeDown(cluster, { purge: false });
-      throw error;
-    });
+    const { api, booted, missing } = await startAll(cluster, { workers, containerRuntime }, steps).catch(
+      async (error: Error) => {
+        // A cluster that was not up before this command is not left half-up by it.
+        if (!wasUp) await takeDown(cluster, { purge: false });
+        throw error;
+      },
+    );
     const names = listNodes(cluster).map(({ name }) => name);
     await steps.run(`nodes ${readiness(cluster)}: ${names.join(', ') || 'none wanted'}`, () =>
       waitNodesReady(cluster, api, names, booted),
@@ -239,6 +248,11 @@ async function bootNodes(cluster: Cluster, mtu: number): Promise<Map<string, num
   return new Map(down.map(({ name }) => [name, now]));
 }
 
+interface WantedNodes {
+  workers: number | undefined;
+  containerRuntime: ContainerRuntime;
+}
+
 interface Started {
   api: KubeApi;
   booted: Map<string, number>;
@@ -246,7 +260,7 @@ interface Started {
   missing: string[];
 }
 
-async function startAll(cluster: Cluster, workers: number | undefined, steps: Steps): Promise<Started> {
+async function startAll(cluster: Cluster, { workers, containerRuntime }: WantedNodes, steps: Steps): Promise<Started> {
   await steps.run('certificates and configuration', async () => {
     const { made } = await prepareControlPlane(cluster);
     return made.length > 0 ? `${made.length} files made` : 'all there';
@@ -260,7 +274,8 @@ async function startAll(cluster: Cluster, workers: number | undefined, steps: St
   await steps.run('starting the control plane', () => startControlPlane(cluster));
   const existing = listNodes(cluster);
   for (let n = 1; listNodes(cluster).length < (workers ?? (existing.length > 0 ? 0 : defaultWorkers)); n++) {
-    if (!listNodes(cluster).some(node => node.name === `worker-${n}`)) createNode(cluster, `worker-${n}`);
+    if (!listNodes(cluster).some(node => node.name === `worker-${n}`))
+      createNode(cluster, `worker-${n}`, containerRuntime);
   }
   const booted = await steps.run('booting the nodes', () => bootNodes(cluster, uplinks.mtu));
   await steps.run('processes that were built anew', () => {

@@ -26,7 +26,7 @@ function initOf({ pid }: ProcessId): number | undefined {
   return Number(children[0]) || undefined;
 }
 
-function agentFlags(cluster: Cluster, { name, address }: NodeRecord): string[] {
+function agentFlags(cluster: Cluster, { name, address, containerRuntime }: NodeRecord): string[] {
   const data = nodeData(cluster, name);
   return [
     `--server=https://${cluster.hostAddress}:${cluster.ports.api}`,
@@ -38,6 +38,7 @@ function agentFlags(cluster: Cluster, { name, address }: NodeRecord): string[] {
     '--kubelet-dir=/var/lib/kubelet',
     `--image-store=${cluster.images}`,
     `--log-dir=${path.join(data, 'logs')}`,
+    ...(containerRuntime ? [`--container-runtime=${containerRuntime}`] : []),
     ...(existsSync(cluster.kubeletConfig) ? [`--kubelet-config=${cluster.kubeletConfig}`] : []),
   ];
 }

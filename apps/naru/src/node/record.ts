@@ -1,12 +1,15 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { allocateAddress } from '../address';
+import type { ContainerRuntime } from '../agent/container-runtime';
 import { checkName, writeJson, type Cluster } from '../cluster';
 
 /** What a node of this machine is; kept while the node exists, stopped or not. */
 export interface NodeRecord {
   name: string;
   address: string;
+  /** Absent: ours. */
+  containerRuntime?: ContainerRuntime;
 }
 
 export function nodeData(cluster: Cluster, name: string): string {
@@ -42,7 +45,7 @@ export function requireNode(cluster: Cluster, name: string): NodeRecord {
 }
 
 /** Gives a new node its address and writes it down. */
-export function createNode(cluster: Cluster, name: string): NodeRecord {
+export function createNode(cluster: Cluster, name: string, containerRuntime: ContainerRuntime): NodeRecord {
   checkName('node name', name);
   const nodes = listNodes(cluster);
   if (nodes.some(node => node.name === name)) throw new Error(`there is a node "${name}" already`);
@@ -50,7 +53,7 @@ export function createNode(cluster: Cluster, name: string): NodeRecord {
     cluster.settings.nodeCidr,
     nodes.map(node => node.address),
   );
-  const node = { name, address };
+  const node = { name, address, containerRuntime };
   writeJson(path.join(nodeData(cluster, name), 'node.json'), node);
   return node;
 }
