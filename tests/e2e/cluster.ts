@@ -32,7 +32,7 @@ export interface RunOptions {
 
 /** Runs a command to its end. */
 export function run(command: string, args: string[], options: RunOptions = {}): Promise<Outcome> {
-  const { timeoutMs = 60_000, input, env = {}, anyCode = false } = options;
+  const { timeoutMs = 180_000, input, env = {}, anyCode = false } = options;
   return new Promise((resolve, reject) => {
     const child = execFile(
       command,

@@ -146,7 +146,7 @@ test('a DaemonSet brings plugin and configuration, and the nodes become Ready', 
     for (const node of await listNodes()) expect(readyOf(node)?.status).toBe('True');
   }, 120_000);
   await eventually(() => cluster.apply(workload));
-  await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=120s']);
   pods = (await cluster.askJson<{ items: Pod[] }>('get', 'pods', '-l', 'app=web')).items;
   expect(pods).toHaveLength(nodes.length);
 });

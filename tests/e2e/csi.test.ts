@@ -16,13 +16,11 @@ beforeAll(async () => {
   await run(`${example}/build-image`, []);
   await naru(['image', 'load', `${example}/csi-driver.tar`]);
   await kubectl(['apply', '-f', `${example}/csi-driver.yaml`]);
-  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/csi-hostpath', '--timeout=60s'], {
-    timeoutMs: 70_000,
-  });
+  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/csi-hostpath', '--timeout=120s']);
 });
 
 afterAll(async () => {
-  await kubectl(['delete', '-f', `${example}/csi-driver.yaml`, '--timeout=60s'], { anyCode: true, timeoutMs: 70_000 });
+  await kubectl(['delete', '-f', `${example}/csi-driver.yaml`, '--timeout=120s'], { anyCode: true });
 });
 
 const workload = `
@@ -94,7 +92,7 @@ test('a driver that runs as a daemon set makes a volume for a claim, which is at
       expect(items.filter(({ spec }) => spec.drivers.length > 0)).toHaveLength(nodes);
     });
     await kubectl(['-n', namespace, 'apply', '-f', '-'], { input: workload });
-    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/writer', '--timeout=40s']);
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/writer', '--timeout=120s']);
     const claim = await askJson<PersistentVolumeClaim>('-n', namespace, 'get', 'pvc', 'data');
     expect(claim.status?.phase).toBe('Bound');
     const volume = await askJson<PersistentVolume>('get', 'pv', claim.spec?.volumeName ?? '');
@@ -125,12 +123,12 @@ test('a driver that runs as a daemon set makes a volume for a claim, which is at
       .replace('echo written > /data/file && ', '')
       .replace('16Mi', '32Mi');
     await kubectl(['-n', namespace, 'apply', '-f', '-'], { input: second });
-    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/reader', '--timeout=40s']);
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/reader', '--timeout=120s']);
     const reader = await askJson<Pod>('-n', namespace, 'get', 'pod', 'reader');
     expect(reader.spec?.nodeName).toBe(first.spec?.nodeName);
     expect(await ask('-n', namespace, 'exec', 'reader', '--', 'cat', '/data/file')).toBe('written');
 
-    await kubectl(['-n', namespace, 'delete', 'pod/reader', 'pvc/data', '--timeout=30s'], { timeoutMs: 40_000 });
+    await kubectl(['-n', namespace, 'delete', 'pod/reader', 'pvc/data', '--timeout=120s']);
     await eventually(async () => {
       const { stderr } = await kubectl(['get', 'pv', volume.metadata?.name ?? ''], { anyCode: true });
       expect(stderr).toMatch(/not found/);

@@ -65,9 +65,7 @@ const zone = `${namespace}.svc.cluster.local`;
 beforeAll(async () => {
   await kubectl(['create', 'namespace', namespace]);
   await apply(manifest, '-n', namespace);
-  await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'], {
-    timeoutMs: 70_000,
-  });
+  await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s']);
   await eventually(async () => expect(await lookup(`db.${zone}`)).toHaveLength(2), 15_000, 200);
 });
 
@@ -128,7 +126,7 @@ test('a name that is not there is said not to be there', async () => {
 });
 
 test('a pod that is deleted leaves the answers, and one that is created enters them', async () => {
-  await kubectl(['-n', namespace, 'delete', 'pod', 'db-1', '--timeout=30s']);
+  await kubectl(['-n', namespace, 'delete', 'pod', 'db-1', '--timeout=120s']);
   await eventually(async () => expect(await lookup(`db.${zone}`)).toHaveLength(1), 10_000, 100);
   await apply(pod('db-1', 'hostname: db-1\n  subdomain: db', 'worker-2'), '-n', namespace);
   await eventually(async () => expect(await lookup(`db.${zone}`)).toHaveLength(2), 30_000, 100);

@@ -35,7 +35,7 @@ async function traces(): Promise<string[]> {
 
 test('down leaves nothing behind, and after up the workloads come back, on nodes configured as wanted', async () => {
   await kubectl(['apply', '-f', example]);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   expect((await traces()).length).toBeGreaterThan(10);
   await naru(['down']);
   expect(await traces()).toEqual([]);

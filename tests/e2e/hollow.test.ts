@@ -32,7 +32,7 @@ test('hollow nodes join, run pods without containers, and go', async () => {
       },
     };
     await apply(JSON.stringify(deployment));
-    await kubectl(['rollout', 'status', 'deployment/big', '-n', namespace, '--timeout=60s'], { timeoutMs: 70_000 });
+    await kubectl(['rollout', 'status', 'deployment/big', '-n', namespace, '--timeout=120s']);
     const pods = (await askJson<List<Pod>>('get', 'pods', '-n', namespace)).items;
     expect(new Set(pods.map(({ status }) => status?.podIP)).size).toBe(60);
     expect(new Set(pods.map(({ spec }) => spec?.nodeName)).size).toBe(20);

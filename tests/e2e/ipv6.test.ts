@@ -58,8 +58,8 @@ async function curl(target: string, where: string[] = [], more: string[] = []): 
 beforeAll(async () => {
   cluster = await startCluster({ ...options, flags });
   await eventually(() => cluster.apply(manifest));
-  await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=90s'], { timeoutMs: 100_000 });
-  await cluster.kubectl(['wait', '--for=condition=Ready', 'pod/client', '--timeout=90s'], { timeoutMs: 100_000 });
+  await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=120s']);
+  await cluster.kubectl(['wait', '--for=condition=Ready', 'pod/client', '--timeout=120s']);
   nodes = (await cluster.askJson<List<Node>>('get', 'nodes')).items;
   pods = (await cluster.askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items;
   service = await cluster.askJson<Service>('get', 'service', 'web');

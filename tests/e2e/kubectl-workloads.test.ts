@@ -5,8 +5,7 @@ import { apply, ask, askJson, kubectl } from './cluster';
 
 const namespace = 'kubectl-workloads';
 const inNamespace = (...args: string[]) => ask('-n', namespace, ...args);
-const rolledOut = () =>
-  kubectl(['-n', namespace, 'rollout', 'status', 'deployment/app', '--timeout=60s'], { timeoutMs: 70_000 });
+const rolledOut = () => kubectl(['-n', namespace, 'rollout', 'status', 'deployment/app', '--timeout=120s']);
 const deployment = () => askJson<Deployment>('-n', namespace, 'get', 'deployment', 'app');
 const versionOf = async (): Promise<string | undefined> =>
   (await deployment()).spec?.template.spec?.containers[0]?.env?.find(({ name }) => name === 'VERSION')?.value;
@@ -83,9 +82,7 @@ test('kubectl create job --from makes a job of a cron job, of which it is then a
   const image = ['--image=naru.dev/web:v1', '--schedule=0 0 1 1 *'];
   await inNamespace('create', 'cronjob', 'yearly', ...image, '--', 'true');
   await inNamespace('create', 'job', 'now', '--from=cronjob/yearly');
-  await kubectl(['-n', namespace, 'wait', '--for=condition=Complete', 'job/now', '--timeout=30s'], {
-    timeoutMs: 40_000,
-  });
+  await kubectl(['-n', namespace, 'wait', '--for=condition=Complete', 'job/now', '--timeout=120s']);
   const job = await askJson<Job>('-n', namespace, 'get', 'job', 'now');
   const cronJob = await askJson<CronJob>('-n', namespace, 'get', 'cronjob', 'yearly');
   expect(job.metadata?.ownerReferences?.[0]).toMatchObject({ kind: 'CronJob', uid: cronJob.metadata?.uid });

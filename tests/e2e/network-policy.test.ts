@@ -74,8 +74,8 @@ beforeAll(async () => {
     for (const [name, node] of Object.entries(nodes)) await apply(pod(name, node), '-n', namespace);
   }
   for (const namespace of [own, other]) {
-    const wait = ['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'];
-    await kubectl(wait, { timeoutMs: 70_000 });
+    const wait = ['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s'];
+    await kubectl(wait);
     for (const name of Object.keys(nodes)) {
       const ip = await ask('-n', namespace, 'get', 'pod', name, '-o', 'jsonpath={.status.podIP}');
       addresses.set(`${namespace}/${name}`, ip);
@@ -92,7 +92,7 @@ test('pods of two nodes reach each other until a policy shuts them in, and again
   const foreigners = [`${other}/a -> ${other}/b`, `${other}/b -> ${other}/a`];
   await eventually(async () => expect(await reachability()).toEqual([`${own}/a -> `, `${own}/b -> `, ...foreigners]));
   // The kubelet is on the pods' node: their probes still succeed.
-  await kubectl(['-n', own, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=5s']);
+  await kubectl(['-n', own, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s']);
   await kubectl(['-n', own, 'delete', 'networkpolicy', 'deny-all']);
   await eventually(async () => expect(await reachability()).toEqual(everybody));
 });

@@ -16,7 +16,7 @@ const webPods = async (): Promise<Pod[]> => (await askJson<List<Pod>>('get', 'po
 
 test('a node that loses power is replaced, the Service keeps answering, and the node comes back', async () => {
   await kubectl(['apply', '-f', example]);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   const victim = (await webPods())[0]?.spec?.nodeName ?? '';
   const others = (await askJson<List<Node>>('get', 'nodes')).items.filter(({ metadata }) => metadata?.name !== victim);
   const address = others[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
@@ -41,7 +41,7 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
   } finally {
     await naru(['node', 'start', victim]);
   }
-  await kubectl(['wait', '--for=condition=Ready', `node/${victim}`, '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['wait', '--for=condition=Ready', `node/${victim}`, '--timeout=120s']);
   // What the dead node had is gone for good, on it too: the pods that remain are those that run.
   await eventually(async () => expect((await webPods()).filter(readyPod)).toHaveLength(3), 60_000, 200);
   await eventually(async () => expect(await webPods()).toHaveLength(3), 60_000, 200);
@@ -51,7 +51,7 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
 
 test('a node can be added and removed while the cluster runs', async () => {
   await naru(['node', 'add', 'extra']);
-  await kubectl(['wait', '--for=condition=Ready', 'node/extra', '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['wait', '--for=condition=Ready', 'node/extra', '--timeout=120s']);
   await naru(['node', 'remove', 'extra']);
   await eventually(
     async () => {

@@ -18,7 +18,7 @@ spec:
     resources: { requests: { cpu: 50m, memory: 32Mi }, limits: { cpu: 100m, memory: 64Mi } }
 `;
     await apply(pod, '-n', namespace);
-    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/elastic', '--timeout=30s']);
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/elastic', '--timeout=120s']);
     const before = await askJson<Pod>('-n', namespace, 'get', 'pod', 'elastic');
     const resources = { requests: { cpu: '60m', memory: '32Mi' }, limits: { cpu: '200m', memory: '96Mi' } };
     const patch = JSON.stringify({ spec: { containers: [{ name: 'main', resources }] } });

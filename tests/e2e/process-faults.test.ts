@@ -58,7 +58,7 @@ let before: unknown;
 
 beforeAll(async () => {
   await apply(steadyPod);
-  await kubectl(['wait', '--for=condition=Ready', 'pod/steady', '--timeout=30s']);
+  await kubectl(['wait', '--for=condition=Ready', 'pod/steady', '--timeout=120s']);
   node = await ask('get', 'pod', 'steady', '-o', 'jsonpath={.spec.nodeName}');
   before = await identity();
 });
@@ -79,8 +79,8 @@ spec:
   nodeSelector: { kubernetes.io/hostname: ${node} }
   containers: [{ name: main, image: 'naru.dev/web:v1', command: [sleep, '600'] }]
 `);
-  await kubectl(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s'], { timeoutMs: 70_000 });
-  await kubectl(['delete', 'pod', name, '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s']);
+  await kubectl(['delete', 'pod', name, '--timeout=120s']);
 }
 
 describe.each(['nats', 'api-server', 'scheduler', 'controller-manager'])('kill -9 of %s', name => {

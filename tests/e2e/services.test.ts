@@ -33,7 +33,7 @@ let workers: { name: string; ip: string }[] = [];
 beforeAll(async () => {
   await kubectl(['create', 'namespace', namespace]);
   await apply(manifest, '-n', namespace);
-  await own('rollout', 'status', 'daemonset/web', '--timeout=60s');
+  await own('rollout', 'status', 'daemonset/web', '--timeout=120s');
   const range = '{range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}';
   workers = (await ask('get', 'nodes', '-o', `jsonpath=${range}`)).split('\n').map(line => {
     const [name = '', ip = ''] = line.split(' ');

@@ -31,8 +31,7 @@ spec:
       spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 100Mi } } }
 `;
 
-const rolledOut = () =>
-  kubectl(['-n', namespace, 'rollout', 'status', 'statefulset/db', '--timeout=60s'], { timeoutMs: 70_000 });
+const rolledOut = () => kubectl(['-n', namespace, 'rollout', 'status', 'statefulset/db', '--timeout=120s']);
 /** Which pods have written to the volume: each does when it starts. */
 const expectStarts = (pod: string, wanted: string[]) =>
   eventually(async () =>
@@ -72,7 +71,7 @@ test('claims get directories of the nodes of their pods, keep their data over po
 
   // Scaled away and back: the policy retains the claim, and with it the data.
   await inNamespace('scale', 'statefulset/db', '--replicas=1');
-  await inNamespace('wait', '--for=delete', 'pod/db-1', '--timeout=30s');
+  await inNamespace('wait', '--for=delete', 'pod/db-1', '--timeout=120s');
   await inNamespace('scale', 'statefulset/db', '--replicas=2');
   await rolledOut();
   await expectStarts('db-1', ['db-1', 'db-1']);
@@ -125,16 +124,12 @@ spec:
   persistentVolumeReclaimPolicy: Retain
   hostPath: { path: /tmp/naru-e2e-by-hand, type: DirectoryOrCreate }
 `);
-  await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/waits', '--timeout=60s'], {
-    timeoutMs: 70_000,
-  });
+  await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/waits', '--timeout=120s']);
   await apply(pod('takes', 'persistentVolumeClaim: { claimName: early }'));
   const template = 'spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Mi } } }';
   await apply(pod('scratch', `ephemeral: { volumeClaimTemplate: { ${template} } }`));
   for (const name of ['takes', 'scratch'])
-    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s'], {
-      timeoutMs: 70_000,
-    });
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s']);
   await inNamespace('delete', 'pod', 'waits', 'takes', 'scratch');
   await inNamespace('delete', 'pvc', 'early', 'static');
   await eventually(async () => {

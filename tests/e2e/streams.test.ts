@@ -48,9 +48,7 @@ beforeAll(async () => {
   await kubectl(['create', 'namespace', namespace]);
   // Pods are refused until the namespace has its service account.
   await eventually(() => apply(manifest, '-n', namespace));
-  await kubectl(inNamespace('wait', '--for=condition=Ready', 'pod/web', 'pod/reader', '--timeout=60s'), {
-    timeoutMs: 70_000,
-  });
+  await kubectl(inNamespace('wait', '--for=condition=Ready', 'pod/web', 'pod/reader', '--timeout=120s'));
 });
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });

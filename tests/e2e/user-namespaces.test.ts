@@ -35,7 +35,7 @@ test('pods with hostUsers: false are root inside and nobody outside, each with i
     await kubectl(['-n', namespace, 'create', 'configmap', 'settings', '--from-literal=colour=blue']);
     await apply([0, 1].map(pod).join('---'), '-n', namespace);
     const pods = [0, 1].map(index => `pod/${name(index)}`);
-    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', ...pods, '--timeout=90s'], { timeoutMs: 100_000 });
+    await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', ...pods, '--timeout=120s']);
     const [first = [], second = []] = await Promise.all([0, 1].map(index => idsOf(namespace, index)));
     expect([first[0], first[2]]).toEqual([0, 65_536]);
     expect(first[1]).toBeGreaterThanOrEqual(65_536);

@@ -22,7 +22,7 @@ const jobTemplate = (command: string) => `
       containers: [${container(command)}]`;
 
 const rollout = (namespace: string, what: string) =>
-  kubectl(['-n', namespace, 'rollout', 'status', what, '--timeout=30s'], { timeoutMs: 40_000 });
+  kubectl(['-n', namespace, 'rollout', 'status', what, '--timeout=120s']);
 
 const podsOf = async (namespace: string, app: string): Promise<Pod[]> =>
   (await askJson<List<Pod>>('-n', namespace, 'get', 'pods', '-l', app)).items;
@@ -117,7 +117,7 @@ spec:
     );
     await kubectl(['-n', namespace, 'create', 'job', 'now', '--from=cronjob/yearly']);
     const wait = (condition: string, ...jobs: string[]) =>
-      kubectl(['-n', namespace, 'wait', `--for=condition=${condition}`, '--timeout=30s', ...jobs]);
+      kubectl(['-n', namespace, 'wait', `--for=condition=${condition}`, '--timeout=120s', ...jobs]);
     await wait('complete', 'job/plain', 'job/indexed', 'job/now');
     await wait('failed', 'job/failing', 'job/judged', 'job/late');
 
@@ -143,7 +143,7 @@ spec:
     const lines = (await ask('-n', namespace, 'logs', '-l', 'job-name=indexed')).split('\n').sort();
     expect(lines).toEqual([0, 1, 2].map(index => `number ${index} on indexed-${index}`));
     // No finalizer of ours holds what has ended.
-    await kubectl(['-n', namespace, 'delete', 'job', '--all', '--timeout=20s']);
+    await kubectl(['-n', namespace, 'delete', 'job', '--all', '--timeout=120s']);
     await eventually(async () => expect(await podsOf(namespace, 'job-name')).toEqual([]), 20_000, 200);
   });
 });
@@ -236,7 +236,7 @@ value: 1000
       namespace,
     );
     try {
-      await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '-l', 'app=guarded', '--timeout=20s']);
+      await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '-l', 'app=guarded', '--timeout=120s']);
       await eventually(
         async () => expect(await ask('-n', namespace, 'get', 'pdb', 'guarded')).toMatch(/ 0 +0 /),
         10_000,
@@ -271,7 +271,7 @@ spec:
     resources: { requests: { cpu: ${millis}m } }
 `;
       const ready = (podName: string) =>
-        kubectl(['-n', namespace, 'wait', '--for=condition=Ready', `pod/${podName}`, '--timeout=20s']);
+        kubectl(['-n', namespace, 'wait', '--for=condition=Ready', `pod/${podName}`, '--timeout=120s']);
       await apply(pod('ordinary', ''), '-n', namespace);
       await ready('ordinary');
       await apply(pod('urgent', '\n  priorityClassName: kinds-urgent'), '-n', namespace);

@@ -22,7 +22,7 @@ async function answers(url: string, times: number): Promise<Set<string>> {
 
 beforeAll(async () => {
   await kubectl(['apply', '-f', example]);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
 });
 
 afterAll(async () => {
@@ -62,12 +62,12 @@ test('the cluster address answers from inside a pod', async () => {
 
 test('scale, restart and undo reach what was asked for', async () => {
   await kubectl(['scale', 'deployment/web', '--replicas=6']);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   await eventually(async () =>
     expect(await ask('get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}')).toBe('6'),
   );
   await kubectl(['rollout', 'restart', 'deployment/web']);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   const restarted = await ask(
     'get',
     'deployment',
@@ -77,7 +77,7 @@ test('scale, restart and undo reach what was asked for', async () => {
   );
   expect(restarted).toBe('2');
   await kubectl(['rollout', 'undo', 'deployment/web']);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'], { timeoutMs: 100_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   const undone = await ask(
     'get',
     'deployment',
@@ -114,7 +114,7 @@ spec:
     imagePullPolicy: Never
     command: [sh, -c, 'i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.2; done']
 `);
-  await kubectl(['wait', '--for=condition=Ready', 'pod/ticker', '--timeout=30s']);
+  await kubectl(['wait', '--for=condition=Ready', 'pod/ticker', '--timeout=120s']);
   const { child, output } = follow(['logs', '-f', 'ticker']);
   try {
     await eventually(() => expect(output()).toMatch(/tick 1\n(.*\n)*tick 5\n/));
@@ -137,9 +137,9 @@ test('label, annotate, edit, describe and get -o wide behave', async () => {
 
 test('drain moves the pods away and uncordon lets them come back', async () => {
   const node = await ask('get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[0].spec.nodeName}');
-  await kubectl(['drain', node, '--ignore-daemonsets', '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['drain', node, '--ignore-daemonsets', '--timeout=120s']);
   expect(await ask('get', 'node', node)).toMatch(/Ready,SchedulingDisabled/);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
   const { items } = await askJson<List<Pod>>('get', 'pods', '-l', 'app=web');
   expect(items.filter(pod => pod.spec?.nodeName === node && !pod.metadata?.deletionTimestamp)).toEqual([]);
   await kubectl(['uncordon', node]);
@@ -149,6 +149,6 @@ test('deleting the namespace removes what is in it', async () => {
   await kubectl(['create', 'namespace', 'short-lived']);
   await kubectl(['-n', 'short-lived', 'create', 'configmap', 'c', '--from-literal=a=b']);
   await kubectl(['-n', 'short-lived', 'create', 'deployment', 'd', '--image=naru.dev/web:v1']);
-  await kubectl(['delete', 'namespace', 'short-lived', '--timeout=60s'], { timeoutMs: 70_000 });
+  await kubectl(['delete', 'namespace', 'short-lived', '--timeout=120s']);
   expect((await kubectl(['get', 'namespace', 'short-lived'], { anyCode: true })).stderr).toMatch(/not found/);
 });

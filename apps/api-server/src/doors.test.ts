@@ -20,6 +20,7 @@ import {
 } from '@naru/client';
 import { StatusError, silentLogger, systemClock } from '@naru/foundation';
 import { certificateHash, createRequest, isSignedBy } from '@naru/pki';
+import { within } from '@naru/testing';
 import { FeedPublisher } from './feed/publisher';
 import { eventually, joinSecret, startTestServer, type TestServer } from './testing/test-server';
 import { watch as watchUrl, type Watched } from './testing/watch';
@@ -390,9 +391,9 @@ describe('the feed', () => {
     const before = state.lives;
     bus.kill('SIGKILL');
     await eventually(() => !publisher.connected);
-    const started = performance.now();
-    expect((await api.call('POST', maps, configMap('dark'))).code).toBe(201);
-    expect(performance.now() - started).toBeLessThan(1000);
+    let times = 0;
+    const { code } = await within(1_000, () => api.call('POST', maps, configMap(`dark-${times++}`)));
+    expect(code).toBe(201);
     bus = startBus();
     await eventually(() => publisher.connected);
     await eventually(() => state.lives > before);

@@ -196,7 +196,7 @@ describeKubectl('kubectl', () => {
 
   test('custom resources merge as their definition says', async () => {
     await apply(widgets);
-    await kubectl('wait', 'crd/widgets.example.com', '--for=condition=Established', '--timeout=10s');
+    await kubectl('wait', 'crd/widgets.example.com', '--for=condition=Established', '--timeout=120s');
     const widget = (spec: string): string =>
       `apiVersion: example.com/v1\nkind: Widget\nmetadata: { name: w }\nspec: ${spec}\n`;
     await apply(widget('{ color: red, ports: [{ port: 1, name: a }] }'));

@@ -6,6 +6,7 @@ import { readService, runScript, script, signal, startService, stopService, writ
 import { isRunning, type ProcessId } from './process-id';
 import { waitFor } from './wait';
 
+const patience = { timeoutMs: 90_000 };
 let folder: string;
 let services: string;
 const log = (): string => path.join(folder, 'logs/p.log');
@@ -17,7 +18,7 @@ const running = (): Promise<ProcessId> =>
       const { process: kept } = state();
       return kept && isRunning(kept) ? kept : undefined;
     },
-    { timeoutMs: 30_000, everyMs: 10 },
+    { ...patience, everyMs: 10 },
   );
 
 beforeEach(() => {
@@ -44,10 +45,10 @@ test('a process that is killed is started again, and its end is written down', a
   start('sh', '-c', 'echo started; exec sleep 600');
   const first = await running();
   const started = (times: number) =>
-    waitFor('its output', () => readFileSync(log(), 'utf8').match(/started/g)?.length === times, { timeoutMs: 30_000 });
+    waitFor('its output', () => readFileSync(log(), 'utf8').match(/started/g)?.length === times, patience);
   await started(1);
   signal(first, 'SIGKILL');
-  await waitFor('another process', async () => (await running()).pid !== first.pid, { timeoutMs: 30_000 });
+  await waitFor('another process', async () => (await running()).pid !== first.pid, patience);
   expect(state()).toMatchObject({ restarts: 1, lastExit: '137' });
   await started(2);
 });
@@ -56,9 +57,7 @@ test('stopping ends the process with TERM, then the keeper', async () => {
   start('sh', '-c', 'trap "echo bye; exit 0" TERM; sleep 600 & wait');
   const kept = await running();
   const { keeper } = state();
-  await waitFor('the trap', () => readFileSync(`/proc/${kept.pid}/task/${kept.pid}/children`, 'utf8'), {
-    timeoutMs: 30_000,
-  });
+  await waitFor('the trap', () => readFileSync(`/proc/${kept.pid}/task/${kept.pid}/children`, 'utf8'), patience);
   await stopService(services, 'p');
   expect(isRunning(kept)).toBe(false);
   expect(keeper && isRunning(keeper)).toBe(false);
@@ -80,10 +79,10 @@ test('a keeper that is killed is replaced by one that takes the running process 
   writeService(services, { name: 'watch', argv: [script('watch'), folder] });
   startService(services, 'watch');
   signal(keeper as ProcessId, 'SIGKILL');
-  await waitFor('another keeper', () => state().keeper && state().keeper?.pid !== keeper?.pid, { timeoutMs: 10_000 });
+  await waitFor('another keeper', () => state().keeper && state().keeper?.pid !== keeper?.pid, patience);
   expect(await running()).toEqual(kept);
   signal(kept, 'SIGKILL');
-  await waitFor('another process', async () => (await running()).pid !== kept.pid, { timeoutMs: 30_000 });
+  await waitFor('another process', async () => (await running()).pid !== kept.pid, patience);
 });
 
 test('a state file of a process that ended long ago is not believed', async () => {

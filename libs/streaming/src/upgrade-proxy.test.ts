@@ -18,10 +18,10 @@ async function listen(server: http.Server): Promise<number> {
 }
 
 /** A proxy in front of `target`; counts its requests, so that a second one on the same connection would show. */
-async function proxyTo(target: (path: string) => UpgradeTarget): Promise<number> {
+async function proxyTo(target: (path: string) => UpgradeTarget, handshakeTimeoutMs = 60_000): Promise<number> {
   const server = http.createServer((_request, response) => response.end('the proxy itself'));
   server.on('upgrade', (request, socket, head) => {
-    proxyUpgrade({ request, socket, head }, target(request.url ?? '/'), { handshakeTimeoutMs: 500 }).catch(
+    proxyUpgrade({ request, socket, head }, target(request.url ?? '/'), { handshakeTimeoutMs }).catch(
       (error: StatusError) => refuseUpgrade(socket, error),
     );
   });
@@ -103,7 +103,7 @@ describe('proxyUpgrade', () => {
     const target = net.createServer(socket => socket.on('error', () => undefined)).unref();
     await new Promise<void>(resolve => target.listen(0, '127.0.0.1', resolve));
     const port = (target.address() as AddressInfo).port;
-    const proxy = await proxyTo(path => ({ port, path }));
+    const proxy = await proxyTo(path => ({ port, path }), 500);
     const { text } = await talk(proxy, upgrade('/'));
     expect(text).toContain('"reason":"Timeout"');
     target.close();

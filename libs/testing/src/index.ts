@@ -1,6 +1,6 @@
 export { describeWhere } from './describe-where';
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
-export { eventually, freePort } from '@naru/foundation/testing';
+export { eventually, freePort, within } from '@naru/foundation/testing';
 export { NatsTestServer } from './nats-server';
 export { busyboxImage, layerTar, writeOciLayout, type ImageDescription, type LayerEntry } from './oci-image';
 export { controllerSuite, type Scenario } from './simulation/controller-suite';

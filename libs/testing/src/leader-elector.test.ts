@@ -3,15 +3,16 @@ import { silentLogger } from '@naru/foundation';
 import { MemoryObjects, eventually } from './index';
 import { LeaderElector } from '@naru/client';
 
-const candidate = (client: MemoryObjects, identity: string): LeaderElector =>
+/** A leader that comes late to its renewals, with all of this process, is none the less the leader. */
+const patient = { leaseDurationMs: 600_000, renewDeadlineMs: 600_000 };
+const candidate = (client: MemoryObjects, identity: string, patience: Partial<typeof patient> = {}): LeaderElector =>
   new LeaderElector({
     client,
     identity,
     name: 'test',
     logger: silentLogger,
-    leaseDurationMs: 1_000,
-    renewDeadlineMs: 100,
     retryPeriodMs: 10,
+    ...patience,
   });
 
 /** Leads until its term ends. */
@@ -25,9 +26,9 @@ test('one of two candidates leads; when it resigns the other follows at once', a
   const led: string[] = [];
   const first = new AbortController();
   const second = new AbortController();
-  const running = candidate(api, 'a').run(term(led, 'a'), first.signal);
+  const running = candidate(api, 'a', patient).run(term(led, 'a'), first.signal);
   await eventually(() => expect(led).toEqual(['a']));
-  const waiting = candidate(api, 'b').run(term(led, 'b'), second.signal);
+  const waiting = candidate(api, 'b', patient).run(term(led, 'b'), second.signal);
   await eventually(async () =>
     expect((await api.get(leases, { namespace: 'kube-system', name: 'test' })).spec?.holderIdentity).toBe('a'),
   );
@@ -42,7 +43,7 @@ test('a leader that cannot renew stops leading', async () => {
   const api = new MemoryObjects();
   const led: string[] = [];
   const controller = new AbortController();
-  const running = candidate(api, 'a').run(term(led, 'a'), controller.signal);
+  const running = candidate(api, 'a', { renewDeadlineMs: 100 }).run(term(led, 'a'), controller.signal);
   await eventually(() => expect(led).toEqual(['a']));
   const lease = await api.get(leases, { namespace: 'kube-system', name: 'test' });
   // Another has taken the lease, as after a long pause of this process.

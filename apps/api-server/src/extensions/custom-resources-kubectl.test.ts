@@ -24,7 +24,7 @@ describeKubectl('kubectl on custom resources', () => {
     const at = kubectl.file('crd.json', JSON.stringify(widgetDefinition()));
     expect(await kubectl.ask('apply', '-f', at)).toContain('widgets.example.com created');
     expect(
-      await kubectl.ask('wait', '--for=condition=established', 'crd/widgets.example.com', '--timeout=10s'),
+      await kubectl.ask('wait', '--for=condition=established', 'crd/widgets.example.com', '--timeout=120s'),
     ).toContain('condition met');
     expect(await kubectl.ask('get', 'crd')).toMatch(/NAME +CREATED AT\nwidgets\.example\.com +\d{4}-/);
     expect(await kubectl.ask('api-resources', '--api-group=example.com')).toMatch(
@@ -82,13 +82,13 @@ describeKubectl('kubectl on custom resources', () => {
     let watched = '';
     watching.stdout.on('data', chunk => (watched += String(chunk)));
     await eventually(() => watched.includes('first'));
-    const waiting = kubectl.ask('wait', 'widget/first', '--for=condition=Ready', '--timeout=10s');
+    const waiting = kubectl.ask('wait', 'widget/first', '--for=condition=Ready', '--timeout=120s');
     const status = '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}';
     await kubectl.ask('patch', 'widget', 'first', '--subresource=status', '--type=merge', '-p', status);
     expect(await waiting).toBe('widget.example.com/first condition met\n');
     await eventually(() => watched.includes('True'));
     watching.kill();
-    expect(await kubectl.ask('delete', 'crd', 'widgets.example.com', '--timeout=10s')).toContain('deleted');
+    expect(await kubectl.ask('delete', 'crd', 'widgets.example.com', '--timeout=120s')).toContain('deleted');
     await expect(kubectl.ask('get', 'widgets')).rejects.toMatchObject({ stderr: expect.stringContaining('widgets') });
   });
 });

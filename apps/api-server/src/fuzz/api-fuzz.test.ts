@@ -14,7 +14,7 @@ import { Random } from './random';
 const seed = Number(process.env['NARU_FUZZ_SEED'] ?? Math.floor(Date.now() / 1000));
 const count = Number(process.env['NARU_FUZZ_REQUESTS'] ?? 3000);
 const clients = 8;
-const answerMs = 20_000;
+const answerMs = 90_000;
 /** A watch or a followed log goes on: what matters is that it begins. */
 const goesOn = /[?&](watch|follow)=|\/watch\//;
 /** Upstream's own 500s: webhooks that cannot be reached, applied fields that the schema does not have, a scale without a number. */

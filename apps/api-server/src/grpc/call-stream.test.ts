@@ -18,7 +18,7 @@ test('a stream that finishes takes no more calls, answers those that it has, and
     toStatus: error => new StatusError('InternalError', String(error)).toStatus(),
   });
   const ask = (...ids: number[]) =>
-    stream.push({ calls: ids.map(id => ({ id, timeoutMs: 1000, request: { $case: 'get', value: {} } })) });
+    stream.push({ calls: ids.map(id => ({ id, timeoutMs: 60_000, request: { $case: 'get', value: {} } })) });
   ask(1, 2);
   await eventually(() => expect(pending.length).toBe(2));
   calls.finish();

@@ -71,7 +71,7 @@ describeKubectl('kubectl', () => {
     const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'u', controller: true };
     const metadata = { name: 'drained', ownerReferences: [owner] };
     await api.call('POST', '/api/v1/namespaces/default/pods', { apiVersion: 'v1', kind: 'Pod', metadata, spec });
-    expect(await kubectl.ask('drain', 'n1', '--timeout=10s')).toContain('node/n1 drained');
+    expect(await kubectl.ask('drain', 'n1', '--timeout=120s')).toContain('node/n1 drained');
     expect(await kubectl.ask('get', 'node', 'n1')).toContain('SchedulingDisabled');
     expect(await kubectl.ask('uncordon', 'n1')).toContain('uncordoned');
   });

@@ -72,7 +72,7 @@ describeKubectl('kubectl with workloads', () => {
     await kubectl.ask('rollout', 'restart', 'deploy/web');
     expect(await field('.spec.template.metadata.annotations')).toContain('kubectl.kubernetes.io/restartedAt');
     const generation = Number(await field('.metadata.generation'));
-    const waiting = kubectl.ask('rollout', 'status', 'deploy/web', '--timeout=15s');
+    const waiting = kubectl.ask('rollout', 'status', 'deploy/web', '--timeout=120s');
     const done = {
       observedGeneration: generation,
       replicas: 3,
@@ -114,8 +114,8 @@ describeKubectl('kubectl with workloads', () => {
   test('run makes a pod; wait waits for conditions, values and deletion', async () => {
     await kubectl.ask('run', 'one', '--image=app:1', '--labels=a=b', '--env=X=Y', '--restart=Never');
     const waits = [
-      kubectl.ask('wait', 'pod/one', '--for=condition=Ready', '--timeout=15s'),
-      kubectl.ask('wait', 'pod', '-l', 'a=b', '--for=jsonpath={.status.phase}=Running', '--timeout=15s'),
+      kubectl.ask('wait', 'pod/one', '--for=condition=Ready', '--timeout=120s'),
+      kubectl.ask('wait', 'pod', '-l', 'a=b', '--for=jsonpath={.status.phase}=Running', '--timeout=120s'),
     ];
     await status('pod/one', { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] });
     expect(await Promise.all(waits)).toEqual(['pod/one condition met\n', 'pod/one condition met\n']);
@@ -124,7 +124,7 @@ describeKubectl('kubectl with workloads', () => {
     await hold(['example.com/held']);
     await kubectl.ask('delete', 'pod/one', '--now', '--wait=false');
     let isOver = false;
-    const gone = kubectl.ask('wait', 'pod/one', '--for=delete', '--timeout=15s').finally(() => (isOver = true));
+    const gone = kubectl.ask('wait', 'pod/one', '--for=delete', '--timeout=120s').finally(() => (isOver = true));
     await kubectl.ask('get', 'pod/one');
     expect(isOver).toBe(false);
     await hold([]);

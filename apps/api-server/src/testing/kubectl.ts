@@ -18,7 +18,7 @@ if (!hasKubectl && process.env['CI']) throw new Error('kubectl is missing, and C
 export const describeKubectl = hasKubectl ? describe : describe.skip;
 
 const run = promisify(execFile);
-const timeoutMs = 20_000;
+const timeoutMs = 150_000;
 
 /** The real kubectl, as the administrator of a test server. */
 export class Kubectl {

@@ -1,5 +1,5 @@
 import { configMaps } from '@naru/api';
-import { systemClock } from '@naru/foundation';
+import { SimulatedClock } from '@naru/testing';
 import { encodeObject } from '../storage/codec';
 import type { CacheEvent } from '../storage/event-ring';
 import type { CacheListener, WatchCache } from '../storage/watch-cache';
@@ -10,6 +10,7 @@ const turn = () => new Promise(resolve => setImmediate(resolve));
 
 function setUp(maxBytes = 128 * 1024 * 1024) {
   const budget = new WatchBudget(maxBytes);
+  const clock = new SimulatedClock();
   const listeners = new Set<CacheListener>();
   const cache = {
     select: () => [],
@@ -39,7 +40,7 @@ function setUp(maxBytes = 128 * 1024 * 1024) {
       bookmarks: false,
       initialEvents: false,
       timeoutMs: 3_600_000,
-      clock: systemClock,
+      clock,
       currentRevision: () => 1,
       view: bytes => bytes,
       sharedBy: definition,
@@ -56,7 +57,7 @@ function setUp(maxBytes = 128 * 1024 * 1024) {
     const event = { type: 'ADDED', revision, entry, previous: undefined } as unknown as CacheEvent;
     for (const listener of [...listeners]) listener.onEvent(event);
   };
-  return { budget, listeners, open, tell };
+  return { budget, clock, listeners, open, tell };
 }
 
 describe('watches', () => {
@@ -77,14 +78,14 @@ describe('watches', () => {
   });
 
   test('a backlog of more than a megabyte is not kept for longer than a moment', async () => {
-    const { budget, open, tell } = setUp();
+    const { budget, clock, open, tell } = setUp();
     const slow = open(false);
     for (let i = 0; i < 3; i++) {
       tell(1024 * 1024);
       await turn();
     }
     expect(slow.seen.destroyed).toBe(false);
-    await new Promise(resolve => setTimeout(resolve, 1200));
+    await clock.step(clock.now() + 1_000);
     expect(slow.seen.destroyed).toBe(true);
     expect(budget.usedBytes).toBe(0);
   });

@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from '@naru/foundation';
-import { eventually } from '@naru/testing';
+import { eventually, within } from '@naru/testing';
 import { rcodes, types } from '../wire/codes';
 import { nameOf } from '../wire/name';
 import { fakeUpstream, type FakeUpstream } from '../testing/fake-upstream';
@@ -61,9 +61,9 @@ test('a server that hangs is left alone until it answers a probe', async () => {
     await tested.lookup(question(`h${Math.random()}.test`));
     expect(upstreams[0]?.healthy).toBe(false);
   });
-  const from = performance.now();
-  for (let i = 0; i < 10; i++) await tested.lookup(question(`quick${i}.test`));
-  expect(performance.now() - from).toBeLessThan(1_000);
+  await within(1_000, async () => {
+    for (let i = 0; i < 10; i++) await tested.lookup(question(`q${Math.random()}.test`));
+  });
   hanging.script = address;
   await eventually(() => expect(upstreams[0]?.healthy).toBe(true));
 });

@@ -19,7 +19,7 @@ export function query(name: string, type: string, { udpSize, id = 4711 }: AskOpt
 }
 
 /** Sends a packet by UDP; rejects when nothing comes back in time. */
-export function sendUdp(port: number, packet: Buffer, timeoutMs = 8_000): Promise<Buffer> {
+export function sendUdp(port: number, packet: Buffer, timeoutMs = 60_000): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4');
     const timer = setTimeout(() => {

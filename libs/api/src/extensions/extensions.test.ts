@@ -1,3 +1,4 @@
+import { within } from '@naru/foundation/testing';
 import { parseJsonPath } from './json-path';
 import { compilePattern, compileStructural } from './structural';
 import { validateValue } from './validate-value';
@@ -90,12 +91,9 @@ describe('values', () => {
     expect(check(schema, { a: 'longer', b: 2 }, { a: 'long', b: 1 })).toHaveLength(1);
   });
 
-  test('that a pattern would take for ever with do not match', () => {
-    const startedMs = Date.now();
-    expect(
-      check(objectOf({ s: { type: 'string', pattern: '^(a{1,10}){1,20}$' } }), { s: `${'a'.repeat(40)}!` }),
-    ).toHaveLength(1);
-    expect(Date.now() - startedMs).toBeLessThan(2000);
+  test('that a pattern would take for ever with do not match', async () => {
+    const schema = objectOf({ s: { type: 'string', pattern: '^(a{1,10}){1,20}$' } });
+    expect(await within(2_000, () => check(schema, { s: `${'a'.repeat(40)}!` }))).toHaveLength(1);
   });
 
   test('that are of a wrong format, size or count', () => {
@@ -210,14 +208,13 @@ describe('rules', () => {
     expect(run({ rule }, schema, value)).toEqual([]);
   });
 
-  test('that would take too long are stopped', () => {
+  test('that would take too long are stopped', async () => {
     const schema = objectOf({ l: { type: 'array', items: { type: 'integer' } } });
     const rule = 'self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))';
-    const startedMs = Date.now();
-    expect(run({ rule }, schema, { l: Array.from({ length: 2000 }, (_, i) => i) })).toEqual([
+    const value = { l: Array.from({ length: 2000 }, (_, i) => i) };
+    expect(await within(5_000, () => run({ rule }, schema, value))).toEqual([
       '<nil>: Invalid value: "object": validation failed due to running out of cost budget, no further validation rules will be run',
     ]);
-    expect(Date.now() - startedMs).toBeLessThan(5000);
   });
 
   test.each([
