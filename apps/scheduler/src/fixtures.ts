@@ -18,14 +18,28 @@ export interface NodeInput {
   pods?: string;
   unschedulable?: boolean;
   images?: { names: string[]; sizeBytes: number }[];
+  declaredFeatures?: string[];
 }
 
 export function makeNode(name: string, input: NodeInput = {}): Stored<Node> {
-  const { labels = {}, taints, cpu = '4', memory = '8Gi', pods = '110', unschedulable, images } = input;
+  const {
+    labels = {},
+    taints,
+    cpu = '4',
+    memory = '8Gi',
+    pods = '110',
+    unschedulable,
+    images,
+    declaredFeatures,
+  } = input;
   return {
     metadata: { name, uid: name, resourceVersion: '1', labels: { 'kubernetes.io/hostname': name, ...labels } },
     spec: { ...(taints ? { taints } : {}), ...(unschedulable ? { unschedulable } : {}) },
-    status: { allocatable: { cpu, memory, pods }, ...(images ? { images } : {}) },
+    status: {
+      allocatable: { cpu, memory, pods },
+      ...(images ? { images } : {}),
+      ...(declaredFeatures ? { declaredFeatures } : {}),
+    },
   };
 }
 
@@ -63,6 +77,21 @@ export function makePod(input: PodInput = {}): Stored<Pod> {
     },
   };
 }
+
+/** A pod that only nodes of one declared feature can run. */
+export const restartAll = {
+  feature: 'RestartAllContainersOnContainerExits',
+  pod: {
+    containers: [
+      {
+        name: 'main',
+        image: 'web',
+        restartPolicy: 'Never',
+        restartPolicyRules: [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }],
+      },
+    ],
+  },
+} satisfies { feature: string; pod: PodInput };
 
 export interface Lab {
   scheduler: Scheduler;

@@ -126,6 +126,7 @@ export function nodeEvents(node: Node, old: Node): ClusterEvent[] {
   const events: ClusterEvent[] = [];
   if (!same(node.status?.allocatable, old.status?.allocatable)) events.push('NodeAllocatable');
   if (!same(node.metadata?.labels, old.metadata?.labels)) events.push('NodeLabels');
+  if (!same(node.status?.declaredFeatures, old.status?.declaredFeatures)) events.push('NodeDeclaredFeatures');
   if (!same(node.spec?.taints, old.spec?.taints) || node.spec?.unschedulable !== old.spec?.unschedulable)
     events.push('NodeTaints');
   return events;

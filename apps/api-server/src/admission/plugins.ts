@@ -10,11 +10,13 @@ import { defaultTolerationSeconds, type DefaultTolerations } from './default-tol
 import { deviceExpressions } from './device-expressions';
 import { limitRanger } from './limit-ranger';
 import { namespaceLifecycle } from './namespace-lifecycle';
+import { nodeDeclaredFeatures } from './node-declared-features';
 import { nodeRestriction } from './node-restriction';
 import type { AdmissionPlugin } from './plugin';
 import { expressionSyntax } from './policies/expression-syntax';
 import { mutatingPolicies } from './policies/mutating-policies';
 import { validatingPolicies } from './policies/validating-policies';
+import { podResize } from './pod-resize';
 import { podSecurity } from './pod-security/pod-security';
 import { podTopologyLabels } from './pod-topology-labels';
 import { priority } from './priority';
@@ -67,6 +69,8 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     certificateSubjectRestriction,
     defaultIngressClass,
     podTopologyLabels,
+    nodeDeclaredFeatures,
+    podResize,
     rbacEscalation(deps),
     expressionSyntax,
     deviceExpressions,

@@ -95,6 +95,55 @@ describe('a resize', () => {
     expect(json.message).toContain(why);
     expect(code).toBe(422);
   });
+
+  describe('on a node', () => {
+    const allocatable = { cpu: '2', memory: '4Gi', pods: '9' };
+    const node = (declaredFeatures: string[]) =>
+      api.call('PATCH', '/api/v1/nodes/n/status', { status: { allocatable, declaredFeatures } }, strategic);
+    const resize = (list: string, cpu: string) => {
+      const change = [{ name: list === 'containers' ? 'main' : 'first', resources: { requests: { cpu } } }];
+      return api.call('PATCH', `${pods}/bound/resize`, { spec: { [list]: change } }, strategic);
+    };
+
+    beforeAll(async () => {
+      const labels = { 'kubernetes.io/os': 'linux' };
+      await api.call('POST', '/api/v1/nodes', { metadata: { name: 'n', labels } });
+      await node([]);
+      const container = { image: 'i', resources: { requests: { cpu: '1' } } };
+      await api.call('POST', pods, {
+        metadata: { name: 'bound' },
+        spec: {
+          nodeName: 'n',
+          containers: [{ name: 'main', ...container }],
+          initContainers: [{ name: 'first', ...container }],
+        },
+      });
+    });
+
+    test('is refused when the node will never have so much', async () => {
+      const { code, json } = await resize('containers', '2001m');
+      expect(json.message).toBe(
+        'pods "bound" is forbidden: ' +
+          "Node didn't have enough allocatable resources: cpu, requested: 2001, allocatable: 2000",
+      );
+      expect(json.details.causes).toEqual([{ reason: 'NodeCapacity', message: '' }]);
+      expect(code).toBe(403);
+    });
+
+    test('is refused as long as the node does not declare that it can do it', async () => {
+      const feature = 'InPlacePodVerticalScalingInitContainers';
+      const { code, json } = await resize('initContainers', '2');
+      expect(json.message).toBe(
+        `pods "bound" is forbidden: pod update requires features ${feature} which are not available on node "n"`,
+      );
+      expect(code).toBe(403);
+      expect((await node(['b/c', feature, feature, 'A'])).json.message).toMatch(
+        /declaredFeatures\[0\]: Invalid value.*\[2\]: Duplicate value.*\[3\]: Invalid value: "A": must be sorted/,
+      );
+      expect((await node([feature])).code).toBe(200);
+      expect((await resize('initContainers', '2')).code).toBe(200);
+    });
+  });
 });
 
 describe('the approval of a certificate request', () => {

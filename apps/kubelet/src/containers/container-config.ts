@@ -9,6 +9,8 @@ export interface ContainerConfigInput {
   pod: Pod;
   container: Container;
   attempt: number;
+  /** How often all containers of the pod have been restarted together. */
+  round: number;
   /** What the runtime calls the image: its id or digest. */
   imageRef: string;
   imageUser: ImageUser;
@@ -29,7 +31,7 @@ export interface ContainerConfigInput {
 
 /** A container as CRI wants it. Throws ContainerConfigError when its spec cannot be carried out. */
 export function containerConfig(input: ContainerConfigInput): cri.ContainerConfig {
-  const { pod, container, attempt, env } = input;
+  const { pod, container, attempt, round, env } = input;
   const lookUp = (name: string): string | undefined => env.get(name);
   const securityContext = containerSecurityContext(pod, container, input.imageUser, input.seccomp, input.userNamespace);
   // What is of one owner on the disk is to be so for the pod.
@@ -48,7 +50,10 @@ export function containerConfig(input: ContainerConfigInput): cri.ContainerConfi
     mounts: input.mounts.map(mount => ({ ...mount, uidMappings, gidMappings })),
     devices: input.devices,
     labels: containerLabels(pod, container),
-    annotations: { ...input.annotations, ...containerAnnotations(pod, container, attempt, containerHash(container)) },
+    annotations: {
+      ...input.annotations,
+      ...containerAnnotations(pod, container, { restartCount: attempt, hash: containerHash(container), round }),
+    },
     CDIDevices: input.cdiDevices.map(name => ({ name })),
     logPath: input.logPath,
     stdin: container.stdin ?? false,

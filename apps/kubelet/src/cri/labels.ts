@@ -17,6 +17,7 @@ export const annotationNames = {
   preStop: 'io.kubernetes.container.preStopHandler',
   deletionGracePeriod: 'io.kubernetes.pod.deletionGracePeriod',
   terminationGracePeriod: 'io.kubernetes.pod.terminationGracePeriod',
+  round: 'naru.io/restart-round',
 } as const;
 
 export function podLabels(pod: Pod): Record<string, string> {
@@ -43,8 +44,7 @@ export function containerLabels(pod: Pod, container: Container): Record<string, 
 export function containerAnnotations(
   pod: Pod,
   container: Container,
-  restartCount: number,
-  hash: string,
+  { restartCount, hash, round }: { restartCount: number; hash: string; round: number },
 ): Record<string, string> {
   const annotations: Record<string, string> = {
     [annotationNames.hash]: hash,
@@ -52,6 +52,7 @@ export function containerAnnotations(
     [annotationNames.messagePath]: container.terminationMessagePath ?? '/dev/termination-log',
     [annotationNames.messagePolicy]: container.terminationMessagePolicy ?? 'File',
   };
+  if (round > 0) annotations[annotationNames.round] = String(round);
   const { metadata, spec } = pod;
   if (metadata?.deletionGracePeriodSeconds !== undefined)
     annotations[annotationNames.deletionGracePeriod] = String(metadata.deletionGracePeriodSeconds);

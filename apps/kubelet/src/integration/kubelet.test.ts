@@ -99,6 +99,12 @@ withRoot('the kubelet on a real runtime', () => {
       names: expect.arrayContaining([image]),
       sizeBytes: expect.any(Number),
     });
+    expect(status?.declaredFeatures).toEqual([
+      'ExtendWebSocketsToKubelet',
+      'InPlacePodLevelResourcesVerticalScaling',
+      'InPlacePodVerticalScalingInitContainers',
+      'RestartAllContainersOnContainerExits',
+    ]);
     expect(status?.daemonEndpoints?.kubeletEndpoint?.Port).toBe(kubelet.server.port);
   });
 

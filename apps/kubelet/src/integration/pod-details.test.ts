@@ -64,6 +64,43 @@ withRoot('a pod', () => {
     await node.delete('rules');
   });
 
+  it('restarts all its containers in place when a rule of one wants it, init containers first', async () => {
+    const volumeMounts = [{ name: 'state', mountPath: '/state' }];
+    const restartPolicyRules = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }];
+    const once = 'until [ -e /state/other ]; do sleep 0.1; done; if [ $(wc -l </state/runs) = 1 ]; then exit 42; fi';
+    const preStop = { exec: { command: ['touch', '/state/hooked'] } };
+    await node.create('again', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'state', emptyDir: {} }],
+      initContainers: [shell('echo run >>/state/runs', { name: 'first', volumeMounts })],
+      containers: [
+        shell(`${once}; ${forever}`, { name: 'asks', restartPolicy: 'Never', restartPolicyRules, volumeMounts }),
+        shell(`touch /state/other; ${forever}`, { name: 'other', lifecycle: { preStop }, volumeMounts }),
+      ],
+    });
+    const before = await eventually(async () => {
+      const { status } = await node.get('again');
+      expect(status?.podIP).toBeDefined();
+      return status;
+    }, 60_000);
+    const after = await eventually(async () => {
+      const { status } = await node.get('again');
+      expect(status?.containerStatuses?.map(each => [each.name, each.restartCount, each.ready])).toEqual([
+        ['asks', 1, true],
+        ['other', 1, true],
+      ]);
+      return status;
+    }, 60_000);
+    expect(after?.containerStatuses?.map(({ lastState }) => lastState?.terminated?.exitCode)).toEqual([42, 137]);
+    expect(after?.initContainerStatuses).toMatchObject([{ restartCount: 1, state: { terminated: { exitCode: 0 } } }]);
+    expect(after?.podIP).toBe(before?.podIP);
+    expect(after?.conditions).toContainEqual(
+      expect.objectContaining({ type: 'AllContainersRestarting', status: 'False' }),
+    );
+    expect(await node.execIn('again', 'asks', 'ls', '/state')).toBe('other\nruns');
+    await node.delete('again');
+  });
+
   it('that is deleted by force leaves its room to the next at once, while its containers still end', async () => {
     const resources = { requests: { cpu: `${Math.floor(os.availableParallelism() * 600)}m` } };
     const stubborn = 'trap "" TERM; while :; do sleep 1 & wait; done';

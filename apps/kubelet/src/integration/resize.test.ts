@@ -83,6 +83,27 @@ withRoot('the resize of a running pod', () => {
     await node.delete('grow');
   });
 
+  it('changes the limits of an init container as it runs', async () => {
+    const initContainer = (resources: Resources): Container =>
+      shell('until [ -e /tmp/go ]; do sleep 0.1; done', { name: 'first', resources });
+    const initContainers = [initContainer(same('100m', '32Mi'))];
+    await node.create('early', { initContainers, containers: [shell(forever)] });
+    await eventually(async () => {
+      const { initContainerStatuses } = (await node.get('early')).status ?? {};
+      expect(initContainerStatuses).toMatchObject([{ state: { running: {} } }]);
+    }, 60_000);
+    const body = { spec: { initContainers: [initContainer(same('200m', '32Mi'))] } };
+    await node.api.patch(pods, { namespace: 'default', name: 'early' }, { type: 'merge', body });
+    await eventually(
+      async () => expect(await inEffect('early', 'first')).toEqual({ quota: 20_000, memory: 32 * mi }),
+      60_000,
+    );
+    await node.execIn('early', 'first', 'touch', '/tmp/go');
+    const { status } = await node.untilReady('early');
+    expect(status?.initContainerStatuses).toMatchObject([{ restartCount: 0, resources: same('200m', '32Mi') }]);
+    await node.delete('early');
+  });
+
   it('starts the container anew for a resource whose policy says so, and only for that', async () => {
     const policy = [
       { resourceName: 'cpu', restartPolicy: 'NotRequired' },

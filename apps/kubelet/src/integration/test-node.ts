@@ -360,7 +360,7 @@ export class TestNode {
   /** In one of its containers; undefined: in the first. */
   async execIn(name: string, container: string | undefined, ...command: string[]): Promise<string> {
     const { status } = await this.get(name);
-    const all = status?.containerStatuses ?? [];
+    const all = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
     const wanted = container === undefined ? all[0] : all.find(each => each.name === container);
     const id = wanted?.containerID?.split('://')[1] ?? '';
     const client = new CriClient(this.endpoint);

@@ -4,6 +4,7 @@ import { formatTime } from '@naru/foundation';
 import type { cri } from '@naru/proto';
 import { equalJson } from '../status/equal-json';
 import type { Pressure } from '../eviction/thresholds';
+import { declaredFeatures } from './declared-features';
 import { nodeResources, type NodeResourcesInput } from './node-resources';
 
 export type NodeCondition = NonNullable<NodeStatus['conditions']>[number];
@@ -177,6 +178,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
     },
     images: images(input),
     ...abilities(input),
+    declaredFeatures: [...declaredFeatures],
     volumesInUse: input.volumesInUse,
   };
 }

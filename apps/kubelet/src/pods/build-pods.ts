@@ -19,6 +19,7 @@ import { PodKiller } from './pod-killer';
 import { PodResizer } from './pod-resizer';
 import { PodWorkers } from './pod-workers';
 import { RuntimeReader, type PodRuntime } from './runtime-state';
+import { admitFeatures } from '../node/declared-features';
 import { admitSecurity, hostHasAppArmor } from './security-admission';
 import { StaticPods } from './static-pods';
 
@@ -67,7 +68,7 @@ export function buildPods(deps: PodsDeps): Pods {
   const security = { allowedUnsafeSysctls: configuration.allowedUnsafeSysctls, appArmor: hostHasAppArmor() };
   const admission = new PodAdmission({
     ...{ node, isStatic, resources: topology.admission, events },
-    gates: [...deps.gates, pod => admitSecurity(pod, security)],
+    gates: [...deps.gates, pod => admitSecurity(pod, security), pod => admitFeatures(pod)],
     renewNode: () => reporter().renew(),
     workers: () => workers,
     onPreemption: resource => metrics.preemptions.inc({ preemption_signal: resource }),

@@ -24,6 +24,7 @@ function record(name: string, phase: ContainerPhase, more: Partial<ContainerReco
     phase,
     attempt: 0,
     restartCount: 0,
+    round: 0,
     hash: containerHash({ name, image }),
     createdAt: 2,
     startedAt: 3,
@@ -66,6 +67,24 @@ function brief(result: PodPlan): string {
     ...(result.finished ? ['finished'] : []),
   ].join(', ');
 }
+
+const trigger = record('a', 'exited', { exitCode: 42 });
+const restartingAll = pod({
+  restartPolicy: 'Never',
+  initContainers: [
+    { name: 'i', image },
+    { name: 's', image, restartPolicy: 'Always' },
+  ],
+  containers: [
+    {
+      name: 'a',
+      image,
+      restartPolicy: 'Never',
+      restartPolicyRules: [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }],
+    },
+    { name: 'b', image },
+  ],
+});
 
 const init = (name: string, more: Partial<Container> = {}): Container => ({ name, image, ...more });
 const sidecar = (name: string, more: Partial<Container> = {}): Container =>
@@ -235,6 +254,32 @@ describe('decide', () => {
       }),
       runtime([sandbox()], [record('a', 'exited', { exitCode: 42 })]),
       'start main a#1',
+    ],
+    [
+      'ends all containers when a rule wants them all restarted',
+      restartingAll,
+      runtime([sandbox()], [record('i', 'exited'), record('s', 'running'), trigger, record('b', 'running')]),
+      'kill s RestartAll, kill b RestartAll',
+    ],
+    [
+      'begins anew when all have ended that a rule wants restarted, however they have ended',
+      restartingAll,
+      runtime([sandbox()], [record('i', 'exited'), record('s', 'exited'), trigger, record('b', 'exited')]),
+      'start init i#1',
+    ],
+    [
+      'goes on where it was in restarting all containers',
+      restartingAll,
+      runtime(
+        [sandbox()],
+        [
+          record('i', 'exited', { round: 1, restartCount: 1 }),
+          record('s', 'running', { round: 1, restartCount: 1 }),
+          trigger,
+          record('b', 'exited'),
+        ],
+      ),
+      'start main a#1, start main b#1',
     ],
   ];
   it.each(cases)('%s', (_name, input, state, expected, more = {}) => {

@@ -1,6 +1,7 @@
 import type { Container, Pod } from '@naru/api';
 import { containerHash } from './container-hash';
 import { isSidecar, restartsAfter } from './restart-rule';
+import { restartRound } from './restart-round';
 import { newestContainer, type ContainerRecord, type PodRuntime, type SandboxRecord } from './runtime-state';
 
 export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
@@ -9,6 +10,7 @@ export interface ContainerStart {
   container: Container;
   kind: ContainerKind;
   attempt: number;
+  round: number;
   /** The end that this start answers; it counts as a restart. */
   after: ContainerRecord | undefined;
 }
@@ -16,7 +18,7 @@ export interface ContainerStart {
 export interface ContainerKill {
   record: ContainerRecord;
   container: Container;
-  reason: 'LivenessProbe' | 'StartupProbe' | 'Changed' | 'Resize';
+  reason: 'LivenessProbe' | 'StartupProbe' | 'Changed' | 'Resize' | 'RestartAll';
   message: string;
 }
 
@@ -67,11 +69,22 @@ class Planner {
   constructor(
     private readonly input: DecisionInput,
     private readonly sandbox: SandboxRecord | undefined,
+    private readonly round: number,
   ) {}
 
   /** The newest container of that name in the current sandbox. */
   current(name: string): ContainerRecord | undefined {
-    return this.sandbox && newestContainer(this.input.runtime, name, this.sandbox.id);
+    return this.sandbox && this.ofRound(newestContainer(this.input.runtime, name, this.sandbox.id));
+  }
+
+  /** The newest container of that name, in whichever sandbox. */
+  newest(name: string): ContainerRecord | undefined {
+    return this.ofRound(newestContainer(this.input.runtime, name));
+  }
+
+  /** What ran before all containers were restarted has to run again, however it ended. */
+  private ofRound(record: ContainerRecord | undefined): ContainerRecord | undefined {
+    return record?.round === this.round ? record : undefined;
   }
 
   startUp(container: Container, kind: ContainerKind): void {
@@ -83,23 +96,19 @@ class Planner {
         return;
       }
     }
-    this.start.push({ container, kind, attempt: last ? last.restartCount + 1 : 0, after: last });
+    this.start.push({ container, kind, attempt: last ? last.restartCount + 1 : 0, round: this.round, after: last });
   }
 
   /** Ends a running container that must not stay as it is; true when it goes. */
   endUnfit(container: Container, record: ContainerRecord): boolean {
     const { probe } = this.input;
+    if (this.endResized(container, record)) return true;
     const kill = (reason: ContainerKill['reason'], why: string): boolean => {
       const message = `Container ${container.name} ${why}, will be restarted`;
       this.kill.push({ record, container, reason, message });
       return true;
     };
     if (record.hash !== '' && record.hash !== containerHash(container)) return kill('Changed', 'definition changed');
-    if (this.input.mustRestart?.(container, record)) {
-      const message = `Container ${container.name} resize requires restart`;
-      this.kill.push({ record, container, reason: 'Resize', message });
-      return true;
-    }
     if (container.startupProbe && probe(record.id, 'startup') === false) {
       return kill('StartupProbe', 'failed startup probe');
     }
@@ -107,6 +116,13 @@ class Planner {
       return kill('LivenessProbe', 'failed liveness probe');
     }
     return false;
+  }
+
+  endResized(container: Container, record: ContainerRecord): boolean {
+    if (!this.input.mustRestart?.(container, record)) return false;
+    const message = `Container ${container.name} resize requires restart`;
+    this.kill.push({ record, container, reason: 'Resize', message });
+    return true;
   }
 
   hasStarted(container: Container, record: ContainerRecord): boolean {
@@ -134,7 +150,10 @@ function planInit(planner: Planner, pod: Pod, initialized: boolean): InitOutcome
       continue;
     }
     if (initialized) continue;
-    if (record?.phase === 'running') return 'busy';
+    if (record?.phase === 'running') {
+      planner.endResized(container, record);
+      return 'busy';
+    }
     if (record?.phase === 'exited') {
       if (record.exitCode === 0) continue;
       if (!restartsAfter(pod, container, record.exitCode, true)) return 'failed';
@@ -147,7 +166,7 @@ function planInit(planner: Planner, pod: Pod, initialized: boolean): InitOutcome
 }
 
 /** Main containers; returns how many run or will run. */
-function planMain(planner: Planner, pod: Pod, runtime: PodRuntime): number {
+function planMain(planner: Planner, pod: Pod): number {
   let alive = 0;
   for (const container of pod.spec?.containers ?? []) {
     const record = planner.current(container.name);
@@ -156,7 +175,7 @@ function planMain(planner: Planner, pod: Pod, runtime: PodRuntime): number {
       planner.endUnfit(container, record);
       continue;
     }
-    const last = newestContainer(runtime, container.name);
+    const last = planner.newest(container.name);
     if (last?.phase === 'exited' && !restartsAfter(pod, container, last.exitCode, false)) continue;
     alive++;
     planner.startUp(container, 'main');
@@ -171,7 +190,8 @@ function planMain(planner: Planner, pod: Pod, runtime: PodRuntime): number {
 export function decide(input: DecisionInput): PodPlan {
   const { pod, runtime } = input;
   const sandbox = usableSandbox(pod, runtime);
-  const planner = new Planner(input, sandbox);
+  const round = restartRound(pod, runtime);
+  const planner = new Planner(input, sandbox, round.number);
   const sandboxAttempt = Math.max(-1, ...runtime.sandboxes.map(({ attempt }) => attempt)) + 1;
   const plan = (more: Partial<PodPlan>): PodPlan => ({
     killPod: false,
@@ -196,18 +216,28 @@ export function decide(input: DecisionInput): PodPlan {
   const hasRun = runtime.containers.length > 0;
   if (!sandbox && hasRun && pod.spec?.restartPolicy === 'Never') return plan(over);
 
+  if (sandbox && round.ending.length > 0) {
+    const message = (name: string): string => `Container ${name} is ended, for all containers are to be restarted`;
+    const kill = round.ending.map(each => ({
+      ...each,
+      reason: 'RestartAll' as const,
+      message: message(each.container.name),
+    }));
+    return plan({ kill });
+  }
+
   const mains = pod.spec?.containers ?? [];
   const initialized = mains.some(container => planner.current(container.name));
   const init = planInit(planner, pod, initialized);
   if (init === 'failed') return plan(over);
   if (init === 'done') {
-    const alive = planMain(planner, pod, runtime);
+    const alive = planMain(planner, pod);
     if (alive === 0) return plan(over);
   }
-  if (!sandbox && init === 'busy' && mains.every(({ name }) => newestContainer(runtime, name)?.phase === 'exited')) {
+  if (!sandbox && init === 'busy' && mains.every(({ name }) => planner.newest(name)?.phase === 'exited')) {
     // The work may have been done in a sandbox that is gone: then it is not set up again.
     const wanted = mains.filter(container => {
-      const last = newestContainer(runtime, container.name);
+      const last = planner.newest(container.name);
       return !last || restartsAfter(pod, container, last.exitCode, false);
     });
     if (mains.length > 0 && wanted.length === 0) return plan(over);

@@ -88,7 +88,9 @@ export class PodKiller {
     }
     const leftSeconds = Math.ceil((deadline - clock.now()) / 1000);
     // A hook that took all the time still leaves the container a moment for its SIGTERM.
-    const timeout = options.signal?.aborted ? 0 : Math.max(leftSeconds, handler ? minimumGraceSeconds : leftSeconds);
+    const timeout = options.signal?.aborted
+      ? 0
+      : Math.max(leftSeconds, handler && graceSeconds > 0 ? minimumGraceSeconds : leftSeconds);
     await unlessGone(client.stopContainer(record.id, Math.max(0, timeout)));
   }
 
@@ -98,7 +100,9 @@ export class PodKiller {
       kills.map(({ record, container, message, reason }) => {
         const probe = reason === 'StartupProbe' ? container.startupProbe : container.livenessProbe;
         const probed = reason === 'StartupProbe' || reason === 'LivenessProbe';
-        const graceSeconds = probed ? probe?.terminationGracePeriodSeconds : undefined;
+        // Who restarts all containers is not to wait for them.
+        const own = reason === 'RestartAll' ? 0 : undefined;
+        const graceSeconds = probed ? probe?.terminationGracePeriodSeconds : own;
         const options = { message, podIp, ...(graceSeconds === undefined ? {} : { graceSeconds }) };
         return this.killContainer(pod, record, options);
       }),

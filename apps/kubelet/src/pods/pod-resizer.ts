@@ -7,7 +7,6 @@ import { equalJson } from '../status/equal-json';
 import { missingResource } from './admission';
 import type { Allocations } from './allocations';
 import type { PodEvents } from './pod-events';
-import { isSidecar } from './restart-rule';
 import type { ContainerRecord, PodRuntime } from './runtime-state';
 
 export interface PodResizerDeps {
@@ -38,7 +37,7 @@ type ResizableResource = (typeof resizable)[number];
 
 /** The containers of a pod that can be resized while it runs. */
 function resizableContainers(pod: Pod): Container[] {
-  return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter(isSidecar)];
+  return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
 }
 
 /** A container, or the pod as a whole. */

@@ -272,7 +272,7 @@ export class PodStarter {
     images: Images,
   ): Promise<string> {
     const { client, paths, objects, events } = this.deps;
-    const { container, attempt } = start;
+    const { container, attempt, round } = start;
     const { config, userNamespace, sandbox, volumes, runtime } = context;
     const links = serviceEnv(
       await this.deps.services(pod),
@@ -304,6 +304,7 @@ export class PodStarter {
         pod,
         container,
         attempt,
+        round,
         imageRef: images.image.ref,
         imageUser: images.image.user,
         env,

@@ -199,7 +199,8 @@ export class PodWorker {
     const plan = this.plan();
     this.report.noteWaiting(this.pod, plan);
     if (plan.finished) return this.end();
-    if (plan.start.length > 0 || plan.createSandbox) this.writeStatus();
+    const endsAll = plan.kill.some(({ reason }) => reason === 'RestartAll');
+    if (plan.start.length > 0 || plan.createSandbox || endsAll) this.writeStatus();
     if (plan.killPod) await killer.killPod(this.pod, this.runtime, podGraceSeconds(this.pod));
     const podIp = this.runtime.sandboxes[0]?.ips[0] ?? this.deps.hostIps[0] ?? '';
     await killer.carryOut(this.pod, plan.kill, podIp);

@@ -13,6 +13,8 @@ export interface ContainerRecord {
   readonly phase: ContainerPhase;
   readonly attempt: number;
   readonly restartCount: number;
+  /** How often all containers of the pod had been restarted together when it was created. */
+  readonly round: number;
   readonly hash: string;
   readonly createdAt: number;
   readonly startedAt: number;
@@ -91,6 +93,7 @@ function containerRecord(status: cri.ContainerStatus, sandboxId: string): Contai
     phase: phaseOf(status.state),
     attempt: status.metadata?.attempt ?? 0,
     restartCount: Number(annotations[annotationNames.restartCount] ?? status.metadata?.attempt ?? 0),
+    round: Number(annotations[annotationNames.round] ?? 0),
     hash: annotations[annotationNames.hash] ?? '',
     createdAt: toMs(status.createdAt),
     startedAt: toMs(status.startedAt),

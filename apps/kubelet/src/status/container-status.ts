@@ -24,6 +24,8 @@ export interface ContainerStatusInput {
   hasStarted: (container: Container, record: ContainerRecord) => boolean;
   /** What it was given is not in effect yet. */
   isOutdated?: (container: Container, record: ContainerRecord) => boolean;
+  /** Containers of earlier rounds have run, and are to be started anew. */
+  round?: number;
   /** The pod is on its way out: nothing is started any more. */
   terminating: boolean;
 }
@@ -121,12 +123,14 @@ function withRecord(
     if (record.phase === 'exited') lastState = state;
     state = { waiting: waiting };
   }
+  if (record.phase === 'exited' && record.round < (input.round ?? 0)) {
+    lastState = terminated(record, input);
+    state = fallback;
+  }
   const running = record.phase === 'running';
+  const isDone = state.terminated?.exitCode === 0;
   // An ordinary init container is ready once it has done its work.
-  const ready =
-    init && !isSidecar(container)
-      ? record.phase === 'exited' && record.exitCode === 0
-      : running && input.isReady(container, record);
+  const ready = init && !isSidecar(container) ? isDone : running && input.isReady(container, record);
   return cleared({
     name: container.name,
     image: record.image || (container.image ?? ''),

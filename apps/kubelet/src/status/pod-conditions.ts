@@ -67,6 +67,8 @@ export interface PodConditionsInput {
   /** Why the kubelet ends the pod to make room; undefined when it does not. */
   disruption: string | undefined;
   resize?: ResizeState | undefined;
+  /** All containers end, to be started anew; undefined for pods that never ask for that. */
+  restartingAll?: boolean | undefined;
 }
 
 /** Conditions that are there only while they hold. */
@@ -78,6 +80,15 @@ function resizing({ pending, inProgress }: ResizeState): [string, Verdict][] {
     found.push(['PodResizeInProgress', { status: 'True', ...(error ? { reason: 'Error', message: error } : {}) }]);
   }
   return found;
+}
+
+/** Of pods that may ask for all their containers to be restarted. Source: pkg/kubelet/status/generate.go. */
+function restarting(yes: boolean, phase: PodPhase): Verdict {
+  if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' };
+  if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' };
+  if (!yes) return { status: 'False' };
+  const message = 'container exited with restart policy rule';
+  return { status: 'True', reason: 'RestartAllContainersStarted', message };
 }
 
 /** The kubelet's conditions, and those of others as they are. Times of transition are kept where nothing changed. */
@@ -96,6 +107,7 @@ export function podConditions(input: PodConditionsInput): PodCondition[] {
   if (input.disruption !== undefined) {
     own.push(['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: input.disruption }]);
   }
+  if (input.restartingAll !== undefined) own.push(['AllContainersRestarting', restarting(input.restartingAll, phase)]);
   own.push(...resizing(input.resize ?? {}));
   const ownTypes = new Set([...own.map(([type]) => type), 'PodResizePending', 'PodResizeInProgress']);
   const generation = pod.metadata?.generation;

@@ -1,9 +1,11 @@
 import { formatTime } from '@naru/foundation';
-import { qosClassOf, type Container, type PodStatus } from '@naru/api';
+import { qosClassOf, type Container, type Pod, type PodStatus } from '@naru/api';
 import type { ResizeState } from '../pods/pod-resizer';
+import { newestContainer, type PodRuntime } from '../pods/runtime-state';
 import { containerStatuses, type ContainerStatusInput } from './container-status';
 import { podConditions } from './pod-conditions';
 import { podPhase, type PodPhase } from './pod-phase';
+import { canRestartAll, restartRound, type RestartRound } from '../pods/restart-round';
 
 export interface PodStatusInput extends ContainerStatusInput {
   hostIps: readonly string[];
@@ -23,9 +25,12 @@ export interface PodFailure {
 }
 
 /** The whole status of a pod from its spec, its old status and what the runtime holds: a pure function. */
-export function podStatus(input: PodStatusInput): PodStatus {
-  const { pod, runtime, hostIps, nowMs, failure } = input;
+export function podStatus(given: PodStatusInput): PodStatus {
+  const { pod, runtime, hostIps, nowMs, failure } = given;
   const old = pod.status ?? {};
+  const isOver = given.terminating || given.finished || failure !== undefined;
+  const round = isOver ? { number: 0, ending: [] } : restartRound(pod, runtime);
+  const input = { ...given, round: round.number };
   const init = containerStatuses(pod.spec?.initContainers ?? [], 'init', input);
   const main = containerStatuses(pod.spec?.containers ?? [], 'main', input);
   const ephemeral = containerStatuses((pod.spec?.ephemeralContainers ?? []) as Container[], 'ephemeral', input);
@@ -35,7 +40,9 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ? (old.phase as PodPhase)
     : failure
       ? 'Failed'
-      : podPhase(pod, init, main, input.finished);
+      : beginsAgain(pod, runtime, round)
+        ? 'Pending'
+        : podPhase(pod, init, main, input.finished);
   const [sandbox] = runtime.sandboxes;
   const hostNetwork = pod.spec?.hostNetwork ?? false;
   const sandboxIps = hostNetwork ? (sandbox ? hostIps : []) : (sandbox?.ips ?? []);
@@ -56,6 +63,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
       sandboxReady: (sandbox?.ready ?? false) && sandboxIps.length > 0,
       nowMs,
       resize: input.resize,
+      restartingAll: canRestartAll(pod) ? round.ending.length > 0 : undefined,
       disruption: failure?.disruption ? failure.message : undefined,
     }),
     ...reasonOf(input, old, terminal),
@@ -68,6 +76,12 @@ export function podStatus(input: PodStatusInput): PodStatus {
     qosClass: old.qosClass ?? qosClassOf(pod),
     ...(wasRefused ? {} : resourcesOf(input, old)),
   };
+}
+
+/** All containers are restarted, and no main container has been yet. */
+function beginsAgain({ spec }: Pod, runtime: PodRuntime, { number }: RestartRound): boolean {
+  if (number === 0) return false;
+  return !spec?.containers.some(({ name }) => newestContainer(runtime, name)?.round === number);
 }
 
 /** Of a pod that asks for something as a whole: what it was given, and what is in effect, which lags behind during a resize. */

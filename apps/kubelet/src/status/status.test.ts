@@ -14,6 +14,7 @@ function record(name: string, phase: ContainerPhase, more: Partial<ContainerReco
     phase,
     attempt: 0,
     restartCount: 0,
+    round: 0,
     hash: '',
     createdAt: 1_000,
     startedAt: 2_000,
@@ -149,6 +150,22 @@ describe('podStatus', () => {
     const status = compute({}, [], { runtime, failure: { reason: 'NodePorts', message: 'taken' } });
     expect(status).toMatchObject({ phase: 'Failed', reason: 'NodePorts', message: 'taken' });
     expect(status.containerStatuses).toBeUndefined();
+  });
+
+  it('tells that all containers are restarted, and then that they begin anew', () => {
+    const restartPolicyRules = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }];
+    const containers = [container('a', { restartPolicy: 'Never', restartPolicyRules }), container('b')];
+    const restarting = (b: ContainerPhase, round = 0, more: Partial<PodStatusInput> = {}): unknown => {
+      const records = [record('b', b, { round, exitCode: 137 }), record('a', 'exited', { exitCode: 42 })];
+      const { phase, conditions, containerStatuses } = compute({ containers }, records, more);
+      const { status, reason } = conditions?.find(({ type }) => type === 'AllContainersRestarting') ?? {};
+      return [phase, status, reason, ...(containerStatuses ?? []).map(each => Object.keys(each.state ?? {})[0])];
+    };
+    expect(restarting('running')).toEqual(['Running', 'True', 'RestartAllContainersStarted', 'terminated', 'running']);
+    expect(restarting('exited')).toEqual(['Pending', 'False', undefined, 'waiting', 'waiting']);
+    expect(restarting('running', 1)).toEqual(['Running', 'False', undefined, 'waiting', 'running']);
+    const over = { finished: true, failure: { reason: 'Evicted', message: 'm' } };
+    expect(restarting('exited', 0, over)).toEqual(['Failed', 'False', 'PodFailed', 'terminated', 'terminated']);
   });
 
   it('keeps a terminal phase', () => {

@@ -17,6 +17,7 @@ import type { Trial } from './trial';
 export type ClusterEvent =
   | 'NodeAdd'
   | 'NodeAllocatable'
+  | 'NodeDeclaredFeatures'
   | 'NodeLabels'
   | 'NodeTaints'
   | 'AssignedPodAdd'

@@ -1,4 +1,4 @@
-import { createLab, makeNode } from '../fixtures';
+import { createLab, makeNode, restartAll } from '../fixtures';
 
 const taint = (key: string, effect = 'NoSchedule') => [{ key, value: 'v', effect }];
 
@@ -36,6 +36,14 @@ test('nodeSelector and required node affinity choose the node', () => {
   expect(lab.schedule({ affinity: require('Gt', ['6']) })).toEqual({ node: 'b' });
   expect(lab.schedule({ affinity: require('Lt', ['7']) }).message).toBe(
     "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+  );
+});
+
+test('a pod goes only where the features that it needs are declared', () => {
+  const lab = createLab([makeNode('a'), makeNode('b', { declaredFeatures: [restartAll.feature] })]);
+  expect(lab.schedule(restartAll.pod)).toEqual({ node: 'b' });
+  expect(createLab([makeNode('a')]).schedule(restartAll.pod).message).toBe(
+    "0/1 nodes are available: 1 node(s) didn't match Pod's required features.",
   );
 });
 

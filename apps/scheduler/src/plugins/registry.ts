@@ -6,6 +6,7 @@ import { dynamicResources } from './dynamic-resources';
 import { imageLocality } from './image-locality';
 import { interPodAffinity } from './inter-pod-affinity';
 import { nodeAffinity } from './node-affinity';
+import { nodeDeclaredFeatures } from './node-declared-features';
 import { nodeName } from './node-name';
 import { nodePorts } from './node-ports';
 import { nodeResourcesFit } from './node-resources-fit';
@@ -34,6 +35,7 @@ export const plugins: readonly PluginFactory[] = [
   podTopologySpread,
   interPodAffinity,
   dynamicResources,
+  nodeDeclaredFeatures,
   balancedAllocation,
   imageLocality,
   defaultPreemption,

@@ -1,5 +1,5 @@
 import { createPodInfo } from '../cache/pod-info';
-import { createLab, makeNode, makePod, type NodeInput, type PodInput } from '../fixtures';
+import { createLab, makeNode, makePod, restartAll, type NodeInput, type PodInput } from '../fixtures';
 import type { ClusterEvent } from '../framework/types';
 
 /** Is a pod that was refused brought back by the event on a node that is now like this? */
@@ -11,6 +11,7 @@ function comesBack(pod: PodInput, refusedOn: NodeInput, event: ClusterEvent, now
   return lab.scheduler.queue.pending.unschedulable === 0;
 }
 
+const { feature, pod } = restartAll;
 const gpuTaint = { key: 'gpu', value: 'true', effect: 'NoSchedule' };
 
 test.each<[string, PodInput, NodeInput, ClusterEvent, NodeInput, boolean]>([
@@ -22,6 +23,8 @@ test.each<[string, PodInput, NodeInput, ClusterEvent, NodeInput, boolean]>([
   ['a label of no use', { nodeSelector: { disk: 'ssd' } }, {}, 'NodeLabels', { labels: { disk: 'hdd' } }, false],
   ['uncordoned', {}, { unschedulable: true }, 'NodeTaints', {}, true],
   ['still cordoned', {}, { unschedulable: true }, 'NodeTaints', { unschedulable: true }, false],
+  ['the feature it needs', pod, {}, 'NodeDeclaredFeatures', { declaredFeatures: [feature] }, true],
+  ['a feature of no use', pod, {}, 'NodeDeclaredFeatures', { declaredFeatures: ['Other'] }, false],
   ['an event that its plugin does not wait for', { cpu: '4' }, { cpu: '2' }, 'NodeLabels', { cpu: '4' }, false],
 ])('a node with %s decides whether a waiting pod is tried again', (_what, pod, before, event, now, expected) => {
   expect(comesBack(pod, before, event, now)).toBe(expected);

@@ -1,7 +1,7 @@
 import { nodes } from '../resource';
 import { ageColumn, isConditionTrue, nameColumn, text, wide } from '../table/columns';
 import type { Node, Taint } from '../types';
-import { duplicate, forbidden, invalid, required, type FieldError } from '../validation/field-error';
+import { duplicate, forbidden, invalid, required, tooLong, type FieldError } from '../validation/field-error';
 import { labelValueProblem, qualifiedNameProblem } from '../validation/names';
 import { taintEffectError } from '../validation/taints';
 import { defineKind } from './define-kind';
@@ -47,6 +47,21 @@ function validateTaints(taints: readonly Taint[] | undefined, errors: FieldError
   }
 }
 
+const featureName = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/;
+const maxFeatureName = 253;
+
+function validateDeclaredFeatures(features: readonly string[], errors: FieldError[]): void {
+  for (const [index, name] of features.entries()) {
+    const at = `status.declaredFeatures[${index}]`;
+    const before = features[index - 1];
+    if (name.length > maxFeatureName) errors.push(tooLong(at, maxFeatureName));
+    else if (!featureName.test(name))
+      errors.push(invalid(at, name, "must consist of names in camel case, the first one upper, separated by '/'"));
+    if (before === name) errors.push(duplicate(at, name));
+    else if (before !== undefined && before > name) errors.push(invalid(at, name, 'must be sorted'));
+  }
+}
+
 function validate(o: Node, errors: FieldError[]): void {
   validateTaints(o.spec?.taints, errors);
   const cidrs = o.spec?.podCIDRs ?? [];
@@ -54,12 +69,17 @@ function validate(o: Node, errors: FieldError[]): void {
     errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
   if (o.spec?.podCIDR && cidrs.length > 0 && cidrs[0] !== o.spec.podCIDR)
     errors.push(invalid('spec.podCIDRs[0]', cidrs[0], `must equal \`podCIDR\` (${o.spec.podCIDR})`));
+  validateStatus(o, errors);
+}
+
+function validateStatus(o: Node, errors: FieldError[]): void {
   const seen = new Set<string>();
   for (const [index, { type, address }] of (o.status?.addresses ?? []).entries()) {
     const identity = `${type}/${address}`;
     if (seen.has(identity)) errors.push(duplicate(`status.addresses[${index}]`, { type, address }));
     seen.add(identity);
   }
+  validateDeclaredFeatures(o.status?.declaredFeatures ?? [], errors);
 }
 
 function validateUpdate(next: Node, old: Node, errors: FieldError[]): void {
@@ -82,6 +102,7 @@ export const nodeKind = defineKind(nodes, {
   },
   validate,
   validateUpdate,
+  validateStatusUpdate: (next, _old, errors) => validateStatus(next, errors),
   selectable: { 'spec.unschedulable': o => o.spec?.unschedulable ?? false },
   columns: [
     nameColumn,

@@ -41,9 +41,7 @@ export function validateResize(next: Pod, old: Pod, errors: FieldError[]): void 
       validateResources(container.resources, at, errors);
       const was = before[index];
       if (!was || deepEqual(container.resources ?? {}, was.resources ?? {})) continue;
-      if (list === 'initContainers' && was.restartPolicy !== 'Always')
-        errors.push(forbidden(`spec.${list}[${index}]`, 'resources for non-sidecar init containers are immutable'));
-      else validateChange(container.resources ?? {}, was.resources ?? {}, at, errors);
+      validateChange(container.resources ?? {}, was.resources ?? {}, at, errors);
     }
   }
   if (!deepEqual(withoutResources(next), withoutResources(old)))
