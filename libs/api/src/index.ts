@@ -100,6 +100,7 @@ export { qosClassOf, type QosClass } from './pod-qos';
 export { hasSubresource } from './discovery/subresources';
 export { keepServiceAddresses } from './kinds/service';
 export { parsePodLogOptions, type PodLogOptions } from './validation/pod/log-options';
+export { setKey } from './decode/decode-value';
 export { integerParameter } from './decode/query';
 export { validateEphemeralContainers } from './validation/pod/ephemeral-containers';
 export { scaledIntOrPercent, validateIntOrPercent } from './validation/int-or-percent';

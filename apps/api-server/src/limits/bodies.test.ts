@@ -103,6 +103,29 @@ describe('bodies', () => {
     expect(status['message']).toContain('send it as JSON');
   });
 
+  test('of more fields than can have owners are taken without them, and not by server-side apply', async () => {
+    const keys = Array.from({ length: 50_001 }, (_, i) => [`k${i}`, '']);
+    const many = map('many', Object.fromEntries(keys) as object);
+    const created = await post(JSON.stringify(many));
+    expect([created.code, created.json['metadata']?.managedFields]).toEqual([201, undefined]);
+    const few = map('many', { a: 'b' });
+    const apply = (object: object) =>
+      api.call('PATCH', `${maps}/many?fieldManager=test`, JSON.stringify(object), {
+        headers: { 'content-type': 'application/apply-patch+yaml' },
+      });
+    expect(await apply(few)).toMatchObject({
+      code: 413,
+      json: { message: expect.stringContaining('limit is 50000 fields for server-side apply') as string },
+    });
+    expect((await api.call('PUT', `${maps}/many`, map('many', { a: 'b' }))).code).toBe(200);
+    const applied = await apply(few);
+    expect([applied.code, applied.json['metadata'].managedFields[0].manager]).toEqual([200, 'test']);
+    const refused = await apply(many);
+    expect(refused.code).toBe(413);
+    const updated = await api.call('PUT', `${maps}/many`, many);
+    expect([updated.code, updated.json['metadata']?.managedFields]).toEqual([200, undefined]);
+  });
+
   test('that cannot be read say where', async () => {
     expect((await post('{"metadata":')).json['message']).toContain('json parse error');
     expect((await post('a: [', yaml)).json['message']).toContain('error converting YAML to JSON');
@@ -143,6 +166,13 @@ describe('patches', () => {
       JSON.stringify([{ op: 'add', path: '/metadata/annotations', value: {} }, ...operations]),
     );
     expect([400, 413, 422]).toContain(code);
+  });
+
+  test('that move the elements of a long list over and over are refused', async () => {
+    const list = { op: 'add', path: '/metadata/finalizers', value: Array<string>(50_000).fill('example.com/a') };
+    const moves = Array<object>(9000).fill({ op: 'add', path: '/metadata/finalizers/0', value: 'example.com/b' });
+    const { code, json: status } = await patch('json-patch+json', JSON.stringify([list, ...moves]));
+    expect([code, status['message']]).toEqual([422, expect.stringContaining('lists that are too long')]);
   });
 
   test.each(['merge-patch+json', 'strategic-merge-patch+json', 'apply-patch+yaml'])(

@@ -40,7 +40,7 @@ export async function decodeBody(
     return decodeValue(value, definition, { fieldValidation, repeated });
   }
   if (body.mediaType === protobufMediaType)
-    return decodeValue(decodeProtobuf(body.bytes), definition, { fieldValidation });
+    return decodeValue(decodeProtobuf(body.bytes), definition, { fieldValidation, owned: true });
   throw unsupportedMediaType(body.mediaType);
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { StatusError, formatTime } from '@naru/foundation';
 import { apiVersionOf, generateName, invalidObject, trackCreate, type KubeObject } from '@naru/api';
 import type { AdmissionRequest } from '../admission/plugin';
-import { encodeObject } from '../storage/codec';
+import { encodeToFit } from '../storage/codec';
 import { admissionRequest } from './admission-request';
 import { alreadyExists, badRequest } from './failures';
 import { hooksOf, type ObjectDeps } from './deps';
@@ -47,7 +47,7 @@ export async function createObject(
     strategy.prepareForCreate(object);
     const errors = strategy.validateCreate(object);
     if (errors.length > 0) throw invalidObject(type, metadata.name ?? '', errors);
-    const reply = await storeNew(deps, request, object, admission);
+    const reply = await storeNew(deps, request, object, admission, tracked);
     if (reply) return reply;
     if (!generated || attempt === maxGeneratedNames) throw alreadyExists(type, metadata.name ?? '');
   }
@@ -58,13 +58,14 @@ async function storeNew(
   request: ObjectRequest,
   object: KubeObject,
   admission: AdmissionRequest,
+  isApply: boolean,
 ): Promise<ObjectReply | undefined> {
   const { definition } = request;
   const { storage } = deps;
   const name = object.metadata?.name ?? '';
   for (let attempt = 0; attempt < maxLostClaims; attempt++) {
     if (storage.cache(definition).get(request.namespace, name)) return undefined;
-    const reply = await tryStoreNew(deps, request, object, admission);
+    const reply = await tryStoreNew(deps, request, object, admission, isApply);
     if (reply) return reply;
   }
   throw new StatusError('ServerTimeout', 'what the object needs was taken by others again and again', {
@@ -76,7 +77,8 @@ async function tryStoreNew(
   deps: ObjectDeps,
   request: ObjectRequest,
   object: KubeObject,
-  admission: Parameters<ObjectDeps['admission']['validate']>[0],
+  admission: AdmissionRequest,
+  isApply: boolean,
 ): Promise<ObjectReply | undefined> {
   const { definition } = request;
   const { storage } = deps;
@@ -86,12 +88,14 @@ async function tryStoreNew(
   try {
     await deps.admission.validate({ ...admission, name });
     warn(request, definition.strategy.warnings?.(object));
-    if (request.dryRun) return { code: 201, bytes: encodeObject(object) };
+    if (request.dryRun) return { code: 201, bytes: encodeToFit(object, { owned: isApply }) };
+    const stored = definition.storedAs ? await definition.storedAs.toStored(object) : object;
     const committed = await storage.commit({
       definition: storage.storedDefinition(definition),
       namespace: request.namespace,
       name,
-      object: definition.storedAs ? await definition.storedAs.toStored(object) : object,
+      object: stored,
+      value: encodeToFit(stored, { owned: isApply }),
       expected: 0,
       claims: reservation?.claims,
     });

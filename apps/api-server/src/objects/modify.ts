@@ -1,6 +1,6 @@
 import { formatTime, StatusError } from '@naru/foundation';
 import { apiVersionOf, invalidObject, sameButTimes, storedEntries, trackUpdate, type KubeObject } from '@naru/api';
-import { decodeBytes, encodeObject, lengthWithRevision, withRevision } from '../storage/codec';
+import { decodeBytes, encodeObject, encodeToFit, lengthWithRevision, withRevision } from '../storage/codec';
 import type { Entry } from '../storage/entry';
 import { admissionRequest } from './admission-request';
 import { conflict, notFound } from './failures';
@@ -101,13 +101,14 @@ async function tryStore(
   if (mode === 'raw') track();
   else next = await prepare(deps, request, modification, next, old, track);
   const stored = definition.storedAs ? await definition.storedAs.toStored(next) : next;
-  const value = encodeObject(stored);
+  const isApply = mode !== 'raw' && tracking === 'transform';
+  const value = encodeToFit(stored, { owned: isApply });
   if (sameAsStored(entry, value, stored)) return { code: 200, bytes: presentBytes(definition, entry.bytes) };
   const gone = isFinished(stored);
   const hooks = hooksOf(deps, definition);
   const reservation = mode === 'object' && !gone ? hooks?.beginUpdate?.(next, old, request) : undefined;
   // What was reserved is written into the object.
-  const reserved = reservation ? encodeObject(stored) : value;
+  const reserved = reservation ? encodeToFit(stored, { owned: isApply }) : value;
   let kept = false;
   try {
     if (request.dryRun) return { code: 200, bytes: withRevision(encodeObject(next), entry.revision) };

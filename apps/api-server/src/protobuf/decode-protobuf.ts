@@ -1,7 +1,7 @@
-import { kindSchema, type FieldSchema, type TypeSchema, type ValueSchema } from '@naru/api';
+import { kindSchema, setKey, type FieldSchema, type TypeSchema, type ValueSchema } from '@naru/api';
 import { badRequest } from '../objects/failures';
 import { fieldNumbers } from './field-numbers';
-import { malformed, readFields, readPacked, toNumber, toText, type WireField } from './wire-reader';
+import { malformed, WireReader } from './wire-reader';
 
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
 
@@ -30,20 +30,21 @@ let messages: Map<string, Map<number, Member>> | undefined;
  */
 export function decodeProtobuf(bytes: Uint8Array): JsonObject {
   if (Buffer.compare(bytes.subarray(0, magic.length), magic) !== 0) throw malformed();
+  const envelope = new WireReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), magic.length);
   let apiVersion = '';
   let kind = '';
-  let raw: Uint8Array = new Uint8Array();
-  for (const { number, bytes: content } of readFields(bytes.subarray(magic.length))) {
-    if (!content) continue;
-    if (number === 2) raw = content;
-    if (number !== 1) continue;
-    for (const field of readFields(content)) {
-      if (field.number === 1) apiVersion = toText(field.bytes);
-      if (field.number === 2) kind = toText(field.bytes);
+  let raw: WireReader | undefined;
+  while (envelope.next()) {
+    if (envelope.number === 2 && envelope.hasBytes) raw = envelope.inner();
+    if (envelope.number !== 1) continue;
+    const type = envelope.inner();
+    while (type.next()) {
+      if (type.number === 1) apiVersion = type.text();
+      if (type.number === 2) kind = type.text();
     }
   }
   const schema = schemaOf(apiVersion, kind);
-  return { apiVersion, kind, ...readMessage(schema, schema.name, raw, 0) };
+  return { apiVersion, kind, ...(raw ? readMessage(schema, schema.name, raw, 0) : {}) };
 }
 
 function schemaOf(apiVersion: string, kind: string): TypeSchema {
@@ -56,34 +57,33 @@ function schemaOf(apiVersion: string, kind: string): TypeSchema {
   return schema;
 }
 
-function readMessage(schema: TypeSchema, messageName: string, bytes: Uint8Array, depth: number): JsonObject {
+function readMessage(schema: TypeSchema, messageName: string, message: WireReader, depth: number): JsonObject {
   if (depth > maxDepth) throw badRequest('the object is nested too deeply');
   const members = membersOf(messageName);
   const object: JsonObject = {};
-  for (const field of readFields(bytes)) {
-    const member = members.get(field.number);
+  while (message.next()) {
+    const member = members.get(message.number);
     if (!member) continue;
     if (member.inline !== undefined) {
       const within = `${messageName.slice(0, messageName.lastIndexOf('.') + 1)}${member.inline}`;
-      Object.assign(object, readMessage(schema, within, field.bytes ?? new Uint8Array(), depth + 1));
+      Object.assign(object, readMessage(schema, within, message.inner(), depth + 1));
       continue;
     }
     const known = schema.fields.get(member.name);
-    if (known) assign(object, known, member, field, depth);
+    if (known) assign(object, known, member, message, depth);
   }
   return object;
 }
 
-function assign(object: JsonObject, known: FieldSchema, member: Member, field: WireField, depth: number): void {
+/** `field` stands on the field that is meant. */
+function assign(object: JsonObject, known: FieldSchema, member: Member, field: WireReader, depth: number): void {
   const { name, value: schema, required } = known;
   if (schema.code === '[') {
-    const list = (object[name] ??= []) as unknown[];
-    for (const item of readItems(schema.of!, field, depth)) list.push(item);
+    readItem((object[name] ??= []) as unknown[], schema.of!, field, depth);
     return;
   }
   if (schema.code === '{') {
-    const [key, value] = readEntry(schema.of!, field, depth);
-    Object.defineProperty((object[name] ??= {}), key, { value, enumerable: true, configurable: true, writable: true });
+    readEntry((object[name] ??= {}) as JsonObject, schema.of!, field, depth);
     return;
   }
   const value = readValue(schema, field, depth);
@@ -92,88 +92,76 @@ function assign(object: JsonObject, known: FieldSchema, member: Member, field: W
 }
 
 /** Numbers may come packed. */
-function readItems(schema: ValueSchema, field: WireField, depth: number): unknown[] {
-  if (!'ilb'.includes(schema.code) || !field.bytes) return [readValue(schema, field, depth)];
-  const { number } = field;
-  return Array.from(readPacked(field.bytes), value => readValue(schema, { number, value, bytes: undefined }, depth));
+function readItem(list: unknown[], schema: ValueSchema, field: WireReader, depth: number): void {
+  if (!field.hasBytes || !'ilb'.includes(schema.code)) list.push(readValue(schema, field, depth));
+  else for (const value of field.packed()) list.push(schema.code === 'b' ? value !== 0 : value);
 }
 
-function readEntry(schema: ValueSchema, field: WireField, depth: number): [string, unknown] {
+function readEntry(map: JsonObject, schema: ValueSchema, field: WireReader, depth: number): void {
   let key = '';
   let value: unknown = schema.code === 's' || schema.code === 'y' ? '' : undefined;
-  for (const part of readFields(field.bytes ?? new Uint8Array())) {
-    if (part.number === 1) key = toText(part.bytes);
-    if (part.number !== 2) continue;
-    // A list in a map is a message that holds the list.
-    if (schema.code === '[')
-      value = [...readFields(part.bytes ?? new Uint8Array())].flatMap(item => readItems(schema.of!, item, depth));
-    else value = readValue(schema, part, depth);
+  const entry = field.inner();
+  while (entry.next()) {
+    if (entry.number === 1) key = entry.text();
+    if (entry.number !== 2) continue;
+    if (schema.code === '[') {
+      // A list in a map is a message that holds the list.
+      const list = (value = []);
+      for (const items = entry.inner(); items.next();) readItem(list, schema.of!, items, depth);
+    } else value = readValue(schema, entry, depth);
   }
-  return [key, value];
+  setKey(map, key, value);
 }
 
-function readValue(schema: ValueSchema, field: WireField, depth: number): unknown {
-  if (numeric.includes(schema.code) === (field.bytes !== undefined)) throw malformed();
+function readValue(schema: ValueSchema, field: WireReader, depth: number): unknown {
+  if (numeric.includes(schema.code) === field.hasBytes) throw malformed();
   switch (schema.code) {
     case 's':
-      return toText(field.bytes);
+      return field.text();
     case 'b':
-      return field.value !== 0n;
+      return field.value !== 0;
     case 'i':
     case 'l':
-      return toNumber(field.value);
     case 'd':
-      return readDouble(field.value);
+      return field.value;
     case 'y':
-      return Buffer.from(field.bytes ?? []).toString('base64');
+      return field.base64();
     case 't':
     case 'u':
       return readTime(field, schema.code === 'u');
     case 'x':
       return readIntOrString(field);
     case 'q':
-      return readOnly(field, 1)?.bytes ? toText(readOnly(field, 1)!.bytes) : '0';
+      return field.inner().find(1)?.text() ?? '0';
     case '*':
       return readJson(field);
     default:
-      return readMessage(schema.type!, schema.type!.name, field.bytes ?? new Uint8Array(), depth + 1);
+      return readMessage(schema.type!, schema.type!.name, field.inner(), depth + 1);
   }
 }
 
-function readOnly({ bytes }: WireField, number: number): WireField | undefined {
-  return [...readFields(bytes ?? new Uint8Array())].find(field => field.number === number);
-}
-
-function readDouble(bits: bigint): number {
-  const buffer = Buffer.alloc(8);
-  buffer.writeBigUInt64LE(bits);
-  return buffer.readDoubleLE();
-}
-
 /** A zero time is an empty message, and absent in JSON. */
-function readTime(field: WireField, micro: boolean): string | undefined {
-  if (!field.bytes || field.bytes.length === 0) return undefined;
-  const seconds = toNumber(readOnly(field, 1)?.value ?? 0n);
-  const nanos = toNumber(readOnly(field, 2)?.value ?? 0n);
+function readTime(field: WireReader, micro: boolean): string | undefined {
+  if (field.length === 0) return undefined;
+  const seconds = field.inner().find(1)?.value ?? 0;
+  const nanos = field.inner().find(2)?.value ?? 0;
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) throw malformed();
   const text = date.toISOString().slice(0, 19);
   return micro ? `${text}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z` : `${text}Z`;
 }
 
-function readIntOrString(field: WireField): number | string {
-  const isText = (readOnly(field, 1)?.value ?? 0n) === 1n;
-  if (!isText) return toNumber(readOnly(field, 2)?.value ?? 0n);
-  const text = readOnly(field, 3);
-  return text ? toText(text.bytes) : '';
+function readIntOrString(field: WireReader): number | string {
+  const isText = field.inner().find(1)?.value === 1;
+  return isText ? (field.inner().find(3)?.text() ?? '') : (field.inner().find(2)?.value ?? 0);
 }
 
 /** RawExtension and its kin hold JSON. */
-function readJson(field: WireField): unknown {
-  const raw = readOnly(field, 1)?.bytes;
+function readJson(field: WireReader): unknown {
+  const raw = field.inner().find(1);
   if (!raw || raw.length === 0) return undefined;
   try {
-    return JSON.parse(toText(raw));
+    return JSON.parse(raw.text());
   } catch (cause) {
     throw badRequest('the object provided holds raw content that is not JSON', cause);
   }

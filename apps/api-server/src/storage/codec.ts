@@ -1,4 +1,8 @@
+import { StatusError } from '@naru/foundation';
 import type { KubeObject } from '@naru/api';
+
+/** As long as a body may be: what is larger could not be sent back. Etcd takes 1.5 MiB and says so itself. */
+export const maxObjectBytes = 3 * 1024 * 1024;
 
 /**
  * An object's bytes begin with kind, apiVersion and metadata, so that the resourceVersion has a place that is found
@@ -16,6 +20,23 @@ export function encodeObject(object: KubeObject): Buffer {
   const { kind, apiVersion, metadata = {}, ...rest } = object;
   const { managedFields, resourceVersion: _, ...others } = metadata;
   return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: { ...others, managedFields }, ...rest }));
+}
+
+/**
+ * The same where it is small enough. What is too large, perhaps only by who owns its fields, goes without these, as
+ * upstream has it; `owned` when they are what the write is about. @throws StatusError RequestEntityTooLarge
+ */
+export function encodeToFit(object: KubeObject, { owned = false } = {}): Buffer {
+  const value = encodeObject(object);
+  if (value.length <= maxObjectBytes) return value;
+  if (!owned && object.metadata?.managedFields) {
+    delete object.metadata.managedFields;
+    return encodeToFit(object, { owned: true });
+  }
+  throw new StatusError(
+    'RequestEntityTooLarge',
+    `etcdserver: request is too large: the object takes ${value.length} bytes, limit is ${maxObjectBytes}`,
+  );
 }
 
 /** The bytes as clients see them: `stored` with the resourceVersion put in. */

@@ -12,6 +12,8 @@ export interface DecodeOptions {
   fieldValidation?: FieldValidation | undefined;
   /** What its YAML says more than once: `line 4: key "foo" already set in map`. */
   repeated?: readonly string[] | undefined;
+  /** The value is nobody else's, and no part of it is there twice: what needs no change becomes part of the object. */
+  owned?: boolean | undefined;
 }
 
 export interface Decoded<T extends KubeObject = KubeObject> {
@@ -41,10 +43,10 @@ export function decodeObject<T extends KubeObject>(
   const text = typeof json === 'string' ? json : Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString();
   const value = parseJson(text, expected.type.kind);
   const duplicates = options.fieldValidation === 'Ignore' ? [] : duplicateFields(text);
-  return decode(value, expected, options, duplicates);
+  return decode(value, expected, { ...options, owned: true }, duplicates);
 }
 
-/** The same for a value that is parsed already (the result of a patch, a YAML body). Does not change `value`. */
+/** The same for a value that is parsed already (the result of a patch, a YAML body). Does not change `value` unless it is `owned`. */
 export function decodeValue<T extends KubeObject>(
   value: unknown,
   expected: ExpectedKind<T>,
@@ -69,7 +71,7 @@ function decode<T extends KubeObject>(
   duplicates: string[],
 ): Decoded<T> {
   checkKind(value, type);
-  const decoder = new Decoder();
+  const decoder = new Decoder(options.owned);
   let object: Record<string, unknown>;
   try {
     const schema = kindSchema(type.group, type.version, type.kind);

@@ -23,6 +23,11 @@ export function setKey(object: JsonObject, key: string, value: unknown): void {
 /** Copies a parsed JSON value along its schema; collects the paths of fields that the schema does not know. */
 export class Decoder {
   readonly unknownFields: string[] = [];
+  /** Of the map that was decoded last: to find out whether a large object has keys takes as long as to go through it. */
+  #entries = 0;
+
+  /** `owned`: the values are nobody else's, so that a map of texts need not be copied. */
+  constructor(private readonly owned = false) {}
 
   object(type: TypeSchema, value: unknown, path: string, owner = type.bareName, depth = 0): JsonObject {
     if (!isObject(value)) throw mismatch(value, owner, path, `v1.${type.bareName}`);
@@ -37,7 +42,7 @@ export class Decoder {
         const fieldPath = path === '' ? key : `${path}.${key}`;
         const decoded = this.value(field.value, item, fieldPath, type.bareName, depth + 1);
         // As Go's omitempty: an optional list or map without entries is the same as none.
-        if (!field.required && isEmpty(field.value, decoded)) continue;
+        if (!field.required && this.#isEmpty(field.value, decoded)) continue;
         copy[key] = decoded;
       } else if (this.unknownFields.length < maxUnknown) {
         this.unknownFields.push(path === '' ? key : `${path}.${key}`);
@@ -91,8 +96,15 @@ export class Decoder {
   #map(schema: ValueSchema, value: unknown, path: string, owner: string, depth: number): JsonObject {
     if (!isObject(value)) throw mismatch(value, owner, path, `map[string]${goType(schema.of)}`);
     const of = schema.of as ValueSchema;
+    if (this.owned && of.code === 's') {
+      const texts = Object.values(value);
+      this.#entries = texts.length;
+      if (texts.every(text => typeof text === 'string')) return value;
+    }
     const copy: JsonObject = {};
+    let entries = 0;
     for (const key in value) {
+      entries++;
       const item = value[key];
       // A map of quantities is a ResourceList, whose amounts upstream rounds up to thousandths.
       const decoded =
@@ -101,7 +113,13 @@ export class Decoder {
           : this.value(of, item === null ? zeroOf(of) : item, `${path}.${key}`, owner, depth + 1);
       setKey(copy, key, decoded);
     }
+    this.#entries = entries;
     return copy;
+  }
+
+  #isEmpty({ code }: ValueSchema, decoded: unknown): boolean {
+    if (code === '[') return (decoded as unknown[]).length === 0;
+    return code === '{' && this.#entries === 0;
   }
 }
 
@@ -141,13 +159,6 @@ function quantity(value: unknown, path: string, canonical: (text: string | numbe
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isEmpty(schema: ValueSchema, value: unknown): boolean {
-  if (schema.code === '[') return (value as unknown[]).length === 0;
-  if (schema.code !== '{') return false;
-  for (const _ in value as JsonObject) return false;
-  return true;
 }
 
 /** What Go makes of a null among the elements of a list or map. */

@@ -14,6 +14,7 @@ import {
   type Operation,
 } from './managed-entries';
 import type { ObjectType } from './merge-type';
+import { isTrackable } from './trackable';
 
 type JsonObject = Record<string, unknown>;
 
@@ -75,10 +76,14 @@ function inScope(object: KubeObject, { resets }: FieldWriter): JsonObject {
   return scoped;
 }
 
-/** Notes in `object` that the writer made all of it. */
+/** Notes in `object` that the writer made all of it. An object that has too many fields is not tracked. */
 export function trackCreate(object: KubeObject, writer: FieldWriter): void {
   const metadata = (object.metadata ??= {});
   const owned = createdSet(writer.type, inScope(object, writer), set => ownable(set, writer));
+  if (!owned) {
+    delete metadata.managedFields;
+    return;
+  }
   const requested = requestedEntries(undefined, metadata);
   const mine = entryOf(idOf(writer, 'Update'), owned, writer.now);
   setEntries(metadata, requested.length === 0 ? sortEntries([mine]) : withUpdate(requested, noChange, mine));
@@ -88,12 +93,12 @@ const noChange: Comparison = { added: emptySet, modified: emptySet, removed: emp
 
 /**
  * Notes in `next` who owns its fields after this update of `live`: what changed belongs to the writer and to nobody
- * else. Objects that were never tracked stay so. Source: apimachinery util/managedfields, fieldmanager.Update.
+ * else. Objects that were never tracked, or have too many fields, stay so. Source: apimachinery util/managedfields, fieldmanager.Update.
  */
 export function trackUpdate(live: KubeObject, next: KubeObject, writer: FieldWriter): void {
   const metadata = (next.metadata ??= {});
   const entries = writer.subresource === '' ? requestedEntries(live.metadata, metadata) : storedEntries(live.metadata);
-  if (entries.length === 0) {
+  if (entries.length === 0 || !isTrackable(writer.type, inScope(next, writer))) {
     delete metadata.managedFields;
     return;
   }

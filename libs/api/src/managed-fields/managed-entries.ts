@@ -2,6 +2,7 @@ import { deepEqual } from '../deep-equal';
 import type { ObjectMeta } from '../types';
 import { isEmptySet, leaf, self, sortElements, union, type FieldsV1 } from './fields-v1';
 import { isJsonObject } from './merge-type';
+import { maxTrackedFields } from './trackable';
 
 /** One entry of metadata.managedFields: who owns which fields, and by which way of writing. */
 export interface ManagedEntry {
@@ -61,25 +62,31 @@ export function requestedEntries(live: ObjectMeta | undefined, next: ObjectMeta 
 function parseEntries(entries: readonly ManagedEntry[]): ManagedEntry[] | undefined {
   if (entries.length > maxEntries) return undefined;
   const parsed: ManagedEntry[] = [];
+  const budget = { left: maxTrackedFields };
   for (const entry of entries) {
     const { operation, apiVersion, fieldsType } = entry;
     if ((operation !== 'Apply' && operation !== 'Update') || !apiVersion || fieldsType !== 'FieldsV1') return undefined;
-    const fieldsV1 = parseFields(entry.fieldsV1 ?? leaf);
+    const fieldsV1 = parseFields(entry.fieldsV1 ?? leaf, budget);
     if (!fieldsV1) return undefined;
     parsed.push({ ...entry, manager: entry.manager ?? '', fieldsV1 });
   }
   return parsed;
 }
 
-/** A set as a client wrote it, in our form: elements of an unknown kind are dropped, keys are in order. */
-function parseFields(fields: unknown, depth = 0): FieldsV1 | undefined {
+/**
+ * A set as a client wrote it, in our form: elements of an unknown kind are dropped, keys are in order. `budget`: how many
+ * elements there may be.
+ */
+function parseFields(fields: unknown, budget: { left: number }, depth = 0): FieldsV1 | undefined {
   if (!isJsonObject(fields) || depth > maxDepth) return undefined;
+  const elements = Object.keys(fields);
+  if ((budget.left -= elements.length) < 0) return undefined;
   const parsed: Record<string, FieldsV1> = {};
-  for (const element in fields) {
+  for (const element of elements) {
     if (element === self) parsed[self] = leaf;
     else if (elementPattern.test(element)) {
       const name = element.startsWith('k:') ? parseKeys(element) : element;
-      const inner = parseFields(fields[element], depth + 1);
+      const inner = parseFields(fields[element], budget, depth + 1);
       if (name === undefined || inner === undefined) return undefined;
       parsed[name] = inner;
     }

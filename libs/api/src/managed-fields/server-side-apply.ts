@@ -18,6 +18,7 @@ import { isSameManager, setEntries, sortEntries, storedEntries, type ManagedEntr
 import { mergeObjects, removeFields } from './merge-objects';
 import type { ObjectType } from './merge-type';
 import { toFieldSet, withNamedFields } from './to-field-set';
+import { isTrackable, maxTrackedFields } from './trackable';
 
 type JsonObject = Record<string, unknown>;
 
@@ -32,10 +33,12 @@ export interface ApplyWriter extends FieldWriter {
 /**
  * Server-side apply: puts `config` over `live` (undefined: there is none yet), takes away what this manager applied
  * before and does not now, unless somebody else owns it, and notes the owners. Changes neither argument.
- * @throws StatusError Conflict when others own what would change, unless `force`.
+ * @throws StatusError Conflict when others own what would change, unless `force`; RequestEntityTooLarge.
  * Source: apimachinery util/managedfields and structured-merge-diff merge/update.go.
  */
 export function serverSideApply(live: KubeObject | undefined, config: KubeObject, writer: ApplyWriter): KubeObject {
+  for (const object of [live, config])
+    if (object && !isTrackable(writer.type, withoutManagedFields(object))) throw tooLarge();
   const current = live ?? emptyOf(config);
   const managers = live ? managersOf(live, writer) : [];
   const result = applyTo(current, managers, config, writer);
@@ -47,6 +50,13 @@ export function serverSideApply(live: KubeObject | undefined, config: KubeObject
   const applied = { ...object, metadata } as KubeObject;
   if (writer.manager === kubectlManager) updateLastApplied(applied, config);
   return applied;
+}
+
+function tooLarge(): StatusError {
+  return new StatusError(
+    'RequestEntityTooLarge',
+    `Request entity too large: limit is ${maxTrackedFields} fields for server-side apply; create or update it instead`,
+  );
 }
 
 function emptyOf({ apiVersion, kind }: KubeObject): KubeObject {

@@ -10,6 +10,8 @@ export class PatchSyntaxError extends Error {}
 export const maxOperations = 10_000;
 /** `copy` doubles what it copies, so a short patch could make a huge object: a bound for all copies together. */
 const maxCopiedBytes = 3 * 1024 * 1024;
+/** What comes into a list or goes from it makes all after it move: a bound for these moves together, which take a quarter of a second. */
+const maxShifts = 200_000_000;
 
 interface Operation {
   op: string;
@@ -25,14 +27,15 @@ export function jsonPatch(original: unknown, patch: unknown): unknown {
   const operations = checkOperations(patch);
   const holder: Record<string, unknown> = { root: JSON.parse(JSON.stringify(original)) as unknown };
   let copied = 0;
+  let shifted = 0;
   for (const operation of operations) {
     const { op, path, value } = operation;
     switch (op) {
       case 'add':
-        add(holder, path, value);
+        shifted += add(holder, path, value);
         break;
       case 'remove':
-        remove(holder, path);
+        shifted += remove(holder, path);
         break;
       case 'replace':
         read(holder, path);
@@ -42,8 +45,7 @@ export function jsonPatch(original: unknown, patch: unknown): unknown {
         const moved = read(holder, operation.from ?? '');
         if (path.startsWith(`${operation.from}/`))
           throw new PatchConflict(`unable to move ${operation.from} into itself`);
-        remove(holder, operation.from ?? '');
-        add(holder, path, moved);
+        shifted += remove(holder, operation.from ?? '') + add(holder, path, moved);
         break;
       }
       case 'copy': {
@@ -51,12 +53,14 @@ export function jsonPatch(original: unknown, patch: unknown): unknown {
         copied += json.length;
         if (copied > maxCopiedBytes)
           throw new PatchConflict('unable to apply patch: the copied values together are too large');
-        add(holder, path, JSON.parse(json) as unknown);
+        shifted += add(holder, path, JSON.parse(json) as unknown);
         break;
       }
       default:
         if (!equal(tryRead(holder, path), value)) throw new PatchConflict(`testing path ${path} failed`);
     }
+    if (shifted > maxShifts)
+      throw new PatchConflict('unable to apply patch: too many changes within lists that are too long');
   }
   return holder['root'];
 }
@@ -131,11 +135,17 @@ function tryRead(holder: Container, path: string): unknown {
   }
 }
 
-function add(holder: Container, path: string, value: unknown): void {
+/** How many elements of a list have moved. */
+function add(holder: Container, path: string, value: unknown): number {
   const [container, key] = locate(holder, path);
   if (!Array.isArray(container)) setKey(container, key, value);
   else if (key === '-') container.push(value);
-  else container.splice(indexIn(container, key, container.length), 0, value);
+  else {
+    const index = indexIn(container, key, container.length);
+    container.splice(index, 0, value);
+    return container.length - index;
+  }
+  return 0;
 }
 
 function replace(holder: Container, path: string, value: unknown): void {
@@ -144,11 +154,16 @@ function replace(holder: Container, path: string, value: unknown): void {
   else setKey(container, key, value);
 }
 
-function remove(holder: Container, path: string): void {
+/** How many elements of a list have moved. */
+function remove(holder: Container, path: string): number {
   const [container, key] = locate(holder, path);
   if (child(container, key) === undefined) throw missing(path);
-  if (Array.isArray(container)) container.splice(Number(key), 1);
-  else delete container[key];
+  if (Array.isArray(container)) {
+    container.splice(Number(key), 1);
+    return container.length - Number(key);
+  }
+  delete container[key];
+  return 0;
 }
 
 /** JSON equality; an absent value equals null, as in upstream's test operation. */
