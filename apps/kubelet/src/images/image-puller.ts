@@ -134,7 +134,6 @@ export class ImagePuller {
       const { message } = cause as Error;
       this.remember(key, message);
       this.event(pod, container, 'Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
-      this.event(pod, container, 'Warning', 'Failed', 'Error: ErrImagePull');
       // The runtime gets no second try before its time; this one shows that the first has failed.
       throw new ImageError('ErrImagePull', message, 1_000, { cause });
     }

@@ -136,7 +136,10 @@ withRoot('the kubelet when things go wrong', () => {
       /^InvalidImageName$/,
       /Failed to apply default image tag "Not\/A\/Name": couldn't parse image name/,
     );
-    expect(await reasonsOf('misnamed')).toContain('InspectFailed');
+    await eventually(async () => {
+      expect(await reasonsOf('misnamed')).toContain('InspectFailed');
+      expect(await node.events('misnamed')).toContainEqual({ reason: 'Failed', message: 'Error: InvalidImageName' });
+    });
     await node.delete('misnamed');
   });
 

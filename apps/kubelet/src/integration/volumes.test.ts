@@ -200,7 +200,7 @@ withRoot('volumes on a real runtime', () => {
     });
     await eventually(async () =>
       expect((await node.events('nfs')).find(({ reason }) => reason === 'FailedMount')?.message).toMatch(
-        /^MountVolume.SetUp failed for volume "nfs" : mount failed: exit status \d+\nMounting command: mount\nMounting arguments: -t nfs 127.0.0.1:\/none /,
+        /^MountVolume.SetUp failed for volume "nfs" : mount failed: exit status \d+\nMounting command: mount\nMounting arguments: -t nfs -- 127.0.0.1:\/none /,
       ),
     );
     expect((await node.fetch(kubelet, '/metrics')).text).toMatch(

@@ -20,6 +20,7 @@ import { ImageError, type ImagePuller, type PresentImage } from '../images/image
 import type { WaitingReason } from '../status/container-status';
 import type { KubeletMetrics } from '../metrics/kubelet-metrics';
 import type { PodVolumes } from '../volumes/pod-volumes';
+import { BackOff } from './back-off';
 import type { ContainerStart, PodPlan } from './decide';
 import type { PodEvents } from './pod-events';
 import type { PodKiller } from './pod-killer';
@@ -92,7 +93,17 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 
 /** Carries out the constructive half of a plan: sandbox, volumes and images side by side, then the containers in order. */
 export class PodStarter {
-  constructor(private readonly deps: PodStarterDeps) {}
+  /** Of containers that could not be created or started: soon at first, then every ten seconds, as upstream. */
+  private readonly retries: BackOff;
+
+  constructor(private readonly deps: PodStarterDeps) {
+    this.retries = new BackOff({ initialMs: 2_000, maxMs: 10_000, now: () => deps.clock.now() });
+  }
+
+  private nextRetryMs(key: string): number {
+    this.retries.next(key, this.deps.clock.now());
+    return this.retries.delayMs(key);
+  }
 
   /**
    * Throws VolumeError or PodStartError when the pod as a whole cannot start, and the signal's reason when it is not to
@@ -225,15 +236,17 @@ export class PodStarter {
     const { events } = this.deps;
     const container_type = containerType(pod, container.name);
     this.deps.metrics.containersStarted.inc({ container_type });
-    const fail = (reason: string, message: string, retryAfterMs: number): void => {
+    const retryKey = `${pod.metadata?.uid ?? ''}/${container.name}`;
+    const fail = (reason: string, message: string, retryAfterMs = this.nextRetryMs(retryKey)): void => {
       this.deps.metrics.containerStartErrors.inc({ container_type, code: reason });
       report.waiting.set(container.name, { reason, message });
       report.retryAfterMs = Math.min(report.retryAfterMs ?? Infinity, retryAfterMs);
     };
     if ('error' in context.images) {
       const { error } = context.images;
-      if (error instanceof ImageError) return fail(error.reason, error.message, error.retryAfterMs);
-      return fail('ImageInspectError', (error as Error).message, 2_000);
+      const reason = error instanceof ImageError ? error.reason : 'ImageInspectError';
+      events.container(pod, container.name, 'Warning', 'Failed', `Error: ${reason}`);
+      return fail(reason, (error as Error).message, error instanceof ImageError ? error.retryAfterMs : undefined);
     }
     let id: string;
     try {
@@ -243,15 +256,16 @@ export class PodStarter {
       const reason = config ? 'CreateContainerConfigError' : 'CreateContainerError';
       const { message } = error as Error;
       events.container(pod, container.name, 'Warning', 'Failed', `Error: ${message}`);
-      return fail(reason, message, 2_000);
+      return fail(reason, message);
     }
     try {
       await this.deps.client.startContainer(id);
       report.started++;
+      this.retries.forget(retryKey);
     } catch (error) {
       const { message } = error as Error;
       events.container(pod, container.name, 'Warning', 'Failed', `Error: ${message}`);
-      return fail('RunContainerError', message, 2_000);
+      return fail('RunContainerError', message);
     }
     events.container(pod, container.name, 'Normal', 'Started', 'Container started');
     const handler = container.lifecycle?.postStart;

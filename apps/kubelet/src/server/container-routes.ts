@@ -22,6 +22,12 @@ function flag(url: URL, ...names: string[]): boolean {
   return names.some(name => ['1', 'true'].includes(url.searchParams.get(name) ?? ''));
 }
 
+/** What the logs of a container say that waits for its image. */
+const pullFailures: ReadonlyMap<string, string> = new Map([
+  ['ErrImagePull', "image can't be pulled"],
+  ['ImagePullBackOff', 'trying and failing to pull image'],
+]);
+
 /** Logs, exec, attach and port-forward. */
 export class ContainerRoutes {
   readonly routes: Routes<Exchange> = { containerLogs: exchange => this.logs(exchange) };
@@ -128,9 +134,8 @@ export class ContainerRoutes {
     const statuses = worker.current.status;
     const all = [...(statuses?.containerStatuses ?? []), ...(statuses?.initContainerStatuses ?? [])];
     const waiting = all.find(status => status.name === container)?.state?.waiting;
-    const why = waiting?.message?.includes('image')
-      ? 'trying and failing to pull image'
-      : (waiting?.reason ?? 'ContainerCreating');
+    const reason = waiting?.reason ?? 'ContainerCreating';
+    const why = pullFailures.get(reason) ?? reason;
     return new StatusError('BadRequest', `container "${container}" in pod "${name}" is waiting to start: ${why}`);
   }
 

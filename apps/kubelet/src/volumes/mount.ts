@@ -21,14 +21,17 @@ async function command(name: string, args: string[]): Promise<void> {
   }
 }
 
-/** Mounts a filesystem of the given type. Throws, in upstream's words, what `mount` said. */
+/**
+ * Mounts a filesystem of the given type. Throws, in upstream's words, what `mount` said. Users choose sources (of NFS, the server):
+ * whatever one begins with, it is no option.
+ */
 export async function mountFilesystem(
   type: string,
   source: string,
   target: string,
   options: readonly string[],
 ): Promise<void> {
-  await command('mount', ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), source, target]);
+  await command('mount', ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), '--', source, target]);
 }
 
 /** Mounts a tmpfs. `sizeBytes` 0 leaves the kernel's default, half of the memory. */
@@ -38,7 +41,7 @@ export async function mountTmpfs(target: string, sizeBytes: number, mode: string
 
 export async function bindMount(source: string, target: string, options: readonly string[] = []): Promise<void> {
   // Without canonicalisation: a source below /proc/PID/fd is a link whose text is not what it leads to.
-  await command('mount', ['--no-canonicalize', '--bind', source, target]);
+  await command('mount', ['--no-canonicalize', '--bind', '--', source, target]);
   // A bind mount takes its options only when it is there.
   if (options.length > 0) await command('mount', ['-o', ['remount', 'bind', ...options].join(','), target]);
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { bindMount, mountsBelow } from './mount';
+import { bindMount, isMountPoint, unmountBelow } from './mount';
 import { isWithin, openBelow, placeOf } from './open-below';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
@@ -14,12 +14,19 @@ export async function mountSubPath(volumePath: string, subPath: string, target: 
   if (path.isAbsolute(subPath) || subPath.split('/').includes('..')) {
     throw new Error(`subPath "${subPath}" must be a relative path and must not contain '..'`);
   }
-  if ((await mountsBelow(target)).includes(target)) return;
   const base = await fs.realpath(volumePath);
   const handle = await openSubPath(base, subPath);
   try {
     const source = placeOf(handle);
     const stats = await fs.stat(source);
+    if (await isMountPoint(target)) {
+      const { dev, ino } = await fs.stat(target);
+      if (dev === stats.dev && ino === stats.ino) return;
+      // From before a restart: the volume has something else there by now, as a config map that was changed.
+      await unmountBelow(target);
+      const below = await fs.lstat(target);
+      await (below.isDirectory() ? fs.rmdir(target) : fs.unlink(target));
+    }
     await fs.mkdir(path.dirname(target), { recursive: true, mode: 0o750 });
     if (stats.isDirectory()) await fs.mkdir(target, { recursive: true });
     else await (await fs.open(target, 'a')).close();

@@ -15,6 +15,7 @@ import { CsiNodeObject } from '../csi/csi-node';
 import { Claims } from './claims';
 import { applyFsGroup } from './fs-group';
 import { volumePlugins } from './registry';
+import { mountFilesystem, unmount } from './mount';
 import { mountSubPath } from './sub-path';
 
 let root: string;
@@ -225,6 +226,12 @@ describe('claims', () => {
   });
 });
 
+describe('mountFilesystem', () => {
+  it('takes no option from what is to be mounted', async () => {
+    await expect(mountFilesystem('nfs', '--version', root, [])).rejects.toThrow('mount failed');
+  });
+});
+
 describe('mountSubPath', () => {
   it('makes nothing outside of the volume when a directory becomes a link while it looks', async () => {
     const [volume, outside] = [path.join(root, 'volume'), path.join(root, 'outside')];
@@ -254,5 +261,28 @@ describe('mountSubPath', () => {
     await expect(mountSubPath(volume, '../x', path.join(root, 't'))).rejects.toThrow("must not contain '..'");
     await expect(mountSubPath(volume, 'link', path.join(root, 't'))).rejects.toThrow('leads out of volume');
     await expect(mountSubPath(volume, 'link/passwd', path.join(root, 't'))).rejects.toThrow('leads out of volume');
+  });
+});
+
+(process.getuid?.() === 0 || process.env['CI'] === 'true' ? describe : describe.skip)('a mounted sub path', () => {
+  it('leads to what is there when its container starts again', async () => {
+    const [volume, target] = [path.join(root, 'volume'), path.join(root, 'target/0')];
+    await fs.mkdir(volume);
+    const put = async (text: string): Promise<void> => {
+      await fs.writeFile(path.join(volume, 'new'), text);
+      await fs.rename(path.join(volume, 'new'), path.join(volume, 'file'));
+      await mountSubPath(volume, 'file', target);
+    };
+    try {
+      for (const text of ['one', 'two']) {
+        await put(text);
+        expect(await fs.readFile(target, 'utf8')).toBe(text);
+      }
+      await mountSubPath(volume, 'file', target);
+    } finally {
+      await unmount(target);
+    }
+    // It was mounted once, however often it was asked for.
+    expect(await fs.readFile(target, 'utf8')).toBe('');
   });
 });

@@ -3,6 +3,7 @@ import type { NamedImage } from '../images/image-store';
 import type { ContainerRecord } from '../containers/container-record';
 import { containerState } from '../containers/containers';
 import type { SandboxRecord } from '../sandboxes/sandbox-record';
+import { numericId } from '../spec/users';
 
 /** Records in the words of the CRI. */
 
@@ -71,7 +72,7 @@ export function matchesLabels(labels: Record<string, string>, selector: Record<s
 
 export function imageView(image: NamedImage): cri.Image {
   const [user = ''] = (image.config.config?.User ?? '').split(':');
-  const numeric = /^\d+$/.test(user);
+  const uid = numericId(user);
   return {
     ...{
       id: image.id,
@@ -80,7 +81,7 @@ export function imageView(image: NamedImage): cri.Image {
       size: BigInt(image.size),
       pinned: image.pinned ?? false,
     },
-    ...{ uid: numeric ? { value: BigInt(user) } : undefined, username: numeric ? '' : user },
+    ...{ uid: uid === undefined ? undefined : { value: BigInt(uid) }, username: uid === undefined ? user : '' },
     spec: undefined,
   };
 }

@@ -8,8 +8,11 @@ const root = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-rootfs-'));
 beforeAll(() => {
   fs.mkdirSync(path.join(root, 'etc'));
   fs.mkdirSync(path.join(root, 'usr/etc'), { recursive: true });
-  fs.writeFileSync(path.join(root, 'usr/etc/group'), 'staff:x:50:app\n');
-  fs.writeFileSync(path.join(root, 'etc/passwd'), 'root:x:0:0::/root:\napp:x:10:20::/home/app:\n');
+  fs.writeFileSync(path.join(root, 'usr/etc/group'), 'staff:x:50:app\nodd:x:4294967296:app\n');
+  fs.writeFileSync(
+    path.join(root, 'etc/passwd'),
+    'root:x:0:0::/root:\napp:x:10:20::/home/app:\nodd:x:4294967295:20::/:\n',
+  );
   fs.symlinkSync('/usr/etc/group', path.join(root, 'etc/group'));
   fs.symlinkSync('/etc/shadow', path.join(root, 'etc/outside'));
   fs.symlinkSync('../../../../../../etc/hostname', path.join(root, 'etc/above'));
@@ -40,3 +43,10 @@ test('an unknown name is refused', () => {
   expect(() => resolveUser(root, 'nobody')).toThrow('unable to find user nobody');
   expect(() => resolveUser(root, 'app:nogroup')).toThrow('unable to find group nogroup');
 });
+
+test.each(['4294967295', '2147483648', '77:4294967295', '99999999999999999999', 'odd', 'app:odd'])(
+  'the user "%s", which the kernel would take as none, is refused',
+  spec => {
+    expect(() => resolveUser(root, spec)).toThrow(/^the [ug]id "\d+" is no number of 0 to 2147483647$/);
+  },
+);

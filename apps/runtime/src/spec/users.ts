@@ -31,9 +31,24 @@ function isNumber(text: string): boolean {
   return /^\d+$/.test(text);
 }
 
+/** What is above, the kernel takes as negative: -1 says "leave it as it is", and the process would stay root. */
+const maxId = 2 ** 31 - 1;
+
+/** The number that a text is, if a user or a group may have it. */
+export function numericId(text: string): number | undefined {
+  return isNumber(text) && Number(text) <= maxId ? Number(text) : undefined;
+}
+
+function requireId(kind: 'uid' | 'gid', text: string): number {
+  const id = numericId(text);
+  if (id === undefined) throw new StatusError('BadRequest', `the ${kind} "${text}" is no number of 0 to ${maxId}`);
+  return id;
+}
+
 /**
  * Resolves `user[:group]`, by name or number, in the /etc/passwd and /etc/group of a container's root. A number that is not listed is used
- * as it is, with group 0. Additional groups are those in which /etc/group lists the user. Throws BadRequest for an unknown name.
+ * as it is, with group 0. Additional groups are those in which /etc/group lists the user. Throws BadRequest for an unknown name, and for
+ * what can be no id.
  */
 export function resolveUser(root: string, spec: string): ProcessUser {
   const [user = '', group = ''] = spec.split(':');
@@ -43,21 +58,21 @@ export function resolveUser(root: string, spec: string): ProcessUser {
     (user === '' ? passwd.find(fields => fields[2] === '0') : undefined);
   if (!entry && user !== '' && !isNumber(user))
     throw new StatusError('BadRequest', `unable to find user ${user}: no matching entries in passwd file`);
-  const uid = entry ? Number(entry[2]) : Number(user || 0);
+  const uid = requireId('uid', entry?.[2] ?? (user || '0'));
   const name = entry?.[0];
   const groups = records(root, '/etc/group');
-  let gid = entry ? Number(entry[3]) : 0;
+  let gid = requireId('gid', entry?.[3] ?? '0');
   if (group !== '') {
     const groupEntry = groups.find(fields => (isNumber(group) ? fields[2] === group : fields[0] === group));
     if (!groupEntry && !isNumber(group))
       throw new StatusError('BadRequest', `unable to find group ${group}: no matching entries in group file`);
-    gid = groupEntry ? Number(groupEntry[2]) : Number(group);
+    gid = requireId('gid', groupEntry?.[2] ?? group);
   }
   const additional =
     name === undefined
       ? []
-      : groups.filter(fields => (fields[3] ?? '').split(',').includes(name)).map(fields => Number(fields[2]));
-  return { uid, gid, additionalGids: [...new Set(additional)].filter(id => Number.isInteger(id)) };
+      : groups.filter(fields => (fields[3] ?? '').split(',').includes(name)).map(fields => numericId(fields[2] ?? ''));
+  return { uid, gid, additionalGids: [...new Set(additional)].filter(id => id !== undefined) };
 }
 
 /** The home directory that /etc/passwd gives a user, for $HOME. */
