@@ -9,11 +9,15 @@ while IFS= read -r line; do eval "$line"; jobs >/dev/null; done`;
 
 const outputLimitBytes = 1 << 20;
 const notFound = 127;
+/** How much later than its time a command may end that the shell has not begun yet. */
+const shellPatienceMs = 30_000;
 
 interface Running {
   slot: number;
   /** The command's pid, once the shell has told. */
   pid: number | undefined;
+  /** Its time is over. */
+  late: boolean;
   resolve: (result: CommandResult) => void;
   reject: (error: Error) => void;
 }
@@ -42,27 +46,27 @@ export class CommandShell {
   async run(file: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
     const slot = this.#free.pop() ?? this.#slots++;
     const id = String(++this.#last);
-    let timer: NodeJS.Timeout | undefined;
-    let late = false;
+    const timers: NodeJS.Timeout[] = [];
     try {
-      const done = new Promise<CommandResult>((resolve, reject) =>
-        this.#running.set(id, { slot, pid: undefined, resolve, reject }),
-      );
+      const running = { slot, pid: undefined, late: false } as Running;
+      const done = new Promise<CommandResult>((resolve, reject) => Object.assign(running, { resolve, reject }));
+      this.#running.set(id, running);
       if (options.timeoutMs !== undefined) {
-        timer = setTimeout(() => {
-          late = true;
-          this.#kill(id);
-        }, options.timeoutMs);
+        const fail = (): void => running.reject(new Error('the command shell does not answer'));
+        timers.push(
+          setTimeout(() => end(running), options.timeoutMs),
+          setTimeout(fail, options.timeoutMs + shellPatienceMs),
+        );
       }
       const input = options.input === undefined ? '/dev/null' : this.#file(slot, 'in');
       if (options.input !== undefined) fs.writeFileSync(input, options.input, { mode: 0o600 });
       this.#shell().stdin?.write(this.#script(id, slot, input, file, args, options));
       const result = await done;
-      if (late) throw new Error(`${file} did not end within ${options.timeoutMs} ms`);
+      if (running.late) throw new Error(`${file} did not end within ${options.timeoutMs} ms`);
       if (result.code === notFound && /not found/.test(result.stderr)) throw new Error(`${file}: not found`);
       return result;
     } finally {
-      clearTimeout(timer);
+      timers.forEach(clearTimeout);
       this.#running.delete(id);
       this.#free.push(slot);
       if (this.#running.size === 0) this.#idle(true);
@@ -134,8 +138,10 @@ export class CommandShell {
       const [id = '', event, value, written] = line.split(' ');
       const running = this.#running.get(id);
       if (!running) continue;
-      if (event === 'p') running.pid = Number(value);
-      else running.resolve({ code: Number(value), ...this.#outputs(running.slot, written === '1') });
+      if (event === 'p') {
+        running.pid = Number(value);
+        if (running.late) end(running);
+      } else running.resolve({ code: Number(value), ...this.#outputs(running.slot, written === '1') });
     }
   }
 
@@ -143,15 +149,16 @@ export class CommandShell {
     if (!written) return { stdout: '', stderr: '' };
     return { stdout: readStart(this.#file(slot, 'out')), stderr: readStart(this.#file(slot, 'err')) };
   }
+}
 
-  #kill(id: string): void {
-    const running = this.#running.get(id);
-    if (running?.pid === undefined) return running?.reject(new Error('the command shell does not answer'));
-    try {
-      process.kill(running.pid, 'SIGKILL');
-    } catch {
-      // It has just ended.
-    }
+/** At once, or as soon as the shell says what to end. */
+function end(running: Running): void {
+  running.late = true;
+  if (running.pid === undefined) return;
+  try {
+    process.kill(running.pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
   }
 }
 
