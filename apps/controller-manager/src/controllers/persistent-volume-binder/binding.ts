@@ -36,10 +36,11 @@ export class Binding {
     await this.writeClaimStatus(named, status);
   }
 
+  /** Of a volume that is in this phase already the message stays, whosever it is. Source: the controller's updateVolumePhase. */
   async setVolumePhase(volume: Volume, phase: string, message?: string): Promise<void> {
-    const status = { phase, ...(message ? { message } : {}) };
-    const { phase: oldPhase, message: oldMessage } = volume.status ?? {};
-    if (oldPhase === phase && oldMessage === message) return;
+    if (volume.status?.phase === phase) return;
+    const { message: _message, ...rest } = volume.status ?? {};
+    const status = { ...rest, phase, ...(message ? { message } : {}) };
     await this.deps.client.update(persistentVolumes, { ...volume, status }, { subresource: 'status' });
   }
 

@@ -98,6 +98,27 @@ test('a volume is released with its claim and kept, or failed when nobody can de
   await cluster.stop();
 });
 
+test('what others write to the status of a bound volume stays', async () => {
+  const { api, cluster, expectPhases } = await start(api => {
+    api.seed(persistentVolumes, makeVolume('v'));
+    api.seed(persistentVolumeClaims, makeClaim('c'));
+  });
+  await expectPhases({ v: 'Bound', c: 'Bound' });
+  const written = { message: 'by hand', reason: 'Why' };
+  await api.patch(
+    persistentVolumes,
+    { name: 'v' },
+    { type: 'merge', body: { status: written } },
+    { subresource: 'status' },
+  );
+  // When these are bound, the controller has seen that volume.
+  await api.create(persistentVolumes, makeVolume('next'));
+  await api.create(persistentVolumeClaims, makeClaim('next-c'));
+  await expectPhases({ v: 'Bound', c: 'Bound', next: 'Bound', 'next-c': 'Bound' });
+  expect((await api.get(persistentVolumes, { name: 'v' })).status).toEqual({ ...written, phase: 'Bound' });
+  await cluster.stop();
+});
+
 test('a claim whose volume vanishes is lost', async () => {
   const { api, cluster, expectPhases } = await start(api => {
     api.seed(persistentVolumes, makeVolume('v'));
