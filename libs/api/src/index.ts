@@ -120,7 +120,10 @@ export {
 export { sameButTimes, storedEntries, type ManagedEntry } from './managed-fields/managed-entries';
 export { trackCreate, trackUpdate, type FieldWriter } from './managed-fields/field-manager';
 export { mergeObjects } from './managed-fields/merge-objects';
-export { serverSideApply, undeclaredFields, type ApplyWriter } from './managed-fields/server-side-apply';
+export { serverSideApply, type ApplyWriter } from './managed-fields/server-side-apply';
+export { notTyped, typeErrors } from './managed-fields/type-errors';
+export { DecodeError } from './decode/decode-value';
+export { goText } from './go-text';
 export { customKind, type CustomKindOptions } from './extensions/custom-kind';
 export { loadRules } from './extensions/cel/load';
 export { loadAdmissionCel, type AdmissionCel } from './extensions/cel/load-admission';

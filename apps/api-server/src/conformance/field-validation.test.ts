@@ -129,7 +129,8 @@ test('a patch that says something twice, or what nobody knows, is refused or war
     ['json-patch', operations, ['json patch unknown field "[0].foo"', 'json patch duplicate field "[0].path"']],
   ] as const) {
     const refused = await okJson(patch(type, body, '?fieldValidation=Strict'), 422);
-    expect(refused['message']).toMatch(/^ "" is invalid: patch: Invalid value: "{/);
+    const shown = type === 'strategic-merge-patch' ? 'map[' : '{';
+    expect(refused['message']).toContain(` "" is invalid: patch: Invalid value: "${shown}`);
     expect(refused['message']).toContain(`: strict decoding error: ${complaints.join(', ')}`);
     const warned = await patch(type, body, '');
     const warnings = complaints.map(complaint => `299 - "${complaint.replaceAll('"', '\\"')}"`).join(', ');
@@ -180,4 +181,47 @@ test('warnings that would be more than a header holds are cut, and those beyond 
   const warnings = String(headers['warning']).split('299 - ').slice(1);
   expect([code, warnings.length]).toEqual([201, 16]);
   expect(Math.max(...warnings.map(text => text.length))).toBeLessThan(300);
+});
+
+describe('a patch of a wrong type', () => {
+  const maps = '/api/v1/namespaces/default/configmaps';
+  const patch = (type: string, body: object): Promise<Reply> =>
+    api.call('PATCH', `${maps}/typed?fieldManager=tester`, JSON.stringify(body), {
+      headers: { 'content-type': `application/${type}` },
+    });
+  beforeAll(async () => {
+    await okJson(api.call('POST', maps, { metadata: { name: 'typed' }, data: { a: '1' } }), 201);
+  });
+
+  const wrongData = 'json: cannot unmarshal array into Go struct field ConfigMap.data of type map[string]string';
+  test.each([
+    ['merge-patch+json', { data: ['b'] }, `"{`, wrongData],
+    ['json-patch+json', [{ op: 'replace', path: '/data', value: ['b'] }], `"{`, wrongData],
+    ['strategic-merge-patch+json', { data: ['b', 2] }, '"map[data:[b 2]]"', 'cannot restore map from slice'],
+    ['strategic-merge-patch+json', { immutable: 'no' }, '"map[immutable:no]"', 'unrecognized type: bool'],
+  ])('is invalid, and says why in the words of its kind: %s of %j', async (type, body, shown, why) => {
+    const { message, details } = await okJson(patch(type, body), 422);
+    expect(message).toContain(` "" is invalid: patch: Invalid value: ${shown}`);
+    expect(message).toMatch(new RegExp(`: ${why.replaceAll(/[[\]]/g, '\\$&')}$`));
+    expect(details).toMatchObject({ causes: [{ reason: 'FieldValueInvalid', field: 'patch' }] });
+  });
+
+  test.each([
+    [{ data: { a: 5 } }, '.data.a: expected string, got &value.valueUnstructured{Value:5}'],
+    [{ immutable: 'no' }, '.immutable: expected boolean, got &{no}'],
+    [
+      { data: ['b'], metadata: { generation: 'x', finalizers: ['a/b', 'a/b'] } },
+      [
+        'errors:',
+        '.data: expected map, got &{[b]}',
+        '.metadata.generation: expected numeric (int or float), got string',
+        '.metadata.finalizers: duplicate entries for key [="a/b"]',
+      ].join('\n  '),
+    ],
+  ])('fails in server-side apply, with the place of each value: %j', async (body, why) => {
+    const metadata = { name: 'typed', ...(body.metadata ?? {}) };
+    const config = { apiVersion: 'v1', kind: 'ConfigMap', ...body, metadata };
+    const { message } = await okJson(patch('apply-patch+yaml', { ...config }), 500);
+    expect(message).toBe(`failed to create typed patch object (default/typed; v1, Kind=ConfigMap): ${why}`);
+  });
 });

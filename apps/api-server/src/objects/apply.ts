@@ -4,9 +4,12 @@ import {
   decodeValue,
   forbidden,
   invalidObject,
+  kindSchema,
+  mergeTypeOf,
+  notTyped,
   required,
   serverSideApply,
-  undeclaredFields,
+  typeErrors,
   type AnyDefinition,
   type ApplyWriter,
   type KubeObject,
@@ -78,9 +81,17 @@ function configurationOf({ definition, namespace, name }: ObjectRequest, value: 
     throw badRequest('error decoding YAML: the configuration is not an object');
   if (apiVersion !== apiVersionOf(type) || kind !== type.kind)
     throw badRequest(`invalid object type: ${apiVersion || '/'}, Kind=${kind ?? ''}`);
+  const what = `${namespace}/${name}; ${apiVersion}, Kind=${kind}`;
+  const schema = kindSchema(type.group, type.version, type.kind);
+  const wrong = schema ? typeErrors(schema, mergeTypeOf(definition), value) : [];
+  if (wrong.length > 0) throw notTyped(what, wrong);
   const { object, warnings } = decodeValue(value, definition, { fieldValidation: 'Warn' });
   const unknown = warnings.flatMap(text => unknownField.exec(text)?.[1] ?? []);
-  if (unknown.length > 0) throw undeclaredFields(`${namespace}/${name}; ${apiVersion}, Kind=${kind}`, unknown);
+  if (unknown.length > 0)
+    throw notTyped(
+      what,
+      unknown.map(path => `.${path}: field not declared in schema`),
+    );
   if (object.metadata?.managedFields) throw badRequest('metadata.managedFields must be nil');
   const metadata = (object.metadata ??= {});
   metadata.name ||= name;

@@ -1,9 +1,18 @@
 import { canonicalAmount, canonicalQuantity } from '../canonical-quantity';
+import { goKind } from '../go-text';
 import type { TypeSchema, ValueSchema } from '../schema/types';
 import { normalizeMicroTime, normalizeTime } from './time';
 
 /** A value that does not fit its schema; the message names the field in the words of Go's JSON decoder. */
-export class DecodeError extends Error {}
+export class DecodeError extends Error {
+  /** In the words of upstream's converter, which makes objects of what a strategic merge gives. */
+  readonly unconverted: string;
+
+  constructor(message: string, { unconverted = message, cause }: { unconverted?: string; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.unconverted = unconverted;
+  }
+}
 
 /** Deep enough for every real object; a bound for what a client may send in fields without a schema. */
 const maxDepth = 200;
@@ -149,7 +158,8 @@ function decodeText(schema: ValueSchema, value: unknown, path: string, owner: st
 
 function quantity(value: unknown, path: string, canonical: (text: string | number) => string): string {
   if (value === null) return '0';
-  if (typeof value !== 'string' && typeof value !== 'number') throw mismatch(value, 'Quantity', path, 'string');
+  if (typeof value !== 'string' && typeof value !== 'number')
+    throw new DecodeError(mismatch(value, 'Quantity', path, 'string').message);
   try {
     return canonical(value);
   } catch (cause) {
@@ -205,7 +215,23 @@ function goType(schema: ValueSchema | undefined): string {
 
 function mismatch(value: unknown, owner: string, path: string, type: string): DecodeError {
   const field = path === '' ? 'value' : `struct field ${owner}.${path}`;
-  return new DecodeError(`json: cannot unmarshal ${jsonType(value)} into Go ${field} of type ${type}`);
+  const message = `json: cannot unmarshal ${jsonType(value)} into Go ${field} of type ${type}`;
+  const unconverted = conversionProblem(value, type);
+  return new DecodeError(message, unconverted === undefined ? {} : { unconverted });
+}
+
+/** Types that read themselves out of JSON, and say so in its words. */
+const selfReading = new Set(['v1.Time', 'intstr.IntOrString']);
+
+/** Source: apimachinery runtime/converter.go, fromUnstructured. */
+function conversionProblem(value: unknown, type: string): string | undefined {
+  const kind = goKind(value);
+  if (selfReading.has(type)) return undefined;
+  if (type.startsWith('[]')) return `cannot restore slice from ${kind}`;
+  if (type.startsWith('map[')) return `cannot restore map from ${kind}`;
+  if (type.startsWith('v1.')) return `cannot restore struct from: ${kind}`;
+  const isConvertible = type === 'string' ? kind === 'int64' : type !== 'bool' && typeof value === 'number';
+  return isConvertible ? `cannot convert ${kind} to ${type}` : `unrecognized type: ${type}`;
 }
 
 function jsonType(value: unknown): string {

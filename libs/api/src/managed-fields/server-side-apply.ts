@@ -147,10 +147,3 @@ function updateLastApplied(object: KubeObject, config: KubeObject): void {
   const applied = { ...config, metadata: Object.keys(rest).length > 0 ? { ...metadata, annotations: rest } : metadata };
   object.metadata!.annotations = { ...annotations, [lastAppliedAnnotation]: `${JSON.stringify(applied)}\n` };
 }
-
-/** Fields that the kind does not have, in the words of upstream's typed values: `what` is "NAMESPACE/NAME; GV, Kind=KIND". */
-export function undeclaredFields(what: string, paths: readonly string[]): StatusError {
-  const problems = paths.map(path => `.${path}: field not declared in schema`);
-  const all = problems.length === 1 ? problems[0] : ['errors:', ...problems.map(problem => `  ${problem}`)].join('\n');
-  return new StatusError('InternalError', `failed to create typed patch object (${what}): ${all}`);
-}
