@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { loadKubeconfig, RestConnection, type RestConfig } from '@naru/client';
-import { StatusError, type Flags } from '@naru/foundation';
+import { StatusError, systemClock, type Flags } from '@naru/foundation';
+import { ExtensionCalls } from './extension-calls';
 import type { managerFlags } from './flags';
 
 const timeoutMs = 10_000;
@@ -15,9 +16,10 @@ export interface RestPaths {
 export async function createRestPaths(flags: Flags<typeof managerFlags>): Promise<RestPaths> {
   const config = await restConfig(flags);
   const connection = config && new RestConnection(config, 'controller-manager');
+  const calls = new ExtensionCalls(systemClock);
   const call = async (method: 'GET' | 'DELETE', path: string): Promise<Buffer> => {
     if (!connection) throw new StatusError('ServiceUnavailable', 'the REST API is not known: set --rest-api');
-    return connection.call({ method, path, timeoutMs });
+    return calls.run(path, () => connection.call({ method, path, timeoutMs }));
   };
   return {
     read: async <T>(path: string) => JSON.parse((await call('GET', path)).toString()) as T,
