@@ -206,7 +206,7 @@ describe('a patch of a wrong type', () => {
     expect(details).toMatchObject({ causes: [{ reason: 'FieldValueInvalid', field: 'patch' }] });
   });
 
-  test.each([
+  test.each<[body: { [field: string]: unknown; metadata?: object }, why: string]>([
     [{ data: { a: 5 } }, '.data.a: expected string, got &value.valueUnstructured{Value:5}'],
     [{ immutable: 'no' }, '.immutable: expected boolean, got &{no}'],
     [
