@@ -267,6 +267,21 @@ describe('joining', () => {
       await api.call('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } });
     const own = { identity: 'node-1' };
     expect((await api.call('POST', '/naru/v1/leave', { nodeName: 'node-2' }, own)).code).toBe(403);
+    // What others have said of it would be lost when it comes back.
+    const mark = (spec: object) =>
+      api.call(
+        'PATCH',
+        '/api/v1/nodes/node-1',
+        { spec },
+        { headers: { 'content-type': 'application/merge-patch+json' } },
+      );
+    const taint = { key: 'dedicated', effect: 'NoSchedule' };
+    for (const spec of [{ unschedulable: true }, { unschedulable: null, taints: [taint] }]) {
+      expect((await mark(spec)).code).toBe(200);
+      const { json } = await api.call('POST', '/naru/v1/leave', { nodeName: 'node-1' }, own);
+      expect(json['message']).toBe('node "node-1" is cordoned or tainted: who did so may delete its Node');
+    }
+    await mark({ taints: null });
     expect((await api.call('POST', '/naru/v1/leave', { nodeName: 'node-1' }, own)).code).toBe(200);
     expect((await api.call('GET', '/api/v1/nodes/node-1')).code).toBe(404);
     expect((await api.call('GET', '/api/v1/nodes/node-2')).code).toBe(200);

@@ -163,3 +163,77 @@ describe('a node', () => {
     );
   });
 });
+
+describe('of a node', () => {
+  const forbiddenTo = async (method: string, url: string, body?: unknown) => {
+    const { code, json } = await api.call(method, url, body, asNode);
+    expect(code).toBe(403);
+    return json['message'] as string;
+  };
+
+  test('the Node is not deleted, so that it cannot come back without what others said of it', async () => {
+    expect(await forbiddenTo('DELETE', '/api/v1/nodes/node-1')).toContain('cannot delete resource "nodes"');
+    expect((await api.call('GET', '/api/v1/nodes/node-1')).code).toBe(200);
+  });
+
+  test('the Lease and the CSINode have its name', async () => {
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
+    const csiNodes = '/apis/storage.k8s.io/v1/csinodes';
+    const named = (name: string) => ({ metadata: { name }, spec: { drivers: [] } });
+    expect(await forbiddenTo('POST', leases, { metadata: { name: 'node-2' }, spec: {} })).toContain(
+      'can only access node lease with the same name as the requesting node',
+    );
+    expect(await forbiddenTo('POST', csiNodes, named('node-2'))).toContain(
+      'can only access CSINode with the same name as the requesting node',
+    );
+    expect((await api.call('POST', leases, { metadata: { name: 'node-1' }, spec: {} }, asNode)).code).toBe(201);
+    expect((await api.call('POST', csiNodes, named('node-1'), asNode)).code).toBe(201);
+  });
+
+  test('pods have tokens for those whom their volumes address', async () => {
+    const volume = (name: string, more: object) => ({ name, ...more });
+    const projected = (audience?: string) => ({
+      projected: { sources: [{ serviceAccountToken: { path: 't', ...(audience ? { audience } : {}) } }] },
+    });
+    const csi = { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: 'csi.example.com' } };
+    const spec = { tokenRequests: [{ audience: 'csi-vault' }], volumeLifecycleModes: ['Ephemeral'] };
+    expect((await api.call('POST', '/apis/storage.k8s.io/v1/csidrivers', { ...csi, spec })).code).toBe(201);
+    const pod = (name: string, volumes: object[]) =>
+      api.call('POST', pods, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name },
+        spec: { nodeName: 'node-1', automountServiceAccountToken: false, containers: [container], volumes },
+      });
+    const volumes = [
+      volume('a', projected()),
+      volume('b', projected('vault')),
+      volume('c', { csi: { driver: 'csi.example.com' } }),
+    ];
+    expect((await pod('with-tokens', volumes)).code).toBe(201);
+    expect((await pod('without', [])).code).toBe(201);
+    const ask = (name: string, ...audiences: string[]) => {
+      const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name };
+      const body = { spec: { audiences, boundObjectRef } };
+      return api.call('POST', '/api/v1/namespaces/default/serviceaccounts/default/token', body, asNode);
+    };
+    for (const audiences of [[], ['vault'], ['csi-vault']])
+      expect((await ask('with-tokens', ...audiences)).code).toBe(201);
+    const words = 'system:node:node-1 is not authorized to request tokens for this audience';
+    const refused = await ask('with-tokens', 'bank');
+    expect(refused.json['message']).toBe(
+      `serviceaccounts "default" is forbidden: audience "bank" not found in pod spec volume, ${words}`,
+    );
+    expect((await ask('without')).json['message']).toContain(`audience "" not found in pod spec volume, ${words}`);
+    expect((await ask('with-tokens', 'vault', 'csi-vault')).json['message']).toContain('only request 0 or 1 audiences');
+    const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/default';
+    const rules = [{ verbs: ['request-serviceaccounts-token-audience'], apiGroups: [''], resources: ['bank'] }];
+    await api.call('POST', `${rbac}/roles`, { metadata: { name: 'bank' }, rules });
+    await api.call('POST', `${rbac}/rolebindings`, {
+      metadata: { name: 'bank' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'bank' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:nodes' }],
+    });
+    expect((await ask('with-tokens', 'bank')).code).toBe(201);
+  });
+});

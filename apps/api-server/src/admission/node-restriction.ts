@@ -1,61 +1,79 @@
-import { nodes, pods, serviceAccounts, type Node, type Pod } from '@naru/api';
+import { csiNodes, leases, nodes, pods, serviceAccounts, type Node, type Pod, type ResourceType } from '@naru/api';
+import type { Authorizer } from '../auth/authorizer';
 import { nodeOf } from '../auth/node-authorizer';
 import { forbidden } from '../objects/failures';
-import { decodeBytes } from '../storage/codec';
+import { objectOf } from './cached-objects';
+import { isResource } from './is-resource';
 import { apiReferences, ownerProblem } from './mirror-pods';
 import { nodeProblem, podStatusProblem } from './node-updates';
-import type { AdmissionPlugin } from './plugin';
+import type { AdmissionDeps, AdmissionPlugin, AdmissionRequest } from './plugin';
+import { refuse } from './refuse';
+import { podAudiences } from './token-audiences';
+import type { TokenRequest } from '../subresources/service-account-token';
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /**
- * What the authorizer cannot see: a node creates only its own Node, mirror pods on itself, and tokens bound to its
+ * What the authorizer cannot see: a node creates only its own Node, Lease and CSINode, mirror pods on itself, and tokens bound to its
  * pods; and it says nothing of itself or its pods by which the scheduler or others would be misled.
  */
-export const nodeRestriction: AdmissionPlugin = {
-  name: 'NodeRestriction',
-  handles: ({ user, operation }) => nodeOf(user) !== undefined && (operation === 'create' || operation === 'update'),
-  validate(request, { storage, scheme }) {
-    const node = nodeOf(request.user)!;
-    const { definition, object, old, name, namespace, subresource, operation } = request;
-    if (definition.type.group !== '') return;
-    if (definition.type.resource === nodes.resource) {
-      if (name !== node) throw forbidden(nodes, name, `node "${node}" is not allowed to modify node "${name}"`);
-      const problem = nodeProblem(node, object as Node, old as Node | undefined);
-      if (problem !== undefined) throw forbidden(nodes, name, problem);
-    }
-    if (operation === 'update') {
-      const isStatus = definition.type.resource === pods.resource && subresource === 'status';
-      const problem = isStatus ? podStatusProblem(node, object!, old) : undefined;
-      if (problem !== undefined) throw forbidden(pods, name, problem);
-      return;
-    }
-    if (definition.type.resource === pods.resource && subresource === '') {
-      const pod = object as Pod;
-      if (pod.metadata?.annotations?.[mirrorAnnotation] === undefined)
-        throw forbidden(
-          pods,
-          name,
-          `pod does not have "${mirrorAnnotation}" annotation, node "${node}" can only create mirror pods`,
-        );
-      if (pod.spec?.nodeName !== node)
-        throw forbidden(pods, name, `node "${node}" can only create pods with spec.nodeName set to itself`);
-      const own = storage.cache(scheme.byResource('', 'v1', nodes.resource)!).get('', node);
-      const problem = ownerProblem(node, pod.metadata.ownerReferences ?? [], own && decodeBytes<Node>(own.bytes));
-      if (problem !== undefined) throw forbidden(pods, name, problem);
-      const [reference] = apiReferences(pod.spec);
-      if (reference) throw forbidden(pods, name, `node "${node}" can not create pods that reference ${reference}`);
-    }
-    if (definition.type.resource === serviceAccounts.resource && subresource === 'token') {
-      const bound = (object as { spec?: { boundObjectRef?: { kind?: string; name?: string; uid?: string } } }).spec
-        ?.boundObjectRef;
-      const entry =
-        bound?.kind === 'Pod'
-          ? storage.cache(scheme.byResource('', 'v1', 'pods')!).get(namespace, bound.name ?? '')
-          : undefined;
-      const pod = entry && decodeBytes<Pod>(entry.bytes);
-      if (!pod || pod.spec?.nodeName !== node)
-        throw forbidden(serviceAccounts, name, `node requested token not bound to a pod scheduled on node "${node}"`);
-    }
-  },
-};
+export function nodeRestriction({ authorizer }: { authorizer: Authorizer }): AdmissionPlugin {
+  return {
+    name: 'NodeRestriction',
+    handles: ({ user, operation }) => nodeOf(user) !== undefined && (operation === 'create' || operation === 'update'),
+    validate(request, deps) {
+      const node = nodeOf(request.user)!;
+      const { definition, object, old, name, operation } = request;
+      const isOwn = name === node;
+      const isOf = ({ group, resource }: ResourceType): boolean =>
+        definition.type.resource === resource && definition.type.group === group;
+      if (isOf(nodes)) {
+        const problem = isOwn
+          ? nodeProblem(node, object as Node, old as Node | undefined)
+          : `node "${node}" is not allowed to modify node "${name}"`;
+        if (problem !== undefined) throw refuse(request, problem);
+      }
+      if (isOf(leases) && !isOwn)
+        throw refuse(request, 'can only access node lease with the same name as the requesting node');
+      if (isOf(csiNodes) && !isOwn)
+        throw refuse(request, 'can only access CSINode with the same name as the requesting node');
+      if (operation === 'update' && isResource(request, pods, 'status')) {
+        const problem = podStatusProblem(node, object!, old);
+        if (problem !== undefined) throw refuse(request, problem);
+      }
+      if (operation !== 'create') return;
+      if (isResource(request, pods)) {
+        const problem = podProblem(node, object as Pod, deps);
+        if (problem !== undefined) throw refuse(request, problem);
+      }
+      if (isResource(request, serviceAccounts, 'token')) checkToken(node, request, deps, authorizer);
+    },
+  };
+}
+
+/** Why a node may not create the pod. */
+function podProblem(node: string, { metadata, spec }: Pod, deps: AdmissionDeps): string | undefined {
+  if (metadata?.annotations?.[mirrorAnnotation] === undefined)
+    return `pod does not have "${mirrorAnnotation}" annotation, node "${node}" can only create mirror pods`;
+  if (spec?.nodeName !== node) return `node "${node}" can only create pods with spec.nodeName set to itself`;
+  const problem = ownerProblem(node, metadata.ownerReferences ?? [], objectOf(deps, nodes, '', node));
+  if (problem !== undefined) return problem;
+  const [reference] = apiReferences(spec);
+  return reference && `node "${node}" can not create pods that reference ${reference}`;
+}
+
+/** A node gets tokens for its pods only, and for those whom its pods' volumes address, unless it has leave to address others. */
+function checkToken(node: string, request: AdmissionRequest, deps: AdmissionDeps, authorizer: Authorizer): void {
+  const { user, object, name, namespace } = request;
+  const { boundObjectRef: bound, audiences } = (object as TokenRequest).spec ?? {};
+  const pod = bound?.kind === 'Pod' ? objectOf(deps, pods, namespace, bound.name ?? '') : undefined;
+  if (pod?.spec?.nodeName !== node)
+    throw forbidden(serviceAccounts, name, `node requested token not bound to a pod scheduled on node "${node}"`);
+  const [audience = '', ...more] = audiences ?? [];
+  if (more.length > 0) throw forbidden(serviceAccounts, name, 'node may only request 0 or 1 audiences');
+  if (podAudiences(pod, deps).has(audience)) return;
+  const wish = { user, verb: 'request-serviceaccounts-token-audience', group: '', version: 'v1' };
+  if (authorizer.decide({ ...wish, resource: audience, subresource: '', namespace, name }).allowed) return;
+  const why = `${user.username} is not authorized to request tokens for this audience`;
+  throw forbidden(serviceAccounts, name, `audience "${audience}" not found in pod spec volume, ${why}`);
+}

@@ -54,7 +54,7 @@ export function admissionPlugins(config: AdmissionConfig, deps: PluginDeps): rea
     definitionAdmission,
     limitRanger,
     serviceAccount,
-    nodeRestriction,
+    nodeRestriction(deps),
     taintNodesByCondition,
     podSecurity,
     priority,

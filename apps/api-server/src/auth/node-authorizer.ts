@@ -77,9 +77,9 @@ export class NodeAuthorizer implements AuthorizationRule {
       case '/nodes':
         if (verb === 'create') return subresource === '';
         if (name !== node) return false;
-        return subresource === ''
-          ? write.has(verb) || read.has(verb)
-          : subresource === 'status' && (write.has(verb) || verb === 'get');
+        // It does not delete itself: it would come back without the taints and labels that others gave it (CVE-2025-5187).
+        if (verb === 'update' || verb === 'patch') return subresource === '' || subresource === 'status';
+        return read.has(verb) && (subresource === '' || (subresource === 'status' && verb === 'get'));
       case '/pods':
         return subresource === '' && read.has(verb)
           ? this.mayReadPods(node, attributes)

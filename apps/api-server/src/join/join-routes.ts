@@ -102,6 +102,7 @@ export class JoinRoutes implements Route {
     if (!isNodeName(nodeName)) throw badRequest('nodeName: Invalid value');
     if (own && own !== nodeName)
       throw new StatusError('Forbidden', `node "${own}" is not allowed to remove node "${nodeName}"`);
+    if (own) this.requireUnmarked(own);
     await this.remove(nodeType.group, nodeType.resource, '', nodeName);
     await this.remove(leaseType.group, leaseType.resource, leaseNamespace, nodeName);
     this.deps.logger.info({ node: nodeName }, 'node left');
@@ -111,6 +112,15 @@ export class JoinRoutes implements Route {
       200,
       Buffer.from('{"kind":"Status","apiVersion":"v1","status":"Success"}'),
     );
+  }
+
+  /** A node that others have marked would come back unmarked: to let it go is theirs. */
+  private requireUnmarked(name: string): void {
+    const { unschedulable, taints = [] } = this.nodes().find(({ metadata }) => metadata?.name === name)?.spec ?? {};
+    const marks = taints.filter(({ key }) => !key.startsWith('node.kubernetes.io/'));
+    if (!unschedulable && marks.length === 0) return;
+    const words = `node "${name}" is cordoned or tainted: who did so may delete its Node`;
+    throw new StatusError('Forbidden', words);
   }
 
   private nodes(): Node[] {

@@ -9,7 +9,7 @@ import { jsonReply, type ObjectRequest } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { Subresource } from './subresource';
 
-interface TokenRequest {
+export interface TokenRequest {
   metadata?: Record<string, unknown>;
   spec?: {
     audiences?: string[];
