@@ -19,7 +19,7 @@ export interface MountsInput {
   images: ReadonlyMap<string, string>;
   env: ReadonlyMap<string, string>;
   paths: PodPaths;
-  /** The runtime can make read-only hold for what is mounted below a volume; asked only where a mount wants it if possible. */
+  /** The runtime can make read-only hold for what is mounted below a volume; asked only where a mount wants it. */
   canRecursiveReadOnly: () => Promise<boolean>;
 }
 
@@ -94,11 +94,16 @@ export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> 
   return mounts.map(mount => cri.Mount.fromPartial(mount));
 }
 
-/** Where it is asked for and not possible the runtime says so. Source: pkg/kubelet resolveRecursiveReadOnly. */
+/** Source: pkg/kubelet resolveRecursiveReadOnly. */
 async function isRecursiveReadOnly(mount: VolumeMount, input: MountsInput): Promise<boolean> {
-  if (!mount.readOnly) return false;
-  if (mount.recursiveReadOnly === 'IfPossible') return input.canRecursiveReadOnly();
-  return mount.recursiveReadOnly === 'Enabled';
+  const { name, readOnly, recursiveReadOnly: wanted = 'Disabled' } = mount;
+  if (!readOnly || wanted === 'Disabled') return false;
+  const can = await input.canRecursiveReadOnly();
+  if (wanted === 'Enabled' && !can) {
+    const why = `volume "${name}" requested recursive read-only mode, but it is not supported by the runtime`;
+    throw new ContainerConfigError(`failed to resolve recursive read-only mode: ${why}`);
+  }
+  return can;
 }
 
 /** The devices of a container: its block volumes. */

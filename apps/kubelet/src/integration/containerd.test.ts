@@ -2,12 +2,12 @@ import { configMaps, coreEvents, nodes } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import type { Summary } from '../stats/summary-types';
-import { TestNode, forever, isReady, nodeName, shell, whyNot } from './test-node';
+import { TestNode, forever, image, isReady, nodeName, shell, whyNot } from './test-node';
 
 const withRoot = whyNot() ? describe.skip : describe;
 
 withRoot('the kubelet on containerd', () => {
-  jest.setTimeout(60_000);
+  jest.setTimeout(120_000);
   let node: TestNode;
   let kubelet: Kubelet;
 
@@ -98,6 +98,64 @@ withRoot('the kubelet on containerd', () => {
     expect(isReady(after)).toBe(true);
     expect(after.status?.containerStatuses).toEqual(before.status?.containerStatuses);
     await node.delete('survivor');
+  });
+
+  it('refuses what containerd cannot do as upstream does', async () => {
+    const container = shell(forever);
+    const readOnly = (recursiveReadOnly: 'Enabled' | 'IfPossible') => ({
+      volumes: [{ name: 'v', emptyDir: {} }],
+      containers: [
+        shell(forever, { volumeMounts: [{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly }] }),
+      ],
+    });
+    await node.create('mapped', { hostUsers: false, containers: [container] });
+    await node.create('strict', { securityContext: { supplementalGroupsPolicy: 'Strict' }, containers: [container] });
+    await node.create('enabled', readOnly('Enabled'));
+    await node.create('possible', readOnly('IfPossible'));
+    await node.create('of-image', {
+      volumes: [{ name: 'v', image: { reference: image, pullPolicy: 'IfNotPresent' } }],
+      containers: [shell(forever, { volumeMounts: [{ name: 'v', mountPath: '/v' }] })],
+    });
+    await eventually(async () =>
+      expect(await node.events('mapped')).toContainEqual({
+        reason: 'FailedCreatePodSandBox',
+        message:
+          'Failed to create pod sandbox: can\'t set `spec.hostUsers: false`, runtime does not support user namespaces: the handler "" is not known',
+      }),
+    );
+    await eventually(async () =>
+      expect((await node.get('strict')).status).toMatchObject({
+        phase: 'Failed',
+        reason: 'SupplementalGroupsPolicyNotSupported',
+        message: 'Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node',
+      }),
+    );
+    await eventually(async () =>
+      expect((await node.get('enabled')).status?.containerStatuses?.[0]?.state?.waiting).toEqual({
+        reason: 'CreateContainerConfigError',
+        message:
+          'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime',
+      }),
+    );
+    const { status } = await node.untilReady('possible');
+    expect(status?.containerStatuses?.[0]?.volumeMounts).toEqual([
+      { name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Disabled' },
+    ]);
+    // Containerd 1 knows no volumes of images, and says so in other words each time, which is no reason to try at once.
+    const failures = await eventually(async () => {
+      const { items } = await node.api.list(coreEvents, { namespace: 'default' });
+      const found = items.filter(
+        ({ involvedObject, reason }) => involvedObject.name === 'of-image' && reason === 'Failed',
+      );
+      expect(new Set(found.map(({ message }) => message)).size).toBeGreaterThan(1);
+      return found.map(({ firstTimestamp }) => Date.parse(firstTimestamp ?? '')).sort((a, b) => a - b);
+    });
+    for (const [index, time] of failures.slice(1).entries())
+      expect(time - (failures[index] ?? time)).toBeGreaterThanOrEqual(1_000);
+    expect((await node.get('of-image')).status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe(
+      'CreateContainerError',
+    );
+    await Promise.all(['mapped', 'strict', 'enabled', 'possible', 'of-image'].map(name => node.delete(name)));
   });
 
   it("passes containerd's words on for an image that cannot be pulled", async () => {

@@ -24,6 +24,8 @@ describe('admit', () => {
     [pod({ nodeSelector: { disk: 'ssd' } }), [], undefined],
     [pod({ nodeSelector: { disk: 'tape' } }), [], 'NodeAffinity'],
     [pod({ tolerations: [] }), [], 'TaintToleration'],
+    [pod({ securityContext: { supplementalGroupsPolicy: 'Merge' } }), [], undefined],
+    [pod({ securityContext: { supplementalGroupsPolicy: 'Strict' } }), [], 'SupplementalGroupsPolicyNotSupported'],
     [pod({}, '1'), [], undefined],
     [pod({}, '600m'), [pod({}, '500m')], 'OutOfcpu'],
     [pod({}), [pod({}), pod({})], 'OutOfpods'],

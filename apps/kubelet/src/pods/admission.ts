@@ -32,6 +32,11 @@ export function admit(pod: Pod, node: Node, others: readonly Pod[], isStatic = f
   if (pod.spec?.os?.name && pod.spec.os.name !== 'linux') {
     return rejection('PodOSNotSupported', "Failed to admit pod as the OS field doesn't match node OS");
   }
+  const strict = pod.spec?.securityContext?.supplementalGroupsPolicy === 'Strict';
+  if (strict && !node.status?.features?.supplementalGroupsPolicy) {
+    const why = 'SupplementalGroupsPolicy=Strict is not supported in this node';
+    return rejection('SupplementalGroupsPolicyNotSupported', why);
+  }
   // Only NoExecute: NoSchedule is the scheduler's business, and static pods tolerate everything.
   const taint = isStatic ? undefined : findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ['NoExecute']);
   if (taint) {

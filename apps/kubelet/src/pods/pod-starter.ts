@@ -26,6 +26,7 @@ import type { PodEvents } from './pod-events';
 import type { PodKiller } from './pod-killer';
 import type { PodPaths } from './pod-paths';
 import type { PodRuntime } from './runtime-state';
+import type { StartHolds } from './start-holds';
 import type { UserNamespaces } from './user-namespaces';
 
 export interface PodStarterDeps {
@@ -67,6 +68,7 @@ export class PodStartError extends Error {
 export interface StartReport {
   /** Containers that could not be started, and why. */
   waiting: Map<string, WaitingReason>;
+  holds: StartHolds;
   /** When it is worth trying again; absent when nothing failed. */
   retryAfterMs: number | undefined;
   /** How many were started. */
@@ -242,6 +244,11 @@ export class PodStarter {
       report.waiting.set(container.name, { reason, message });
       report.retryAfterMs = Math.min(report.retryAfterMs ?? Infinity, retryAfterMs);
     };
+    const hold = (reason: string, message: string): void => {
+      const delayMs = this.nextRetryMs(retryKey);
+      report.holds.hold(container.name, delayMs);
+      fail(reason, message, delayMs);
+    };
     if ('error' in context.images) {
       const { error } = context.images;
       const reason = error instanceof ImageError ? error.reason : 'ImageInspectError';
@@ -256,7 +263,8 @@ export class PodStarter {
       const reason = config ? 'CreateContainerConfigError' : 'CreateContainerError';
       const { message } = error as Error;
       events.container(pod, container.name, 'Warning', 'Failed', `Error: ${message}`);
-      return fail(reason, message);
+      if (config) return fail(reason, message);
+      return hold(reason, message);
     }
     try {
       await this.deps.client.startContainer(id);
@@ -265,7 +273,7 @@ export class PodStarter {
     } catch (error) {
       const { message } = error as Error;
       events.container(pod, container.name, 'Warning', 'Failed', `Error: ${message}`);
-      return fail('RunContainerError', message);
+      return hold('RunContainerError', message);
     }
     events.container(pod, container.name, 'Normal', 'Started', 'Container started');
     const handler = container.lifecycle?.postStart;

@@ -13,6 +13,7 @@ import { PodReport } from './pod-report';
 import type { StartReport } from './pod-starter';
 import type { PodWorkerDeps } from './pod-worker-deps';
 import { emptyRuntime, reflects, type RuntimeEvent, type PodRuntime } from './runtime-state';
+import { StartHolds } from './start-holds';
 import { StepLoop, type StepResult } from './step-loop';
 import { VolumeRefresh } from './volume-refresh';
 
@@ -40,6 +41,7 @@ export class PodWorker {
   private starting = new AbortController();
   /** When to look at the pod again although nothing has happened: milliseconds since the epoch. */
   private lookAt = Infinity;
+  private readonly holds: StartHolds;
   private readonly loop: StepLoop;
   private readonly report: PodReport;
   private readonly refresh: VolumeRefresh;
@@ -54,6 +56,7 @@ export class PodWorker {
     this.uid = pod.metadata.uid;
     const { namespace = '', name } = pod.metadata;
     this.runtime = emptyRuntime(this.uid, namespace, name);
+    this.holds = new StartHolds(deps.clock);
     this.fresh = !known;
     this.admitted = known;
     this.report = new PodReport(this.uid, known, deps);
@@ -104,7 +107,10 @@ export class PodWorker {
 
   update(pod: Stored<Pod>): void {
     this.refresh.noteChange(pod, this.pod);
-    if (!equalJson(pod.spec, this.pod.spec)) this.stale = true;
+    if (!equalJson(pod.spec, this.pod.spec)) {
+      this.stale = true;
+      this.holds.clear();
+    }
     this.pod = pod;
     this.hurry();
     this.loop.notify();
@@ -196,15 +202,18 @@ export class PodWorker {
   private async sync(deadline: number | undefined): Promise<StepResult> {
     const { clock, probes, starter, killer, resizer } = this.deps;
     const pod = resizer.settle(this.pod);
-    const plan = this.plan();
-    this.report.noteWaiting(this.pod, plan);
+    const wanted = this.plan();
+    this.report.noteWaiting(this.pod, wanted);
+    const holdMs = wanted.start.map(({ container }) => this.holds.remainingMs(container.name));
+    const plan = { ...wanted, start: wanted.start.filter((_, index) => holdMs[index] === 0) };
     if (plan.finished) return this.end();
     const endsAll = plan.kill.some(({ reason }) => reason === 'RestartAll');
     if (plan.start.length > 0 || plan.createSandbox || endsAll) this.writeStatus();
     if (plan.killPod) await killer.killPod(this.pod, this.runtime, podGraceSeconds(this.pod));
     const podIp = this.runtime.sandboxes[0]?.ips[0] ?? this.deps.hostIps[0] ?? '';
     await killer.carryOut(this.pod, plan.kill, podIp);
-    const outcome: StartReport = { waiting: this.report.waiting, retryAfterMs: undefined, started: 0 };
+    const { holds } = this;
+    const outcome: StartReport = { waiting: this.report.waiting, holds, retryAfterMs: undefined, started: 0 };
     if (plan.createSandbox || plan.start.length > 0) {
       this.fresh = false;
       this.starting = new AbortController();
@@ -232,6 +241,7 @@ export class PodWorker {
       outcome.retryAfterMs,
       (pending ?? inProgress) ? resizeRetryMs : undefined,
       ...plan.waiting.map(({ remainingMs }) => remainingMs),
+      ...holdMs.filter(ms => ms > 0),
       deadline === undefined ? undefined : deadline - clock.now(),
     ].filter(ms => ms !== undefined);
     this.lookAt = clock.now() + Math.min(...waits);
