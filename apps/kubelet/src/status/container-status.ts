@@ -32,8 +32,20 @@ export interface ContainerStatusInput {
 
 const optionalTime = (ms: number): string | undefined => (ms > 0 ? formatTime(ms) : undefined);
 
+/** What the last words of a pod's containers may take together. Source: MaxPodTerminationMessageLogLength. */
+const maxMessagesBytes = 12 * 1024;
+
+/** No more of a message than is one container's share. */
+function shareOf(message: string, { spec }: Pod): string {
+  const lists = [spec?.containers, spec?.initContainers, spec?.ephemeralContainers];
+  const containers = lists.reduce((sum, list) => sum + (list?.length ?? 0), 0);
+  const bytes = Buffer.from(message);
+  const share = Math.floor(maxMessagesBytes / Math.max(1, containers));
+  return bytes.length <= share ? message : bytes.toString('utf8', 0, share);
+}
+
 function terminated(record: ContainerRecord, input: ContainerStatusInput): ContainerState {
-  const message = input.messages.get(record.id) || record.message;
+  const message = shareOf(input.messages.get(record.id) || record.message, input.pod);
   return {
     terminated: {
       exitCode: record.exitCode,

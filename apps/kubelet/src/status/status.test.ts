@@ -106,6 +106,20 @@ describe('podStatus', () => {
     ]);
   });
 
+  it('holds 12 KiB of last words at most, shared by all containers', () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const messages = new Map(names.map(name => [`${name}-0`, 'x'.repeat(4096)]));
+    const status = compute(
+      { containers: names.map(name => container(name)) },
+      names.map(name => record(name, 'exited')),
+      { messages },
+    );
+    const lengths = status.containerStatuses?.map(({ state, lastState }) =>
+      [state, lastState].map(each => each?.terminated?.message?.length ?? 0),
+    );
+    expect(lengths).toEqual(names.map(() => [3072, 0]));
+  });
+
   it('of a new pod is Pending and waits for its containers', () => {
     const status = compute({ initContainers: [container('i')] }, []);
     expect(status.phase).toBe('Pending');
