@@ -21,7 +21,7 @@ import { detectCgroups } from './process/cgroups';
 import { cgroupDriverOf } from './process/cgroup-driver';
 import { Gate } from './process/gate';
 import { hideUnifiedCgroup } from './process/hide-unified-cgroup';
-import { useCommandShell } from './process/run-command';
+import { useSpawner } from './process/run-command';
 import { PauseProcesses } from './sandboxes/pause';
 import { SandboxRecords } from './sandboxes/sandbox-record';
 import { Sandboxes } from './sandboxes/sandboxes';
@@ -54,7 +54,7 @@ export async function buildRuntime(
   const clock = systemClock;
   const { root, state } = flags;
   for (const directory of [root, state]) fs.mkdirSync(directory, { recursive: true, mode: 0o711 });
-  const endCommandShell = useCommandShell(path.join(state, 'commands'));
+  const endSpawner = useSpawner(path.join(state, 'commands'));
   if (flags['hide-unified-cgroup']) await hideUnifiedCgroup();
   const cgroups = detectCgroups();
   const cgroupDriver = cgroupDriverOf(flags['cgroup-driver'], cgroups);
@@ -168,7 +168,7 @@ export async function buildRuntime(
       server.forceShutdown();
       containers.close();
       await streaming.close();
-      endCommandShell();
+      endSpawner();
     },
   };
 }

@@ -5,6 +5,9 @@ import { familyOf } from '@naru/foundation';
 /** The name sorts before most: runtimes take the first list of the folder. */
 export const conflistName = '10-naru.conflist';
 
+/** For our own runtime (docs/guides/cni.md): without a pod's arguments for it, the plugin would do nothing, which takes two processes a pod. */
+const onlyWithArguments = { 'naru.dev/only-with-arguments': true };
+
 export interface ConflistOptions {
   /** One, or one of each family: pods have an address of each. */
   podCidrs: readonly string[];
@@ -33,9 +36,9 @@ export function renderConflist({ podCidrs, mtu, ipamDir }: ConflistOptions): str
           dataDir: ipamDir,
         },
       },
-      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+      { type: 'portmap', capabilities: { portMappings: true }, snat: true, ...onlyWithArguments },
       // For the annotations kubernetes.io/ingress-bandwidth and egress-bandwidth; without them it does nothing.
-      { type: 'bandwidth', capabilities: { bandwidth: true } },
+      { type: 'bandwidth', capabilities: { bandwidth: true }, ...onlyWithArguments },
     ],
   };
   return `${JSON.stringify(list, null, 2)}\n`;

@@ -3,6 +3,12 @@ import path from 'node:path';
 import { listDirectory } from '../process/files';
 import { usableVersions } from './cni-versions';
 
+/**
+ * Who writes this key with `true` into a plugin's part says that the plugin does nothing for a container without arguments for one of its capabilities; then it
+ * is not even started. The plugin does not see the key. Other runtimes start it all the same.
+ */
+export const onlyWithArguments = 'naru.dev/only-with-arguments';
+
 /** One plugin's part of a network configuration, as its author wrote it. */
 export type PluginConfig = Record<string, unknown> & { type: string; capabilities?: Record<string, boolean> };
 

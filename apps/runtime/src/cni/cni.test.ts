@@ -63,6 +63,23 @@ describe('CNI plugins', () => {
     expect(previous).toEqual([undefined, 'first', 'second', 'second', 'second', 'second']);
   });
 
+  test('a plugin that is only for those with arguments is not started for others, and does not see that it is', async () => {
+    for (const name of ['first', 'ports']) new ScriptedPlugin(directory, name);
+    const ports = { type: 'ports', capabilities: { portMappings: true }, 'naru.dev/only-with-arguments': true };
+    const chain = network({ cniVersion: '1.0.0', plugins: [{ type: 'first' }, ports] });
+    const all = async (runtimeConfig: Record<string, unknown>): Promise<void> => {
+      const result = await cni.add(chain, { ...attachment, runtimeConfig });
+      await cni.check(chain, { ...attachment, runtimeConfig }, result);
+      await cni.remove(chain, { ...attachment, runtimeConfig }, result);
+    };
+    await all({ cgroupPath: '/a' });
+    expect(called()).toEqual(['ADD first', 'CHECK first', 'DEL first']);
+    await all({ portMappings: [{ hostPort: 80 }] });
+    expect(called().filter(call => call.endsWith('ports'))).toEqual(['ADD ports', 'CHECK ports', 'DEL ports']);
+    const seen = pluginCalls(directory).find(({ plugin }) => plugin === 'ports')?.input ?? {};
+    expect(Object.keys(seen).sort()).toEqual(['cniVersion', 'name', 'prevResult', 'runtimeConfig', 'type']);
+  });
+
   test('a check tells what a plugin finds wrong, unless the network disables it or is too old', async () => {
     new ScriptedPlugin(directory, 'first').refuse('CHECK', 100, 'the route is gone');
     const check = (more: Record<string, unknown>): Promise<boolean> =>

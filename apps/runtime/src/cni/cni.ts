@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { StatusError } from '@naru/foundation';
 import { tryCommand, type CommandResult } from '../process/run-command';
-import type { NetworkConfig, PluginConfig } from './cni-config';
+import { onlyWithArguments, type NetworkConfig, type PluginConfig } from './cni-config';
 import { knows, newestCniVersion } from './cni-versions';
 
 /** A container's attachment to its network. */
@@ -72,7 +72,7 @@ export class Cni {
   async add(network: NetworkConfig, attachment: Attachment): Promise<NetworkResult> {
     let result: NetworkResult | undefined;
     try {
-      for (const plugin of network.plugins) {
+      for (const plugin of concerned(network, attachment)) {
         result = JSON.parse(await this.#attached('ADD', network, plugin, attachment, result)) as NetworkResult;
       }
     } catch (error) {
@@ -85,7 +85,7 @@ export class Cni {
   /** Detaches: every plugin in reverse order. Plugins must not mind if it has been done before. */
   async remove(network: NetworkConfig, attachment: Attachment, result: NetworkResult | undefined): Promise<void> {
     const previous = knows(network.cniVersion, 'check') ? result : undefined;
-    for (const plugin of [...network.plugins].reverse()) {
+    for (const plugin of concerned(network, attachment).reverse()) {
       // One that is not there has not attached anything either, unless an attachment as a whole came about.
       if (result === undefined && this.#look(plugin.type) === undefined) continue;
       await this.#attached('DEL', network, plugin, attachment, previous);
@@ -95,7 +95,8 @@ export class Cni {
   /** Whether an attachment is still as ADD has left it; throws what a plugin says is wrong. False: nobody can tell. */
   async check(network: NetworkConfig, attachment: Attachment, result: NetworkResult): Promise<boolean> {
     if (network.disableCheck || !knows(network.cniVersion, 'check')) return false;
-    for (const plugin of network.plugins) await this.#attached('CHECK', network, plugin, attachment, result);
+    for (const plugin of concerned(network, attachment))
+      await this.#attached('CHECK', network, plugin, attachment, result);
     return true;
   }
 
@@ -144,7 +145,7 @@ export class Cni {
     attachment: Attachment,
     prevResult: NetworkResult | undefined,
   ): Promise<string> {
-    const capable = Object.entries(attachment.runtimeConfig).filter(([key]) => plugin.capabilities?.[key]);
+    const capable = argumentsOf(plugin, attachment);
     const more = {
       ...(capable.length > 0 ? { runtimeConfig: Object.fromEntries(capable) } : {}),
       ...(prevResult ? { prevResult } : {}),
@@ -165,7 +166,7 @@ export class Cni {
     more: Record<string, unknown> = {},
     env: Record<string, string> = {},
   ): Promise<string> {
-    const { capabilities: _, ...config } = plugin;
+    const { capabilities: _, [onlyWithArguments]: __, ...config } = plugin;
     const input = { ...config, cniVersion: network.cniVersion, name: network.name, ...more };
     const { code, stdout, stderr } = await this.#execute(command, plugin.type, input, env);
     if (code === 0) return stdout;
@@ -182,6 +183,18 @@ export class Cni {
       env: { CNI_COMMAND: command, CNI_PATH: this.deps.binDirectories.join(':'), ...env },
     });
   }
+}
+
+/** The plugins that have something to do for an attachment. */
+function concerned(network: NetworkConfig, attachment: Attachment): PluginConfig[] {
+  return network.plugins.filter(
+    plugin => plugin[onlyWithArguments] !== true || argumentsOf(plugin, attachment).length > 0,
+  );
+}
+
+/** What an attachment has for the capabilities that a plugin declares. */
+function argumentsOf(plugin: PluginConfig, { runtimeConfig }: Attachment): [capability: string, value: unknown][] {
+  return Object.entries(runtimeConfig).filter(([capability]) => plugin.capabilities?.[capability]);
 }
 
 /** A plugin reports its failure as JSON on standard output. */

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { text } from 'node:stream/consumers';
-import type { Readable } from 'node:stream';
 import { identify, type ProcessIdentity } from '../process/process-identity';
+import { trySteps } from '../process/run-command';
+import type { Step } from '../process/steps';
 import type { OciRuntime } from './oci-runtime';
 
 /** Everything conmon needs to look after one container. */
@@ -55,43 +54,15 @@ export async function createWithConmon(
     ...(request.stdin ? ['--stdin'] : []),
     ...(request.leaveStdinOpen ? ['--leave-stdin-open'] : []),
   ];
-  // conmon daemonises and hands the pid over by the pipe named in its environment.
-  const child = spawn(program, args, {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    env: { ...process.env, _OCI_SYNCPIPE: '3' },
-    detached: true,
-  });
-  const sync = child.stdio[3] as Readable;
-  const said = text(child.stderr as Readable).catch(() => '');
-  const timer = setTimeout(
-    () => sync.destroy(new CreateError(`conmon did not answer within ${createTimeoutMs} ms`)),
-    createTimeoutMs,
-  );
-  try {
-    const started = new Promise<never>((_, reject) => child.once('error', reject));
-    started.catch(() => undefined);
-    const line = await Promise.race([firstLine(sync), started]);
-    const { pid, message } = parseLine(line);
-    if (pid === undefined || pid <= 0)
-      throw new CreateError(message?.trim() || (await said).trim() || 'conmon ended without an answer');
-    const container = identify(pid);
-    // Gone already: its exit file will tell.
-    return { container: container ?? { pid, startTicks: 'gone' }, conmon: readPidFile(conmonPidFile) };
-  } finally {
-    clearTimeout(timer);
-    sync.destroy();
-    child.stderr?.destroy();
-  }
-}
-
-async function firstLine(stream: Readable): Promise<string> {
-  let line = '';
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    line += chunk.toString('utf8');
-    if (line.includes('\n')) break;
-    if (line.length > 1 << 16) break;
-  }
-  return line;
+  // conmon leaves a process behind, which hands the pid over.
+  const steps: Step[] = [['told', '_OCI_SYNCPIPE', program, ...args]];
+  const { stdout, stderr } = await trySteps(program, steps, { timeoutMs: createTimeoutMs });
+  const { pid, message } = parseLine(stdout);
+  if (pid === undefined || pid <= 0)
+    throw new CreateError(message?.trim() || stderr.trim() || 'conmon ended without an answer');
+  const container = identify(pid);
+  // Gone already: its exit file will tell.
+  return { container: container ?? { pid, startTicks: 'gone' }, conmon: readPidFile(conmonPidFile) };
 }
 
 function parseLine(line: string): { pid?: number; message?: string } {

@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Logger } from '@naru/foundation';
-import { removeCgroup, type Cgroups } from '../process/cgroups';
-import { listMounts } from '../process/mounts';
+import { isUnified, removeCgroup, type Cgroups } from '../process/cgroups';
 import { CommandError, runCommand, tryCommand } from '../process/run-command';
 import { mountsRecursivelyReadOnly } from './recursive-read-only';
 import type { OciIdMapping, OciLinux, OciMount, OciResources, OciSpec } from '../spec/oci-types';
@@ -116,7 +115,7 @@ function removeHiddenUnified(cgroups: Cgroups, cgroup: string): void {
   if (cgroups.version === 2 || cgroups.hybridMount !== undefined) return;
   const base = '/sys/fs/cgroup/unified';
   const parts = cgroup.split('/').filter(Boolean);
-  if (parts.length === 0 || !fs.existsSync(base) || listMounts().some(mount => mount.path === base)) return;
+  if (parts.length === 0 || !fs.existsSync(base) || isUnified(base)) return;
   fs.rmSync(path.join(base, ...parts), { recursive: true, force: true });
   for (let depth = parts.length - 1; depth > 0; depth--) {
     try {

@@ -16,9 +16,14 @@ export interface Cgroups {
   directories(cgroup: string): string[];
 }
 
+/** A directory is in a version 2 hierarchy. */
+export function isUnified(directory: string): boolean {
+  return fs.statfsSync(directory).type === cgroup2Magic;
+}
+
 /** Looks at /sys/fs/cgroup. */
 export function detectCgroups(root = '/sys/fs/cgroup'): Cgroups {
-  if (fs.statfsSync(root).type === cgroup2Magic) {
+  if (isUnified(root)) {
     const directory = (_: string, cgroup: string): string => path.join(root, cgroup);
     return { version: 2, hybridMount: undefined, directory, directories: cgroup => [directory('', cgroup)] };
   }

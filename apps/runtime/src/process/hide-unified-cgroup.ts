@@ -1,6 +1,5 @@
 import { detectCgroups } from './cgroups';
-import { listMounts } from './mounts';
-import { runCommand } from './run-command';
+import { listMounts, unmount } from './mounts';
 
 /**
  * Hybrid hosts mount version 2 cgroups, without controllers, beside those of version 1, and crun 1.8 refuses to work there. In a mount
@@ -14,5 +13,5 @@ export async function hideUnifiedCgroup(): Promise<void> {
     throw new Error(
       `${hybridMount} is a shared mount: --hide-unified-cgroup needs a mount namespace of the node's own`,
     );
-  await runCommand('umount', [hybridMount]);
+  await unmount(hybridMount);
 }

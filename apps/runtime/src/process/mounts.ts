@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { tryCommand, CommandError } from './run-command';
+import { runSteps } from './run-command';
+import { mount, type Step } from './steps';
 
 export interface MountPoint {
   path: string;
@@ -56,23 +57,14 @@ export function mountOf(file: string): MountPoint | undefined {
 
 /** Mounts an overlay. Relative lower directories are looked up in `cwd`, which keeps long lists under the one-page limit. */
 export async function mountOverlay(target: string, options: string, cwd: string): Promise<void> {
-  const result = await tryCommand('mount', ['-t', 'overlay', '-o', options, 'overlay', target], {
-    cwd,
-    // Newer libmount hands options over one by one and then limits each to 256 bytes.
-    env: { LIBMOUNT_FORCE_MOUNT2: 'always' },
-  });
-  if (result.code !== 0) throw new CommandError('mount', result);
+  await runSteps('mount', [['chdir', cwd], mount('overlay', target, { type: 'overlay', data: options })]);
 }
 
 /** Unmounts what is mounted at the given paths, lazily when busy; paths without a mount are passed over. */
 export async function unmount(...paths: string[]): Promise<void> {
-  const mounted = new Map<string, number>();
-  for (const mount of listMounts()) mounted.set(mount.path, (mounted.get(mount.path) ?? 0) + 1);
-  const targets = paths.flatMap(target => {
-    const real = path.resolve(target);
-    return Array.from({ length: mounted.get(real) ?? 0 }, () => real);
-  });
-  if (targets.length === 0) return;
-  const result = await tryCommand('umount', ['-l', ...targets]);
-  if (result.code !== 0) throw new CommandError('umount', result);
+  if (paths.length === 0) return;
+  await runSteps(
+    'umount',
+    paths.map(target => ['unmount', path.resolve(target)] satisfies Step),
+  );
 }

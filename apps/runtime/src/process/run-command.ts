@@ -1,26 +1,16 @@
 import { spawn, type SpawnOptions } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
-import { CommandShell } from './command-shell';
+import { Spawner, type StepOptions, type StepsResult } from './spawner';
+import type { Step } from './steps';
 
-export interface CommandOptions {
-  /** Milliseconds until SIGKILL. */
-  timeoutMs?: number;
-  /** Written to standard input, which is empty otherwise. */
-  input?: string;
+export interface CommandOptions extends StepOptions {
   /** In addition to our own. */
   env?: Readonly<Record<string, string>>;
   cwd?: string;
-  /** Outputs go nowhere: for a command that leaves a process behind. */
-  discardOutput?: boolean;
 }
 
-export interface CommandResult {
-  /** 128 + signal number when a signal ended it. */
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+export type CommandResult = StepsResult;
 
 /** A command that could not start or did not end with 0; the message carries what it wrote to standard error. */
 export class CommandError extends Error {
@@ -49,21 +39,46 @@ async function bounded(stream: Readable | null): Promise<string> {
   return text(limited());
 }
 
-let shell: CommandShell | undefined;
+/** What the spawner says of a command that it cannot start. */
+const notFound = 127;
 
-/** From here on commands are started by a small process in place of this one. The function returned ends it. */
-export function useCommandShell(directory: string): () => void {
-  const own = new CommandShell(directory);
-  shell = own;
+let spawner: Spawner | undefined;
+
+/** From here on a small process starts commands in place of this one, and does steps. The function returned ends it. */
+export function useSpawner(directory: string): () => void {
+  const own = new Spawner(directory);
+  spawner = own;
   return () => {
-    if (shell === own) shell = undefined;
+    if (spawner === own) spawner = undefined;
     own.close();
   };
 }
 
+/** Has a child of the spawner do steps; resolves however it ends. `name` is for messages. */
+export async function trySteps(name: string, steps: readonly Step[], options: StepOptions = {}): Promise<StepsResult> {
+  if (!spawner) throw new Error(`${name}: no spawner is there`);
+  const result = await spawner.run(name, steps, { timeoutMs: defaultTimeoutMs, ...options });
+  if (result.code === notFound && /: not found$/m.test(result.stderr)) throw new Error(result.stderr.trim());
+  return result;
+}
+
+/** Has a child of the spawner do steps; throws CommandError when one has failed. */
+export async function runSteps(name: string, steps: readonly Step[]): Promise<void> {
+  const result = await trySteps(name, steps);
+  if (result.code !== 0) throw new CommandError(name, result);
+}
+
+function stepsOf(file: string, args: readonly string[], { cwd, env = {} }: CommandOptions): Step[] {
+  const before: Step[] = [
+    ...(cwd === undefined ? [] : [['chdir', cwd] as const]),
+    ...Object.entries(env).map(([name, value]) => ['env', name, value] as const),
+  ];
+  return [...before, ['exec', file, ...args]];
+}
+
 /** Runs a command to its end; resolves whatever its exit code. Rejects when it cannot start or is too slow. */
 export async function tryCommand(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
-  if (shell) return shell.run(file, args, { timeoutMs: defaultTimeoutMs, ...options });
+  if (spawner) return trySteps(file, stepsOf(file, args, options), options);
   const output = options.discardOutput ? 'ignore' : 'pipe';
   const spawnOptions: SpawnOptions = {
     stdio: [options.input === undefined ? 'ignore' : 'pipe', output, output],

@@ -1,8 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { mountIdmapped } from '../process/idmapped-mounts';
-import { runCommand } from '../process/run-command';
+import { runCommand, runSteps } from '../process/run-command';
 import { unmount } from '../process/mounts';
+import { mount, namespaceFlags, unshare, type Step } from '../process/steps';
 import type { UserMappings } from './user-namespace';
 
 const nsfsMagic = 0x6e736673;
@@ -20,22 +21,11 @@ export interface NamespaceRequest {
 
 const pinnable = ['net', 'uts', 'ipc', 'user'] as const;
 
-const setHostname = 'echo "$1" > /proc/sys/kernel/hostname\n';
 /**
- * The plugins give out each IPv6 address once, and nobody else is on a pod's link: to wait for somebody who has it already
- * would keep the pod from its first packets for a second or two, and the plugins with it.
- */
-const prepareNetwork = `if [ -d /proc/sys/net/ipv6 ]; then echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; fi
-ip link set lo up
-`;
-const writeSysctls = 'while [ $# -gt 0 ]; do echo "$2" > "$1"; shift 2; done\n';
-
-/**
- * A process in new namespaces waits while its ids are mapped and its namespaces pinned, both from outside, where the rights for it are. The host name is
- * written as the node's root, to whom that file belongs; the rest as the pod's root, to whom its network and IPC belong.
+ * A process in new namespaces waits while its ids are mapped and its namespaces pinned, both from outside, where the rights for it are.
  */
 const createOwned = `set -e
-cd "$1"; name=$2; uids=$3; gids=$4; shift 4
+cd "$1"; uids=$2; gids=$3
 mkfifo go
 unshare --user --net --uts --ipc sh -c 'echo $$; exec >&-; read _ < go; true' | {
   read -r pid
@@ -45,9 +35,26 @@ unshare --user --net --uts --ipc sh -c 'echo $$; exec >&-; read _ < go; true' | 
   for each in user net uts ipc; do mount --bind /proc/$pid/ns/$each $each; done
 }
 rm go
-nsenter --uts=uts sh -c '${setHostname}' sh "$name"
-nsenter --user=user --net=net --ipc=ipc sh -c 'set -e; ${prepareNetwork}${writeSysctls}' sh "$@"
 `;
+
+/**
+ * The plugins give out each IPv6 address once, and nobody else is on a pod's link: to wait for somebody who has it already
+ * would keep the pod from its first packets for a second or two, and the plugins with it.
+ */
+function prepareNetwork(): Step[] {
+  const patience: Step[] = fs.existsSync('/proc/sys/net/ipv6')
+    ? [['write', '/proc/sys/net/ipv6/conf/default/accept_dad', '0\n']]
+    : [];
+  return [...patience, ['raise', 'lo']];
+}
+
+function setHostname(name: string): Step {
+  return ['write', '/proc/sys/kernel/hostname', `${name}\n`];
+}
+
+function writeSysctls(sysctls: NamespaceRequest['sysctls']): Step[] {
+  return sysctls.map(([file, value]) => ['write', file, `${value}\n`]);
+}
 
 /** The pinned namespaces of one sandbox: files that keep a namespace alive without a process in it. */
 export class SandboxNamespaces {
@@ -76,39 +83,32 @@ export class SandboxNamespaces {
     else await this.#create(request);
   }
 
-  /**
-   * Enters the new namespaces once, with a single shell, to set the host name, raise the loopback interface, write kernel parameters and mount the
-   * shared memory. Starting further processes would be most of the cost.
-   */
+  /** A process enters the new namespaces, pins them and sets them up, all by system calls of its own: programs would be most of the cost. */
   async #create(request: NamespaceRequest): Promise<void> {
-    const flags: string[] = [];
-    const pin = (flag: string, file: string): void => {
+    const flags: number[] = [];
+    const steps: Step[] = [];
+    const pin = (name: keyof typeof namespaceFlags, file: string): void => {
       fs.writeFileSync(file, '');
-      flags.push(`--${flag}=${file}`);
+      flags.push(namespaceFlags[name]);
+      steps.push(mount(`/proc/self/ns/${name}`, file, { flags: ['bind'] }));
     };
-    let script = 'set -e\n';
     if (request.network) {
       pin('net', this.network);
       pin('uts', this.uts);
-      script += setHostname + prepareNetwork;
+      steps.push(setHostname(request.hostname), ...prepareNetwork());
     }
     if (request.ipc) {
       pin('ipc', this.ipc);
       fs.mkdirSync(this.shm, { mode: 0o711 });
-      script += 'mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=65536k shm "$2"\n';
+      steps.push(this.#mountShm(''));
     }
     if (flags.length === 0) return;
-    script += `shift 2\n${writeSysctls}`;
-    await runCommand('unshare', [
-      ...flags,
-      'sh',
-      '-c',
-      script,
-      'sh',
-      request.hostname,
-      this.shm,
-      ...request.sysctls.flat(),
-    ]);
+    await runSteps('namespaces', [unshare(flags), ...steps, ...writeSysctls(request.sysctls)]);
+  }
+
+  #mountShm(owner: string): Step {
+    const data = `mode=1777,size=65536k${owner}`;
+    return mount('shm', this.shm, { type: 'tmpfs', flags: ['nosuid', 'nodev', 'noexec'], data });
   }
 
   async #createOwned(request: NamespaceRequest, users: UserMappings, imageLayers: string): Promise<void> {
@@ -116,13 +116,13 @@ export class SandboxNamespaces {
     for (const place of [this.shm, this.layers]) fs.mkdirSync(place, { mode: 0o711 });
     const map = (mappings: UserMappings['uids']): string =>
       mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join('');
-    await runCommand('sh', [
-      ...['-c', createOwned, 'sh', this.directory, request.hostname],
-      ...[map(users.uids), map(users.gids), ...request.sysctls.flat()],
-    ]);
+    await runCommand('sh', ['-c', createOwned, 'sh', this.directory, map(users.uids), map(users.gids)]);
+    // The host name belongs to the node's root, network and IPC to the pod's.
+    await runSteps('host name', [['enter', this.uts], setHostname(request.hostname)]);
+    const enter: Step[] = [['enter', this.user], ['enter', this.network, this.ipc], ['root']];
+    await runSteps('namespaces', [...enter, ...prepareNetwork(), ...writeSysctls(request.sysctls)]);
     const { uid, gid } = users.root;
-    const options = `nosuid,nodev,noexec,mode=1777,size=65536k,uid=${uid},gid=${gid}`;
-    await runCommand('mount', ['-t', 'tmpfs', '-o', options, 'shm', this.shm]);
+    await runSteps('mount', [this.#mountShm(`,uid=${uid},gid=${gid}`)]);
     await mountIdmapped(this.user, [{ source: imageLayers, target: this.layers, recursive: false }]);
   }
 

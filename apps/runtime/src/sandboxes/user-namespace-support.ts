@@ -5,7 +5,8 @@ import { KeyedLock, StatusError, type Clock, type Logger } from '@naru/foundatio
 import { probe } from '../oci/oci-runtime';
 import type { OciRuntimes } from '../oci/oci-runtimes';
 import { mountOverlay, unmount } from '../process/mounts';
-import { runCommand } from '../process/run-command';
+import { runSteps } from '../process/run-command';
+import { mount } from '../process/steps';
 import { SandboxNamespaces } from './namespaces';
 import type { UserMappings } from './user-namespace';
 
@@ -138,7 +139,7 @@ export class UserNamespaceSupport {
       const place = path.join(directory, name);
       fs.mkdirSync(place, { recursive: true, mode: 0o700 });
       await unmount(place);
-      await runCommand('mount', ['-t', type, '-o', 'nosuid,nodev,noexec', type, place]);
+      await runSteps('mount', [mount(type, place, { type, flags: ['nosuid', 'nodev', 'noexec'] })]);
     }
   }
 }
