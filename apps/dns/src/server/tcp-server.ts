@@ -1,27 +1,49 @@
 import { createServer, isIPv6, type AddressInfo, type Socket } from 'node:net';
 import type { Origin } from './handler';
+import { ConnectionShares, type ShareLimits } from './connection-shares';
 import type { Listening, ServerOptions } from './udp-server';
 
-const maxConnections = 512;
-const idleTimeoutMs = 10_000;
+export interface TcpLimits extends ShareLimits {
+  /** A connection without a whole question, and without an answer, for so long is closed. */
+  idleMs: number;
+}
+
+const usualLimits: TcpLimits = { connections: 512, perClient: 128, idleMs: 10_000 };
 /** Questions of one connection that may wait at a time; reading pauses beyond that. */
 const maxPipelined = 32;
 /** A client that does not take its answers is cut off. */
 const maxUnsentBytes = 1024 * 1024;
 
 /** DNS by TCP: each message after its length in two bytes; several questions may be on their way (RFC 7766). */
-export async function serveTcp({ host, port, handler, logger }: ServerOptions): Promise<Listening> {
-  const connections = new Set<Socket>();
+export async function serveTcp(
+  { host, port, handler, logger }: ServerOptions,
+  limits: TcpLimits = usualLimits,
+): Promise<Listening> {
+  const connections = new ConnectionShares<Socket>(limits);
   const origin: Origin = { protocol: 'tcp', family: isIPv6(host) ? '2' : '1' };
   const server = createServer(socket => {
-    connections.add(socket);
+    const client = socket.remoteAddress ?? '';
+    connections.add(client, socket)?.destroy();
     socket.setNoDelay(true);
-    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
+    // Bytes alone do not count: they could trickle in for ever.
+    const idle = setTimeout(() => socket.destroy(), limits.idleMs);
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => connections.delete(socket));
-    serveConnection(socket, (packet, reply) => handler.handle(packet, origin, reply));
+    socket.on('close', () => {
+      clearTimeout(idle);
+      connections.delete(client, socket);
+    });
+    const inUse = (): void => {
+      idle.refresh();
+      connections.touch(client, socket);
+    };
+    serveConnection(socket, (packet, reply) => {
+      inUse();
+      handler.handle(packet, origin, message => {
+        if (!socket.destroyed) inUse();
+        reply(message);
+      });
+    });
   });
-  server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // As the sockets of UDP: each family has a listener of its own.
