@@ -20,6 +20,7 @@ const address = (name: string, data: string, ttl = 300): Packet => ({
 const large = Array.from({ length: 100 }, (_, i) => `10.244.9.${i + 1}`);
 
 const names: Record<string, (by: 'udp' | 'tcp') => Packet | undefined> = {
+  'web.shop.svc.cluster.local': () => address('web.shop.svc.cluster.local', '192.0.2.5'),
   'www.example.com': () => address('www.example.com', '192.0.2.1'),
   'silent.example.com': () => undefined,
   'mute.example.com': () => undefined,
@@ -268,6 +269,19 @@ test('more questions on their way than allowed are refused', async () => {
   );
   await hanging;
   await small.close();
+});
+
+test('a cluster of another domain has its names there, and cluster.local is no name of its', async () => {
+  const other = await start({ listen: ['127.0.0.1:0'], 'cluster-domain': 'Lab.Example' });
+  const at = other.listening[0]?.port as number;
+  const reply = await ask(at, 'web.shop.svc.lab.example');
+  expect(reply).toMatchObject({ rcode: 'NOERROR', flag_aa: true, answers: [{ type: 'A', data: '10.96.1.1' }] });
+  const missing = await ask(at, 'nothing.shop.svc.lab.example');
+  expect(missing).toMatchObject({ rcode: 'NXDOMAIN', authorities: [{ name: 'lab.example', type: 'SOA' }] });
+  const foreign = await ask(at, 'web.shop.svc.cluster.local');
+  expect(foreign).toMatchObject({ flag_aa: false, answers: [{ data: '192.0.2.5' }] });
+  expect(upstream.asked).toContain('web.shop.svc.cluster.local');
+  await other.close();
 });
 
 test('without any upstream other names fail at once', async () => {

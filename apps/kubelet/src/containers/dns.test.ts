@@ -31,6 +31,15 @@ describe('podDns', () => {
     ],
   ])('of %j', (spec, expected) => expect(podDns(pod(spec), cluster)).toEqual(expected));
 
+  it('leads to the servers and the domain that the cluster has', () => {
+    const other = { servers: ['10.0.0.9'], domain: 'lab.example', host: { servers: [], searches: [], options: [] } };
+    expect(podDns(pod({}), other)).toEqual({
+      servers: ['10.0.0.9'],
+      searches: ['ns.svc.lab.example', 'svc.lab.example', 'lab.example'],
+      options: ['ndots:5'],
+    });
+  });
+
   it('falls back to the resolver of the node without cluster DNS', () => {
     expect(podDns(pod({}), { ...cluster, servers: [] })).toEqual(cluster.host);
   });
