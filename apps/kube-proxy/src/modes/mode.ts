@@ -45,3 +45,9 @@ export interface ProxyMode {
 
 /** The bit of the packet mark that asks for masquerade; upstream's default (--iptables-masquerade-bit=14). */
 export const masqueradeMark = '0x4000';
+
+/**
+ * The rules' answer to route_localnet, which the plugin portmap sets on the link of a pod with host ports: a program of the node that
+ * listens on a loopback address counts on being asked by the node alone. As kubelet's KUBE-FIREWALL; IPv6 has no such setting.
+ */
+export const localnet = '127.0.0.0/8';

@@ -247,6 +247,29 @@ export const modeCases: readonly ModeCase[] = [
     },
   },
   {
+    name: "what listens on a node's loopback address is asked by the node alone, also when a pod there has host ports",
+    async run(bench) {
+      const { lab, sync } = bench.cluster;
+      const { node } = places(bench);
+      // IPv6 has nothing like route_localnet.
+      if (lab.family === 'IPv6') return;
+      await sync([bench.port()]);
+      await lab.serve(node, 9990, 'of-the-node');
+      const portMappings = [{ hostPort: 18_080, containerPort: 8080, protocol: 'tcp' }];
+      const pod = await lab.addPod(lab.node(1), { portMappings });
+      await lab.serve(pod, 8080, 'with-host-port');
+      // What somebody with raw sockets would send: to the node by link, to its loopback by address.
+      await pod.run('ip', ['address', 'flush', 'dev', 'lo']);
+      await pod.run('sh', ['-ec', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet']);
+      const gateway = /via (\S+)/.exec(await pod.run('ip', ['-4', 'route', 'show', 'default']))?.[1] ?? '';
+      await pod.run('ip', ['route', 'add', '127.0.0.0/8', 'via', gateway, 'src', pod.ip]);
+      await bench.dropped(pod, '127.0.0.1', 9990);
+      assert.equal((await bench.ask(node, '127.0.0.1', 9990)).name, 'of-the-node');
+      assert.equal((await bench.ask(node, '127.0.0.1', 18_080)).name, 'with-host-port');
+      assert.equal((await bench.ask(pod, node.ip, 9990)).name, 'of-the-node');
+    },
+  },
+  {
     name: 'cleanup leaves no rule of ours and every rule of others',
     async run(bench) {
       await bench.cluster.sync([bench.port({ nodePort, affinitySeconds: 10 })]);

@@ -31,8 +31,14 @@ export interface Fragment {
   shared: SharedRule[];
 }
 
-/** Chains are upstream's: SVC and SVL choose among all and local endpoints, EXT is for the outside, FW is who may ask, SEP an endpoint. */
-type Kind = 'SVC' | 'SVL' | 'EXT' | 'FW' | 'SEP';
+/** Chains are upstream's: FW is who may ask, EXT is for the outside, SVC and SVL choose among all and local endpoints, SEP is an endpoint. */
+const kinds = ['FW', 'EXT', 'SVC', 'SVL', 'SEP'] as const;
+type Kind = (typeof kinds)[number];
+
+/** Less than that of every chain of a port that the one with this name may lead to. */
+export function removalRank(name: string): number {
+  return kinds.findIndex(kind => name.startsWith(`KUBE-${kind}-`));
+}
 
 /** Renders a port as upstream does (pkg/proxy/iptables). */
 export function renderPort(port: ServicePort, config: RuleConfig): Fragment {

@@ -8,3 +8,8 @@ export const iptablesProgram: Readonly<Record<IpFamily, string>> = { IPv4: 'ipta
 export async function iptablesRestore(run: CommandRunner, family: IpFamily, text: string): Promise<void> {
   await run(`${iptablesProgram[family]}-restore`, ['--wait', '5', '--noflush'], text);
 }
+
+/** Whether iptables keeps its rules in nf_tables; the legacy variant changes a whole table at a time. */
+export async function usesNfTables(run: CommandRunner, family: IpFamily): Promise<boolean> {
+  return (await run(iptablesProgram[family], ['--version'])).includes('nf_tables');
+}

@@ -9,8 +9,8 @@ import { parseSaved, type Saved } from './tables';
  * What is in the kernel, as far as it matters: the names of all chains, and the rules of those that our jumps are in. A listing of all
  * rules grows with the cluster, and iptables-save of Debian 12 crashes on that of 100,000 endpoints.
  */
-export async function readSaved(run: CommandRunner, family: IpFamily): Promise<Saved> {
-  const chains = await readChains(run, family);
+export async function readSaved(run: CommandRunner, family: IpFamily, inNfTables: boolean): Promise<Saved> {
+  const chains = inNfTables ? await readChains(run, family) : undefined;
   if (!chains) return parseSaved(await run(`${iptablesProgram[family]}-save`, []));
   const saved: Saved = { chains, rules: { filter: new Set(), nat: new Set() } };
   for (const place of new Set(jumps.map(({ table, chain }) => `${table} ${chain}`))) {
@@ -25,9 +25,8 @@ interface Listing {
   nftables: { chain?: { table: string; name: string } }[];
 }
 
-/** Undefined where iptables keeps its rules elsewhere than in nf_tables, or nft is not there to list them. */
+/** Undefined where nft is not there to list them. */
 async function readChains(run: CommandRunner, family: IpFamily): Promise<Saved['chains'] | undefined> {
-  if (!(await run(iptablesProgram[family], ['--version'])).includes('nf_tables')) return undefined;
   try {
     const { nftables } = JSON.parse(await run('nft', ['--json', 'list', 'chains', nftFamily[family]])) as Listing;
     const chains: Saved['chains'] = { filter: [], nat: [] };

@@ -1,5 +1,5 @@
 import { loopback } from '../../desired/ip-family';
-import { masqueradeMark, type RuleConfig } from '../mode';
+import { localnet, masqueradeMark, type RuleConfig } from '../mode';
 
 export type TableName = 'filter' | 'nat';
 
@@ -23,9 +23,22 @@ function jump(table: TableName, chain: string, to: string, note: string, onlyNew
   return { table, chain, rule: `${state}-m comment --comment "${note}" -j ${to}` };
 }
 
-/** Chains that are always there, with the rules that come after those of the Services. */
-export const fixedChains: { table: TableName; name: string; rules: string[] | ((config: RuleConfig) => string[]) }[] = [
-  { table: 'filter', name: 'KUBE-PROXY-FIREWALL', rules: [] },
+/** Where only new connections come by. */
+export const localnetRule = `-d ${localnet} -m comment --comment "block incoming localnet connections" -m addrtype ! --src-type LOCAL -m conntrack ! --ctstate DNAT -j DROP`;
+
+/** A chain that is always there. */
+export interface FixedChain {
+  table: TableName;
+  name: string;
+  /** Those that come after the rules of the Services. */
+  rules: string[] | ((config: RuleConfig) => string[]);
+}
+
+/** Marks what is to be masqueraded; the one fixed chain that chains of ports lead to. */
+export const markMasqueradeChain = 'KUBE-MARK-MASQ';
+
+export const fixedChains: FixedChain[] = [
+  { table: 'filter', name: 'KUBE-PROXY-FIREWALL', rules: ({ family }) => (family === 'IPv4' ? [localnetRule] : []) },
   { table: 'filter', name: 'KUBE-SERVICES', rules: [] },
   { table: 'filter', name: 'KUBE-EXTERNAL-SERVICES', rules: [] },
   {
@@ -48,7 +61,7 @@ export const fixedChains: { table: TableName; name: string; rules: string[] | ((
       ),
   },
   { table: 'nat', name: 'KUBE-NODEPORTS', rules: [] },
-  { table: 'nat', name: 'KUBE-MARK-MASQ', rules: [`-j MARK --or-mark ${masqueradeMark}`] },
+  { table: 'nat', name: markMasqueradeChain, rules: [`-j MARK --or-mark ${masqueradeMark}`] },
   {
     table: 'nat',
     name: 'KUBE-POSTROUTING',

@@ -1,6 +1,8 @@
 import { isIpv6, type IpFamily } from '../../desired/ip-family';
 import { isExternal, outsideIps, type ServicePort } from '../../desired/service-port';
 import { masqueradeMark, type RuleConfig } from '../mode';
+import { localnetRule } from '../iptables/skeleton';
+import type { EntryChanges } from './shared-entries';
 
 /**
  * Sets of ipset by name, with their types; those of IPv6 are named by kernelName. The rules name them and never change; what changes are
@@ -27,8 +29,9 @@ export const setTypes = {
 } as const;
 
 export type SetName = keyof typeof setTypes;
-export type SetEntries = Readonly<Record<SetName, ReadonlySet<string>>>;
-const setNames = Object.keys(setTypes) as SetName[];
+/** The set of the addresses of our device. */
+export const ownAddresses = 'NARU-IPVS-IPS' satisfies SetName;
+export const setNames = Object.keys(setTypes) as SetName[];
 
 /** A set of ipset has addresses of one family. */
 function kernelName(name: SetName, family: IpFamily): string {
@@ -79,7 +82,7 @@ export function renderRules({ clusterCidr, family }: RuleConfig): string {
 COMMIT
 *filter
 :${chains.input} - [0:0]
--A ${chains.input} ${isNew} ${match('NARU-IPVS-GUARDED', 'dst,dst')} ${match('NARU-IPVS-ALLOWED', 'dst,dst,src', '! ')} -j DROP
+${family === 'IPv4' ? `-A ${chains.input} ${isNew} ${localnetRule}\n` : ''}-A ${chains.input} ${isNew} ${match('NARU-IPVS-GUARDED', 'dst,dst')} ${match('NARU-IPVS-ALLOWED', 'dst,dst,src', '! ')} -j DROP
 -A ${chains.input} ${isNew} ${match('NARU-IPVS-DROP', 'dst,dst')} -j DROP
 -A ${chains.input} ${isNew} ${outside} ${match('NARU-IPVS-DROP-OTHERS', 'dst,dst')} -j DROP
 -A ${chains.input} ${isNew} -p tcp ${match('NARU-IPVS-REJECT', 'dst,dst')} -j REJECT --reject-with tcp-reset
@@ -97,18 +100,8 @@ export function renderRuleRemoval(): string {
   return `*nat\n${remove(chains.services)}${remove(chains.postrouting)}COMMIT\n*filter\n${remove(chains.input)}COMMIT\n`;
 }
 
-export function noEntries(): Record<SetName, Set<string>> {
-  return Object.fromEntries(setNames.map(name => [name, new Set<string>()])) as Record<SetName, Set<string>>;
-}
-
-export function entriesOf(ports: Iterable<ServicePort>, nodeIps: readonly string[]): SetEntries {
-  const entries = noEntries();
-  for (const port of ports) addPort(port, nodeIps, entries);
-  return entries;
-}
-
 /** The input of `ipset restore` that makes the sets say `wanted`, whatever they say now; each at once. */
-export function renderSets(wanted: SetEntries, family: IpFamily): string {
+export function renderSets(wanted: Readonly<Record<SetName, Iterable<string>>>, family: IpFamily): string {
   const lines = setNames.flatMap(name => {
     const now = kernelName(name, family);
     const next = `${now}-next`;
@@ -121,44 +114,42 @@ export function renderSets(wanted: SetEntries, family: IpFamily): string {
 }
 
 /** The input for the differences; empty when there are none. */
-export function renderSetChanges(before: SetEntries, after: SetEntries, family: IpFamily): string {
+export function renderSetChanges(changes: Readonly<Record<SetName, EntryChanges>>, family: IpFamily): string {
   const lines: string[] = [];
   for (const name of setNames) {
-    for (const entry of after[name])
-      if (!before[name].has(entry)) lines.push(`add ${kernelName(name, family)} ${entry} -exist`);
-    for (const entry of before[name])
-      if (!after[name].has(entry)) lines.push(`del ${kernelName(name, family)} ${entry} -exist`);
+    const { come, gone } = changes[name];
+    for (const entry of come) lines.push(`add ${kernelName(name, family)} ${entry} -exist`);
+    for (const entry of gone) lines.push(`del ${kernelName(name, family)} ${entry} -exist`);
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-function addPort(port: ServicePort, nodeIps: readonly string[], entries: Record<SetName, Set<string>>): void {
+/** What a port contributes to the sets; the same may be told twice. */
+export function* entriesOf(port: ServicePort, nodeIps: readonly string[]): Generator<[SetName, string]> {
   const { protocol, clusterIp, nodePort } = port;
   const at = (ip: string, number = port.port): string => `${ip},${protocol}:${number}`;
   const outside = outsideIps(port);
-  for (const ip of [clusterIp, ...outside]) entries['NARU-IPVS-IPS'].add(ip);
+  for (const ip of [clusterIp, ...outside]) yield [ownAddresses, ip];
   const refusal = { reject: 'NARU-IPVS-REJECT', drop: 'NARU-IPVS-DROP', forward: 'NARU-IPVS-BALANCED' } as const;
-  entries[refusal[port.internal]].add(at(clusterIp));
-  if (port.internal === 'forward') entries['NARU-IPVS-MASQ-OTHERS'].add(at(clusterIp));
+  yield [refusal[port.internal], at(clusterIp)];
+  if (port.internal === 'forward') yield ['NARU-IPVS-MASQ-OTHERS', at(clusterIp)];
   if (isExternal(port)) {
     const places = outside.map(ip => at(ip));
     if (nodePort !== undefined) places.push(...nodeIps.map(ip => at(ip, nodePort)));
     for (const place of places) {
       if (port.external === 'drop') {
-        for (const set of ['BALANCED', 'DROP-OTHERS', 'MASQ-OTHERS'] as const) entries[`NARU-IPVS-${set}`].add(place);
-      } else entries[refusal[port.external]].add(place);
-      if (port.externalPolicy === 'cluster') entries['NARU-IPVS-MASQ-ALL'].add(place);
+        for (const set of ['BALANCED', 'DROP-OTHERS', 'MASQ-OTHERS'] as const) yield [`NARU-IPVS-${set}`, place];
+      } else yield [refusal[port.external], place];
+      if (port.externalPolicy === 'cluster') yield ['NARU-IPVS-MASQ-ALL', place];
     }
   }
-  for (const endpoint of [...port.clusterEndpoints, ...port.localEndpoints]) {
-    const { address } = endpoint;
-    if (endpoint.local) entries['NARU-IPVS-LOOPBACK'].add(`${at(address, endpoint.port)},${address}`);
+  for (const { address, port: number, local } of [...port.clusterEndpoints, ...port.localEndpoints]) {
+    if (local) yield ['NARU-IPVS-LOOPBACK', `${at(address, number)},${address}`];
   }
   if (port.sourceRanges.length === 0) return;
   for (const ip of port.loadBalancerIps) {
-    entries['NARU-IPVS-GUARDED'].add(at(ip));
-    for (const range of [...port.sourceRanges, ip].flatMap(halves))
-      entries['NARU-IPVS-ALLOWED'].add(`${at(ip)},${range}`);
+    yield ['NARU-IPVS-GUARDED', at(ip)];
+    for (const range of [...port.sourceRanges, ip].flatMap(halves)) yield ['NARU-IPVS-ALLOWED', `${at(ip)},${range}`];
   }
 }
 

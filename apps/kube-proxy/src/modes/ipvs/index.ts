@@ -1,32 +1,24 @@
-import { outsideIps, type ServicePort } from '../../desired/service-port';
 import type { CommandRunner } from '../../command';
 import { hostRange, isIpv6, type IpFamily } from '../../desired/ip-family';
+import type { PortChange, ServicePort } from '../../desired/service-port';
+import { ensureJumps, removeJumps } from '../iptables/jumps';
 import { iptablesRestore } from '../iptables/programs';
 import type { ModeDeps, ProxyMode, RuleSync, Update } from '../mode';
-import { ensureJumps, removeJumps } from '../iptables/jumps';
 import {
   balancedSet,
-  entriesOf,
   jumps,
   kernelNames,
-  noEntries,
+  ownAddresses,
   renderRuleRemoval,
   renderRules,
   renderSetChanges,
   renderSets,
-  type SetEntries,
 } from './filter';
-import { addressesOfDevice, device, nodeIpsOf, ofFamily, readLinks, setUpKernel } from './kernel';
+import { IpvsState, type IpvsChanges } from './ipvs-state';
+import { addressesOfDevice, device, nodeIpsOf, ofFamily, readLinks, setUpKernel, type Link } from './kernel';
 import { probeIpvs } from './probe';
-import {
-  LeavingReals,
-  nameOf,
-  parseIdle,
-  parseSaved,
-  renderChanges,
-  virtualServersOf,
-  type VirtualServer,
-} from './virtual-server';
+import type { EntryChanges } from './shared-entries';
+import { LeavingReals, parseIdle, parseSaved, renderChanges, type VirtualServer } from './virtual-server';
 
 /** The kernel's own load balancer; as upstream's, with iptables and ipset for what it does not do. */
 export const ipvs: ProxyMode = {
@@ -35,41 +27,74 @@ export const ipvs: ProxyMode = {
   build: deps => new IpvsRuleSync(deps),
 };
 
-/** What the kernel should say, or was last made to. */
-export interface IpvsState {
+/** What the kernel says that is ours. */
+interface Found {
   addresses: ReadonlySet<string>;
   servers: ReadonlyMap<string, VirtualServer>;
-  sets: SetEntries;
 }
 
 class IpvsRuleSync implements RuleSync {
-  private readonly ports = new Map<string, ServicePort>();
+  /** What the kernel was last made to say; undefined when nobody knows what it says. */
   private applied: IpvsState | undefined;
-  private nodeIps: readonly string[] = [];
+  /** Virtual servers of which this process needs no note in the kernel to know that they are ours. */
+  private known: IpvsState['servers'] = new Map();
   private readonly leaving = new LeavingReals();
 
   constructor(private readonly deps: ModeDeps) {}
 
   async sync(update: Update): Promise<void> {
-    this.take(update);
+    const { applied } = this;
+    // Only what has ended well is known to be in the kernel.
+    this.applied = undefined;
+    if (update.full) this.applied = await this.makeAll(update.ports());
+    else if (applied) this.applied = await this.change(applied, update.changes);
+    else throw new Error('the first rules of ipvs, and the next after a failure, must be all of them');
+    await this.sweep(this.applied);
+  }
+
+  private async makeAll(ports: Iterable<ServicePort>): Promise<IpvsState> {
     const { run, config } = this.deps;
-    const known = this.applied?.servers;
-    if (update.full) this.applied = undefined;
-    const before = this.applied ?? (await this.readKernel(known));
-    const after = renderState(this.ports.values(), this.nodeIps, config.ipvsScheduler);
-    const coming = [...after.addresses].filter(address => !before.addresses.has(address));
-    const going = [...before.addresses].filter(address => !after.addresses.has(address));
-    // New addresses first, or IPVS would not see their packets; old ones last, or their clients would wait for nobody.
-    await this.changeAddresses('replace', coming);
-    const lines = renderChanges(before.servers, after.servers, this.leaving);
-    if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
-    if (this.applied) {
-      const text = renderSetChanges(this.applied.sets, after.sets, config.family);
-      if (text !== '') await run('ipset', ['restore'], text);
-    } else await this.makeRules(after.sets);
-    await this.changeAddresses('del', going);
-    this.applied = after;
-    await this.sweep(after);
+    const links = await this.setUpKernel();
+    const found = await this.readKernel(links);
+    const state = new IpvsState({ nodeIps: nodeIpsOf(links, config), scheduler: config.ipvsScheduler ?? 'rr' });
+    for (const port of ports) state.add(port);
+    this.known = state.servers;
+    const { sets } = state.takeChanges();
+    const wanted = state.sets[ownAddresses];
+    const addresses = {
+      come: sets[ownAddresses].come.filter(address => !found.addresses.has(address)),
+      gone: [...found.addresses].filter(address => !wanted.has(address)),
+    };
+    await this.apply(addresses, { before: found.servers, after: state.servers }, async () => {
+      await run('ipset', ['restore'], renderSets(state.sets, config.family));
+      await iptablesRestore(run, config.family, renderRules(config));
+      await ensureJumps(run, jumps, config.family);
+    });
+    return state;
+  }
+
+  private async change(state: IpvsState, changes: readonly PortChange[]): Promise<IpvsState> {
+    for (const { before } of changes) if (before) state.remove(before);
+    for (const { after } of changes) if (after) state.add(after);
+    const { servers, sets } = state.takeChanges();
+    await this.apply(sets[ownAddresses], servers, async () => {
+      const text = renderSetChanges(sets, this.deps.config.family);
+      if (text !== '') await this.deps.run('ipset', ['restore'], text);
+    });
+    return state;
+  }
+
+  /** New addresses first, or IPVS would not see their packets; old ones last, or their clients would wait for nobody. */
+  private async apply(
+    addresses: EntryChanges,
+    { before, after }: IpvsChanges['servers'],
+    applySets: () => Promise<void>,
+  ): Promise<void> {
+    await this.changeAddresses('replace', addresses.come);
+    const lines = renderChanges(before, after, this.leaving);
+    if (lines.length > 0) await this.deps.run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
+    await applySets();
+    await this.changeAddresses('del', addresses.gone);
   }
 
   async cleanup(): Promise<void> {
@@ -77,10 +102,8 @@ class IpvsRuleSync implements RuleSync {
     const { family } = config;
     const addresses = addressesOfDevice(await readLinks(run));
     // Without our device there is nothing of ours in IPVS, which this kernel need not even have.
-    const { servers } = addresses
-      ? await this.readKernel(this.applied?.servers)
-      : { servers: new Map<string, VirtualServer>() };
-    const lines = [...servers.keys()].map(name => `-D ${name}`);
+    const servers = addresses ? (await this.readKernel(await this.setUpKernel())).servers.keys() : [];
+    const lines = [...servers].map(name => `-D ${name}`);
     if (lines.length > 0) await run('ipvsadm', ['--restore'], `${lines.join('\n')}\n`);
     if (await removeJumps(run, jumps, family)) await iptablesRestore(run, family, renderRuleRemoval());
     const present = new Set((await run('ipset', ['list', '-name'])).split('\n'));
@@ -91,46 +114,26 @@ class IpvsRuleSync implements RuleSync {
     if (addresses?.size === own.size) await run('ip', ['link', 'delete', device]);
     else await this.changeAddresses('del', [...own]);
     this.applied = undefined;
-    this.ports.clear();
+    this.known = new Map();
   }
 
-  private async makeRules(sets: SetEntries): Promise<void> {
-    const { run, config } = this.deps;
-    await run('ipset', ['restore'], renderSets(sets, config.family));
-    await iptablesRestore(run, config.family, renderRules(config));
-    await ensureJumps(run, jumps, config.family);
+  private async setUpKernel(): Promise<Link[]> {
+    await setUpKernel(this.deps.run);
+    return readLinks(this.deps.run);
   }
 
-  private take(update: Update): void {
-    if (update.full) {
-      this.ports.clear();
-      for (const port of update.ports()) this.ports.set(port.name, port);
-      return;
-    }
-    for (const { before, after } of update.changes) {
-      if (before) this.ports.delete(before.name);
-      if (after) this.ports.set(after.name, after);
-    }
-  }
-
-  /**
-   * What this process or an earlier one has made, and this node's addresses. Virtual servers of others are not in the answer: ours are
-   * noted in the kernel too, and `known` are those of which this process needs no note, which others may have deleted.
-   */
-  private async readKernel(known: IpvsState['servers'] = new Map()): Promise<IpvsState> {
+  /** What this process or an earlier one has made. Virtual servers of others are not in the answer: ours are noted in the kernel too. */
+  private async readKernel(links: readonly Link[]): Promise<Found> {
     const { run, config } = this.deps;
     const ours = await readBalanced(run, config.family);
-    await setUpKernel(run);
-    const links = await readLinks(run);
     const addresses = ofFamily(addressesOfDevice(links) ?? [], config.family);
-    this.nodeIps = nodeIpsOf(links, config);
     const saved = parseSaved(await run('ipvsadm', ['--save', '--numeric']));
     const servers = new Map(
       [...saved].filter(([name, { address, protocol, port }]) => {
-        return known.has(name) || addresses.has(address) || ours.has(`${address},${protocol}:${port}`);
+        return this.known.has(name) || addresses.has(address) || ours.has(`${address},${protocol}:${port}`);
       }),
     );
-    return { addresses, servers, sets: noEntries() };
+    return { addresses, servers };
   }
 
   private async changeAddresses(verb: 'replace' | 'del', addresses: readonly string[]): Promise<void> {
@@ -162,21 +165,6 @@ async function listConnections(run: CommandRunner, names: ReadonlySet<string>): 
   // One that others have deleted has no connections to tell of.
   const each = [...names].map(name => `${list} ${name.replace(/ (.*)/, " '$1'")} 2>/dev/null || true`);
   return run('sh', ['-c', names.size > maxListings ? list : each.join('\n')]);
-}
-
-/** Pure: the same ports make the same state. */
-export function renderState(
-  ports: Iterable<ServicePort>,
-  nodeIps: readonly string[],
-  scheduler: ModeDeps['config']['ipvsScheduler'] = 'rr',
-): IpvsState {
-  const list = [...ports];
-  const servers = list.flatMap(port => virtualServersOf(port, scheduler, nodeIps));
-  return {
-    addresses: new Set(list.flatMap(port => [port.clusterIp, ...outsideIps(port)])),
-    servers: new Map(servers.map(server => [nameOf(server), server])),
-    sets: entriesOf(list, nodeIps),
-  };
 }
 
 /** The places that an earlier process has balanced; none when it has left nothing. */

@@ -1,6 +1,6 @@
 import { loopback, type IpFamily } from '../../desired/ip-family';
 import type { Protocol } from '../../desired/service-port';
-import type { RuleConfig } from '../mode';
+import { localnet, type RuleConfig } from '../mode';
 
 /** The table of this process: nobody else writes into it, and we write nowhere else. */
 export const tableName = 'naru-proxy';
@@ -64,7 +64,13 @@ const chains: Record<string, { hook?: string; rules: string[] | ((config: RuleCo
   'filter-prerouting': { hook: 'filter hook prerouting priority -110', rules: ['jump firewall-check'] },
   'filter-input': {
     hook: 'filter hook input priority -110',
-    rules: ['ct state new jump nodeport-endpoints-check', 'ct state new jump service-endpoints-check'],
+    rules: ({ family }) => [
+      ...(family === 'IPv4'
+        ? [`ip daddr ${localnet} ct state new ct status and dnat == 0 fib saddr type != local drop`]
+        : []),
+      'ct state new jump nodeport-endpoints-check',
+      'ct state new jump service-endpoints-check',
+    ],
   },
   'filter-forward': {
     hook: 'filter hook forward priority -110',
