@@ -44,6 +44,7 @@ import { AddressClaims } from './services/address-claims';
 import { ServiceAddresses, type ServiceAddressOptions } from './services/service-addresses';
 import { SpaceMonitor } from './storage/space-monitor';
 import { Storage, type CommittedEvent } from './storage/storage';
+import { StoreMetrics } from './storage/store-metrics';
 import { subresources } from './subresources/registry';
 import { versionInfo } from './version';
 import { virtualKinds } from './virtual/registry';
@@ -112,7 +113,11 @@ export class ApiServer {
     const { logger, clock, store, ca } = deps;
     const scheme = new Scheme(definitions);
     const registry = createMetrics();
-    const storage = new Storage(store, scheme, { eventTtlSeconds: deps.eventTtlSeconds, onLost: deps.onLost });
+    const storage = new Storage(store, scheme, {
+      eventTtlSeconds: deps.eventTtlSeconds,
+      onLost: deps.onLost,
+      metrics: new StoreMetrics(registry),
+    });
     await storage.start();
     const cache = (group: string, resource: string) => storage.cache(scheme.byResource(group, 'v1', resource)!);
     const rbacGroup = 'rbac.authorization.k8s.io';

@@ -16,8 +16,8 @@ export interface RequestMetricsDeps {
   registry: Registry;
   /** Whether there is such a resource: labels must not be made of whatever clients write into URLs. */
   isKnown(target: ObservedTarget): boolean;
-  /** How many objects there are of each resource, by its qualified name. */
-  objectCounts(): Iterable<[resource: string, count: number]>;
+  /** How many objects there are of each resource. */
+  objectCounts(): Iterable<{ group: string; resource: string; count: number }>;
 }
 
 /** Upstream's request metrics, under upstream's names. */
@@ -69,11 +69,23 @@ export class RequestMetrics {
     const objects = new Gauge({
       name: 'apiserver_resource_objects',
       help: 'Number of stored objects at the time of last check split by kind.',
-      labelNames: ['resource'],
+      labelNames: ['group', 'resource'],
       registers,
       collect: () => {
         objects.reset();
-        for (const [resource, count] of deps.objectCounts()) objects.set({ resource }, count);
+        for (const { group, resource, count } of deps.objectCounts()) objects.set({ group, resource }, count);
+      },
+    });
+    // The older name, which dashboards know: `pods`, `deployments.apps`.
+    const storageObjects = new Gauge({
+      name: 'apiserver_storage_objects',
+      help: '[DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind.',
+      labelNames: ['resource'],
+      registers,
+      collect: () => {
+        storageObjects.reset();
+        for (const { group, resource, count } of deps.objectCounts())
+          storageObjects.set({ resource: group === '' ? resource : `${resource}.${group}` }, count);
       },
     });
     this.inflight = new Gauge({

@@ -229,7 +229,10 @@ describe('health', () => {
       'apiserver_request_total{verb="LIST",group="",version="v1",resource="configmaps"',
       'apiserver_request_duration_seconds_bucket{le="0.005",verb="GET"',
       'apiserver_current_inflight_requests{request_kind="readOnly"} 1',
-      'apiserver_resource_objects{resource="configmaps"}',
+      'apiserver_resource_objects{group="",resource="configmaps"}',
+      'apiserver_storage_objects{resource="deployments.apps"} 0',
+      'etcd_request_duration_seconds_bucket{le="0.005",operation="create",group="",resource="configmaps"}',
+      'etcd_requests_total{operation="list",group="apps",resource="deployments"} 1',
       'apiserver_longrunning_requests',
       'apiserver_tls_handshake_errors_total',
     ])

@@ -1,9 +1,10 @@
 import { StatusError, isReason } from '@naru/foundation';
 import type { AnyDefinition, KubeObject, Scheme } from '@naru/api';
-import type { Change, Compare, KeyValue, Operation, StoreDriver, StoreUsage } from '@naru/store';
+import type { Change, Compare, KeyValue, Operation, RangeResult, StoreDriver, StoreUsage } from '@naru/store';
 import { encodeObject, withRevision } from './codec';
 import { entryKey, type Entry } from './entry';
 import type { CacheEvent } from './event-ring';
+import type { StoreMetrics, StoreOperation } from './store-metrics';
 import { WatchCache } from './watch-cache';
 
 export interface CommittedEvent {
@@ -37,6 +38,7 @@ export interface StorageOptions {
   eventTtlSeconds?: number | undefined;
   /** The store can no longer be followed: only a new start helps. */
   onLost?: ((error: Error) => void) | undefined;
+  metrics?: StoreMetrics | undefined;
 }
 
 const pageSize = 1000;
@@ -81,11 +83,11 @@ export class Storage {
     if (missed.length > 0) this.apply(missed);
   }
 
-  /** How many objects there are of each stored resource: `pods`, `deployments.apps`. */
-  *objectCounts(): Iterable<[resource: string, count: number]> {
+  /** How many objects there are of each stored resource. */
+  *objectCounts(): Iterable<{ group: string; resource: string; count: number }> {
     for (const { definition, size } of this.caches.values()) {
       const { group, resource } = definition.type;
-      yield [group === '' ? resource : `${resource}.${group}`, size];
+      yield { group, resource, count: size };
     }
   }
 
@@ -114,7 +116,8 @@ export class Storage {
   private async load(cache: WatchCache, revision: number): Promise<void> {
     const prefix = storagePrefix(cache.definition);
     for (let from = prefix; ;) {
-      const { items, more } = await this.driver.range(prefix, { from, limit: pageSize });
+      const ask = (): Promise<RangeResult> => this.driver.range(prefix, { from, limit: pageSize });
+      const { items, more } = await this.measure('list', cache.definition, ask);
       // What changed meanwhile has been heard of.
       for (const { value, modRevision } of items) if (modRevision <= revision) cache.load(value, modRevision);
       if (!more) break;
@@ -215,12 +218,17 @@ export class Storage {
       if (claim.expected !== undefined) compare.push({ key: claim.key, modRevision: claim.expected });
       operations.push(toOperation(claim));
     }
-    const result = await this.driver.txn({ compare, operations });
+    const name = operation.type === 'delete' ? 'delete' : write.expected === 0 ? 'create' : 'update';
+    const result = await this.measure(name, write.definition, () => this.driver.txn({ compare, operations }));
     if (!result.committed) return undefined;
     const current = this.caches.get(prefix)?.get(write.namespace, write.name);
     if (current?.revision === result.revision) return { bytes: current.bytes, revision: result.revision };
     if (operation.type === 'delete') return { bytes: Buffer.alloc(0), revision: result.revision };
     return { bytes: withRevision(operation.value, result.revision), revision: result.revision };
+  }
+
+  private measure<T>(operation: StoreOperation, { type }: AnyDefinition, ask: () => Promise<T>): Promise<T> {
+    return this.options.metrics ? this.options.metrics.measure(operation, type, ask) : ask();
   }
 
   /** Writes what belongs to no object. False: it was not as expected. */
@@ -253,6 +261,8 @@ export class Storage {
       const cache = this.caches.get(change.key.slice(0, slash));
       this.applied = change.revision;
       const event = cache?.apply(change, change.key.slice(slash), this.decoded.get(change.value));
+      // The store remembers values for a while; what they encode is needed no more.
+      this.decoded.delete(change.value);
       if (cache && event) events.push({ definition: cache.definition, event });
     }
     for (const listener of this.listeners) listener(events);
