@@ -66,11 +66,11 @@ spec:
   try {
     const waiting = (part: string): Promise<string> =>
       ask('get', 'pod', 'no-image', '-o', `jsonpath={.status.containerStatuses[0].state.waiting.${part}}`);
-    await eventually(async () => expect(await waiting('reason')).toMatch(/ImagePull/), 60_000, 200);
+    await eventually(async () => expect(await waiting('reason')).toMatch(/ImagePull/), 90_000, 200);
     expect(await waiting('message')).toMatch(/127\.0\.0\.1:1\/no\/such:image/);
     await eventually(
       async () => expect(await ask('describe', 'pod', 'no-image')).toMatch(/Failed to pull image/),
-      20_000,
+      90_000,
       200,
     );
   } finally {
@@ -90,7 +90,7 @@ spec:
     await eventually(
       async () =>
         expect(await ask('describe', 'pod', 'too-big')).toMatch(/0\/3 nodes are available: 3 Insufficient memory/),
-      20_000,
+      90_000,
       200,
     );
   } finally {

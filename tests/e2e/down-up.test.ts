@@ -51,7 +51,7 @@ test('down leaves nothing behind, and after up the workloads come back, on nodes
     async () => {
       expect(await ask('get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas}')).toBe('3');
     },
-    60_000,
+    90_000,
     200,
   );
   await kubectl(['delete', '-f', example]);

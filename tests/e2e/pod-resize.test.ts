@@ -32,7 +32,7 @@ spec:
         expect(found.status?.conditions?.some(({ type }) => type.startsWith('PodResize'))).toBe(false);
         return found;
       },
-      20_000,
+      90_000,
       200,
     );
     const [container] = after.status?.containerStatuses ?? [];

@@ -30,7 +30,7 @@ async function killAndRecover(name: string, node?: string): Promise<void> {
       expect(next.pid).not.toBe(victim.pid);
       expect(next.health).toBe('ok');
     },
-    60_000,
+    90_000,
     200,
   );
 }
@@ -119,7 +119,7 @@ test('no write that the api-server acknowledged is lost when it is killed', asyn
   };
   await Promise.all([0, 1, 2, 3].map(write));
   expect(killed).toBe(true);
-  const stored = await eventually(() => ask('-n', 'durable', 'get', 'configmaps', '-o', 'name'), 30_000, 200);
+  const stored = await eventually(() => ask('-n', 'durable', 'get', 'configmaps', '-o', 'name'), 90_000, 200);
   const names = new Set(stored.split('\n').map(line => line.replace('configmap/', '')));
   expect(acknowledged.filter(name => !names.has(name))).toEqual([]);
   await kubectl(['delete', 'namespace', 'durable', '--wait=false']);

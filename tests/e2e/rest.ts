@@ -103,7 +103,7 @@ export async function inNamespace(prefix: string, body: (path: string, name: str
   const name = metadata?.name ?? '';
   const path = `/api/v1/namespaces/${name}`;
   try {
-    await eventually(() => must('GET', `${path}/serviceaccounts/default`), 60_000, 100);
+    await eventually(() => must('GET', `${path}/serviceaccounts/default`), 90_000, 100);
     await body(path, name);
   } finally {
     await ask('DELETE', path);

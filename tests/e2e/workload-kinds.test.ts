@@ -144,7 +144,7 @@ spec:
     expect(lines).toEqual([0, 1, 2].map(index => `number ${index} on indexed-${index}`));
     // No finalizer of ours holds what has ended.
     await kubectl(['-n', namespace, 'delete', 'job', '--all', '--timeout=120s']);
-    await eventually(async () => expect(await podsOf(namespace, 'job-name')).toEqual([]), 20_000, 200);
+    await eventually(async () => expect(await podsOf(namespace, 'job-name')).toEqual([]), 90_000, 200);
   });
 });
 
@@ -195,7 +195,7 @@ spec:
     await kubectl(['-n', namespace, 'scale', 'statefulset/db', '--replicas=1']);
     await eventually(
       async () => expect((await podsOf(namespace, 'app=db')).map(({ metadata }) => metadata?.name)).toEqual(['db-0']),
-      20_000,
+      90_000,
       200,
     );
     await eventually(
@@ -204,7 +204,7 @@ spec:
           replicas: 1,
           readyReplicas: 1,
         }),
-      10_000,
+      90_000,
       200,
     );
   });
@@ -239,7 +239,7 @@ value: 1000
       await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '-l', 'app=guarded', '--timeout=120s']);
       await eventually(
         async () => expect(await ask('-n', namespace, 'get', 'pdb', 'guarded')).toMatch(/ 0 +0 /),
-        10_000,
+        90_000,
         200,
       );
       const [guarded] = await podsOf(namespace, 'app=guarded');
@@ -250,7 +250,7 @@ value: 1000
         kubectl(['create', '--raw', url, '-f', '-'], { input: JSON.stringify(eviction), anyCode: true });
       expect((await evict()).stderr).toMatch(/disruption budget/);
       await kubectl(['-n', namespace, 'patch', 'pdb', 'guarded', '-p', '{"spec":{"maxUnavailable":1}}']);
-      await eventually(async () => expect((await evict()).code).toBe(0), 10_000, 200);
+      await eventually(async () => expect((await evict()).code).toBe(0), 90_000, 200);
 
       // Both want more than half of the node: there is room for one of them.
       const node = (await askJson<List<Node>>('get', 'nodes')).items[0];

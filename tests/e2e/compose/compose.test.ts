@@ -102,7 +102,7 @@ test('names are resolved in pods, by two DNS processes', async () => {
       );
       expect(new Set(items.flatMap(({ endpoints }) => endpoints?.[0]?.addresses ?? [])).size).toBe(2);
     },
-    60_000,
+    90_000,
     300,
   );
   const [pod] = await readyPods();
@@ -143,10 +143,10 @@ test('a worker runs pods with user namespaces of their own', async () => {
 
 test('workers come and go by scale, and the Node of a removed one goes away', async () => {
   await scaleTo(4);
-  await eventually(async () => expect(await readyNodes()).toHaveLength(4), 60_000, 300);
+  await eventually(async () => expect(await readyNodes()).toHaveLength(4), 90_000, 300);
   await scaleTo(2);
-  await eventually(async () => expect(await nodes()).toHaveLength(2), 60_000, 300);
-  await eventually(async () => expect(await readyPods()).toHaveLength(3), 60_000, 300);
+  await eventually(async () => expect(await nodes()).toHaveLength(2), 90_000, 300);
+  await eventually(async () => expect(await readyPods()).toHaveLength(3), 90_000, 300);
   await answersEverywhere();
 });
 
@@ -154,7 +154,7 @@ test('a worker that is killed heals, and comes back as the same node', async () 
   const before = (await nodes()).map(({ metadata }) => metadata?.name).sort();
   const [victim = ''] = await workers();
   await daemon.docker(['kill', victim]);
-  await eventually(async () => expect(await readyNodes()).toHaveLength(1), 60_000, 300);
+  await eventually(async () => expect(await readyNodes()).toHaveLength(1), 90_000, 300);
   await eventually(
     async () => {
       const [survivor] = await readyNodes();
@@ -162,14 +162,14 @@ test('a worker that is killed heals, and comes back as the same node', async () 
       expect(pods).toHaveLength(3);
       expect(new Set(pods.map(pod => pod.spec?.nodeName))).toEqual(new Set([survivor?.metadata?.name]));
     },
-    60_000,
+    90_000,
     300,
   );
   await answersEverywhere();
   await daemon.docker(['start', victim]);
   await eventually(
     async () => expect((await readyNodes()).map(({ metadata }) => metadata?.name).sort()).toEqual(before),
-    60_000,
+    90_000,
     300,
   );
 });
@@ -187,23 +187,23 @@ test('with NARU_IPV6 nodes, pods and Services have addresses of both families, a
   daemon.environment['NARU_IPV6'] = 'true';
   await startWorkers(2);
   for (const node of await nodes()) expect(internalIps(node).map(isIPv6)).toEqual([false, true]);
-  await eventually(() => kubectl(['apply', '-f', example]), 60_000, 300);
+  await eventually(() => kubectl(['apply', '-f', example]), 90_000, 300);
   await kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s']);
   await kubectl(['patch', 'service', 'web', '-p', '{"spec":{"ipFamilyPolicy":"RequireDualStack"}}']);
   const { spec } = await askJson<Service>('get', 'service', 'web');
   expect(spec?.clusterIPs?.map(isIPv6)).toEqual([false, true]);
-  await eventually(answersEverywhere, 60_000, 300);
+  await eventually(answersEverywhere, 90_000, 300);
   const [from] = await readyPods();
   const ask = (target: string): Promise<Outcome> =>
     kubectl(['exec', from?.metadata?.name ?? '', '--', 'wget', '-qO-', target]);
   for (const pod of await readyPods())
     for (const { ip } of pod.status?.podIPs ?? [])
-      await eventually(() => ask(`http://${isIPv6(ip) ? `[${ip}]` : ip}:8080/`), 60_000, 300);
+      await eventually(() => ask(`http://${isIPv6(ip) ? `[${ip}]` : ip}:8080/`), 90_000, 300);
   const servers = (await askJson<Service>('-n', 'kube-system', 'get', 'service', 'kube-dns')).spec?.clusterIPs ?? [];
   expect(servers.map(isIPv6)).toEqual([false, true]);
   const lookup = ['exec', from?.metadata?.name ?? '', '--', 'nslookup', '-type=AAAA', 'web.default.svc.cluster.local'];
   for (const server of servers) {
-    const { stdout } = await eventually(() => kubectl([...lookup, server]), 60_000, 300);
+    const { stdout } = await eventually(() => kubectl([...lookup, server]), 90_000, 300);
     expect(stdout).toContain(`Address: ${spec?.clusterIPs?.[1]}`);
   }
 });

@@ -38,7 +38,7 @@ export class DockerDaemon {
     ];
     const child = spawn('dockerd', args, { stdio: ['ignore', log, log] });
     const daemon = new DockerDaemon(folder, child);
-    await eventually(() => daemon.docker(['version']), 60_000, 200);
+    await eventually(() => daemon.docker(['version']), 90_000, 200);
     return daemon;
   }
 

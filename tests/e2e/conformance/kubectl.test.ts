@@ -16,13 +16,13 @@ test.concurrent('kubectl logs shows the last lines, the first bytes, times, and 
     // Untrimmed: the line breaks count.
     const logs = async (...flags: string[]): Promise<string> =>
       (await kubectl(['-n', namespace, 'logs', 'logs-generator', 'main', ...flags])).stdout;
-    await eventually(async () => expect(await logs()).toContain('line 1\n'), 60_000, 200);
+    await eventually(async () => expect(await logs()).toContain('line 1\n'), 90_000, 200);
     expect(await logs('--tail=1')).toMatch(/^line \d+\n$/);
     expect(await logs('--limit-bytes=1')).toBe('l');
     expect(await logs('--tail=1', '--timestamps')).toMatch(
       /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) line \d+\n$/,
     );
-    await eventually(async () => expect(await logs()).toContain('line 30\n'), 60_000, 500);
+    await eventually(async () => expect(await logs()).toContain('line 30\n'), 90_000, 500);
     const count = (text: string): number => text.split('\n').length;
     const [recent, all] = [count(await logs('--since=1s')), count(await logs('--since=24h'))];
     expect(all).toBeGreaterThan(recent);

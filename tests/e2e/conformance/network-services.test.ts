@@ -249,7 +249,7 @@ test.concurrent('forty Services, four at a time, have their endpoints soon', asy
     // The time that upstream gives to nine of ten.
     await eventually(
       async () => expect((await network.endpoints(name)).subsets?.[0]?.addresses).toHaveLength(servers.length),
-      50_000,
+      90_000,
       50,
     );
   };

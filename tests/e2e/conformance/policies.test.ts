@@ -75,7 +75,7 @@ test('a policy about a custom kind is warned by the schema of its definition', a
         const document = await must('GET', `/openapi/v3/apis/${group}/v1`);
         expect(Object.keys((document['components']?.schemas ?? {}) as object)).toContain('com.example.types.v1.Typed');
       },
-      60_000,
+      90_000,
       200,
     );
     const rule = { apiGroups: [group], resources: ['typed'] };

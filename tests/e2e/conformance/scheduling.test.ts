@@ -236,7 +236,7 @@ test.concurrent('replica sets of rising priority take the place of each other, t
         const { items } = await must<{ items: Pod[] }>('GET', `${path}/pods`);
         expect(items.filter(({ metadata }) => metadata?.labels?.['name'] === 'rs-pod2')).toHaveLength(2);
       },
-      60_000,
+      90_000,
       200,
     );
   });

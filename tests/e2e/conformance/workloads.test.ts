@@ -101,7 +101,7 @@ test.concurrent('a namespace that is deleted takes its pods and services with it
   const path = '/api/v1/namespaces/nsdeletetest';
   const create = async (): Promise<void> => {
     await must('POST', '/api/v1/namespaces', { metadata: { name: 'nsdeletetest' } });
-    await eventually(() => must('GET', `${path}/serviceaccounts/default`), 60_000, 100);
+    await eventually(() => must('GET', `${path}/serviceaccounts/default`), 90_000, 100);
   };
   await create();
   try {
@@ -180,7 +180,7 @@ test.concurrent(
             .split('=====')
             .map(part => part.trim());
         },
-        60_000,
+        90_000,
         200,
       );
       const [token, authority, own, projected, mode] = said;
@@ -243,7 +243,7 @@ test.concurrent('the authority of the cluster is in every namespace, comes back 
     const url = `${path}/configmaps/kube-root-ca.crt`;
     const { data } = await until(url, ({ data: found }) => expect(found['ca.crt']).toContain('BEGIN CERTIFICATE'));
     await must('DELETE', url);
-    await eventually(() => must('GET', url), 60_000, 100);
+    await eventually(() => must('GET', url), 90_000, 100);
     await must('PATCH', url, { data: { 'ca.crt': '' } });
     await until(url, ({ data: found }) => expect(found).toEqual(data));
   });
