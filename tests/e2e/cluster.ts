@@ -91,9 +91,15 @@ export function accessTo(cluster: string, flags: string[]): ClusterAccess {
 /** Access to the shared cluster. */
 export const { naru, kubectl, ask, askJson, apply, follow } = accessTo(clusterName, clusterFlags);
 
+/** A namespace in which pods may be made: they are refused until it has its service account. */
+export async function createNamespace(name: string): Promise<void> {
+  await kubectl(['create', 'namespace', name]);
+  await kubectl(['-n', name, 'wait', '--for=create', 'serviceaccount/default', '--timeout=120s']);
+}
+
 /** A namespace of the test's own, removed at its end. */
 export async function withNamespace(name: string, body: (namespace: string) => Promise<void>): Promise<void> {
-  await kubectl(['create', 'namespace', name]);
+  await createNamespace(name);
   try {
     await body(name);
   } finally {

@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
-import { apply, ask, askJson, kubectl, run } from './cluster';
+import { apply, ask, askJson, createNamespace, kubectl, run } from './cluster';
 import { webDaemonSet } from './web-daemon-set';
 
 /** What test/e2e/network/dual_stack.go does upstream, and more: the shared cluster is one of IPv4 before IPv6. */
@@ -51,7 +51,7 @@ const internalIps = ({ status }: Node): string[] =>
   (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
 
 beforeAll(async () => {
-  await kubectl(['create', 'namespace', namespace]);
+  await createNamespace(namespace);
   await apply(manifest, '-n', namespace);
   await own('rollout', 'status', 'daemonset/web', '--timeout=120s');
   workers = (await askJson<{ items: Node[] }>('get', 'nodes')).items;

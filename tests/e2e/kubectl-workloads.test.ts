@@ -71,11 +71,13 @@ spec:
 });
 
 test('the events of a deployment name the controllers that did it', async () => {
-  const { items } = await askJson<{ items: CoreEvent[] }>('-n', namespace, 'get', 'events');
-  const sources = new Map(items.map(({ reason, source }) => [reason, source?.component]));
-  expect(sources.get('ScalingReplicaSet')).toBe('deployment-controller');
-  expect(sources.get('SuccessfulCreate')).toBe('replicaset-controller');
-  expect(sources.get('Scheduled')).toBe('default-scheduler');
+  await eventually(async () => {
+    const { items } = await askJson<{ items: CoreEvent[] }>('-n', namespace, 'get', 'events');
+    const sources = new Map(items.map(({ reason, source }) => [reason, source?.component]));
+    expect(sources.get('ScalingReplicaSet')).toBe('deployment-controller');
+    expect(sources.get('SuccessfulCreate')).toBe('replicaset-controller');
+    expect(sources.get('Scheduled')).toBe('default-scheduler');
+  });
 });
 
 test('kubectl create job --from makes a job of a cron job, of which it is then a part', async () => {
@@ -116,10 +118,12 @@ spec:
     120_000,
     500,
   );
-  expect(await inNamespace('get', 'hpa', 'busy', '--no-headers')).toMatch(/cpu: \d+%\/50%/);
-  expect(await inNamespace('describe', 'hpa', 'busy')).toContain(
-    'New size: 2; reason: cpu resource utilization (percentage of request) above target',
-  );
+  await eventually(async () => {
+    expect(await inNamespace('get', 'hpa', 'busy', '--no-headers')).toMatch(/cpu: \d+%\/50%/);
+    expect(await inNamespace('describe', 'hpa', 'busy')).toContain(
+      'New size: 2; reason: cpu resource utilization (percentage of request) above target',
+    );
+  });
 });
 
 test('a resource quota counts what a namespace uses, refuses what is too much, and gives back what goes', async () => {

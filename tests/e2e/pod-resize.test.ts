@@ -30,6 +30,7 @@ spec:
         const found = await askJson<Pod>('-n', namespace, 'get', 'pod', 'elastic');
         expect(found.status?.containerStatuses?.[0]?.resources).toEqual(resources);
         expect(found.status?.conditions?.some(({ type }) => type.startsWith('PodResize'))).toBe(false);
+        expect(found.status?.observedGeneration).toBe(found.metadata?.generation);
         return found;
       },
       90_000,
@@ -41,10 +42,9 @@ spec:
       restartCount: 0,
       allocatedResources: resources.requests,
     });
-    expect(after.status?.observedGeneration).toBe(after.metadata?.generation);
     const script =
       'if [ -e /sys/fs/cgroup/memory.max ]; then cat /sys/fs/cgroup/memory.max; else cat /sys/fs/cgroup/memory/memory.limit_in_bytes; fi';
     expect(await ask('-n', namespace, 'exec', 'elastic', '--', 'sh', '-c', script)).toBe(String(96 * 1024 * 1024));
-    expect(await ask('-n', namespace, 'get', 'events')).toMatch(/ResizeCompleted/);
+    await eventually(async () => expect(await ask('-n', namespace, 'get', 'events')).toMatch(/ResizeCompleted/));
   });
 });

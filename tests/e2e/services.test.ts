@@ -1,5 +1,5 @@
 import { eventually } from '@naru/testing';
-import { apply, ask, kubectl, run } from './cluster';
+import { apply, ask, createNamespace, kubectl, run } from './cluster';
 import { webDaemonSet } from './web-daemon-set';
 
 const namespace = 'services';
@@ -17,21 +17,33 @@ const field = (path: string): Promise<string> => own('get', 'service', 'web', '-
 
 /** Asked from this machine, which is outside the cluster; answers the node of the pod that answered. */
 async function servedBy(host: string, port: string | number = 80): Promise<string> {
-  const { stdout } = await run('curl', ['--silent', '--fail', '--max-time', '2', `http://${host}:${port}/`]);
+  const { stdout } = await run('curl', [
+    '--silent',
+    '--fail',
+    '--connect-timeout',
+    '2',
+    '--max-time',
+    '20',
+    `http://${host}:${port}/`,
+  ]);
   const node = / on (\S+), /.exec(stdout)?.[1];
   if (node === undefined) throw new Error(`${host}:${port} answered ${stdout}`);
   return node;
 }
 
-async function nodesServing(host: string, port: string | number, times = 30): Promise<string[]> {
-  const nodes = await Promise.all(Array.from({ length: times }, () => servedBy(host, port)));
-  return [...new Set(nodes)].sort();
+/** Waits until many questions are answered by exactly these nodes. */
+async function expectServed(nodes: string[], host: string, port: string | number, times = 30): Promise<void> {
+  await eventually(async () => {
+    const answers = await Promise.all(Array.from({ length: times }, () => servedBy(host, port)));
+    expect([...new Set(answers)].sort()).toEqual([...nodes].sort());
+  });
 }
 
 let workers: { name: string; ip: string }[] = [];
+const names = (): string[] => workers.map(({ name }) => name);
 
 beforeAll(async () => {
-  await kubectl(['create', 'namespace', namespace]);
+  await createNamespace(namespace);
   await apply(manifest, '-n', namespace);
   await own('rollout', 'status', 'daemonset/web', '--timeout=120s');
   const range = '{range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}';
@@ -48,26 +60,21 @@ test("a load balancer's address is reached from outside and leads to the pods of
     expect(ip).not.toBe('');
     return ip;
   });
-  await eventually(() => servedBy(address));
-  expect(await nodesServing(address, 80)).toEqual(workers.map(({ name }) => name).sort());
+  await expectServed(names(), address, 80);
 });
 
 test('a node port of every node leads to the pods of every node, and with the policy Local to its own', async () => {
   const nodePort = await field('.spec.ports[0].nodePort');
-  for (const { ip } of workers) {
-    expect(await nodesServing(ip, nodePort)).toEqual(workers.map(({ name }) => name).sort());
-  }
+  for (const { ip } of workers) await expectServed(names(), ip, nodePort);
   await patch({ externalTrafficPolicy: 'Local' });
-  for (const { name, ip } of workers) {
-    await eventually(async () => expect(await nodesServing(ip, nodePort)).toEqual([name]));
-  }
+  for (const { name, ip } of workers) await expectServed([name], ip, nodePort);
 });
 
 test('the health check node port says which nodes have endpoints', async () => {
   const port = await field('.spec.healthCheckNodePort');
   const [first] = workers;
   const check = async (): Promise<unknown> => {
-    const { stdout } = await run('curl', ['--silent', '--max-time', '2', `http://${first?.ip}:${port}/healthz`]);
+    const { stdout } = await run('curl', ['--silent', '--max-time', '10', `http://${first?.ip}:${port}/healthz`]);
     return JSON.parse(stdout);
   };
   const service = { namespace, name: 'web' };
@@ -102,7 +109,7 @@ test('traffic stays on the node of who asks when the distribution prefers it', a
 });
 
 test("a host port leads to the node's own pod", async () => {
-  for (const { name, ip } of workers) expect(await nodesServing(ip, 18_080, 5)).toEqual([name]);
+  for (const { name, ip } of workers) await expectServed([name], ip, 18_080, 5);
 });
 
 test('a Service that is no load balancer any more gives its address back', async () => {

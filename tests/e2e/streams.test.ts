@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { eventually } from '@naru/testing';
-import { apply, ask, follow, kubeconfig, kubectl, repository, run } from './cluster';
+import { apply, ask, createNamespace, follow, kubeconfig, kubectl, repository, run } from './cluster';
 
 const namespace = 'streams';
 const inNamespace = (...args: string[]): string[] => ['-n', namespace, ...args];
@@ -45,9 +45,8 @@ let folder: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'naru-streams-'));
-  await kubectl(['create', 'namespace', namespace]);
-  // Pods are refused until the namespace has its service account.
-  await eventually(() => apply(manifest, '-n', namespace));
+  await createNamespace(namespace);
+  await apply(manifest, '-n', namespace);
   await kubectl(inNamespace('wait', '--for=condition=Ready', 'pod/web', 'pod/reader', '--timeout=120s'));
 });
 afterAll(async () => {
