@@ -22,6 +22,8 @@ const probed = (container: Partial<Container>, more: Partial<PodSpec> = {}): Pod
 });
 const script = (text: string): Pick<Container, 'command'> => ({ command: ['sh', '-c', text] });
 const often = { periodSeconds: 1, timeoutSeconds: 30 };
+/** For who starts slowly on a busy machine, and is to be left alone. */
+const patient = { ...often, failureThreshold: 60 };
 const once = { ...often, failureThreshold: 1, initialDelaySeconds: 1 };
 const catHealth = { exec: { command: ['cat', '/tmp/health'] } };
 const never = { exec: { command: ['false'] } };
@@ -44,7 +46,7 @@ export const probeCases: ProbeCase[] = [
   },
   {
     name: 'whose file stays is left alone by the exec probe of it',
-    spec: probed({ ...script('touch /tmp/health; sleep 1000'), livenessProbe: { ...catHealth, ...once } }),
+    spec: probed({ ...script('touch /tmp/health; sleep 1000'), livenessProbe: { ...catHealth, ...patient } }),
     ready: true,
     probes: wentWell,
   },
@@ -55,19 +57,19 @@ export const probeCases: ProbeCase[] = [
   },
   {
     name: 'whose /healthz answers is left alone by the HTTP probe of it',
-    spec: probed({ ...health, livenessProbe: { ...healthz, ...often } }),
+    spec: probed({ ...health, livenessProbe: { ...healthz, ...patient } }),
     ready: true,
     probes: wentWell,
   },
   {
     name: 'whose port is open is left alone by the TCP probe of it, whatever it answers',
-    spec: probed({ ...failingServer, livenessProbe: { tcpSocket: { port: 8080 }, ...often } }),
+    spec: probed({ ...failingServer, livenessProbe: { tcpSocket: { port: 8080 }, ...patient } }),
     ready: true,
     probes: wentWell,
   },
   {
     name: 'that is healthy in words of gRPC is left alone',
-    spec: probed({ ...health, livenessProbe: { grpc: { port: 5000 }, ...often } }),
+    spec: probed({ ...health, livenessProbe: { grpc: { port: 5000 }, ...patient } }),
     ready: true,
     probes: wentWell,
   },
