@@ -57,7 +57,7 @@ echo 0 > /proc/sys/user/max_user_namespaces`,
       memoryMb: 1536,
       timeoutMs: 580_000,
     });
-  }, 600_000);
+  }, 750_000);
 
   test.each(checks)('%s', name => expect(verdict(name)).toBeUndefined());
 });

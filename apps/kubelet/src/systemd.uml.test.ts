@@ -24,9 +24,9 @@ describeWhere(userModeLinuxObstacle({ systemd: true }), 'the kubelet with the sy
       dist: path.join(repository, 'dist'),
       systemd: true,
       memoryMb: 768,
-      timeoutMs: 280_000,
+      timeoutMs: 400_000,
     });
-  }, 300_000);
+  }, 600_000);
 
   it.each(checks)('%s', name => {
     expect(verdict(name)).toBeUndefined();

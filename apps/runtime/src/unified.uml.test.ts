@@ -20,9 +20,9 @@ describeWhere(userModeLinuxObstacle(), 'the runtime on pure version 2 cgroups', 
       dist: path.resolve(__dirname, '../../../dist'),
       prepare: 'mount -t cgroup2 cgroup2 /sys/fs/cgroup',
       memoryMb: 768,
-      timeoutMs: 170_000,
+      timeoutMs: 400_000,
     });
-  });
+  }, 600_000);
 
   test.each(checks)('%s', name => {
     expect(verdict(name)).toBeUndefined();

@@ -23,7 +23,7 @@ describeWhere(virtualMachineObstacle(), 'the modes in a kernel that has all they
       memoryMb: 1024,
       timeoutMs: 900_000,
     });
-  }, 910_000);
+  }, 1_100_000);
 
   describe.each(ipFamilies)('with %s', family => {
     test.each(checks)('%s', name => expect(verdict(`${family} ${name}`)).toBeUndefined());

@@ -33,7 +33,7 @@ describeWhere(userModeLinuxObstacle(), 'the mode ipvs in the kernel', () => {
       memoryMb: 768,
       timeoutMs: 900_000,
     });
-  }, 910_000);
+  }, 1_100_000);
 
   describe.each(ipFamilies)('with %s', family => {
     const names = [...own, ...modeCases.map(({ name }) => name), ...(family === 'IPv4' ? once : [])];
