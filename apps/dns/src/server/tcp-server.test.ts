@@ -39,8 +39,9 @@ async function ask(socket: Socket): Promise<void> {
   await once(socket, 'data');
 }
 
-function ended(socket: Socket): Promise<unknown> {
-  return socket.closed ? Promise.resolve() : once(socket, 'close');
+/** A reset is an end like any other. */
+function ended(socket: Socket): Promise<void> {
+  return new Promise(resolve => (socket.closed ? resolve() : socket.once('close', () => resolve())));
 }
 
 test('a client that holds most connections makes room for another, which is served', async () => {
