@@ -26,6 +26,7 @@ export function buildPodCgroups(input: PodCgroupsInput): { tree: CgroupTree; cgr
   const cgroups = new PodCgroups({
     tree,
     usage: new CgroupUsage({ tree, clock }),
+    clock,
     driver: buildCgroupDriver(cgroupDriver as CgroupDriverName, tree, clock),
     // Below systemd's root as upstream; without it our pods are apart from what others make.
     root: cgroupRoot || (cgroupDriver === 'systemd' ? '/' : '/naru'),

@@ -140,7 +140,7 @@ describe('the class of burstable pods', () => {
       remove: () => Promise.resolve(),
     };
     const usage = new CgroupUsage({ tree, clock: systemClock });
-    const deps = { tree, driver, usage, root: '', logger: silentLogger, ...none };
+    const deps = { tree, driver, usage, clock: systemClock, root: '', logger: silentLogger, ...none };
     return { cgroups: new PodCgroups(deps), written };
   }
 

@@ -1,6 +1,6 @@
 import { podLimits, podRequests, qosClassOf, type Pod, type QosClass } from '@naru/api';
 import { cri } from '@naru/proto';
-import type { Logger } from '@naru/foundation';
+import type { Clock, Logger } from '@naru/foundation';
 import { cpuPeriodUs, cpuQuotaUs, cpuShares } from '../containers/resources';
 import { hugePageName } from '../node/huge-pages';
 import type { CgroupDriver } from './cgroup-driver';
@@ -43,6 +43,7 @@ export interface PodCgroupsDeps {
   tree: CgroupTree;
   driver: CgroupDriver;
   usage: Pick<CgroupUsage, 'read'>;
+  clock: Clock;
   /** What is above kubepods: "/naru". */
   root: string;
   logger: Logger;
@@ -54,6 +55,17 @@ export interface PodCgroupsDeps {
   isExclusive?: (uid: string) => boolean;
   /** Limits of all pods together, where they are enforced. */
   allPods?: CgroupValues;
+}
+
+const killPollMs = 10;
+const maxKillPolls = 10;
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** ROOT/kubepods/{burstable,besteffort}/podUID. Guaranteed pods are directly below kubepods, as upstream. */
@@ -140,14 +152,30 @@ export class PodCgroups {
     }
   }
 
-  /** Removes the cgroup of a pod wherever its class put it. */
+  /**
+   * Removes the cgroup of a pod wherever its class put it, and kills what lives on in it although its containers have
+   * ended. Source: pkg/kubelet/cm/pod_container_manager_linux.go.
+   */
   async remove(uid: string): Promise<void> {
+    await this.killProcesses(uid);
     for (const place of this.places(uid)) await this.deps.driver.remove(place);
     await this.attempt(() => this.countBurstable(uid, undefined));
   }
 
   processes(uid: string): number[] {
     return this.places(uid).flatMap(place => this.deps.tree.processes(place));
+  }
+
+  /** Waits for their end for a moment only: what cannot be killed now is tried again with the pod's removal. */
+  private async killProcesses(uid: string): Promise<void> {
+    for (let left = maxKillPolls; left > 0; left--) {
+      // A process of another PID namespace shows as 0.
+      const alive = this.processes(uid).filter(pid => pid > 0);
+      if (alive.length === 0) return;
+      this.deps.logger.info({ uid, pids: alive }, 'killing processes that have outlived their pod');
+      for (const pid of alive) kill(pid);
+      await this.deps.clock.sleep(killPollMs);
+    }
   }
 
   /** Burstable pods together weigh what they request together. */
