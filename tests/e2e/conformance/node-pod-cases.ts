@@ -39,6 +39,10 @@ const resource = (name: string, path: string): EnvVar => ({
   name,
   valueFrom: { resourceFieldRef: { resource: path } },
 });
+const fromFile = (key: string, optional = false): EnvVar => ({
+  name: key,
+  valueFrom: { fileKeyRef: { volumeName: 'data', path: 'file.env', key, optional } },
+});
 const amounts = ['CPU_LIMIT', 'MEMORY_LIMIT', 'CPU_REQUEST', 'MEMORY_REQUEST'];
 const amountVariables = ['limits.cpu', 'limits.memory', 'requests.cpu', 'requests.memory'].map((path, index) =>
   resource(amounts[index] ?? '', path),
@@ -162,6 +166,26 @@ const environmentCases: PodCase[] = [
     name: 'takes what the node has for limits that it does not have',
     spec: once(script('env', { env: amountVariables.slice(0, 2) })),
     output: [/^CPU_LIMIT=[1-9]\d*$/m, /^MEMORY_LIMIT=[1-9]\d{7,}$/m],
+  },
+  {
+    name: 'has variables from a file that an init container has written, and does not see the file',
+    spec: {
+      ...once(
+        script('env; ls /data || echo unseen', {
+          env: [fromFile('ADDRESS'), fromFile('ABSENT', true)],
+        }),
+        { volumes: [{ name: 'data', emptyDir: {} }] },
+      ),
+      initContainers: [
+        {
+          name: 'write',
+          image,
+          command: ['sh', '-c', `echo "ADDRESS='somewhere'" > /data/file.env`],
+          volumeMounts: [{ name: 'data', mountPath: '/data' }],
+        },
+      ],
+    },
+    output: ['ADDRESS=somewhere', 'unseen'],
   },
   {
     name: 'has a variable from a ConfigMap and one from a Secret',

@@ -1,3 +1,6 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import type { Container, Pod } from '@naru/api';
 import { containerEnv, type ConfigSource } from './env';
 import { expand } from './expand';
@@ -17,13 +20,17 @@ const objects: ConfigSource = {
     name === 'sec' ? { data: { password: Buffer.from('hunter2').toString('base64') } } : undefined,
 };
 
-async function env(container: Partial<Container>, links: Record<string, string> = {}): Promise<Record<string, string>> {
+async function env(
+  container: Partial<Container>,
+  links: Record<string, string> = {},
+  volumes: ReadonlyMap<string, string> = new Map(),
+): Promise<Record<string, string>> {
   const pod: Pod = {
     metadata: { name: 'p', namespace: 'ns', uid: 'u', labels: { app: 'x' } },
     spec: { containers: [] },
   };
   const full = { name: 'c', ...container } as Container;
-  const result = await containerEnv({ pod, container: full, facts, serviceEnv: links, objects });
+  const result = await containerEnv({ pod, container: full, facts, serviceEnv: links, objects, volumes });
   return Object.fromEntries(result);
 }
 
@@ -55,6 +62,34 @@ describe('containerEnv', () => {
       { WEB_SERVICE_HOST: '10.96.0.9' },
     );
     expect(result).toEqual({ LATER: '$(X)', X: '1', Y: '110.96.0.9', WEB_SERVICE_HOST: '10.96.0.9' });
+  });
+
+  it('reads files of volumes, and nothing that a link leads to outside', async () => {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-env-'));
+    const volume = path.join(directory, 'volume');
+    fs.mkdirSync(volume);
+    fs.writeFileSync(path.join(directory, 'secret.env'), "A='outside'");
+    fs.writeFileSync(path.join(volume, 'real.env'), "A='inside'\nB=''\n");
+    fs.symlinkSync('real.env', path.join(volume, 'link.env'));
+    fs.symlinkSync('../secret.env', path.join(volume, 'out.env'));
+    const read = (key: string, file: string, optional = false, volumeName = 'v') =>
+      env(
+        { env: [{ name: 'X', valueFrom: { fileKeyRef: { volumeName, path: file, key, optional } } }] },
+        {},
+        new Map([['v', volume]]),
+      );
+    try {
+      expect(await read('A', 'real.env')).toEqual({ X: 'inside' });
+      expect(await read('A', 'link.env')).toEqual({ X: 'inside' });
+      expect(await read('C', 'real.env', true)).toEqual({});
+      await expect(read('B', 'real.env')).rejects.toThrow('environment variable key "B" not found in file "real.env"');
+      await expect(read('A', 'out.env')).rejects.toThrow('couldn\'t parse env file: "out.env" leads out of its volume');
+      await expect(read('A', 'none.env', true)).rejects.toThrow("couldn't parse env file");
+      await expect(read('A', '.')).rejects.toThrow("couldn't parse env file");
+      await expect(read('A', 'a', false, 'w')).rejects.toThrow('cannot find the volume "w" referenced by FileKeyRef');
+    } finally {
+      fs.rmSync(directory, { recursive: true });
+    }
   });
 
   it('reads fields, resources, config maps and secrets', async () => {

@@ -1,6 +1,8 @@
 import type { ConfigMap, Container, Pod, Secret } from '@naru/api';
 import { ContainerConfigError } from './config-error';
+import { findInEnvFile } from './env-file';
 import { expand } from './expand';
+import { readBelow } from '../volumes/open-below';
 import { readFieldPath, readResourceField, type PodFacts } from './field-ref';
 
 /** Where a pod's configuration objects come from; undefined when an object does not exist. */
@@ -16,6 +18,8 @@ export interface EnvInput {
   /** Link variables; what the container says wins over them. */
   serviceEnv: Record<string, string>;
   objects: ConfigSource;
+  /** Volume name → where it is on this node. */
+  volumes: ReadonlyMap<string, string>;
 }
 
 /** What a process can take as a name of a variable; upstream skips others with an event. */
@@ -49,6 +53,24 @@ async function fromSources(input: EnvInput): Promise<Map<string, string>> {
 
 type EnvSource = NonNullable<NonNullable<Container['env']>[number]['valueFrom']>;
 
+const maxEnvFileBytes = 1 << 20;
+
+/** From a file that an earlier container has left in a volume. As in upstream, an empty value counts as none. */
+async function fromFile(ref: NonNullable<EnvSource['fileKeyRef']>, { volumes }: EnvInput): Promise<string | undefined> {
+  const volume = volumes.get(ref.volumeName);
+  if (volume === undefined)
+    throw new ContainerConfigError(`cannot find the volume "${ref.volumeName}" referenced by FileKeyRef`);
+  let value: string | undefined;
+  try {
+    value = findInEnvFile(await readBelow(volume, ref.path, maxEnvFileBytes), ref.key);
+  } catch (cause) {
+    throw new ContainerConfigError(`couldn't parse env file: ${(cause as Error).message}`, { cause });
+  }
+  if (!value && !ref.optional)
+    throw new ContainerConfigError(`environment variable key "${ref.key}" not found in file "${ref.path}"`);
+  return value || undefined;
+}
+
 /** The value that `valueFrom` points to; undefined when an optional one is missing. */
 async function fromReference(source: EnvSource, input: EnvInput): Promise<string | undefined> {
   const { pod, container, facts, objects } = input;
@@ -61,6 +83,7 @@ async function fromReference(source: EnvSource, input: EnvInput): Promise<string
     if (!of) throw new ContainerConfigError(`container ${wanted ?? ''} not found`);
     return readResourceField(source.resourceFieldRef, pod, of, facts);
   }
+  if (source.fileKeyRef) return fromFile(source.fileKeyRef, input);
   const ref = source.configMapKeyRef ?? source.secretKeyRef;
   if (!ref) return undefined;
   const isSecret = source.secretKeyRef !== undefined;

@@ -307,6 +307,7 @@ export class PodStarter {
       facts: this.deps.facts(sandbox.ips),
       serviceEnv: links,
       objects,
+      volumes,
     });
     const grant = await this.deps.devices.allocate(pod, container);
     for (const [name, value] of Object.entries(grant.envs)) env.set(name, value);

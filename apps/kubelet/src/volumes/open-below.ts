@@ -33,6 +33,23 @@ export async function openBelow(base: string, target: string): Promise<fs.FileHa
   return handle;
 }
 
+/** The text of a file below `base`. A link may lead to it that stays there, however quickly somebody swaps files meanwhile. */
+export async function readBelow(base: string, name: string, maxBytes: number): Promise<string> {
+  const root = await fs.realpath(base);
+  const target = await fs.realpath(path.join(root, name));
+  if (!isWithin(root, target)) throw new Error(`"${name}" leads out of its volume`);
+  const handle = await openBelow(root, target);
+  try {
+    const stat = await handle.stat();
+    // A pipe would hold the reader for ever.
+    if (!stat.isFile()) throw new Error(`"${name}" is no file`);
+    if (stat.size > maxBytes) throw new Error(`"${name}" has more than ${maxBytes} bytes`);
+    return await fs.readFile(placeOf(handle), 'utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
 /** A path that leads to what is open, wherever it has been moved to. */
 export function placeOf({ fd }: fs.FileHandle): string {
   return `/proc/${process.pid}/fd/${fd}`;

@@ -51,6 +51,7 @@ function defaultContainer(c: Container): void {
   c.resources ??= {};
   for (const port of c.ports ?? []) port.protocol ||= 'TCP';
   for (const env of c.env ?? []) {
+    if (env.valueFrom?.fileKeyRef) env.valueFrom.fileKeyRef.optional ??= false;
     if (env.valueFrom?.fieldRef) env.valueFrom.fieldRef.apiVersion ||= 'v1';
     if (env.valueFrom?.resourceFieldRef) env.valueFrom.resourceFieldRef.divisor ||= '0';
   }

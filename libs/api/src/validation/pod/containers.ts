@@ -33,7 +33,7 @@ export function validateContainer(container: Container, at: string, context: Pod
   validateImage(container, at, errors);
   validateOneOf(container.terminationMessagePolicy, messagePolicies, `${at}.terminationMessagePolicy`, errors);
   validatePorts(container, at, context, errors);
-  validateEnv(container, at, errors);
+  validateEnv(container, context.volumes, at, errors);
   validateVolumeMounts(container, context.volumes, at, errors);
   validateResources(container.resources, `${at}.resources`, errors);
   validateContainerClaims(container, context.claims, at, errors);

@@ -229,6 +229,28 @@ test.each<[string, object, ...string[]]>([
     `spec.${main}.resources: Forbidden: HugePages require cpu or memory`,
   ],
   [
+    'variables from files',
+    {
+      volumes: [
+        { name: 'own', emptyDir: {} },
+        { name: 'node', hostPath: { path: '/' } },
+      ],
+      ...container({
+        env: [
+          { name: 'a', valueFrom: { fileKeyRef: { volumeName: 'own', path: 'a/b', key: 'A' } } },
+          { name: 'b', valueFrom: { fileKeyRef: { volumeName: 'node', path: '../b', key: 'A=' } } },
+          { name: 'c', valueFrom: { fileKeyRef: { volumeName: 'none', path: '', key: 'A'.repeat(129) } } },
+        ],
+      }),
+    },
+    expect.stringMatching(/^spec.containers\[0\].env\[1\].valueFrom.fileKeyRef.key: Invalid value: "A="/) as string,
+    `spec.${main}.env[1].valueFrom.fileKeyRef.path: Invalid value: "../b": must not contain '..'`,
+    `spec.${main}.env[1].valueFrom.fileKeyRef.volumeName: Invalid value: "node": referenced volume must be of type emptyDir`,
+    expect.stringContaining('env[2].valueFrom.fileKeyRef.key: Too long') as string,
+    `spec.${main}.env[2].valueFrom.fileKeyRef.path: Required value`,
+    `spec.${main}.env[2].valueFrom.fileKeyRef.volumeName: Not found: "none"`,
+  ],
+  [
     'a claim that the pod has not',
     container({ resources: { claims: [{ name: 'a' }] } }),
     `spec.${main}.resources.claims[0].name: Not found: "a": must be one of the names in pod.spec.resourceClaims which is empty`,
