@@ -20,9 +20,13 @@ export interface Grants {
 
 export function buildGrants(deps: Surroundings & LaterParts): Grants {
   const { client, clock, logger, rootDir, machine, runtime, workers, reporter, systemDevices } = deps;
-  const devices = new ContainerDevices({
+  const devices: ContainerDevices = new ContainerDevices({
     ...{ client, clock, logger, rootDir },
-    onChange: () => reporter().poke(),
+    onChange: () => {
+      reporter().poke();
+      // Their statuses tell of the health of their devices.
+      for (const uid of devices.plugins.users) workers().notify(uid);
+    },
     affinity: (uid, container) => topology.manager.affinity(uid, container),
     numaNodes: () => topology.nodes,
   });

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
-import { quantityValue, type Container, type Pod } from '@naru/api';
+import { quantityValue, type Container, type ContainerStatus, type Pod } from '@naru/api';
 import type { Logger } from '@naru/foundation';
 import { deviceplugin } from '@naru/proto';
 import { hintsFor, type Hint, type HintProvider } from '../topology/hints';
@@ -15,6 +15,8 @@ interface Allocation {
   devices: string[];
   response: unknown;
 }
+
+export type DeviceHealth = NonNullable<ContainerStatus['allocatedResourcesStatus']>;
 
 /** What a container gets along with its devices. */
 export interface DeviceGrant {
@@ -110,6 +112,26 @@ export class DeviceManager implements HintProvider {
         return [name, { capacity: plugin?.devices.size ?? 0, allocatable: plugin?.isAlive ? healthy : 0 }];
       }),
     );
+  }
+
+  /**
+   * Whether the devices of a container work: `allocatedResourcesStatus`. What the plugin says nothing of is taken to work, as in upstream.
+   */
+  health(uid: string, container: string): DeviceHealth {
+    return this.allocations
+      .filter(each => each.pod === uid && each.container === container)
+      .map(({ resource, devices }) => ({
+        name: resource,
+        resources: devices.map(resourceID => ({
+          resourceID,
+          health: this.plugins.get(resource)?.devices.get(resourceID) === false ? 'Unhealthy' : 'Healthy',
+        })),
+      }));
+  }
+
+  /** The pods that have devices, by uid. */
+  get users(): ReadonlySet<string> {
+    return new Set(this.allocations.map(({ pod }) => pod));
   }
 
   /** Gives a container the devices that its limits name, the same again if it has had some. Throws when there are too few. */

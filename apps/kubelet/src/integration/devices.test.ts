@@ -149,6 +149,20 @@ withRoot('the kubelet and device plugins', () => {
     await eventually(async () => expect((await log('four')).split(' ')[0]).toBe(had));
   });
 
+  it('tells by the status of a container whether its devices work', async () => {
+    const resourceID = (await log('four')).split(' ')[0] ?? '';
+    const untilTold = (health: string): Promise<void> =>
+      eventually(async () => {
+        const [main] = (await node.get('four')).status?.containerStatuses ?? [];
+        expect(main?.allocatedResourcesStatus).toEqual([{ name: resource, resources: [{ resourceID, health }] }]);
+      });
+    await untilTold('Healthy');
+    gpus.set(resourceID, 'Unhealthy');
+    await untilTold('Unhealthy');
+    gpus.set(resourceID, 'Healthy');
+    await untilTold('Healthy');
+  });
+
   it('knows over its restart who has which device, and offers none until the plugin is back', async () => {
     const had = (await log('four')).split(' ')[0];
     await node.stopKubelet(kubelet);

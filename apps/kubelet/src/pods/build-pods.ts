@@ -83,6 +83,7 @@ export function buildPods(deps: PodsDeps): Pods {
     worker: {
       ...{ client, reader, starter, killer, probes, status, volumes, cgroups, events, paths, allocations, resizer },
       ...{ admission, clock, logger, runtimeName: deps.runtimeName, hostIps, facts: deps.facts, released },
+      deviceHealth: (uid, container) => devices.plugins.health(uid, container),
       backOff: new BackOff({ now: () => clock.now() }),
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),

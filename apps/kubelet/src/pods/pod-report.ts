@@ -15,6 +15,7 @@ type Deps = Pick<
   | 'allocations'
   | 'backOff'
   | 'clock'
+  | 'deviceHealth'
   | 'events'
   | 'hostIps'
   | 'onStarted'
@@ -99,7 +100,7 @@ export class PodReport {
 
   /** The status is computed when it is written, from what holds now and the newest pod. */
   writeStatus(pod: Stored<Pod>, { runtime, terminating, finished, failure }: PodProgress): void {
-    const { status, probes, clock, hostIps, runtimeName, resizer, allocations } = this.deps;
+    const { status, probes, clock, hostIps, runtimeName, resizer, allocations, deviceHealth } = this.deps;
     const shown = this.deps.shownAs(pod);
     if (!shown) return;
     const waiting = new Map(this.waiting);
@@ -118,6 +119,7 @@ export class PodReport {
         messages,
         isReady: (container, record) => probes.isReady(this.uid, container, record),
         hasStarted: (container, record) => probes.hasStarted(this.uid, container, record),
+        deviceHealth: ({ name }) => deviceHealth(this.uid, name),
         terminating,
         hostIps,
         nowMs,

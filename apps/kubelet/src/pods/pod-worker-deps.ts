@@ -2,6 +2,7 @@ import type { Pod, Stored } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import type { Clock, Logger } from '@naru/foundation';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
+import type { DeviceHealth } from '../devices/device-manager';
 import type { ProbeManager } from '../probes/probe-manager';
 import type { StatusWriter } from '../status/status-writer';
 import type { PodVolumes } from '../volumes/pod-volumes';
@@ -35,6 +36,7 @@ export interface PodWorkerDeps {
   logger: Logger;
   runtimeName: string;
   hostIps: readonly string[];
+  deviceHealth: (uid: string, container: string) => DeviceHealth;
   facts: (podIps: readonly string[]) => Parameters<PodVolumes['refresh']>[1];
   admission: PodAdmission;
   removeContainer: (id: string) => Promise<void>;

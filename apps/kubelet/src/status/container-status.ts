@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { formatTime } from '@naru/foundation';
 import type { Container, ContainerStatus, Pod, PodStatus } from '@naru/api';
+import type { DeviceHealth } from '../devices/device-manager';
 import { isSidecar, restartsAfter } from '../pods/restart-rule';
 import type { ContainerRecord, PodRuntime } from '../pods/runtime-state';
 
@@ -24,6 +25,8 @@ export interface ContainerStatusInput {
   hasStarted: (container: Container, record: ContainerRecord) => boolean;
   /** What it was given is not in effect yet. */
   isOutdated?: (container: Container, record: ContainerRecord) => boolean;
+  /** What is known of the devices that a container was given. */
+  deviceHealth?: (container: Container) => DeviceHealth;
   /** Containers of earlier rounds have run, and are to be started anew. */
   round?: number;
   /** The pod is on its way out: nothing is started any more. */
@@ -154,6 +157,7 @@ function withRecord(
     state,
     lastState,
     ...resourcesOf(container, old, input.isOutdated?.(container, record) ?? false),
+    ...(init ? {} : devicesOf(container, input)),
     ...userOf(record),
     ...(record.stopSignal ? { stopSignal: record.stopSignal } : {}),
     ...mountsOf(container, record),
@@ -171,6 +175,12 @@ function resourcesOf(
   const own = { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) };
   const resources = (outdated ? old?.resources : undefined) ?? own;
   return { resources, ...(requests ? { allocatedResources: requests } : {}) };
+}
+
+/** Of main containers only, as in upstream. */
+function devicesOf(container: Container, { deviceHealth }: ContainerStatusInput): Partial<ContainerStatus> {
+  const allocatedResourcesStatus = deviceHealth?.(container) ?? [];
+  return allocatedResourcesStatus.length > 0 ? { allocatedResourcesStatus } : {};
 }
 
 function userOf(record: ContainerRecord): Partial<ContainerStatus> {
