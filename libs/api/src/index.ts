@@ -26,6 +26,7 @@ export {
   type FieldError,
   type FieldErrorType,
 } from './validation/field-error';
+export { apiReferences } from './pod-references';
 export { featuresToRun, featuresToUpdate, missingFeatures } from './declared-features';
 export type { Cell, TableColumn } from './table/column';
 export {

@@ -1,10 +1,20 @@
-import { csiNodes, leases, nodes, pods, serviceAccounts, type Node, type Pod, type ResourceType } from '@naru/api';
+import {
+  apiReferences,
+  csiNodes,
+  leases,
+  nodes,
+  pods,
+  serviceAccounts,
+  type Node,
+  type Pod,
+  type ResourceType,
+} from '@naru/api';
 import type { Authorizer } from '../auth/authorizer';
 import { nodeOf } from '../auth/node-authorizer';
 import { forbidden } from '../objects/failures';
 import { objectOf } from './cached-objects';
 import { isResource } from './is-resource';
-import { apiReferences, ownerProblem } from './mirror-pods';
+import { ownerProblem } from './mirror-pods';
 import { nodeProblem, podStatusProblem } from './node-updates';
 import type { AdmissionDeps, AdmissionPlugin, AdmissionRequest } from './plugin';
 import { refuse } from './refuse';

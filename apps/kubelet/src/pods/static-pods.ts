@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { pods as podType, type Node, type Pod, type Stored } from '@naru/api';
+import { apiReferences, pods as podType, type Node, type Pod, type Stored } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import { isReason, type Clock, type Logger } from '@naru/foundation';
 import { parse } from 'yaml';
@@ -26,12 +26,20 @@ export interface StaticPodsDeps {
   node: () => Stored<Node> | undefined;
 }
 
-/** A pod as a manifest says, with the identity that upstream derives from it. Throws for what is no Pod. */
+/** The kubelet's word for what the api-server calls otherwise. */
+const serviceAccountWords = new Map([
+  ['a service account', 'serviceaccounts'],
+  ['service account tokens', 'serviceaccounts'],
+]);
+
+/** A pod as a manifest says, with the identity that upstream derives from it. Throws for what is no Pod, and for one that needs objects of the api-server. */
 export function staticPod({ text, origin }: Manifest, source: string, nodeName: string): Stored<Pod> {
   const pod = parse(text, { maxAliasCount: 100 }) as Pod | null;
   if (pod?.kind !== 'Pod' || pod.apiVersion !== 'v1') throw new Error('not a v1 Pod');
   const name = pod.metadata?.name;
   if (!name || !pod.spec?.containers?.length) throw new Error('a pod needs metadata.name and spec.containers');
+  const [reference] = apiReferences(pod.spec);
+  if (reference) throw new Error(`static pods may not reference ${serviceAccountWords.get(reference) ?? reference}`);
   const uid = createHash('md5').update(nodeName).update(origin).update(text).digest('hex');
   return {
     ...pod,
