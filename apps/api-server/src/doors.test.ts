@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
+import { Server } from '@grpc/grpc-js';
 import {
   configMaps,
   coreEvents,
@@ -205,6 +206,15 @@ describe('the gRPC door', () => {
       message: 'the connection to the api-server is closed',
     });
     await first.close();
+  });
+
+  test('of a server that ends does so though the library never tells that its sessions have ended', async () => {
+    // As it does of a session whose client has just gone.
+    const silent = jest.spyOn(Server.prototype, 'tryShutdown').mockImplementation(() => undefined);
+    const first = await startTestServer();
+    await first.close();
+    expect(silent).toHaveBeenCalled();
+    silent.mockRestore();
   });
 
   test('asks for the same rights', async () => {

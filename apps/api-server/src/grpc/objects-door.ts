@@ -25,6 +25,8 @@ const maxMessageBytes = 16 * 1024 * 1024;
 const chunkBytes = 1024 * 1024;
 /** Calls without a deadline of their own get this one. */
 const defaultDeadlineMs = 60_000;
+/** At the end, for calls that are being answered. */
+const graceMs = 2000;
 
 /** Who asks, and for how long the answer is waited for. */
 interface Caller {
@@ -63,10 +65,17 @@ export class ObjectsDoor {
 
   async close(): Promise<void> {
     for (const calls of this.streams) calls.finish();
-    const done = new Promise<void>(resolve => this.server.tryShutdown(() => resolve()));
-    const cut = setTimeout(() => this.server.forceShutdown(), 2000);
-    await done;
-    clearTimeout(cut);
+    await new Promise<void>(resolve => {
+      // The server does not always tell of its end: it waits for word of a session that was about to end by itself.
+      const cut = setTimeout(() => {
+        this.server.forceShutdown();
+        resolve();
+      }, graceMs);
+      this.server.tryShutdown(() => {
+        clearTimeout(cut);
+        resolve();
+      });
+    });
   }
 
   private implementation(): objects.ObjectsServer {
