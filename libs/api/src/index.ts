@@ -121,7 +121,7 @@ export {
 export { sameButTimes, storedEntries, type ManagedEntry } from './managed-fields/managed-entries';
 export { trackCreate, trackUpdate, type FieldWriter } from './managed-fields/field-manager';
 export { mergeObjects } from './managed-fields/merge-objects';
-export { serverSideApply, type ApplyWriter } from './managed-fields/server-side-apply';
+export { checkApplicable, serverSideApply, type ApplyWriter } from './managed-fields/server-side-apply';
 export { notTyped, typeErrors } from './managed-fields/type-errors';
 export { DecodeError } from './decode/decode-value';
 export { goText } from './go-text';

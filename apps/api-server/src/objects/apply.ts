@@ -1,6 +1,7 @@
 import { StatusError } from '@naru/foundation';
 import {
   apiVersionOf,
+  checkApplicable,
   decodeValue,
   forbidden,
   invalidObject,
@@ -83,7 +84,10 @@ function configurationOf({ definition, namespace, name }: ObjectRequest, value: 
     throw badRequest(`invalid object type: ${apiVersion || '/'}, Kind=${kind ?? ''}`);
   const what = `${namespace}/${name}; ${apiVersion}, Kind=${kind}`;
   const schema = kindSchema(type.group, type.version, type.kind);
-  const wrong = schema ? typeErrors(schema, mergeTypeOf(definition), value) : [];
+  const mergeType = mergeTypeOf(definition);
+  // Before all that takes long.
+  checkApplicable(mergeType, value);
+  const wrong = schema ? typeErrors(schema, mergeType, value) : [];
   if (wrong.length > 0) throw notTyped(what, wrong);
   const { object, warnings } = decodeValue(value, definition, { fieldValidation: 'Warn' });
   const unknown = warnings.flatMap(text => unknownField.exec(text)?.[1] ?? []);

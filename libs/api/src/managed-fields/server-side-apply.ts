@@ -37,8 +37,7 @@ export interface ApplyWriter extends FieldWriter {
  * Source: apimachinery util/managedfields and structured-merge-diff merge/update.go.
  */
 export function serverSideApply(live: KubeObject | undefined, config: KubeObject, writer: ApplyWriter): KubeObject {
-  for (const object of [live, config])
-    if (object && !isTrackable(writer.type, withoutManagedFields(object))) throw tooLarge();
+  for (const object of [live, config]) if (object) checkApplicable(writer.type, withoutManagedFields(object));
   const current = live ?? emptyOf(config);
   const managers = live ? managersOf(live, writer) : [];
   const result = applyTo(current, managers, config, writer);
@@ -52,8 +51,10 @@ export function serverSideApply(live: KubeObject | undefined, config: KubeObject
   return applied;
 }
 
-function tooLarge(): StatusError {
-  return new StatusError(
+/** @throws StatusError RequestEntityTooLarge for what has too many fields to be applied. */
+export function checkApplicable(type: ObjectType, object: unknown): void {
+  if (isTrackable(type, object)) return;
+  throw new StatusError(
     'RequestEntityTooLarge',
     `Request entity too large: limit is ${maxTrackedFields} fields for server-side apply; create or update it instead`,
   );

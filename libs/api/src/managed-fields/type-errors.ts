@@ -2,7 +2,7 @@ import { StatusError } from '@naru/foundation';
 import { goKind, goSyntax, goText } from '../go-text';
 import type { TypeSchema, ValueSchema } from '../schema/types';
 import { fieldType, isJsonObject, leafType, typeOf, type MergeType } from './merge-type';
-import { fieldElement, itemElement, printElement } from './path-element';
+import { fieldElement, itemElement, printElement, printPath } from './path-element';
 
 /** Nobody reads more. */
 const maxErrors = 100;
@@ -15,8 +15,8 @@ const dynamicTypes: Partial<Record<string, string>> = { slice: '[]interface {}',
  */
 export function typeErrors(schema: TypeSchema, type: MergeType, config: unknown): string[] {
   const errors: string[] = [];
-  check({ code: '#', type: schema }, type, config, '', (path, problem) => {
-    if (errors.length < maxErrors) errors.push(`${path}: ${problem}`);
+  check({ code: '#', type: schema }, type, config, [], (path, problem) => {
+    if (errors.length < maxErrors) errors.push(`${printPath(path)}: ${problem}`);
   });
   return errors;
 }
@@ -27,9 +27,10 @@ export function notTyped(what: string, problems: readonly string[]): StatusError
   return new StatusError('InternalError', `failed to create typed patch object (${what}): ${all}`);
 }
 
-type Report = (path: string, problem: string) => void;
+/** Path elements of where it is; the list changes as the search goes on. */
+type Report = (path: readonly string[], problem: string) => void;
 
-function check(schema: ValueSchema, type: MergeType, value: unknown, path: string, report: Report): void {
+function check(schema: ValueSchema, type: MergeType, value: unknown, path: string[], report: Report): void {
   if (value === null || value === undefined || schema.code === '*') return;
   switch (schema.code) {
     case '#':
@@ -38,7 +39,10 @@ function check(schema: ValueSchema, type: MergeType, value: unknown, path: strin
       for (const [key, item] of Object.entries(value)) {
         const of = schema.code === '{' ? schema.of : schema.type?.fields.get(key)?.value;
         const itemType = type.kind === 'object' ? fieldType(type, key) : leafType;
-        if (of) check(of, itemType, item, path + printElement(fieldElement(key)), report);
+        if (!of) continue;
+        path.push(fieldElement(key));
+        check(of, itemType, item, path, report);
+        path.pop();
       }
       return;
     case '[':
@@ -51,15 +55,18 @@ function check(schema: ValueSchema, type: MergeType, value: unknown, path: strin
   }
 }
 
-function checkItems(of: ValueSchema, declared: MergeType, items: unknown[], path: string, report: Report): void {
+function checkItems(of: ValueSchema, declared: MergeType, items: unknown[], path: string[], report: Report): void {
   const type = typeOf(declared, items);
   const seen = new Set<string>();
   items.forEach((item, index) => {
     const element = type.kind === 'list' ? itemElement(type, item) : undefined;
-    const place = element === undefined ? `[${index}]` : printElement(element);
-    if (element !== undefined && seen.has(element)) report(path, `duplicate entries for key ${place}`);
-    if (element !== undefined) seen.add(element);
-    check(of, type.kind === 'list' ? type.element : leafType, item, path + place, report);
+    if (element !== undefined) {
+      if (seen.has(element)) report(path, `duplicate entries for key ${printElement(element)}`);
+      seen.add(element);
+    }
+    path.push(element ?? `i:${index}`);
+    check(of, type.kind === 'list' ? type.element : leafType, item, path, report);
+    path.pop();
   });
 }
 
