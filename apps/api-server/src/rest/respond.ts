@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { StatusError } from '@naru/foundation';
 import type { HttpRequest, HttpResponse } from './http';
 import type { Negotiated } from './negotiate';
+import { indent, isPretty } from './pretty';
 
 /** Upstream compresses what is larger than this, for clients that ask. */
 const gzipThresholdBytes = 128 * 1024;
@@ -41,19 +42,25 @@ export async function sendJson(
     response.end(text);
     return;
   }
-  if (bytes.length > gzipThresholdBytes && acceptsGzip(request)) return sendCompressed(response, code, [bytes]);
-  response.writeHead(code, { 'content-type': 'application/json', 'content-length': bytes.length });
-  response.end(bytes);
+  const shown = readable(request, bytes);
+  if (shown.length > gzipThresholdBytes && acceptsGzip(request)) return sendCompressed(response, code, [shown]);
+  response.writeHead(code, { 'content-type': 'application/json', 'content-length': shown.length });
+  response.end(shown);
 }
 
 /** Sends a long answer that exists as parts, without joining it first. */
 export async function sendParts(request: HttpRequest, response: HttpResponse, parts: readonly Buffer[]): Promise<void> {
   let size = 0;
   for (const part of parts) size += part.length;
+  if (isPretty(request, size)) return sendJson(request, response, 200, Buffer.concat(parts, size));
   if (size > gzipThresholdBytes && acceptsGzip(request)) return sendCompressed(response, 200, parts);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': size });
   await writeParts(response, parts);
   response.end();
+}
+
+function readable(request: HttpRequest, bytes: Buffer): Buffer {
+  return isPretty(request, bytes.length) ? Buffer.from(indent(bytes.toString())) : bytes;
 }
 
 async function sendCompressed(response: HttpResponse, code: number, parts: readonly Buffer[]): Promise<void> {
@@ -108,7 +115,7 @@ export function sendError(response: HttpResponse, error: StatusError): void {
   const status = error.toStatus() as unknown as Record<string, unknown>;
   const token = (error as { continueToken?: string }).continueToken;
   if (token) status['metadata'] = { continue: token };
-  const bytes = Buffer.from(JSON.stringify(status));
+  const bytes = readable(response.req, Buffer.from(JSON.stringify(status)));
   const retryAfter = error.details?.retryAfterSeconds;
   response.writeHead(error.code, {
     'content-type': 'application/json',
