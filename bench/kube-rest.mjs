@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import { parse } from 'yaml';
 
-/** Reads the current context of a kubeconfig (client certificate or token). */
-export function openKubeconfig(file) {
+/**
+ * Reads the current context of a kubeconfig (client certificate or token). `connections`: how many at most; one is taken by each watch.
+ */
+export function openKubeconfig(file, { connections = Infinity } = {}) {
   const config = parse(readFileSync(file, 'utf8'));
   const { context } = config.contexts.find(({ name }) => name === config['current-context']);
   const { cluster } = config.clusters.find(({ name }) => name === context.cluster);
@@ -13,6 +15,7 @@ export function openKubeconfig(file) {
     holder[`${key}-data`] ? Buffer.from(holder[`${key}-data`], 'base64') : holder[key] && readFileSync(holder[key]);
   const agent = new https.Agent({
     keepAlive: true,
+    maxSockets: connections,
     ca: pem(cluster, 'certificate-authority'),
     cert: pem(user, 'client-certificate'),
     key: pem(user, 'client-key'),

@@ -26,7 +26,8 @@ export function podLab(name, ownFlags) {
       ...Object.fromEntries(own),
     },
   });
-  const api = openKubeconfig(flags.kubeconfig);
+  // As a client of Go's, which has one connection: thirty handshakes at once would take of the processors what the pods need.
+  const api = openKubeconfig(flags.kubeconfig, { connections: 4 });
   const namespace = `${name}-${Date.now().toString(36)}`;
   const place = `/api/v1/namespaces/${namespace}`;
   return {
