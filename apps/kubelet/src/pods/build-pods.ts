@@ -49,7 +49,7 @@ export function buildPods(deps: PodsDeps): Pods {
   const isStatic = (pod: Pod): boolean => staticPods.isStatic(pod);
   const reader = new RuntimeReader(runtime, hostIps);
   const killer = new PodKiller({ client: runtime, events, clock, logger, hostIp });
-  const { starter, puller, userNamespaces } = buildStarter({ ...deps, killer, isStatic });
+  const { starter, puller, userNamespaces } = buildStarter({ ...deps, reader, killer, isStatic });
   const status = new StatusWriter({ client, clock, logger });
   const probeMetrics = new ProbeMetrics();
   const probes = new ProbeManager({

@@ -9,10 +9,12 @@ import type { Volumes } from '../volumes/build-volumes';
 import type { PodKiller } from './pod-killer';
 import { PodStarter } from './pod-starter';
 import { runtimeHandler } from './runtime-handler';
+import type { RuntimeReader } from './runtime-state';
 import { UserNamespaces, subordinateIds } from './user-namespaces';
 
 export interface StarterDeps extends Surroundings, Grants, Volumes {
   services: Informer<Service>;
+  reader: RuntimeReader;
   killer: PodKiller;
   isStatic: (pod: Pod) => boolean;
 }

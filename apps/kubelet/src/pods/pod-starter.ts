@@ -15,7 +15,6 @@ import { sandboxConfig } from '../containers/sandbox-config';
 import { serviceEnv } from '../containers/service-env';
 import type { ContainerDevices } from '../devices/container-devices';
 import { CriError, type CriClient } from '../cri/cri-client';
-import { sandboxIps } from '../cri/sandbox-ips';
 import { ImageError, type ImagePuller, type PresentImage } from '../images/image-puller';
 import type { WaitingReason } from '../status/container-status';
 import type { KubeletMetrics } from '../metrics/kubelet-metrics';
@@ -25,12 +24,13 @@ import type { ContainerStart, PodPlan } from './decide';
 import type { PodEvents } from './pod-events';
 import type { PodKiller } from './pod-killer';
 import type { PodPaths } from './pod-paths';
-import type { PodRuntime } from './runtime-state';
+import type { PodRuntime, RuntimeReader } from './runtime-state';
 import type { StartHolds } from './start-holds';
 import type { UserNamespaces } from './user-namespaces';
 
 export interface PodStarterDeps {
   client: CriClient;
+  reader: RuntimeReader;
   puller: ImagePuller;
   volumes: PodVolumes;
   cgroups: PodCgroups;
@@ -198,8 +198,7 @@ export class PodStarter {
       }
       const id = await client.runPodSandbox(config, await this.deps.runtimeHandler(pod.spec?.runtimeClassName));
       observe();
-      const { status } = await client.podSandboxStatus(id);
-      return { id, ips: sandboxIps(status?.network, this.deps.facts([]).hostIps) };
+      return { id, ips: (await this.deps.reader.networkOf(id)).ips };
     } catch (cause) {
       metrics.podStartErrors.inc();
       metrics.sandboxErrors.inc({ runtime_handler });

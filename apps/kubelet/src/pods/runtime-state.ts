@@ -116,23 +116,20 @@ function containerRecord(status: cri.ContainerStatus, sandboxId: string): Contai
   };
 }
 
-function sandboxRecord(status: cri.PodSandboxStatus, hostIps: readonly string[]): SandboxRecord {
-  return {
-    id: status.id,
-    ready: status.state === cri.PodSandboxState.SANDBOX_READY,
-    attempt: status.metadata?.attempt ?? 0,
-    createdAt: toMs(status.createdAt),
-    ips: sandboxIps(status.network, hostIps),
-    hostNetwork: status.linux?.namespaces?.options?.network === cri.NamespaceMode.NODE,
-  };
+type SandboxNetwork = Pick<SandboxRecord, 'ips' | 'hostNetwork'>;
+
+/** What is asked for once: ended containers and the networks of ready sandboxes do not change any more. */
+const maxRemembered = 2_048;
+
+function remember<Value>(values: Map<string, Value>, id: string, value: Value): void {
+  if (values.size >= maxRemembered) values.delete(values.keys().next().value as string);
+  values.set(id, value);
 }
 
-/** An ended container does not change any more, so its status is asked for once. */
-const maxRememberedExits = 2_048;
-
-/** Reads what the runtime holds of a pod. Nothing is kept but the statuses of ended containers. */
+/** Reads what the runtime holds of a pod. Nothing is kept but what does not change. */
 export class RuntimeReader {
   private readonly exited = new Map<string, ContainerRecord>();
+  private readonly networks = new Map<string, SandboxNetwork>();
 
   /** `hostIps`: the node's addresses, the main one first. */
   constructor(
@@ -147,7 +144,7 @@ export class RuntimeReader {
       this.client.listContainers(selector),
     ]);
     const [sandboxRecords, containerRecords] = await Promise.all([
-      Promise.all(sandboxes.map(sandbox => this.sandbox(sandbox.id))),
+      Promise.all(sandboxes.map(sandbox => this.sandbox(sandbox))),
       Promise.all(containers.map(container => this.container(container))),
     ]);
     return {
@@ -171,10 +168,24 @@ export class RuntimeReader {
     return pods;
   }
 
-  private async sandbox(id: string): Promise<SandboxRecord | undefined> {
+  /** The network of a sandbox, asked for anew. */
+  async networkOf(id: string): Promise<SandboxNetwork> {
+    const { status } = await this.client.podSandboxStatus(id);
+    const network = {
+      ips: sandboxIps(status?.network, this.hostIps),
+      hostNetwork: status?.linux?.namespaces?.options?.network === cri.NamespaceMode.NODE,
+    };
+    if (status?.state === cri.PodSandboxState.SANDBOX_READY) remember(this.networks, id, network);
+    return network;
+  }
+
+  /** The list tells the rest. Of one that is not ready, runtimes say different things. */
+  private async sandbox({ id, state, metadata, createdAt }: cri.PodSandbox): Promise<SandboxRecord | undefined> {
+    const ready = state === cri.PodSandboxState.SANDBOX_READY;
+    if (!ready) this.networks.delete(id);
     try {
-      const { status } = await this.client.podSandboxStatus(id);
-      return status && sandboxRecord(status, this.hostIps);
+      const network = this.networks.get(id) ?? (await this.networkOf(id));
+      return { id, ready, attempt: metadata?.attempt ?? 0, createdAt: toMs(createdAt), ...network };
     } catch (error) {
       return ignoreGone(error);
     }
@@ -187,16 +198,11 @@ export class RuntimeReader {
       const status = await this.client.containerStatus(container.id);
       if (!status) return undefined;
       const record = containerRecord(status, container.podSandboxId);
-      if (record.phase === 'exited') this.remember(record);
+      if (record.phase === 'exited') remember(this.exited, record.id, record);
       return record;
     } catch (error) {
       return ignoreGone(error);
     }
-  }
-
-  private remember(record: ContainerRecord): void {
-    if (this.exited.size >= maxRememberedExits) this.exited.delete(this.exited.keys().next().value as string);
-    this.exited.set(record.id, record);
   }
 }
 
