@@ -4,6 +4,7 @@ import { podLabels } from '../cri/labels';
 import { podDns, type ClusterDns } from './dns';
 import { podHostname } from './hosts-file';
 import { sandboxSecurityContext } from './security-context';
+import { dottedSysctl } from './sysctl-name';
 
 export interface SandboxConfigInput {
   pod: Pod;
@@ -44,7 +45,7 @@ export function sandboxConfig(input: SandboxConfigInput): cri.PodSandboxConfig {
   const { hostname, domain } = podHostname(pod, input.dns.domain);
   const fqdn = pod.spec?.setHostnameAsFQDN && domain ? `${hostname}.${domain}` : hostname;
   const sysctls = Object.fromEntries(
-    (pod.spec?.securityContext?.sysctls ?? []).map(sysctl => [sysctl.name, sysctl.value]),
+    (pod.spec?.securityContext?.sysctls ?? []).map(sysctl => [dottedSysctl(sysctl.name), sysctl.value]),
   );
   return cri.PodSandboxConfig.fromPartial({
     metadata: { name, namespace, uid, attempt: input.attempt },

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type { Container, Pod } from '@naru/api';
+import { dottedSysctl } from '../containers/sysctl-name';
 import { rejection, type Rejection } from './admission';
 
 export interface NodeSecurity {
@@ -35,18 +36,12 @@ export function hostHasAppArmor(): boolean {
   }
 }
 
-/** With slashes as separators, a dot is part of a name. */
-function dotted(name: string): string {
-  const first = /[./]/.exec(name)?.[0];
-  return first === '/' ? name.replace(/[./]/g, letter => (letter === '/' ? '.' : '/')) : name;
-}
-
 function admitSysctls(pod: Pod, allowedUnsafe: readonly string[]): Rejection | undefined {
   const { hostNetwork, hostIPC, securityContext } = pod.spec ?? {};
   for (const { name } of securityContext?.sysctls ?? []) {
-    const wanted = dotted(name);
+    const wanted = dottedSysctl(name);
     const matches = (allowed: string): boolean =>
-      allowed.endsWith('*') ? wanted.startsWith(dotted(allowed.slice(0, -1))) : wanted === dotted(allowed);
+      allowed.endsWith('*') ? wanted.startsWith(dottedSysctl(allowed.slice(0, -1))) : wanted === dottedSysctl(allowed);
     const forbid = (why: string): Rejection => rejection('SysctlForbidden', `forbidden sysctl: "${name}" ${why}`);
     if (![...safeSysctls, ...allowedUnsafe].some(matches)) return forbid('not allowlisted');
     if (hostNetwork && wanted.startsWith('net.')) return forbid('not allowed with host net enabled');
