@@ -72,6 +72,8 @@ export class Cluster {
   readonly data: string;
   /** What nodes are to add to their kubelet's configuration; there when somebody has asked for it. */
   readonly kubeletConfig: string;
+  /** How nodes are to reach registries, likewise. */
+  readonly registryConfig: string;
   readonly hostAddress: string;
   readonly ports: Record<
     'api' | 'grpc' | 'nats' | 'scheduler' | 'controllerManager' | 'hollow' | 'metrics' | 'metricsHealth',
@@ -84,6 +86,7 @@ export class Cluster {
     this.run = `/run/naru-${name}`;
     this.data = `/var/lib/naru/${name}`;
     this.kubeletConfig = path.join(this.data, 'kubelet-config.yaml');
+    this.registryConfig = path.join(this.data, 'registries.json');
     this.hostAddress = addressAt(nodeCidr, hostOffset);
     this.ports = {
       api: 6443 + portOffset,

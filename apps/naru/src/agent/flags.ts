@@ -19,6 +19,7 @@ export const agentFlags = {
   'data-dir': { description: 'what the node keeps', type: 'string', default: '/var/lib/naru/agent' },
   'kubelet-dir': { description: "the kubelet's folder; default: kubelet in the data folder", type: 'string' },
   'kubelet-config': { description: 'file with fields of a KubeletConfiguration that are to hold', type: 'string' },
+  'registry-config': { description: 'JSON file with mirrors and registries without TLS', type: 'string' },
   'run-dir': { description: 'sockets, pid files; lost with a reboot', type: 'string', default: '/run/naru' },
   'log-dir': { description: 'where the processes log to; "-" for standard output', type: 'string', default: '-' },
   'image-store': { description: 'default: images in the data folder', type: 'string' },

@@ -14,7 +14,8 @@ import { checkContainerRuntime } from './container-runtime';
 import type { AgentFlags } from './flags';
 import { join, joinedBefore, type JoinOptions } from './join';
 import { kubeletConfiguration, readKubeletFields } from './kubelet-configuration';
-import { kubeletConfigFile, nodeServices } from './services';
+import { readRegistries, writeContainerdHosts } from './registries';
+import { containerdDir, kubeletConfigFile, nodeServices } from './services';
 
 /** Remembered in the run folder for `agent-leave`. */
 export interface AgentRecord {
@@ -89,6 +90,8 @@ async function joinPersistently(options: JoinOptions): Promise<ClusterInfo> {
 /** Joins the cluster if need be, and writes down how the node's processes are started. Idempotent. */
 export async function prepareAgent(flags: AgentFlags): Promise<void> {
   const containerRuntime = checkContainerRuntime(flags['container-runtime']);
+  const registryConfig = flags['registry-config'];
+  const registries = registryConfig === undefined ? {} : readRegistries(registryConfig);
   const server = new URL(flags.server);
   const nodeName = flags['node-name'] ?? hostname();
   const nodeIps =
@@ -124,11 +127,13 @@ export async function prepareAgent(flags: AgentFlags): Promise<void> {
     imageStore,
     kubeletDir,
     containerRuntime,
+    registryConfig,
     runtimeEndpoint: flags['container-runtime-endpoint'],
   });
   const wants = flags['kubelet-config'] === undefined ? {} : await readKubeletFields(flags['kubelet-config']);
   const facts = { info, nodeIps, manifests: path.join(dataDir, 'manifests') };
   writeJson(kubeletConfigFile(dataDir), kubeletConfiguration(facts, wants));
+  if (containerRuntime === 'containerd') writeContainerdHosts(path.join(containerdDir(dataDir), 'certs.d'), registries);
   for (const spec of specs) writeService(path.join(runDir, 'services'), spec);
   const record: AgentRecord = { server: flags.server, nodeName, pki: folder };
   writeJson(path.join(runDir, 'agent.json'), record);

@@ -19,6 +19,7 @@ const options: NodeProcessOptions = {
   imageStore: '/images',
   kubeletDir: '/var/lib/kubelet',
   containerRuntime: 'naru',
+  registryConfig: undefined,
   runtimeEndpoint: undefined,
 };
 
@@ -44,6 +45,11 @@ test('a node with containerd has one of its own in the place of our runtime', ()
   expect(containerd?.argv).toEqual([script('containerd'), '/data/containerd', '/run/naru', '/data/cni/net.d']);
   expect(kubelet?.argv).toContain('--container-runtime-endpoint=unix:///run/naru/runtime.sock');
   expect(() => checkContainerRuntime('docker')).toThrow('"docker" is neither naru nor containerd');
+});
+
+test('a node is told how to reach registries', () => {
+  const [runtime] = nodeServices({ ...options, registryConfig: '/data/registries.json' });
+  expect(runtime?.argv).toContain('--registry-config=/data/registries.json');
 });
 
 test('a node of two families tells its processes of both', () => {

@@ -18,6 +18,8 @@ export interface NodeProcessOptions {
   imageStore: string;
   kubeletDir: string;
   containerRuntime: ContainerRuntime;
+  /** How to reach registries; undefined: as their names say. */
+  registryConfig: string | undefined;
   /** Undefined: the runtime is started with the node. */
   runtimeEndpoint: string | undefined;
 }
@@ -28,6 +30,11 @@ const cniFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 /** Where a node's own KubeletConfiguration is. */
 export function kubeletConfigFile(dataDir: string): string {
   return path.join(dataDir, 'kubelet-config.json');
+}
+
+/** What containerd keeps on a node of its own. */
+export function containerdDir(dataDir: string): string {
+  return path.join(dataDir, 'containerd');
 }
 
 /** The processes that make a machine a node: kubelet, kube-proxy, and a runtime unless there is one already. */
@@ -59,10 +66,11 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
     'cgroup-parent': '/naru',
     'cni-conf-dir': cniConfDir,
     'cni-bin-dir': cniFolders.join(),
+    ...(options.registryConfig ? { 'registry-config': options.registryConfig } : {}),
   });
   const containerd: ServiceSpec = {
     name: 'containerd',
-    argv: [script('containerd'), path.join(dataDir, 'containerd'), runDir, cniConfDir],
+    argv: [script('containerd'), containerdDir(dataDir), runDir, cniConfDir],
     ...log('containerd'),
   };
   const kubelet = service('kubelet', {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { UsageError } from '@naru/foundation';
 import { checkContainerRuntime, type ContainerRuntime } from '../agent/container-runtime';
 import { agentFlags } from '../agent/flags';
+import { readRegistries } from '../agent/registries';
 import { readKubeletFields } from '../agent/kubelet-configuration';
 import { ipFamilies, type IpFamilySetting } from '../address';
 import { checkRanges } from '../check-ranges';
@@ -55,6 +56,10 @@ const flags = {
   'container-runtime': {
     ...agentFlags['container-runtime'],
     description: 'of the nodes that are made now: naru, or containerd for that of this machine (default naru)',
+  },
+  'registry-config': {
+    description: 'JSON file with mirrors and registries without TLS, for all nodes that boot from now on',
+    type: 'string',
   },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
   'metrics-server': { description: 'true or false: for kubectl top and autoscaling (default true)', type: 'boolean' },
@@ -211,6 +216,8 @@ async function up(given: UpFlags): Promise<void> {
   const cluster = chooseCluster(given);
   const kubeletConfig = given['kubelet-config'];
   if (kubeletConfig !== undefined) await readKubeletFields(kubeletConfig);
+  const registryConfig = given['registry-config'];
+  if (registryConfig !== undefined) readRegistries(registryConfig);
   const steps = new Steps();
   checkRoot();
   const unlock = lock(`${cluster.run}.lock`);
@@ -218,8 +225,9 @@ async function up(given: UpFlags): Promise<void> {
     await steps.run('checking the machine', () => preflight(cluster, containerRuntime));
     const wasUp = existsSync(cluster.services);
     saveCluster(cluster);
-    // Every node that boots reads it, also after the next `up`.
+    // Every node that boots reads them, also after the next `up`.
     if (kubeletConfig !== undefined) copyFileSync(kubeletConfig, cluster.kubeletConfig);
+    if (registryConfig !== undefined) copyFileSync(registryConfig, cluster.registryConfig);
     mkdirSync(cluster.run, { recursive: true, mode: 0o755 });
     const { api, booted, missing } = await startAll(cluster, { workers, containerRuntime }, steps).catch(
       async (error: Error) => {

@@ -17,13 +17,12 @@ async function isKnown(socket: string, name: string): Promise<boolean> {
   });
 }
 
-/** Has a containerd take the images of an archive (or of a folder with an OCI layout) for the kubelet. Answers their names. */
+/** Has a containerd take the images of an archive, compressed or not, or of a folder with an OCI layout, for the kubelet. Answers their names. */
 export async function loadIntoContainerd(socket: string, file: string): Promise<string[]> {
   const control = ['ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import'];
-  const argv = statSync(file).isDirectory()
-    ? ['sh', '-c', 'folder=$1; shift; tar --create --directory="$folder" . | "$@" -', 'sh', file, ...control]
-    : [...control, file];
-  const output = await execute(argv, { timeoutMs: loadTimeoutMs });
+  const read = statSync(file).isDirectory() ? 'tar --create --directory="$file" .' : 'gzip -cdf "$file"';
+  const script = `file=$1; shift; ${read} | "$@" -`;
+  const output = await execute(['sh', '-c', script, 'sh', file, ...control], { timeoutMs: loadTimeoutMs });
   const names = [...output.matchAll(/^unpacking (\S+) \(/gm)].map(([, name = '']) => name);
   if (names.length === 0) throw new Error(`${file}: ctr has found no image in it: ${output.trim()}`);
   for (const name of names)

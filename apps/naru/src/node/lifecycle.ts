@@ -39,6 +39,7 @@ function agentFlags(cluster: Cluster, { name, address, containerRuntime }: NodeR
     `--image-store=${cluster.images}`,
     `--log-dir=${path.join(data, 'logs')}`,
     ...(containerRuntime ? [`--container-runtime=${containerRuntime}`] : []),
+    ...(existsSync(cluster.registryConfig) ? [`--registry-config=${cluster.registryConfig}`] : []),
     ...(existsSync(cluster.kubeletConfig) ? [`--kubelet-config=${cluster.kubeletConfig}`] : []),
   ];
 }
