@@ -1,39 +1,7 @@
 import type { Pod } from '@naru/api';
 import { eventually } from '@naru/testing';
-import { apply, ask, askJson, kubectl, naru } from './cluster';
-
-interface ProcessRow {
-  name: string;
-  node?: string;
-  pid?: number;
-  health: string;
-}
-
-async function processes(): Promise<ProcessRow[]> {
-  const { stdout } = await naru(['status', '--output', 'json'], { anyCode: true });
-  return (JSON.parse(stdout) as { processes: ProcessRow[] }).processes;
-}
-
-const find = (rows: ProcessRow[], name: string, node?: string): ProcessRow => {
-  const row = rows.find(candidate => candidate.name === name && candidate.node === node);
-  if (!row?.pid) throw new Error(`no process ${node ?? ''} ${name}`);
-  return row;
-};
-
-/** kill -9, then waits for a new process that says it is well. */
-async function killAndRecover(name: string, node?: string): Promise<void> {
-  const victim = find(await processes(), name, node);
-  process.kill(victim.pid as number, 'SIGKILL');
-  await eventually(
-    async () => {
-      const next = find(await processes(), name, node);
-      expect(next.pid).not.toBe(victim.pid);
-      expect(next.health).toBe('ok');
-    },
-    90_000,
-    200,
-  );
-}
+import { apply, ask, askJson, kubectl, runtimeProcess } from './cluster';
+import { findProcess, killAndRecover, processes } from './processes';
 
 const steadyPod = `
 apiVersion: v1
@@ -91,7 +59,7 @@ describe.each(['nats', 'api-server', 'scheduler', 'controller-manager'])('kill -
   });
 });
 
-describe.each(['runtime', 'kubelet', 'kube-proxy'])('kill -9 of %s on a node', name => {
+describe.each([runtimeProcess, 'kubelet', 'kube-proxy'])('kill -9 of %s on a node', name => {
   test('leaves the containers running, whose logs and exec go on', async () => {
     await killAndRecover(name, node);
     await startsPods();
@@ -115,7 +83,7 @@ test('no write that the api-server acknowledged is lost when it is killed', asyn
       if (code === 0) acknowledged.push(name);
       if (!killed && acknowledged.length > 20) {
         killed = true;
-        process.kill(find(await processes(), 'api-server').pid as number, 'SIGKILL');
+        process.kill(findProcess(await processes(), 'api-server').pid as number, 'SIGKILL');
       }
     }
   };

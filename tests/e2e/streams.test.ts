@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { eventually } from '@naru/testing';
 import { apply, ask, createNamespace, follow, kubeconfig, kubectl, repository, run } from './cluster';
+import { testUnlessOnContainerd } from './test-unless-on-containerd';
 
 const namespace = 'streams';
 const inNamespace = (...args: string[]): string[] => ['-n', namespace, ...args];
@@ -151,7 +152,7 @@ describe.each([
     expect((await kubectl(inNamespace('get', 'pod', pod), { anyCode: true })).stderr).toContain('not found');
   });
 
-  test('kubectl debug runs a container beside those of the pod', async () => {
+  testUnlessOnContainerd('kubectl debug runs a container beside those of the pod', async () => {
     const flags = ['debug', 'web', '-i', '--quiet', '--profile=general', '--target=main', '--image=naru.dev/web:v1'];
     const more = ['--image-pull-policy=Never', `--container=look-${name.toLowerCase()}`, '--', 'sh', '-c'];
     const { stdout } = await kubectl(inNamespace(...flags, ...more, 'read line; echo "saw $line"; hostname'), {

@@ -1,5 +1,6 @@
 import type { Pod } from '@naru/api';
 import { apply, ask, askJson, kubectl, withNamespace } from './cluster';
+import { testUnlessOnContainerd as test } from './test-unless-on-containerd';
 
 const name = (index: number): string => `apart-${index}`;
 const pod = (index: number): string => `
