@@ -110,10 +110,12 @@ withRoot('the kubelet when things go wrong', () => {
     await waitFor('stranger', /^(ErrImagePull|ImagePullBackOff)$/, /authorization failed: no basic auth credentials/);
     await waitFor('idle-stranger', /^ErrImageNeverPull$/, /not accessible with the credentials of the pod/);
     await node.untilReady('friend');
-    expect(await node.events('friend')).toContainEqual({
-      reason: 'Pulled',
-      message: `Container image "${registry.image('private')}" already present on machine and can be accessed by the pod`,
-    });
+    await eventually(async () =>
+      expect(await node.events('friend')).toContainEqual({
+        reason: 'Pulled',
+        message: `Container image "${registry.image('private')}" already present on machine and can be accessed by the pod`,
+      }),
+    );
     await Promise.all(['owner', 'stranger', 'idle-stranger', 'friend'].map(name => node.delete(name)));
   });
 

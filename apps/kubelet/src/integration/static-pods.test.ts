@@ -114,7 +114,9 @@ withRoot('static pods', () => {
       );
     });
     await node.untilReady(`pushing-${nodeName}`);
-    expect(await node.events('ordinary')).toContainEqual(expect.objectContaining({ reason: 'Preempting' }));
+    await eventually(async () =>
+      expect(await node.events('ordinary')).toContainEqual(expect.objectContaining({ reason: 'Preempting' })),
+    );
     await node.create('huge', { priority: 2_000_000_000, containers: [asking(all)] });
     await eventually(async () =>
       expect((await node.get('huge')).status).toMatchObject({ phase: 'Failed', reason: 'UnexpectedAdmissionError' }),
