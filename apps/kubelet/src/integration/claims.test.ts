@@ -89,7 +89,6 @@ class Driver {
 }
 
 withRoot('the kubelet and claims for devices', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet;
   let driver: Driver;

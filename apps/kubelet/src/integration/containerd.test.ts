@@ -7,7 +7,6 @@ import { TestNode, forever, image, isReady, nodeName, shell, whyNot } from './te
 const withRoot = whyNot() ? describe.skip : describe;
 
 withRoot('the kubelet on containerd', () => {
-  jest.setTimeout(120_000);
   let node: TestNode;
   let kubelet: Kubelet;
 

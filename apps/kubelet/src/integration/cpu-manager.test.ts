@@ -9,7 +9,6 @@ const withRoot = whyNot() ? describe.skip : describe;
 const flags = ['--cpu-manager-policy=static', '--reserved-cpus=0'];
 
 withRoot('the kubelet with static CPUs', () => {
-  jest.setTimeout(120_000);
   let node: TestNode;
   let kubelet: Kubelet;
   const all = parseCpuSet(fs.readFileSync('/sys/devices/system/cpu/online', 'utf8'));

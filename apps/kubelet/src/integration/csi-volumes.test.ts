@@ -23,7 +23,6 @@ if (skipped) process.stdout.write(`CSI tests are skipped: ${skipped}\n`);
 const mi = 1 << 20;
 
 withRoot('CSI volumes on a real runtime', () => {
-  jest.setTimeout(90_000);
   let node: TestNode;
   let kubelet: Kubelet;
   let driver: ExampleDriver;

@@ -87,7 +87,6 @@ class Gpus {
 }
 
 withRoot('the kubelet and device plugins', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet;
   let gpus: Gpus;

@@ -9,7 +9,6 @@ import { TestNode, forever, shell, whyNot } from './test-node';
 const withRoot = whyNot() ? describe.skip : describe;
 
 withRoot('the kubelet when things go wrong', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet;
   let registry: FaultyRegistry;

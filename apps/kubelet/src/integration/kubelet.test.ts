@@ -10,7 +10,6 @@ const withRoot = skipped ? describe.skip : describe;
 if (skipped) process.stdout.write(`kubelet integration tests are skipped: ${skipped}\n`);
 
 withRoot('the kubelet on a real runtime', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet;
 

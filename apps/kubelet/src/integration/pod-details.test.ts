@@ -12,7 +12,6 @@ const withRoot = skipped ? describe.skip : describe;
 if (skipped) process.stdout.write(`pod tests are skipped: ${skipped}\n`);
 
 withRoot('a pod', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
 
   beforeAll(async () => {
@@ -82,7 +81,7 @@ withRoot('a pod', () => {
       const { status } = await node.get('again');
       expect(status?.podIP).toBeDefined();
       return status;
-    }, 60_000);
+    });
     const after = await eventually(async () => {
       const { status } = await node.get('again');
       expect(status?.containerStatuses?.map(each => [each.name, each.restartCount, each.ready])).toEqual([
@@ -90,7 +89,7 @@ withRoot('a pod', () => {
         ['other', 1, true],
       ]);
       return status;
-    }, 60_000);
+    });
     expect(after?.containerStatuses?.map(({ lastState }) => lastState?.terminated?.exitCode)).toEqual([42, 137]);
     expect(after?.initContainerStatuses).toMatchObject([{ restartCount: 1, state: { terminated: { exitCode: 0 } } }]);
     expect(after?.podIP).toBe(before?.podIP);

@@ -9,7 +9,6 @@ const withRoot = whyNot() ? describe.skip : describe;
 const mi = 2 ** 20;
 
 withRoot('a node that runs out of', () => {
-  jest.setTimeout(90_000);
   let node: TestNode;
   let registry: FaultyRegistry;
 

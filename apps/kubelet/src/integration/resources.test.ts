@@ -10,7 +10,6 @@ const withRoot = whyNot() ? describe.skip : describe;
 const mi = 2 ** 20;
 
 withRoot("the kubelet and its node's resources", () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet;
 

@@ -15,7 +15,6 @@ const mode = "sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status";
 const tell = `${mode} > /dev/termination-log`;
 
 withRoot('a container', () => {
-  jest.setTimeout(120_000);
   let node: TestNode;
   let kubelet: Kubelet;
 

@@ -9,7 +9,6 @@ const withRoot = skipped ? describe.skip : describe;
 if (skipped) process.stdout.write(`shutdown tests are skipped: ${skipped}\n`);
 
 withRoot('a node that shuts down', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
 
   beforeAll(async () => {

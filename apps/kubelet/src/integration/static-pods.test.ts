@@ -32,7 +32,6 @@ class AwayApi extends MemoryObjects {
 }
 
 withRoot('static pods', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet | undefined;
   let server: http.Server;

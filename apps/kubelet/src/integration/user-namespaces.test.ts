@@ -12,7 +12,6 @@ if (skipped) process.stdout.write(`user namespace tests are skipped: ${skipped}\
 const length = 65_536;
 
 withRoot('a pod with a user namespace', () => {
-  jest.setTimeout(180_000);
   let node: TestNode;
   let kubelet: Kubelet;
 

@@ -58,7 +58,6 @@ function showing(volumes: readonly Volume[], more: Partial<Container> = {}): Par
 }
 
 withRoot('files in volumes', () => {
-  jest.setTimeout(90_000);
   let node: TestNode;
 
   beforeAll(async () => {

@@ -13,7 +13,6 @@ const withRoot = skipped ? describe.skip : describe;
 if (skipped) process.stdout.write(`volume tests are skipped: ${skipped}\n`);
 
 withRoot('volumes on a real runtime', () => {
-  jest.setTimeout(60_000);
   let node: TestNode;
   let kubelet: Kubelet;
 
