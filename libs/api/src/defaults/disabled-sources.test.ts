@@ -20,6 +20,12 @@ const specWith = (): PodSpec => ({
 });
 const kept = [{}, {}, { configMap: { name: 'settings' } }];
 
+test('a scheduling group is as if not written', () => {
+  const spec: PodSpec = { containers: [{ name: 'main' }], schedulingGroup: { podGroupName: 'together' } };
+  defaultPod(spec);
+  expect(spec).not.toHaveProperty('schedulingGroup');
+});
+
 test('trust bundles and pod certificates in a volume are as if not written, in pods and in templates', () => {
   const pod = { spec: specWith() };
   defaultPod(pod.spec);

@@ -14,6 +14,8 @@ export function defaultPodSpec(spec: PodSpec): void {
   spec.terminationGracePeriodSeconds ??= 30;
   spec.schedulerName ||= 'default-scheduler';
   mirrorServiceAccount(spec);
+  // GenericWorkload: alpha, and off in upstream.
+  delete spec.schedulingGroup;
   for (const volume of spec.volumes ?? []) {
     dropDisabledSources(volume);
     defaultVolume(volume);
