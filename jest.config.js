@@ -15,6 +15,7 @@ module.exports = {
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   transform: { '^.+\\.(ts|mjs|js)$': swc },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
+  testSequencer: '<rootDir>/tools/longest-first.mjs',
   // For a machine that is busy with others: whoever waits says itself, and sooner, what it has waited for in vain.
   testTimeout: 240_000,
   // Tests build with esbuild, whose service stays as long as the process: do not wait for it.
