@@ -17,7 +17,7 @@ let folder: string;
 let flags: string[];
 let port: number;
 let agent: https.Agent;
-let programs: ShippedPrograms;
+const programs = new ShippedPrograms();
 let child: ChildProcess | undefined;
 
 beforeAll(async () => {
@@ -49,7 +49,6 @@ beforeAll(async () => {
     `--service-account-key=${file('sa.key', createKey())}`,
     `--token-file=${file('tokens.csv', 'admin-token,admin,1,"system:masters"')}`,
   ];
-  programs = await ShippedPrograms.build('api-server');
 });
 afterAll(() => {
   agent.destroy();

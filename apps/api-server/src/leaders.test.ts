@@ -15,14 +15,13 @@ type Name = (typeof names)[number];
 let bus: NatsTestServer;
 let feed: FeedPublisher;
 let server: TestServer;
-let programs: ShippedPrograms;
+const programs = new ShippedPrograms();
 
 beforeAll(async () => {
   bus = await NatsTestServer.start();
   feed = new FeedPublisher({ connection: { servers: bus.url }, logger: silentLogger, clock: systemClock });
   feed.start();
   server = await startTestServer({ publish: events => feed.publish(events) });
-  programs = await ShippedPrograms.build(...names);
 });
 afterAll(async () => {
   programs.close();

@@ -1,6 +1,12 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { describeWhere, runInVirtualMachine, runKernelScenario, virtualMachineObstacle } from '@naru/testing';
+import {
+  builtProgram,
+  describeWhere,
+  runInVirtualMachine,
+  runKernelScenario,
+  virtualMachineObstacle,
+} from '@naru/testing';
 
 const repository = path.resolve(__dirname, '../../..');
 
@@ -24,11 +30,10 @@ describeWhere(obstacle, 'a node on a machine that has it all', () => {
   let verdict: (check: string) => string | undefined;
 
   beforeAll(async () => {
-    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
     verdict = await runKernelScenario({
       run: options => runInVirtualMachine({ ...options, numaNodes: 2 }),
       entry: path.join(__dirname, 'testing/machine-scenario.ts'),
-      arguments: [path.join(repository, 'dist/apps/runtime/main.js')],
+      arguments: [builtProgram('runtime')],
       dist: path.join(repository, 'dist'),
       prepare: `mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p /dev/pts /dev/shm

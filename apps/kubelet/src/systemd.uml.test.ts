@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import path from 'node:path';
-import { describeWhere, runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
+import { builtProgram, describeWhere, runKernelScenario, userModeLinuxObstacle } from '@naru/testing';
 
 const repository = path.resolve(__dirname, '../../..');
 
@@ -17,10 +16,9 @@ describeWhere(userModeLinuxObstacle({ systemd: true }), 'the kubelet with the sy
   let verdict: (check: string) => string | undefined;
 
   beforeAll(async () => {
-    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
     verdict = await runKernelScenario({
       entry: path.join(__dirname, 'testing/systemd-scenario.ts'),
-      arguments: [path.join(repository, 'dist/apps/runtime/main.js')],
+      arguments: [builtProgram('runtime')],
       dist: path.join(repository, 'dist'),
       systemd: true,
       memoryMb: 768,

@@ -1,3 +1,4 @@
+export { builtProgram } from './built-program';
 export { describeWhere } from './describe-where';
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
 export { eventually, freePort, within } from '@naru/foundation/testing';

@@ -8,7 +8,7 @@ import type { Container, Pod, Stored } from '@naru/api';
 import { coreEvents, pods, services } from '@naru/api';
 import { createLogger, createMetrics, parseFlags, silentLogger } from '@naru/foundation';
 import { Authority, createAuthority, type CertificateAndKey } from '@naru/pki';
-import { MemoryObjects, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
+import { MemoryObjects, builtProgram, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
 import { CgroupTree } from '../cgroups/cgroup-tree';
 import { kubeletFlags } from '../config/flags';
 import { effectiveConfiguration } from '../config/kubelet-configuration';
@@ -18,9 +18,6 @@ import { Kubelet } from '../kubelet';
 
 export const image = 'docker.io/library/busybox:test';
 export const nodeName = 'test-node';
-
-const repository = path.resolve(__dirname, '../../../..');
-const runtimeProgram = path.join(repository, 'dist/apps/runtime/main.js');
 
 export interface Answer {
   code: number;
@@ -137,9 +134,8 @@ export class TestNode {
   }
 
   private async setUpRuntime(): Promise<void> {
-    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(repository, 'apps/runtime') });
     await writeOciLayout(this.file('image'), busyboxImage(image));
-    run('node', runtimeProgram, 'load', '--image-store', this.file('images'), this.file('image'));
+    run('node', builtProgram('runtime'), 'load', '--image-store', this.file('images'), this.file('image'));
     await this.startRuntime();
   }
 
@@ -231,7 +227,7 @@ export class TestNode {
       '--health-address=127.0.0.1:0',
       `--cgroup-parent=${this.cgroup}`,
     ];
-    const argv = [`--net=/run/netns/${this.namespace}`, 'node', runtimeProgram, ...flags];
+    const argv = [`--net=/run/netns/${this.namespace}`, 'node', builtProgram('runtime'), ...flags];
     this.runtimeProcess = spawn('nsenter', argv, { stdio: ['ignore', log, log] });
     const client = new CriClient(this.endpoint);
     await eventually(() => client.version()).finally(() => client.close());

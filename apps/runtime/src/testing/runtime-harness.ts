@@ -4,8 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { cri } from '@naru/proto';
-import { busyboxImage, eventually, writeOciLayout, type ImageDescription } from '@naru/testing';
-import { buildSync } from 'esbuild';
+import { builtProgram, busyboxImage, eventually, writeOciLayout, type ImageDescription } from '@naru/testing';
 import { call } from './call';
 
 /** Real containers need root. In CI a test must not pass by being skipped. */
@@ -19,26 +18,6 @@ export const describeWithRoot = canRunContainers
   : (name: string, body: () => void): void => describe.skip(`${name} (skipped: needs root)`, body);
 
 export { call } from './call';
-
-const root = path.resolve(__dirname, '../../../..');
-let bundle: string | undefined;
-
-function bundledMain(): string {
-  if (bundle) return bundle;
-  // Below the repository, where it finds the modules that are not bundled.
-  fs.mkdirSync(path.join(root, 'dist'), { recursive: true });
-  const directory = fs.mkdtempSync(path.join(root, 'dist', 'runtime-test-'));
-  bundle = path.join(directory, 'main.js');
-  buildSync({
-    entryPoints: [path.join(__dirname, '../main.ts')],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    logLevel: 'error',
-  });
-  return bundle;
-}
 
 let networks = 0;
 
@@ -111,7 +90,7 @@ export class RuntimeHarness {
     this.#disconnect();
     const at = (name: string): string => path.join(this.directory, name);
     const args = [
-      bundledMain(),
+      builtProgram('runtime'),
       ...[
         `--listen=unix://${this.directory}/run/runtime.sock`,
         `--root=${at('kept/root')}`,
@@ -161,7 +140,7 @@ export class RuntimeHarness {
     await writeOciLayout(layout, image);
     const { status, stderr } = spawnSync(
       process.execPath,
-      [bundledMain(), 'load', '--image-store', path.join(this.directory, 'kept/images'), layout],
+      [builtProgram('runtime'), 'load', '--image-store', path.join(this.directory, 'kept/images'), layout],
       { encoding: 'utf8' },
     );
     if (status !== 0) throw new Error(stderr);
@@ -242,8 +221,6 @@ export class RuntimeHarness {
     }
     this.#holder?.kill('SIGKILL');
     fs.rmSync(this.directory, { recursive: true, force: true });
-    if (bundle) fs.rmSync(path.dirname(bundle), { recursive: true, force: true });
-    bundle = undefined;
   }
 
   sandboxConfig(name: string, changes: Record<string, unknown> = {}): cri.PodSandboxConfig {
