@@ -17,7 +17,7 @@ let folder: string;
 let flags: string[];
 let port: number;
 let agent: https.Agent;
-const programs = new ShippedPrograms();
+const programs = new ShippedPrograms('api-server');
 let child: ChildProcess | undefined;
 
 beforeAll(async () => {

@@ -2,12 +2,12 @@ import { ShippedPrograms } from './testing/shipped-programs';
 import { eventually, startTestServer, type TestServer } from './testing/test-server';
 
 let server: TestServer;
-const programs = new ShippedPrograms();
+const names = ['scheduler', 'controller-manager'];
+const programs = new ShippedPrograms(...names);
 
 beforeAll(async () => {
   server = await startTestServer();
   // They know nothing but a kubeconfig.
-  const names = ['scheduler', 'controller-manager'];
   for (const name of names)
     programs.start(name, ['--kubeconfig', server.files.kubeconfigOf(name), '--health-address', '127.0.0.1:0']);
 });

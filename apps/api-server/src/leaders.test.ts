@@ -15,7 +15,7 @@ type Name = (typeof names)[number];
 let bus: NatsTestServer;
 let feed: FeedPublisher;
 let server: TestServer;
-const programs = new ShippedPrograms();
+const programs = new ShippedPrograms(...names);
 
 beforeAll(async () => {
   bus = await NatsTestServer.start();

@@ -16,6 +16,12 @@ function kernelVersion(): string | undefined {
   return fs.existsSync(`${kernelDir}/lib/modules`) ? fs.readdirSync(`${kernelDir}/lib/modules`)[0] : undefined;
 }
 
+/**
+ * Emulated processors count alike, though Linux doubts it and reads a device instead, slowly; and nobody is to be kept out. Without
+ * no_timer_check a kernel panics that has not seen enough ticks of its timer, as when a busy machine gives it no turn.
+ */
+const parameters = 'console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable mitigations=off';
+
 export interface VirtualMachineOptions extends KernelScriptOptions {
   /** So many, with a processor and an equal part of the memory each: 1 (both processors) or 2. */
   numaNodes?: number;
@@ -74,9 +80,7 @@ async function boot(
     const shared = [...memory, '-chardev', `socket,id=files,path=${socket}`];
     const devices = ['-device', 'vhost-user-fs-pci,chardev=files,tag=machine', '-serial', 'stdio'];
     const args = [...machine, ...processor, ...kernel, ...shared, ...devices];
-    // Without no_timer_check a kernel panics that has not seen enough ticks of its timer, as when a busy machine gives it no turn.
-    const append = ['-append', 'console=ttyS0 quiet panic=-1 no_timer_check'];
-    return await readConsole(spawn(qemu, [...args, ...append]), timeoutMs);
+    return await readConsole(spawn(qemu, [...args, '-append', parameters]), timeoutMs);
   } finally {
     if (files.exitCode === null && files.signalCode === null) {
       files.kill();

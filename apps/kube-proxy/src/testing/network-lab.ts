@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { commandRunner, type CommandRunner } from '../command';
+import type { CommandRunner } from '../command';
 import { ipFamilies, isIpv6, type IpFamily } from '../desired/ip-family';
 import { labAddresses } from './lab-addresses';
 import { PlaceAgent, type HeldConnection } from './place-agent';
+import { ShellRunner } from './shell-runner';
 
 const cniBinDir = '/usr/lib/cni';
 
@@ -51,8 +52,10 @@ export class NetworkLab {
   readonly nodes: LabNode[] = [];
   readonly dir = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-kube-proxy-'));
   private readonly id = `nkp${randomBytes(3).toString('hex')}`;
-  private readonly host = commandRunner();
+  private readonly shells: ShellRunner[] = [];
+  private readonly host = this.shell([]);
   private readonly namespaces: string[] = [];
+  private readonly runners = new Map<string, CommandRunner>();
   private readonly agents = new Map<string, PlaceAgent>();
   private pods = 0;
 
@@ -220,6 +223,7 @@ route add default via ${v6.outside}
       }
       await this.host('ip', ['netns', 'delete', namespace]);
     }
+    for (const shell of this.shells) shell.close();
     fs.rmSync(this.dir, { recursive: true, force: true });
   }
 
@@ -243,6 +247,14 @@ route add default via ${v6.outside}
   }
 
   private inside(namespace: string): CommandRunner {
-    return commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 90_000 });
+    const known = this.runners.get(namespace) ?? this.shell(['ip', 'netns', 'exec', namespace]);
+    this.runners.set(namespace, known);
+    return known;
+  }
+
+  private shell(prefix: readonly string[]): CommandRunner {
+    const shell = new ShellRunner({ prefix, dir: this.dir, timeoutMs: 90_000 });
+    this.shells.push(shell);
+    return shell.run;
   }
 }
