@@ -17,7 +17,6 @@ interface Holdings {
 }
 
 describeWithRoot('the container runtime interface', () => {
-  jest.setTimeout(120_000);
   const harness = new RuntimeHarness();
   beforeAll(() => harness.setUp());
   afterAll(() => harness.close());

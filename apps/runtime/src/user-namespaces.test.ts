@@ -16,7 +16,6 @@ function owned(first: number, more: Record<string, unknown> = {}) {
 }
 
 describeWithRoot('pods with user namespaces', () => {
-  jest.setTimeout(120_000);
   const harness = new RuntimeHarness();
   beforeAll(() => harness.setUp());
   afterAll(() => harness.close());
