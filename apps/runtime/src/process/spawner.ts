@@ -33,7 +33,7 @@ interface Running {
 /**
  * Starts commands and makes system calls on our behalf. To start a process the kernel copies the tables of the one that asks, which takes milliseconds
  * for a large one like ours, while nothing else gets done; for one of five megabytes it takes next to nothing. And what a child of that one can ask of the
- * kernel itself needs no program, whose loading takes longer than the work. Outputs come by files on a tmpfs.
+ * kernel itself needs no program, whose loading takes longer than the work. Outputs come by files on a tmpfs. See docs/adr/0011.
  */
 export class Spawner {
   readonly #running = new Map<string, Running>();
@@ -104,11 +104,11 @@ export class Spawner {
     this.#rest = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     child.stdin?.on('error', () => undefined); // its end tells
-    const ended = (): void => {
+    const ended = (how: string): void => {
       if (this.#child === child) this.#child = undefined;
-      for (const { reject } of this.#running.values()) reject(new Error('the spawner has ended'));
+      for (const { reject } of this.#running.values()) reject(new Error(`the spawner has ended: ${how}`));
     };
-    child.once('error', ended).once('exit', ended);
+    child.once('error', ({ message }) => ended(message)).once('exit', code => ended(`exit code ${code}`));
     this.#child = child;
     return child;
   }
