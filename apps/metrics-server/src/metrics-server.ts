@@ -73,6 +73,8 @@ export class MetricsServer {
       this.send(response, 200, this.deps.api.get(url.pathname, url.searchParams));
     } catch (error) {
       const status = error instanceof StatusError ? error : toStatus(error, this.deps.logger);
+      // A connection is judged by whom was trusted when it was made.
+      if (status.reason === 'Unauthorized') response.shouldKeepAlive = false;
       this.send(response, status.code, status.toStatus());
     }
   }
