@@ -24,7 +24,7 @@ import { memoryDirectory } from './volumes/memory-directory';
 import { makeShared } from './volumes/mount';
 
 export interface KubeletDeps {
-  flags: Pick<KubeletFlags, 'node-name' | 'node-ip' | 'root-dir' | 'node-labels'>;
+  flags: Pick<KubeletFlags, 'node-name' | 'node-ip' | 'root-dir' | 'node-labels' | 'pod-infra-container-image'>;
   configuration: KubeletConfiguration;
   client: ObjectsClient;
   informers: { informer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> };
@@ -47,6 +47,8 @@ export interface Surroundings extends Pick<
   clock: Clock;
   nodeName: string;
   nodeLabels: readonly string[];
+  /** That of the runtime for sandboxes, when it is known. */
+  sandboxImage: string | undefined;
   hostIps: readonly string[];
   /** Where probes and hooks of pods in the host's network go. */
   hostIp: string;
@@ -96,6 +98,7 @@ export async function readSurroundings(deps: KubeletDeps): Promise<Surroundings>
     ...{ nodeName, nodeLabels: flags['node-labels'], hostIps, hostIp: hostIps[0] ?? '127.0.0.1', rootDir },
     ...(evictionPeriodMs === undefined ? {} : { evictionPeriodMs }),
     ...(systemDevices === undefined ? {} : { systemDevices }),
+    sandboxImage: flags['pod-infra-container-image'],
     reserved: parseReserved(configuration.systemReserved, configuration.kubeReserved),
     thresholds: parseThresholds(configuration),
     maxPods: mostPods(configuration, machine.cores),

@@ -8,7 +8,7 @@ import type { FrontProxy } from './front-proxy';
 import type { MetricsApi } from './metrics-api';
 
 export interface MetricsServerDeps {
-  api: MetricsApi;
+  api: Pick<MetricsApi, 'get'>;
   logger: Logger;
   /** Files. */
   certificate: string;

@@ -3,6 +3,7 @@ export * from './feed';
 export type * from './informer-types';
 export type * from './workqueue-types';
 export { GrpcObjectsClient, type TlsFiles } from './grpc-objects-client';
+export { closeBus } from './close-bus';
 export { NatsFeed, type NatsFeedOptions } from './nats-feed';
 export { IndexedCache, objectKey, parseKey } from './indexed-cache';
 export { ReflectingInformer, type InformerDeps } from './reflecting-informer';

@@ -9,6 +9,7 @@ import {
   type NatsConnection,
 } from 'nats';
 import type { Logger } from '@naru/foundation';
+import { closeBus } from './close-bus';
 import {
   feedEpochSubject,
   feedHeaders,
@@ -21,7 +22,6 @@ import {
 import type { TlsFiles } from './grpc-objects-client';
 
 const reconnectDelayMs = 250;
-const closeTimeoutMs = 1_000;
 const maxRetryDelayMs = 2_000;
 
 export interface NatsFeedOptions {
@@ -69,8 +69,7 @@ export class NatsFeed implements Feed {
 
   async close(): Promise<void> {
     this.closed = true;
-    // Closing waits for a reconnect that is under way, which need not end: do not wait for it.
-    await Promise.race([this.connection?.close(), pause(closeTimeoutMs)]);
+    await closeBus(this.connection);
   }
 
   /** Keeps a connection for as long as the feed lives. */

@@ -11,7 +11,15 @@ import {
 } from 'nats';
 import type { Clock, Logger } from '@naru/foundation';
 import { secrets } from '@naru/api';
-import { feedEpochSubject, feedHeaders, feedStream, feedSubject, isTold, type FeedEventType } from '@naru/client';
+import {
+  closeBus,
+  feedEpochSubject,
+  feedHeaders,
+  feedStream,
+  feedSubject,
+  isTold,
+  type FeedEventType,
+} from '@naru/client';
 import type { CommittedEvent } from '../storage/storage';
 
 export interface FeedPublisherDeps {
@@ -98,7 +106,7 @@ export class FeedPublisher {
     this.closed = true;
     this.live = false;
     this.cancelSweep();
-    await this.connection?.close();
+    await closeBus(this.connection);
   }
 
   private send(

@@ -127,6 +127,8 @@ export const kubeletConfigurationFields = {
   },
   topologyManagerPolicy: text('none', 'topology-manager-policy'),
   topologyManagerScope: text('container', 'topology-manager-scope'),
+  // Containers
+  crashLoopBackOff: { kind: 'object', fields: { maxContainerRestartPeriod: duration('5m') } },
   // Images
   imageMinimumGCAge: duration('2m'),
   imageMaximumGCAge: duration('0s'),
@@ -181,7 +183,7 @@ export const kubeletConfigurationFields = {
         ['strings', 'tlsCipherSuites'],
         ['map', 'topologyManagerPolicyOptions qosReserved defaultPodSysctls'],
         ['any', 'authorization featureGates memorySwap logging shutdownGracePeriodByPodPriority'],
-        ['any', 'crashLoopBackOff tracing tlsCurvePreferences'],
+        ['any', 'tracing tlsCurvePreferences'],
       ] as const
     ).flatMap(([kind, names]) => names.split(' ').map(name => [name, idle(kind)])),
   ),

@@ -16,7 +16,10 @@ export const kubeletFlags = {
     type: 'string',
   },
   'node-labels': { description: 'labels of the Node, key=value', type: 'list', default: [] },
-  'pod-infra-container-image': { description: 'accepted; the runtime decides', type: 'string' },
+  'pod-infra-container-image': {
+    description: 'the image of the runtime for sandboxes, which is not collected',
+    type: 'string',
+  },
   'container-runtime-endpoint': { description: 'socket of the CRI runtime', type: 'string' },
   'pod-logs-dir': { description: 'directory for logs of containers; ROOT/logs if absent', type: 'string' },
   address: { description: 'address to serve on', type: 'string' },

@@ -81,6 +81,11 @@ describe('the KubeletConfiguration', () => {
     expect(() => load(yaml)).toThrow(
       /imageGCLowThresholdPercent 90 must be less than .*clusterDNS "dns" .*option "all".*cgroupDriver "openrc"/,
     );
+    for (const period of ['500ms', '5m1s']) {
+      expect(() => load(`crashLoopBackOff: {maxContainerRestartPeriod: ${period}}\n`)).toThrow(
+        /crashLoopBackOff.maxContainerRestartPeriod \(got: .* seconds\) must be set between 1s and 300s/,
+      );
+    }
     expect(() => load('evictionSoft: {memory.available: 1Gi}\n')).toThrow(
       'grace period must be specified for the soft eviction threshold memory.available',
     );

@@ -58,6 +58,7 @@ export interface KubeletConfiguration {
   reservedMemory: MemoryReservation[];
   topologyManagerPolicy: string;
   topologyManagerScope: string;
+  crashLoopBackOff: { maxContainerRestartPeriod: string };
   imageMinimumGCAge: string;
   imageMaximumGCAge: string;
   imageGCHighThresholdPercent: number;

@@ -51,6 +51,11 @@ export function validateConfiguration(configuration: KubeletConfiguration): stri
     preloadedImagesVerificationAllowlist.length === 0 || verification === 'NeverVerifyAllowlistedImages',
     'preloadedImagesVerificationAllowlist can only be set with imagePullCredentialsVerificationPolicy NeverVerifyAllowlistedImages',
   );
+  const restartPeriod = parseDuration(configuration.crashLoopBackOff.maxContainerRestartPeriod);
+  check(
+    restartPeriod >= 1_000 && restartPeriod <= 300_000,
+    `crashLoopBackOff.maxContainerRestartPeriod (got: ${restartPeriod / 1_000} seconds) must be set between 1s and 300s`,
+  );
   const { maxParallelImagePulls } = configuration;
   check(maxParallelImagePulls > 0, `maxParallelImagePulls ${maxParallelImagePulls} must be a positive number`);
   for (const name of ['tlsCertFile', 'tlsPrivateKeyFile']) check(configuration[name] !== '', `${name} is required`);

@@ -40,6 +40,7 @@ class Store {
         return Promise.resolve({ time: '', capacityBytes: 1_000, availableBytes: 1_000 - used });
       },
       pods: () => this.pods,
+      sandboxImage: 'docker.io/library/pause:latest',
       node: () => node,
       events: { node: (_: Node, __: string, reason: string) => this.events.push(reason) } as unknown as PodEvents,
       clock: { ...systemClock, now: () => this.now },
@@ -77,10 +78,15 @@ describe('the collection of images', () => {
     expect(store.counted).toEqual(['space', 'space']);
   });
 
-  it('never removes pinned images, images of containers and those that a pod waits for', async () => {
+  it('never removes pinned images, that of sandboxes, those of containers and those that a pod waits for', async () => {
     const store = new Store();
     store.others = 900;
-    store.images = [image('pinned', 20, { pinned: true }), image('running', 20), image('wanted', 20)];
+    store.images = [
+      image('pinned', 20, { pinned: true }),
+      image('running', 20),
+      image('wanted', 20),
+      image('pause', 20),
+    ];
     store.containers = [cri.Container.fromPartial({ imageId: 'sha256:running' })];
     store.pods = [{ spec: { containers: [{ name: 'c', image: 'wanted' }] } }];
     await store.gc().collect();

@@ -11,6 +11,8 @@ export interface ImageGcDeps {
   imageFs: () => Promise<FsStats | undefined>;
   /** Pods of this node that are not over: their images are in use also between two containers. */
   pods: () => readonly Pod[];
+  /** That of the runtime for sandboxes; undefined: it pins it itself, or has none. */
+  sandboxImage: string | undefined;
   node: () => Node | undefined;
   /** Told the id of each image that has gone. */
   onRemoved?: (imageId: string) => void;
@@ -110,16 +112,17 @@ export class ImageGc {
 
   /** Images that no container and no pod needs; keeps the book of when each was last needed. */
   private async unused(): Promise<cri.Image[]> {
-    const { runtime, pods, clock } = this.deps;
+    const { runtime, pods, sandboxImage, clock } = this.deps;
     const [images, containers] = await Promise.all([runtime.listImages(), runtime.listContainers()]);
     const used = new Set(containers.flatMap(({ imageId, imageRef, image }) => [imageId, imageRef, image?.image ?? '']));
-    const named = new Set(
-      pods().flatMap(({ spec, status }) => [
+    const named = new Set([
+      ...(sandboxImage === undefined ? [] : [sandboxImage]),
+      ...pods().flatMap(({ spec, status }) => [
         ...[...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].map(({ image = '' }) => image),
         ...(status?.containerStatuses ?? []).map(({ imageID = '' }) => imageID),
         ...(spec?.volumes ?? []).map(({ image }) => image?.reference ?? ''),
       ]),
-    );
+    ]);
     const now = clock.now();
     const inUse = ({ id, repoTags, repoDigests }: cri.Image): boolean =>
       [id, ...repoTags, ...repoDigests].some(name => used.has(name) || named.has(name) || named.has(shortName(name)));

@@ -82,6 +82,7 @@ export function buildNodePressure(deps: NodePressureDeps): NodePressure {
   const imageGc = new ImageGc({
     ...{ runtime, imageFs, node, events, clock, logger },
     pods: () => active().map(({ current }) => current),
+    sandboxImage: deps.sandboxImage,
     onRemoved: deps.onImageRemoved,
     onCollected: (reason, images) => metrics.imagesCollected.inc({ reason }, images),
     highPercent: configuration.imageGCHighThresholdPercent,

@@ -1,7 +1,9 @@
-/** Seconds of upstream: 10 s, doubled up to 5 minutes, forgotten after twice the longest delay without a failure. */
+/** As upstream: 10 s, doubled up to 5 minutes, forgotten after twice the longest delay without a failure. */
 export interface BackOffOptions {
   initialMs?: number;
   maxMs?: number;
+  /** How long after a failure another one counts as the first again. */
+  forgetMs?: number;
   now: () => number;
 }
 
@@ -17,11 +19,13 @@ export class BackOff {
   private readonly entries = new Map<string, Entry>();
   private readonly initialMs: number;
   private readonly maxMs: number;
+  private readonly forgetMs: number;
   private readonly now: () => number;
 
   constructor(options: BackOffOptions) {
-    this.initialMs = options.initialMs ?? 10_000;
     this.maxMs = options.maxMs ?? 300_000;
+    this.initialMs = Math.min(options.initialMs ?? 10_000, this.maxMs);
+    this.forgetMs = options.forgetMs ?? 2 * this.maxMs;
     this.now = options.now;
   }
 
@@ -53,6 +57,6 @@ export class BackOff {
   }
 
   private isOver(entry: Entry, at: number): boolean {
-    return at - entry.lastUpdate > 2 * this.maxMs;
+    return at - entry.lastUpdate > this.forgetMs;
   }
 }

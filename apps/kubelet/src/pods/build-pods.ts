@@ -23,6 +23,9 @@ import { admitFeatures } from '../node/declared-features';
 import { admitSecurity, hostHasAppArmor } from './security-admission';
 import { StaticPods } from './static-pods';
 
+/** Whatever the longest delay between restarts. Source: pkg/kubelet/kubelet.go. */
+const restartsForgottenMs = 600_000;
+
 interface PodsDeps extends Surroundings, Grants, Volumes, Pick<LaterParts, 'reporter'> {
   services: Informer<Service>;
   /** What else may refuse a pod: the state that this node is in. */
@@ -84,7 +87,11 @@ export function buildPods(deps: PodsDeps): Pods {
       ...{ client, reader, starter, killer, probes, status, volumes, cgroups, events, paths, allocations, resizer },
       ...{ admission, clock, logger, runtimeName: deps.runtimeName, hostIps, facts: deps.facts, released },
       deviceHealth: (uid, container) => devices.plugins.health(uid, container),
-      backOff: new BackOff({ now: () => clock.now() }),
+      backOff: new BackOff({
+        maxMs: parseDuration(configuration.crashLoopBackOff.maxContainerRestartPeriod),
+        forgetMs: restartsForgottenMs,
+        now: () => clock.now(),
+      }),
       removeContainer: id => runtime.removeContainer(id),
       removeSandbox: id => runtime.removePodSandbox(id),
       refreshMs: parseDuration(configuration.syncFrequency),

@@ -42,8 +42,15 @@ test('a node with containerd has one of its own in the place of our runtime', ()
   const services = nodeServices({ ...options, containerRuntime: checkContainerRuntime('containerd') });
   expect(services.map(({ name }) => name)).toEqual(['containerd', 'kubelet', 'kube-proxy']);
   const [containerd, kubelet] = services;
-  expect(containerd?.argv).toEqual([script('containerd'), '/data/containerd', '/run/naru', '/data/cni/net.d']);
+  expect(containerd?.argv).toEqual([
+    script('containerd'),
+    '/data/containerd',
+    '/run/naru',
+    '/data/cni/net.d',
+    'naru.dev/pause:1',
+  ]);
   expect(kubelet?.argv).toContain('--container-runtime-endpoint=unix:///run/naru/runtime.sock');
+  expect(kubelet?.argv).toContain('--pod-infra-container-image=naru.dev/pause:1');
   expect(() => checkContainerRuntime('docker')).toThrow('"docker" is neither naru nor containerd');
 });
 

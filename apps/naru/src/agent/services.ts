@@ -32,6 +32,9 @@ export function kubeletConfigFile(dataDir: string): string {
   return path.join(dataDir, 'kubelet-config.json');
 }
 
+/** What containerd, which does not pin it, starts in every pod on a node of its own. */
+const pauseImage = 'naru.dev/pause:1';
+
 /** What containerd keeps on a node of its own. */
 export function containerdDir(dataDir: string): string {
   return path.join(dataDir, 'containerd');
@@ -70,9 +73,11 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
   });
   const containerd: ServiceSpec = {
     name: 'containerd',
-    argv: [script('containerd'), containerdDir(dataDir), runDir, cniConfDir],
+    argv: [script('containerd'), containerdDir(dataDir), runDir, cniConfDir, pauseImage],
     ...log('containerd'),
   };
+  const runtimes = { naru: runtime, containerd };
+  const started = options.runtimeEndpoint ? [] : [runtimes[options.containerRuntime]];
   const kubelet = service('kubelet', {
     ...identity('kubelet'),
     'node-name': nodeName,
@@ -80,6 +85,7 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
     config: kubeletConfigFile(dataDir),
     'container-runtime-endpoint': options.runtimeEndpoint ?? socket,
     'root-dir': options.kubeletDir,
+    ...(started.includes(containerd) ? { 'pod-infra-container-image': pauseImage } : {}),
     'serving-certificate': pki('kubeletServing.crt'),
     'serving-key': pki('kubeletServing.key'),
     ...(options.nodeLabels.length > 0 ? { 'node-labels': options.nodeLabels.join(',') } : {}),
@@ -96,7 +102,5 @@ export function nodeServices(options: NodeProcessOptions): ServiceSpec[] {
     'load-balancer-addresses': info.loadBalancerAddresses ?? '',
     'cni-conf-dir': cniConfDir,
   });
-  const runtimes = { naru: runtime, containerd };
-  const started = options.runtimeEndpoint ? [] : [runtimes[options.containerRuntime]];
   return [...started, kubelet, kubeProxy];
 }
