@@ -95,8 +95,14 @@ describeKubectl('kubectl', () => {
 
   test('names the field of a wrong manifest', async () => {
     const wrong = kubectl.file('wrong.yaml', manifest.replace('replicas: 2', 'replicas: two'));
-    await expect(kubectl.ask('apply', '-f', wrong)).rejects.toMatchObject({
+    await expect(kubectl.ask('replace', '-f', wrong)).rejects.toMatchObject({
       stderr: expect.stringContaining('spec.replicas'),
+    });
+    // As upstream, which applies the patch before it looks at types: it shows the patch, and the type that the field has.
+    await expect(kubectl.ask('apply', '-f', wrong)).rejects.toMatchObject({
+      stderr: expect.stringMatching(
+        /The request is invalid: patch: .*spec:map\[replicas:two .*unrecognized type: int32/,
+      ),
     });
     const unknown = kubectl.file('unknown.yaml', manifest.replace('replicas: 2', 'replicsa: 2'));
     await expect(kubectl.ask('apply', '-f', unknown)).rejects.toMatchObject({
