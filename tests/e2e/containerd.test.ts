@@ -83,7 +83,10 @@ afterAll(async () => {
 test('a node with containerd is one among others', async () => {
   const { status } = await askJson<Node>('get', 'node', node);
   expect(status?.nodeInfo?.containerRuntimeVersion).toMatch(/^containerd:\/\/\d/);
-  expect(status?.images?.flatMap(({ names }) => names)).toContain('naru.dev/web:v1');
+  await eventually(async () => {
+    const { status } = await askJson<Node>('get', 'node', node);
+    expect(status?.images?.flatMap(({ names }) => names)).toContain('naru.dev/web:v1');
+  });
   const pod = await askJson<Pod>('get', 'pod', 'here', ...inNamespace());
   expect(pod.status?.containerStatuses?.map(({ containerID }) => containerID?.split(':')[0])).toEqual([
     'containerd',
