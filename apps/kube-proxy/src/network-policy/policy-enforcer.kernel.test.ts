@@ -149,9 +149,13 @@ function testBeside(mode: ProxyMode, family: IpFamily): void {
       { place: remote, listen: `UDP${v}-RECV:9292` },
       async () => {
         for (const ip of borrowed) {
-          await client.run('ip', ['addr', 'add', hostRange(ip), 'dev', 'lo']);
-          await send(client, 'spoof', `${toRemote},bind=${at(ip)}`);
-          await client.run('ip', ['addr', 'del', hostRange(ip), 'dev', 'lo']);
+          // Without a look for others who have it an address of IPv6 is there at once.
+          await client.run('ip', ['addr', 'add', hostRange(ip), 'dev', 'lo', 'nodad']);
+          try {
+            await send(client, 'spoof', `${toRemote},bind=${at(ip)}`);
+          } finally {
+            await client.run('ip', ['addr', 'del', hostRange(ip), 'dev', 'lo']);
+          }
         }
       },
       () => send(web, 'last', toRemote),
