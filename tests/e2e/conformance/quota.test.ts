@@ -111,6 +111,19 @@ async function usedIs(path: string, quota: string, used: Record<string, string>)
   await until(`${path}/resourcequotas/${quota}`, ({ status }) => expect(status?.used).toMatchObject(used));
 }
 
+/**
+ * The same, and the controller knows of it. As upstream's it counts anew when something has gone, and writes when that differs from what it
+ * last heard of the quota: had it not heard of the charge yet, that would stay until its next round, minutes later.
+ */
+async function chargedIs(path: string, quota: string, used: Record<string, string>): Promise<void> {
+  await usedIs(path, quota, used);
+  const url = `${path}/resourcequotas/${quota}`;
+  const { spec } = await must('GET', url);
+  const pods = String(Number(spec.hard.pods) + 1);
+  await must('PATCH', url, { spec: { hard: { pods } } });
+  await until(url, ({ status }) => expect(status?.hard).toMatchObject({ pods }));
+}
+
 const makeQuota = (path: string, name: string, spec: object): Promise<Loose> =>
   must('POST', `${path}/resourcequotas`, { metadata: { name }, spec });
 
@@ -133,7 +146,7 @@ test.concurrent.each(lives)(
         const body = { spec: { containers: [{ name: 'main', resources }] } };
         expect(await ask('PATCH', `${url}/test-0`, body, 'strategic')).toMatchObject({ code: 422 });
       }
-      await usedIs(path, 'test-quota', used);
+      await chargedIs(path, 'test-quota', used);
       for (const i of objects.keys()) await must('DELETE', `${url}/test-${i}?gracePeriodSeconds=0`);
       await usedIs(path, 'test-quota', zero(used));
     });
@@ -162,10 +175,12 @@ test.concurrent.each(scopes)('quotas with the scopes $inside and $outside count 
     await counts('0', '0');
     await must('POST', `${path}/pods`, named(row.pod, 'inside'));
     await counts('1', '0');
+    await chargedIs(path, row.inside.toLowerCase(), { pods: '1' });
     await must('DELETE', `${path}/pods/inside?gracePeriodSeconds=0`);
     await counts('0', '0');
     await must('POST', `${path}/pods`, named(row.other, 'outside'));
     await counts('0', '1');
+    await chargedIs(path, row.outside.toLowerCase(), { pods: '1' });
     await must('DELETE', `${path}/pods/outside?gracePeriodSeconds=0`);
     await counts('0', '0');
   });
