@@ -112,6 +112,15 @@ export class TestNode {
     return path.join(this.directory, name);
   }
 
+  /** Where something is mounted in its own directory: other tests mount beside it on the same machine. */
+  mountPoints(): string[] {
+    return fs
+      .readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .map(line => line.split(' ')[4] ?? '')
+      .filter(place => place.startsWith(`${this.directory}/`));
+  }
+
   /** As a process's link /proc/PID/ns/net names it. */
   get networkNamespace(): string {
     return `net:[${fs.statSync(`/run/netns/${this.namespace}`).ino}]`;

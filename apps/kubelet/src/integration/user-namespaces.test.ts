@@ -32,13 +32,14 @@ withRoot('a pod with a user namespace', () => {
     (JSON.parse(fs.readFileSync(rangeFile(pod), 'utf8')) as { uidMappings: { hostId: number }[] }).uidMappings[0]
       ?.hostId ?? 0;
 
-  /** Of all processes on this machine whose ids are mapped to such, who they are on it. */
-  function usersOnNode(first: number): number[] {
+  /** Of all of a pod's processes whose ids are mapped to such, who they are on the machine. */
+  function usersOnNode(uid: string, first: number): number[] {
     return fs
       .readdirSync('/proc')
       .filter(name => /^\d+$/.test(name))
       .flatMap(pid => {
         try {
+          if (!fs.readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(uid)) return [];
           if (!new RegExp(`^\\s*0\\s+${first}\\s+${length}\\s*$`).test(fs.readFileSync(`/proc/${pid}/uid_map`, 'utf8')))
             return [];
           return [Number(/^Uid:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])];
@@ -95,7 +96,7 @@ withRoot('a pod with a user namespace', () => {
     const ready = await node.untilReady('mapped');
     expect(ready.status?.initContainerStatuses?.[0]?.state?.terminated?.message).toBe('0\n');
     const first = firstId(pod);
-    const users = usersOnNode(first);
+    const users = usersOnNode(pod.metadata.uid, first);
     expect(new Set(users)).toEqual(new Set([first, first + 1000]));
     const inside = (script: string): Promise<string> => node.exec('mapped', 'sh', '-c', script);
     expect(await inside('tr -s " " < /proc/self/uid_map; tr -s " " < /proc/self/gid_map; id -u')).toBe(
@@ -122,8 +123,8 @@ withRoot('a pod with a user namespace', () => {
     ).toBe('y\nx');
     expect(fs.statSync(path.join(host, 'more')).uid).toBe(0);
     await node.delete('mapped');
-    expect(usersOnNode(first)).toEqual([]);
-    expect(fs.readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(pod.metadata.uid);
+    expect(usersOnNode(pod.metadata.uid, first)).toEqual([]);
+    expect(node.mountPoints().filter(place => place.includes(pod.metadata.uid))).toEqual([]);
   });
 
   it('has ids that no other pod has, over restarts of kubelet and runtime, and gives them back', async () => {
