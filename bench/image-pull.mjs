@@ -1,7 +1,8 @@
 // How long a pull of a large image takes from a registry on loopback, beside what skopeo (to a directory) takes with umoci or tar
 // (unpacking) for the same. Starts a registry and a runtime of its own; needs root, docker-registry, skopeo and umoci.
-//   node bench/image-pull.mjs [--megabytes 200] [--layers 4] [--rounds 5]
-// Prints one JSON line a way of doing it. The goal: our pull takes at most 1.5 times as long as two tools together.
+//   node bench/image-pull.mjs [--megabytes 200] [--layers 4] [--rounds 5] [--runtime MAIN.js]...
+// Prints one JSON line a way of doing it: time, and processor time of all its processes, which other load bends less. The goal: our pull takes
+// at most 1.5 times as long as two tools together. Several builds of the runtime (`--runtime`) take turns, as all ways do.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -10,12 +11,14 @@ import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { quantile } from './kube-rest.mjs';
+import { cpuSeconds } from './node-processes.mjs';
 
 const { values } = parseArgs({
   options: {
     megabytes: { type: 'string', default: '200' },
     layers: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '5' },
+    runtime: { type: 'string', multiple: true, default: [] },
   },
 });
 const run = promisify(execFile);
@@ -88,11 +91,19 @@ const start = (command, args, options = {}) => {
   return child;
 };
 
+/** What some programs take that this process starts and waits for. */
 async function timed(work) {
-  const begun = performance.now();
+  const [begun, used] = [performance.now(), cpuSeconds(process.pid)];
+  const own = process.cpuUsage();
   await work();
-  return performance.now() - begun;
+  const { user, system } = process.cpuUsage(own);
+  const cpu = (cpuSeconds(process.pid) - used) * 1000 - (user + system) / 1000;
+  return { ms: performance.now() - begun, cpu };
 }
+const sum = (...parts) => ({
+  ms: parts.reduce((total, { ms }) => total + ms, 0),
+  cpu: parts.reduce((total, { cpu }) => total + cpu, 0),
+});
 
 try {
   const layers = writeImage(path.join(work, 'image'));
@@ -107,23 +118,28 @@ try {
   await untilAnswers(() => fetch(`http://${registry}/v2/`));
   await run('skopeo', ['copy', '--dest-tls-verify=false', `oci:${work}/image:v1`, `docker://${registry}/bench:v1`]);
 
-  execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(root, 'apps/runtime') });
+  const built = path.join(root, 'dist/apps/runtime/main.js');
+  const runtimes = values.runtime.length > 0 ? values.runtime : [built];
+  if (runtimes.includes(built))
+    execFileSync('node', ['../../tools/build.mjs'], { cwd: path.join(root, 'apps/runtime') });
   fs.writeFileSync(
     path.join(work, 'registries.json'),
     JSON.stringify({ registries: { [registry]: { plainHttp: true } } }),
   );
-  const pulls = path.join(root, 'bench/image-pull-client.ts');
   const { build } = await import('esbuild');
-  const client = path.join(root, 'dist/bench/image-pull-client.js');
+  const output = path.join(root, 'dist/bench');
   await build({
-    entryPoints: [pulls],
-    outfile: client,
+    entryPoints: [path.join(root, 'bench/image-pull-client.ts'), path.join(root, 'apps/naru/src/frugal.ts')],
+    outdir: output,
+    entryNames: '[name]',
     bundle: true,
     platform: 'node',
     format: 'cjs',
     logLevel: 'warning',
   });
-  const ours = async round => {
+  const client = path.join(output, 'image-pull-client.js');
+  const { frugal } = (await import(path.join(output, 'frugal.js'))).default;
+  const ours = async (main, round) => {
     const socket = path.join(work, `runtime-${round}.sock`);
     const flags = [
       `--listen=unix://${socket}`,
@@ -134,14 +150,20 @@ try {
       '--health-address=127.0.0.1:0',
       `--cgroup-parent=/${cgroup}`,
     ];
-    const runtime = start('node', [path.join(root, 'dist/apps/runtime/main.js'), ...flags]);
+    // As a node's agent starts it.
+    const runtime = start('node', [...frugal.options, main, ...flags], {
+      env: { ...process.env, ...frugal.environment },
+    });
+    await untilAnswers(() => fs.promises.access(socket));
+    const used = cpuSeconds(runtime.pid);
     const { stdout } = await run('node', [client, socket, `${registry}/bench:v1`]);
+    const cpu = (cpuSeconds(runtime.pid) - used) * 1000;
     const rss = /VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${runtime.pid}/status`, 'utf8'))?.[1];
     const ended = new Promise(resolve => runtime.once('exit', resolve));
     runtime.kill('SIGTERM');
     await ended;
     fs.rmSync(path.join(work, `${round}-image-store`), { recursive: true });
-    return { ms: Number(stdout), rss: Number(rss) };
+    return { ms: Number(stdout), cpu, rss: Number(rss) };
   };
   const theirs = async round => {
     const [layout, bundle] = ['layout', 'bundle'].map(name => path.join(work, `${round}-${name}`));
@@ -158,25 +180,22 @@ try {
     for (const each of [layout, bundle]) fs.rmSync(each, { recursive: true });
     return { copied, unpacked, untarred };
   };
-  const rows = { ours: [], copied: [], umoci: [], tar: [], rss: [] };
+  const rows = new Map();
+  const note = (way, row) => rows.set(way, [...(rows.get(way) ?? []), row]);
+  const bySkopeo = ['skopeo copy', 'skopeo copy, umoci unpack', 'skopeo copy, tar -xz'];
+  const byRuntime = main => `PullImage of ${path.relative(root, main)}`;
   // By turns, so that whatever else the machine does falls on both.
   for (let round = 0; round < Number(values.rounds); round++) {
     const { copied, unpacked, untarred } = await theirs(round);
-    rows.copied.push(copied);
-    rows.umoci.push(copied + unpacked);
-    rows.tar.push(copied + untarred);
-    const { ms, rss } = await ours(round);
-    rows.ours.push(ms);
-    rows.rss.push(rss);
+    note(bySkopeo[0], copied);
+    note(bySkopeo[1], sum(copied, unpacked));
+    note(bySkopeo[2], sum(copied, untarred));
+    for (const [number, main] of runtimes.entries()) note(byRuntime(main), await ours(main, `${round}-${number}`));
   }
-  const print = (way, samples) =>
-    console.log(
-      JSON.stringify({
-        way,
-        n: samples.length,
-        p50ms: Math.round(quantile(samples, 0.5)),
-        maxMs: Math.round(Math.max(...samples)),
-      }),
+  const median = (way, field) =>
+    quantile(
+      rows.get(way).map(row => row[field]),
+      0.5,
     );
   console.log(
     JSON.stringify({
@@ -185,18 +204,29 @@ try {
       layers: layerCount,
     }),
   );
-  print('skopeo copy', rows.copied);
-  print('skopeo copy, umoci unpack', rows.umoci);
-  print('skopeo copy, tar -xz', rows.tar);
-  print('PullImage of naru', rows.ours);
-  const ratioTo = samples => Math.round((quantile(rows.ours, 0.5) / quantile(samples, 0.5)) * 100) / 100;
-  console.log(
-    JSON.stringify({
-      ratioToUmoci: ratioTo(rows.umoci),
-      ratioToTar: ratioTo(rows.tar),
-      runtimePeakMB: Math.round(Math.max(...rows.rss) / 1024),
-    }),
-  );
+  for (const [way, samples] of rows) {
+    console.log(
+      JSON.stringify({
+        way,
+        n: samples.length,
+        p50ms: Math.round(median(way, 'ms')),
+        maxMs: Math.round(Math.max(...samples.map(({ ms }) => ms))),
+        cpuP50Ms: Math.round(median(way, 'cpu')),
+      }),
+    );
+  }
+  const ratio = (way, other, field) => Math.round((median(way, field) / median(other, field)) * 100) / 100;
+  for (const way of runtimes.map(byRuntime)) {
+    console.log(
+      JSON.stringify({
+        way,
+        ratioToUmoci: ratio(way, bySkopeo[1], 'ms'),
+        ratioToTar: ratio(way, bySkopeo[2], 'ms'),
+        cpuRatioToTar: ratio(way, bySkopeo[2], 'cpu'),
+        runtimePeakMB: Math.round(Math.max(...rows.get(way).map(({ rss }) => rss)) / 1024),
+      }),
+    );
+  }
 } finally {
   for (const child of processes) if (child.exitCode === null) child.kill('SIGTERM');
   await Promise.all(

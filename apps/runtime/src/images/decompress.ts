@@ -2,6 +2,8 @@ import { createGunzip } from 'node:zlib';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream';
 
+/** Each chunk is a task for another thread, whose waking takes longer than the work if it is small; larger ones have memory mapped for each. */
+const inflatedChunkBytes = 60 * 1024;
 const zstdChunkBytes = 64 * 1024;
 
 async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -38,7 +40,7 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
     head = Buffer.concat([head, next.value]);
   }
   const all = prepend(head, iterator);
-  if (head[0] === 0x1f && head[1] === 0x8b) yield* throughStream(all, createGunzip());
+  if (head[0] === 0x1f && head[1] === 0x8b) yield* throughStream(all, createGunzip({ chunkSize: inflatedChunkBytes }));
   else if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528) yield* unzstd(all);
   else yield* all;
 }

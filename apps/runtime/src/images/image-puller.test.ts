@@ -263,6 +263,32 @@ describeWithRoot('pulling images', () => {
     });
   });
 
+  test('a layer that lies on another server is fetched there, without the credentials of the registry', async () => {
+    const { puller: pull } = puller();
+    const auth = cri.AuthConfig.fromPartial({ username: 'user', password: 'secret' });
+    const elsewhere: (string | undefined)[] = [];
+    const other = http.createServer((request, response) => {
+      elsewhere.push(request.headers.authorization);
+      http.get({ port, host: '127.0.0.1', path: request.url }, answer => answer.pipe(response));
+    });
+    await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve));
+    intercept = (request, response) => {
+      if (!request.headers.authorization) {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="shop"' }).end();
+        return true;
+      }
+      delete request.headers.authorization;
+      if (!request.url?.includes('/blobs/') || request.url.includes(id)) return false;
+      const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}${request.url}`;
+      response.writeHead(307, { location }).end();
+      return true;
+    };
+    expect(await pull.pull(`${frontAddress()}/team/app:1`, auth)).toBe(id);
+    expect(elsewhere).toEqual([undefined, undefined]);
+    other.closeAllConnections();
+    await new Promise(resolve => other.close(resolve));
+  });
+
   test('concurrent pulls of one image share the work, also from two stores on one directory', async () => {
     const { store, puller: first } = puller();
     const { puller: second } = puller(new ImageStore(store.directory));

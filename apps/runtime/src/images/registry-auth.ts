@@ -1,5 +1,6 @@
 import type { cri } from '@naru/proto';
 import { StatusError } from '@naru/foundation';
+import { httpGet, readBody } from './http-get';
 
 /** One part of a WWW-Authenticate header. */
 export interface Challenge {
@@ -29,7 +30,7 @@ export function credentials(auth: cri.AuthConfig | undefined): { username: strin
   return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1).replace(/\0+$/, '') };
 }
 
-const tokenTimeoutMs = 30_000;
+const tokenLimitBytes = 1 << 20;
 
 /**
  * Answers a registry's challenge with the value of an Authorization header. Bearer: asks the realm for a token, with the user and password
@@ -37,8 +38,7 @@ const tokenTimeoutMs = 30_000;
  */
 export async function answerChallenge(
   challenge: Challenge,
-  repository: string,
-  auth: cri.AuthConfig | undefined,
+  { repository, auth, signal }: { repository: string; auth: cri.AuthConfig | undefined; signal: AbortSignal },
 ): Promise<string> {
   const user = credentials(auth);
   const basic = user && `Basic ${Buffer.from(`${user.username}:${user.password}`).toString('base64')}`;
@@ -50,34 +50,39 @@ export async function answerChallenge(
   if (challenge.scheme !== 'bearer' || !realm) {
     throw new StatusError('Unauthorized', `authorization failed: unknown challenge "${challenge.scheme}"`);
   }
-  const signal = AbortSignal.timeout(tokenTimeoutMs);
-  let response: Response;
+  const url = new URL(realm);
+  let form: URLSearchParams | undefined;
   if (auth?.identityToken) {
-    const body = new URLSearchParams({
-      grant_type: 'refresh_token',
-      service,
-      scope,
-      client_id: 'naru',
-      refresh_token: auth.identityToken,
-    });
-    response = await fetch(realm, { method: 'POST', body, signal });
+    const fields = { grant_type: 'refresh_token', service, scope, client_id: 'naru' };
+    form = new URLSearchParams({ ...fields, refresh_token: auth.identityToken });
   } else {
-    const url = new URL(realm);
     if (service) url.searchParams.set('service', service);
     url.searchParams.set('scope', scope);
-    response = await fetch(url, { headers: basic ? { authorization: basic } : {}, signal });
   }
-  const answer = (await response.json().catch(() => ({}))) as {
-    token?: string;
-    access_token?: string;
-    details?: string;
-  };
+  const headers: Record<string, string> = basic && !form ? { authorization: basic } : {};
+  const response = await httpGet(url, { headers, signal, ...(form ? { form } : {}) });
+  const { statusCode, statusMessage } = response;
+  const answer = parseAnswer((await readBody(response, tokenLimitBytes)).toString('utf8'));
   const token = answer.token ?? answer.access_token;
-  if (!response.ok || !token) {
+  if (statusCode !== 200 || !token) {
     throw new StatusError(
       'Unauthorized',
-      `failed to fetch a token from ${new URL(realm).host}: ${response.status} ${answer.details ?? response.statusText}`,
+      `failed to fetch a token from ${url.host}: ${statusCode} ${answer.details ?? statusMessage}`,
     );
   }
   return `Bearer ${token}`;
+}
+
+interface TokenAnswer {
+  token?: string;
+  access_token?: string;
+  details?: string;
+}
+
+function parseAnswer(text: string): TokenAnswer {
+  try {
+    return (JSON.parse(text) ?? {}) as TokenAnswer;
+  } catch {
+    return {};
+  }
 }

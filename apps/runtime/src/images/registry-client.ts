@@ -1,16 +1,15 @@
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StatusError, type Reason } from '@naru/foundation';
 import type { cri } from '@naru/proto';
 import { digestMismatch, sha256 } from './digest';
+import { bodyOf, httpGet, readBody, TransferError } from './http-get';
 import { acceptedManifests, type Descriptor } from './manifest';
 import type { Reference } from './reference';
 import { answerChallenge, parseChallenge } from './registry-auth';
 import { endpoints, type RegistryConfig } from './registry-config';
 
 const manifestLimitBytes = 8 << 20;
-const headerTimeoutMs = 60_000;
-/** A body of which nothing arrives for so long is given up. */
-const stallTimeoutMs = 60_000;
 const attempts = 4;
 
 const reasonOf: Record<number, Reason> = {
@@ -23,15 +22,7 @@ const reasonOf: Record<number, Reason> = {
 /** Worth another try: the network, the registry's own trouble, and limits on the rate of requests. */
 function isTransient(error: unknown): boolean {
   if (error instanceof StatusError) return error.reason === 'ServiceUnavailable' || error.reason === 'TooManyRequests';
-  const { name, message } = error as Error;
-  // fetch says no more than this of a connection that fails or breaks off.
-  return name === 'TimeoutError' || (name === 'TypeError' && /^(fetch failed|terminated)/.test(message));
-}
-
-/** The reason behind fetch's bare "fetch failed". */
-function describe(error: unknown): string {
-  const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
-  return cause ? cause.message || (cause.code ?? String(cause)) : (error as Error).message;
+  return error instanceof TransferError;
 }
 
 /** Speaks the distribution API (github.com/opencontainers/distribution-spec) for one repository. */
@@ -48,7 +39,7 @@ export class RegistryClient {
   async manifest(tagOrDigest: string): Promise<{ text: string; digest: string }> {
     return this.#retry(async () => {
       const response = await this.#request(`manifests/${tagOrDigest}`, { accept: acceptedManifests });
-      const text = await readAll(response, manifestLimitBytes);
+      const text = await readBody(response, manifestLimitBytes);
       const digest = sha256(text);
       if (tagOrDigest.startsWith('sha256:') && digest !== tagOrDigest)
         throw digestMismatch('manifest', tagOrDigest, digest);
@@ -59,7 +50,7 @@ export class RegistryClient {
   /** A small content, such as a configuration, whole. */
   async content(descriptor: Descriptor): Promise<string> {
     return this.#retry(async () => {
-      const content = await readAll(await this.#request(`blobs/${descriptor.digest}`, {}), manifestLimitBytes);
+      const content = await readBody(await this.#request(`blobs/${descriptor.digest}`, {}), manifestLimitBytes);
       if (sha256(content) !== descriptor.digest) throw digestMismatch('content', descriptor.digest, sha256(content));
       return content.toString('utf8');
     });
@@ -71,12 +62,12 @@ export class RegistryClient {
     return this.#resuming(await this.#retry(() => this.#request(place, {})), place, descriptor.size);
   }
 
-  async *#resuming(first: Response, place: string, size: number): AsyncGenerator<Uint8Array> {
+  async *#resuming(first: IncomingMessage, place: string, size: number): AsyncGenerator<Uint8Array> {
     let response = first;
     let received = 0;
     for (let failures = 0; ;) {
       try {
-        for await (const chunk of stallGuarded(response, size - received)) {
+        for await (const chunk of bounded(response, size - received)) {
           received += chunk.length;
           failures = 0;
           yield chunk;
@@ -85,9 +76,9 @@ export class RegistryClient {
       } catch (error) {
         if (received === 0 || !isTransient(error) || ++failures === attempts) throw error;
         response = await this.#request(place, { range: `bytes=${received}-` });
-        if (response.status === 206) continue;
+        if (response.statusCode === 206) continue;
         // It only has the whole: the caller begins anew.
-        await response.body?.cancel();
+        response.destroy();
         throw error;
       }
     }
@@ -108,7 +99,7 @@ export class RegistryClient {
           if (error instanceof StatusError) throw error;
           throw new StatusError(
             'ServiceUnavailable',
-            `failed to reach ${this.reference.registry}: ${describe(error)}`,
+            `failed to reach ${this.reference.registry}: ${(error as Error).message}`,
             { cause: error },
           );
         }
@@ -117,7 +108,7 @@ export class RegistryClient {
     }
   }
 
-  async #request(path: string, headers: Record<string, string>): Promise<Response> {
+  async #request(path: string, headers: Record<string, string>): Promise<IncomingMessage> {
     let last: unknown;
     const bases = endpoints(this.deps.config, this.reference.registry);
     for (const base of bases) {
@@ -131,42 +122,33 @@ export class RegistryClient {
     throw last;
   }
 
-  async #requestAt(base: string, path: string, headers: Record<string, string>): Promise<Response> {
+  async #requestAt(base: string, path: string, headers: Record<string, string>): Promise<IncomingMessage> {
     const url = `${base}/v2/${this.reference.repository}/${path}`;
-    const send = async (): Promise<Response> => {
+    const { auth, signal } = this.deps;
+    const send = (): Promise<IncomingMessage> => {
       const authorization = this.#authorization.get(base);
-      // The time limit is for the answer's head only; the body has a guard of its own.
-      const controller = new AbortController();
-      const timer = setTimeout(
-        () => controller.abort(new DOMException('no answer in time', 'TimeoutError')),
-        headerTimeoutMs,
-      );
-      try {
-        return await fetch(url, {
-          headers: { ...headers, 'user-agent': 'naru', ...(authorization ? { authorization } : {}) },
-          signal: AbortSignal.any([controller.signal, this.deps.signal]),
-        });
-      } finally {
-        clearTimeout(timer);
-      }
+      return httpGet(new URL(url), { headers: { ...headers, ...(authorization ? { authorization } : {}) }, signal });
     };
     let response = await send();
-    const challenge = response.headers.get('www-authenticate');
-    if (response.status === 401 && challenge) {
-      await response.body?.cancel();
-      this.#authorization.set(
-        base,
-        await answerChallenge(parseChallenge(challenge), this.reference.repository, this.deps.auth),
-      );
+    const challenge = response.headers['www-authenticate'];
+    if (response.statusCode === 401 && challenge) {
+      response.destroy();
+      const answer = await answerChallenge(parseChallenge(challenge), {
+        repository: this.reference.repository,
+        auth,
+        signal,
+      });
+      this.#authorization.set(base, answer);
       response = await send();
     }
-    if (!response.ok) throw await this.#failure(response, url);
+    const { statusCode: status = 0 } = response;
+    if (status < 200 || status > 299) throw await this.#failure(response, url);
     return response;
   }
 
   /** The registry's own words. */
-  async #failure(response: Response, url: string): Promise<StatusError> {
-    const body = (await readAll(response, 64 << 10).catch(() => Buffer.alloc(0))).toString('utf8');
+  async #failure(response: IncomingMessage, url: string): Promise<StatusError> {
+    const body = (await readBody(response, 64 << 10).catch(() => Buffer.alloc(0))).toString('utf8');
     let words = '';
     try {
       const { errors } = JSON.parse(body) as { errors?: { code?: string; message?: string; detail?: unknown }[] };
@@ -176,44 +158,21 @@ export class RegistryClient {
     } catch {
       words = body.slice(0, 256);
     }
-    const reason = reasonOf[response.status] ?? (response.status >= 500 ? 'ServiceUnavailable' : 'BadRequest');
+    const { statusCode: status = 0, statusMessage } = response;
+    const reason = reasonOf[status] ?? (status >= 500 ? 'ServiceUnavailable' : 'BadRequest');
     return new StatusError(
       reason,
-      `unexpected status from GET request to ${url}: ${response.status} ${response.statusText}${words ? `: ${words.trim()}` : ''}`,
+      `unexpected status from GET request to ${url}: ${status} ${statusMessage}${words ? `: ${words.trim()}` : ''}`,
     );
   }
 }
 
-async function readAll(response: Response, limit: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
+async function* bounded(response: IncomingMessage, limit: number): AsyncGenerator<Buffer> {
   let size = 0;
-  for await (const chunk of stallGuarded(response)) {
+  for await (const chunk of bodyOf(response)) {
     size += chunk.length;
     if (size > limit)
-      throw new StatusError('RequestEntityTooLarge', `the registry's answer is larger than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-async function* stallGuarded(response: Response, limit = Infinity): AsyncGenerator<Uint8Array> {
-  if (!response.body) return;
-  const reader = response.body.getReader();
-  let size = 0;
-  try {
-    for (;;) {
-      let timer: NodeJS.Timeout | undefined;
-      const stalled = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new DOMException('the transfer has stalled', 'TimeoutError')), stallTimeoutMs);
-      });
-      const next = await Promise.race([reader.read(), stalled]).finally(() => clearTimeout(timer));
-      if (next.done) return;
-      size += (next.value as Uint8Array).length;
-      if (size > limit)
-        throw new StatusError('BadRequest', `the content is larger than the ${limit} bytes that its manifest states`);
-      yield next.value as Uint8Array;
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
+      throw new StatusError('BadRequest', `the content is larger than the ${limit} bytes that its manifest states`);
+    yield chunk;
   }
 }
