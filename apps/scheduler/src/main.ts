@@ -29,7 +29,7 @@ runProcess('scheduler', schedulerFlags, async (flags, logger, { signal, onStop }
     storage: informers.storage,
     devices: informers.devices,
     namespaceLabels: informers.namespaceLabels,
-    recorder: component => new EventRecorder({ client, logger, component }),
+    recorder: component => new EventRecorder({ client, logger, component, countsOnly: true }),
     profiles: configuration.profiles,
     extenders,
     logger,

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { coreEvents, type CoreEvent, type KubeObject } from '@naru/api';
-import { formatTime, isReason, systemClock, type Clock, type Logger } from '@naru/foundation';
+import { isReason, systemClock, type Clock, type Logger } from '@naru/foundation';
+import { EventCorrelator, type EventInput, type ObservedEvent } from './event-correlator';
 import type { ObjectsClient } from './objects-client';
 
 export interface EventRecorderOptions {
@@ -11,76 +11,62 @@ export interface EventRecorderOptions {
   /** The node, for components that run on one. */
   host?: string;
   clock?: Clock;
-}
-
-export interface EventInput {
-  type: 'Normal' | 'Warning';
-  /** UpperCamelCase: "FailedScheduling". */
-  reason: string;
-  message: string;
-  /** Such as `spec.containers{web}`. */
-  fieldPath?: string;
+  /** For the scheduler, which upstream lets tell every new reason why a pod waits: see EventCorrelator. */
+  countsOnly?: boolean;
 }
 
 /** Events in flight; more are dropped, as upstream drops them: an event is a courtesy, never a need. */
 const maxInFlight = 256;
-const maxRemembered = 2_048;
-
-interface Remembered {
-  namespace: string;
-  name: string;
-  count: number;
-}
 
 /** Writes Events about objects; the same event again only raises the count of the first. Never fails and never blocks. */
 export class EventRecorder {
-  private readonly remembered = new Map<string, Remembered>();
+  private readonly correlator: EventCorrelator;
+  /** Of events on their way, by name: the next change of one waits for it. */
+  private readonly writes = new Map<string, Promise<void>>();
   private inFlight = 0;
-  private readonly clock: Clock;
 
   constructor(private readonly options: EventRecorderOptions) {
-    this.clock = options.clock ?? systemClock;
+    this.correlator = new EventCorrelator(options.clock ?? systemClock, options.countsOnly);
   }
 
   record(about: KubeObject, input: EventInput): void {
     if (this.inFlight >= maxInFlight) return;
+    const event = this.correlator.observe(about, input);
+    if (!event) return;
     this.inFlight++;
-    this.write(about, input)
+    const write = (this.writes.get(event.name) ?? Promise.resolve())
+      .then(() => this.write(about, input, event))
       .catch((err: unknown) => this.options.logger.debug({ err, reason: input.reason }, 'event not recorded'))
-      .finally(() => this.inFlight--);
+      .finally(() => {
+        this.inFlight--;
+        if (this.writes.get(event.name) === write) this.writes.delete(event.name);
+      });
+    this.writes.set(event.name, write);
   }
 
-  private async write(about: KubeObject, input: EventInput): Promise<void> {
+  private async write(about: KubeObject, input: EventInput, event: ObservedEvent): Promise<void> {
     const { client } = this.options;
-    const now = formatTime(this.clock.now());
-    const id = [about.metadata?.uid, input.type, input.reason, input.fieldPath, input.message].join('\n');
-    const known = this.remembered.get(id);
-    if (known) {
-      known.count++;
+    if (event.count > 1) {
+      const { count, message, lastTimestamp } = event;
       try {
-        await client.patch(coreEvents, known, { type: 'merge', body: { count: known.count, lastTimestamp: now } });
+        await client.patch(coreEvents, event, { type: 'merge', body: { count, message, lastTimestamp } });
         return;
       } catch (error) {
-        // Events expire; then a new one is due.
+        // Events expire, and of the first ones some may have been held back.
         if (!isReason(error, 'NotFound')) throw error;
-        this.remembered.delete(id);
       }
     }
-    const event = this.compose(about, input, now);
-    const { namespace, name } = event.metadata as { namespace: string; name: string };
-    if (this.remembered.size >= maxRemembered) this.remembered.delete(this.remembered.keys().next().value as string);
-    this.remembered.set(id, { namespace, name, count: 1 });
-    await client.create(coreEvents, event);
+    await client.create(coreEvents, this.compose(about, input, event));
   }
 
-  private compose(about: KubeObject, input: EventInput, now: string): CoreEvent {
+  private compose(about: KubeObject, { type, reason, fieldPath }: EventInput, event: ObservedEvent): CoreEvent {
     const { component, host } = this.options;
-    const { name = '', namespace, uid, resourceVersion } = about.metadata ?? {};
-    const eventNamespace = namespace ?? 'default';
+    const { name, namespace, uid, resourceVersion } = about.metadata ?? {};
+    const { namespace: eventNamespace, name: eventName, ...seen } = event;
     return {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${name}.${randomBytes(8).toString('hex')}`, namespace: eventNamespace },
+      metadata: { name: eventName, namespace: eventNamespace },
       involvedObject: {
         apiVersion: about.apiVersion,
         kind: about.kind,
@@ -88,17 +74,14 @@ export class EventRecorder {
         namespace,
         uid,
         resourceVersion,
-        fieldPath: input.fieldPath,
+        fieldPath,
       },
-      type: input.type,
-      reason: input.reason,
-      message: input.message.slice(0, 1024),
+      type,
+      reason,
       source: { component, host },
       reportingComponent: component,
       reportingInstance: host ?? '',
-      firstTimestamp: now,
-      lastTimestamp: now,
-      count: 1,
+      ...seen,
     };
   }
 }

@@ -17,5 +17,6 @@ export { readYourWrites } from './read-your-writes';
 export { connect, connectionFlags, type Connection } from './connect';
 export { createWorkqueue, workqueueStats, type WorkqueueOptions } from './workqueue';
 export { LeaderElector, type LeaderElectorOptions } from './leader-elector';
-export { EventRecorder, type EventInput, type EventRecorderOptions } from './event-recorder';
+export { type EventInput } from './event-correlator';
+export { EventRecorder, type EventRecorderOptions } from './event-recorder';
 export { registerWorkqueueMetrics } from './metrics';

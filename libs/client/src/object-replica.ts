@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectList, Stored } from '@naru/api';
-import type { Logger } from '@naru/foundation';
+import { BoundedMap, type Logger } from '@naru/foundation';
 import { IndexedCache, objectKey } from './indexed-cache';
 import type { InformerHandler, InformerOptions } from './informer-types';
 
@@ -16,7 +16,7 @@ export class ObjectReplica<T extends KubeObject> {
   listVersion = 0;
   private readonly handlers: InformerHandler<T>[] = [];
   /** The version of each of the last deletions, by key. */
-  private readonly gone = new Map<string, number>();
+  private readonly gone = new BoundedMap<string, number>(maxGone);
   private markSynced: () => void = () => undefined;
 
   constructor(
@@ -78,9 +78,7 @@ export class ObjectReplica<T extends KubeObject> {
   remove(key: string, version: number, lastState?: Stored<T>): void {
     const known = this.cache.getByKey(key);
     if (known && Number(known.metadata.resourceVersion) > version) return;
-    this.gone.delete(key);
     this.gone.set(key, version);
-    if (this.gone.size > maxGone) this.gone.delete(this.gone.keys().next().value as string);
     if (!known) return;
     this.cache.delete(key);
     const last = lastState ?? known;

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, createHash, type KeyObject } from 'node:crypto';
 import { SignJWT, calculateJwkThumbprint, exportJWK, jwtVerify, type JWTPayload } from 'jose';
+import { BoundedMap } from '@naru/foundation';
 
 export const serviceAccountIssuer = 'https://kubernetes.default.svc.cluster.local';
 /** What tokens are for when nobody says otherwise: this api-server. */
@@ -35,7 +36,7 @@ const maxCached = 2000;
 
 /** Makes and checks service account tokens: JWTs signed with ES256. */
 export class ServiceAccountTokens {
-  private readonly verified = new Map<string, VerifiedToken>();
+  private readonly verified = new BoundedMap<string, VerifiedToken>(maxCached);
 
   private constructor(
     private readonly privateKey: KeyObject,
@@ -92,7 +93,6 @@ export class ServiceAccountTokens {
         expiresAtMs: payload.exp! * 1000,
         audiences: [payload.aud ?? []].flat(),
       };
-      if (this.verified.size >= maxCached) this.verified.delete(this.verified.keys().next().value!);
       this.verified.set(key, found);
       return found;
     } catch {

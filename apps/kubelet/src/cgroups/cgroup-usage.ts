@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Clock } from '@naru/foundation';
+import { BoundedMap, type Clock } from '@naru/foundation';
 import type { CgroupTree } from './cgroup-tree';
 
 /** What the processes of a cgroup and below use. */
@@ -43,7 +43,9 @@ const unlimitedBytes = 2 ** 60;
 
 /** Reads figures of cgroups that the runtime does not report: the node's, all pods' together, and pods' of runtimes without pod stats. */
 export class CgroupUsage {
-  private readonly samples = new Map<string, { atMs: number; total: number; rate: number | undefined }>();
+  private readonly samples = new BoundedMap<string, { atMs: number; total: number; rate: number | undefined }>(
+    maxSamples,
+  );
 
   constructor(private readonly deps: { tree: CgroupTree; clock: Clock }) {}
 
@@ -114,9 +116,7 @@ export class CgroupUsage {
     if (last && atMs - last.atMs < minimumWindowMs) return last.rate;
     const rate =
       last && total >= last.total ? Math.round(((total - last.total) * 1_000) / (atMs - last.atMs)) : undefined;
-    this.samples.delete(cgroup); // so that the oldest is first
     this.samples.set(cgroup, { atMs, total, rate });
-    if (this.samples.size > maxSamples) this.samples.delete(this.samples.keys().next().value as string);
     return rate;
   }
 }

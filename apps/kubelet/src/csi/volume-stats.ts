@@ -1,5 +1,5 @@
 import { csi } from '@naru/proto';
-import { formatTime, type Clock } from '@naru/foundation';
+import { BoundedMap, formatTime, type Clock } from '@naru/foundation';
 import type { FsStats } from '../stats/summary-types';
 import { nodeCapabilities } from './csi-driver';
 import type { CsiDrivers } from './csi-drivers';
@@ -24,7 +24,7 @@ const maxEntries = 2_048;
 /** What CSI drivers say of the volumes here. Nobody waits for a driver: what it said last is given until it has answered. */
 export class CsiVolumeStats {
   /** By the directory of the pod's volume. */
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new BoundedMap<string, Entry>(maxEntries);
 
   constructor(private readonly deps: CsiVolumeStatsDeps) {}
 
@@ -36,8 +36,6 @@ export class CsiVolumeStats {
       entry.asking = true;
       entry.askedAt = now;
       // The one that was looked at longest ago makes room.
-      this.entries.delete(directory);
-      if (this.entries.size >= maxEntries) this.entries.delete(this.entries.keys().next().value as string);
       this.entries.set(directory, entry);
       void this.ask(directory)
         .catch(() => undefined)

@@ -1,6 +1,6 @@
 import { secrets as secretType, type Container, type Pod, type Secret } from '@naru/api';
 import type { cri } from '@naru/proto';
-import type { Logger } from '@naru/foundation';
+import { BoundedMap, type Logger } from '@naru/foundation';
 import type { CriClient } from '../cri/cri-client';
 import type { ConfigSource } from '../containers/env';
 import { imageSizeClass, type KubeletMetrics } from '../metrics/kubelet-metrics';
@@ -45,7 +45,7 @@ export interface ImagePullerDeps {
 /** Makes sure that a container's image is there, by its pull policy and with back-off. Source: pkg/kubelet/images. */
 export class ImagePuller {
   private readonly backOff: BackOff;
-  private readonly failedAt = new Map<string, { at: number; message: string }>();
+  private readonly failedAt = new BoundedMap<string, { at: number; message: string }>(4_096);
   private readonly pulling = new Map<string, Promise<void>>();
   private readonly queue: (() => void)[] = [];
   private active = 0;
@@ -145,7 +145,6 @@ export class ImagePuller {
 
   private remember(key: string, message: string): void {
     this.backOff.next(key, this.deps.now());
-    if (this.failedAt.size >= 4_096) this.failedAt.delete(this.failedAt.keys().next().value as string);
     this.failedAt.set(key, { at: this.deps.now(), message });
   }
 

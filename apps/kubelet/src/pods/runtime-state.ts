@@ -1,4 +1,5 @@
 import { cri } from '@naru/proto';
+import { BoundedMap } from '@naru/foundation';
 import type { CriClient } from '../cri/cri-client';
 import { annotationNames, labelNames } from '../cri/labels';
 import { sandboxIps } from '../cri/sandbox-ips';
@@ -121,15 +122,10 @@ type SandboxNetwork = Pick<SandboxRecord, 'ips' | 'hostNetwork'>;
 /** What is asked for once: ended containers and the networks of ready sandboxes do not change any more. */
 const maxRemembered = 2_048;
 
-function remember<Value>(values: Map<string, Value>, id: string, value: Value): void {
-  if (values.size >= maxRemembered) values.delete(values.keys().next().value as string);
-  values.set(id, value);
-}
-
 /** Reads what the runtime holds of a pod. Nothing is kept but what does not change. */
 export class RuntimeReader {
-  private readonly exited = new Map<string, ContainerRecord>();
-  private readonly networks = new Map<string, SandboxNetwork>();
+  private readonly exited = new BoundedMap<string, ContainerRecord>(maxRemembered);
+  private readonly networks = new BoundedMap<string, SandboxNetwork>(maxRemembered);
 
   /** `hostIps`: the node's addresses, the main one first. */
   constructor(
@@ -175,7 +171,7 @@ export class RuntimeReader {
       ips: sandboxIps(status?.network, this.hostIps),
       hostNetwork: status?.linux?.namespaces?.options?.network === cri.NamespaceMode.NODE,
     };
-    if (status?.state === cri.PodSandboxState.SANDBOX_READY) remember(this.networks, id, network);
+    if (status?.state === cri.PodSandboxState.SANDBOX_READY) this.networks.set(id, network);
     return network;
   }
 
@@ -198,7 +194,7 @@ export class RuntimeReader {
       const status = await this.client.containerStatus(container.id);
       if (!status) return undefined;
       const record = containerRecord(status, container.podSandboxId);
-      if (record.phase === 'exited') remember(this.exited, record.id, record);
+      if (record.phase === 'exited') this.exited.set(record.id, record);
       return record;
     } catch (error) {
       return ignoreGone(error);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { subjectAccessReviews, tokenReviews, type KubeObject } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
-import { StatusError, type Clock } from '@naru/foundation';
+import { BoundedMap, StatusError, type Clock } from '@naru/foundation';
 import { requestAttributes, type RequestAttributes } from './request-attributes';
 
 export interface Caller {
@@ -35,8 +35,8 @@ const maxRemembered = 1_000;
  * does; others, by client certificate or bearer token, as the api-server says in TokenReviews and SubjectAccessReviews.
  */
 export class Gatekeeper {
-  private readonly callers = new Map<string, Remembered<Caller | undefined>>();
-  private readonly decisions = new Map<string, Remembered<boolean>>();
+  private readonly callers = new BoundedMap<string, Remembered<Caller | undefined>>(maxRemembered);
+  private readonly decisions = new BoundedMap<string, Remembered<boolean>>(maxRemembered);
 
   constructor(private readonly deps: GatekeeperDeps) {}
 
@@ -91,8 +91,6 @@ export class Gatekeeper {
     const known = cache.get(key);
     if (known && known.untilMs > now) return known.value;
     const { value, ttlMs } = await ask();
-    cache.delete(key);
-    if (cache.size >= maxRemembered) cache.delete(cache.keys().next().value ?? '');
     cache.set(key, { value, untilMs: now + ttlMs });
     return value;
   }

@@ -1,6 +1,6 @@
 import { configMaps, secrets, type ConfigMap, type KubeObject, type ResourceType, type Secret } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
-import { isReason, type Clock } from '@naru/foundation';
+import { BoundedMap, isReason, type Clock } from '@naru/foundation';
 import type { ConfigSource } from '../containers/env';
 
 interface Entry {
@@ -15,7 +15,7 @@ const maxEntries = 1_024;
  * What was read moments ago is reused, so that thirty pods of a Deployment ask once.
  */
 export class ObjectCache implements ConfigSource {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new BoundedMap<string, Entry>(maxEntries);
 
   constructor(private readonly deps: { client: ObjectsClient; clock: Clock; maxAgeMs?: number }) {}
 
@@ -37,8 +37,6 @@ export class ObjectCache implements ConfigSource {
       this.entries.delete(key);
       throw error;
     });
-    this.entries.delete(key);
-    if (this.entries.size >= maxEntries) this.entries.delete(this.entries.keys().next().value as string);
     this.entries.set(key, { value, readAt: clock.now() });
     return value;
   }

@@ -1,6 +1,6 @@
 import { serviceAccounts, type KubeObject } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
-import type { Clock } from '@naru/foundation';
+import { BoundedMap, type Clock } from '@naru/foundation';
 import type { TokenRequestInput } from './plugin';
 
 interface TokenRequest extends KubeObject {
@@ -18,7 +18,7 @@ const maxTtlMs = 24 * 3600_000;
 
 /** Tokens of service accounts, bound to their pod. Source of the times: pkg/kubelet/token: at 80 % of its life, or a day. */
 export class ServiceAccountTokens {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new BoundedMap<string, Entry>(maxEntries);
 
   constructor(private readonly deps: { client: ObjectsClient; clock: Clock }) {}
 
@@ -26,7 +26,6 @@ export class ServiceAccountTokens {
     const key = JSON.stringify([input.pod.uid, input.serviceAccount, input.audiences, input.expirationSeconds]);
     const known = await this.entries.get(key)?.value;
     if (known && known.refreshAt > this.deps.clock.now()) return known.token;
-    if (this.entries.size >= maxEntries) this.entries.delete(this.entries.keys().next().value as string);
     const value = this.request(input);
     this.entries.set(key, { value, uid: input.pod.uid });
     value.catch(() => this.entries.delete(key));

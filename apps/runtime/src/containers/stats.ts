@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import type { cri } from '@naru/proto';
-import type { Clock } from '@naru/foundation';
+import { BoundedMap, type Clock } from '@naru/foundation';
 import { flatKey, readCgroupFile, type Cgroups } from '../process/cgroups';
 
 /** Figures of one cgroup. */
@@ -25,7 +25,7 @@ const unlimitedBytes = 1n << 60n;
 
 /** Reads the usage of cgroups, and remembers the last samples, from which rates come. */
 export class CgroupStats {
-  readonly #samples = new Map<string, CpuSample>();
+  readonly #samples = new BoundedMap<string, CpuSample>(maxSamples);
 
   constructor(private readonly deps: { cgroups: Cgroups; clock: Clock }) {}
 
@@ -64,9 +64,7 @@ export class CgroupStats {
     if (last && atMs - last.atMs < minWindowMs) return last.nanoCores;
     const nanoCores =
       last && totalNs >= last.totalNs ? ((totalNs - last.totalNs) * 1_000n) / BigInt(atMs - last.atMs) : undefined;
-    this.#samples.delete(cgroup); // so that the oldest is first
     this.#samples.set(cgroup, { atMs, totalNs, nanoCores });
-    if (this.#samples.size > maxSamples) this.#samples.delete(this.#samples.keys().next().value as string);
     return nanoCores;
   }
 

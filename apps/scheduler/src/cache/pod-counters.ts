@@ -1,4 +1,5 @@
 import type { Labels, Pod } from '@naru/api';
+import { BoundedMap } from '@naru/foundation';
 import { NodeCounts } from './node-counts';
 import type { PodInfo } from './pod-info';
 
@@ -23,7 +24,7 @@ const maxCounters = 256;
  * to date by each pod that comes and goes: spreading the thousandth pod of a Deployment does not look at the other 999.
  */
 export class PodCounters {
-  private readonly counters = new Map<string, Counter>();
+  private readonly counters = new BoundedMap<string, Counter>(maxCounters);
 
   constructor(
     private readonly allPods: () => Iterable<{ info: PodInfo; nodeName: string }>,
@@ -32,13 +33,11 @@ export class PodCounters {
 
   count(selection: PodSelection): NodeCounts {
     let counter = this.counters.get(selection.id);
-    if (counter) this.counters.delete(selection.id);
-    else {
+    if (!counter) {
       counter = { selection, counts: new NodeCounts(this.labelsOf) };
       for (const { info, nodeName } of this.allPods()) apply(counter, info, nodeName, 1);
-      if (this.counters.size >= maxCounters) this.counters.delete(this.counters.keys().next().value as string);
     }
-    // Moved to the end: the map is in order of last use.
+    // Used last, so it is the last to make room.
     this.counters.set(selection.id, counter);
     return counter.counts;
   }

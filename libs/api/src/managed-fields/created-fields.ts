@@ -1,3 +1,4 @@
+import { BoundedMap } from '@naru/foundation';
 import { addedSet } from './compare';
 import type { FieldsV1 } from './fields-v1';
 import { leafType, typeOf, type MergeType, type ObjectType } from './merge-type';
@@ -24,14 +25,13 @@ export function createdSet(
 ): FieldsV1 | undefined {
   const shape = shapeOf(type, object);
   let known = cache.get(type);
-  if (!known) cache.set(type, (known = new Map()));
+  if (!known) cache.set(type, (known = new BoundedMap(maxShapes)));
   let set = known.get(shape);
   if (set) return set;
   const isLarge = shape.length > maxShapeLength;
   if (isLarge && !isTrackable(type, object)) return undefined;
   set = finish(addedSet(type, object));
   if (isLarge) return set;
-  if (known.size >= maxShapes) known.delete(known.keys().next().value!);
   known.set(shape, set);
   return set;
 }

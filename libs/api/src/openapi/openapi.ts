@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { BoundedMap } from '@naru/foundation';
 import { structure } from '../generated/structure';
 import type { AnyDefinition } from '../scheme/definition';
 import type { Scheme } from '../scheme/scheme';
@@ -33,15 +34,13 @@ function cached(
   encode: (document: Json) => Uint8Array = encodeJson,
 ): OpenApiDocument {
   let cache = caches.get(scheme);
-  if (!cache) caches.set(scheme, (cache = new Map()));
+  if (!cache) caches.set(scheme, (cache = new BoundedMap(maxCached)));
   const { generation } = scheme;
   const known = cache.get(key);
   if (known && (hash === undefined ? known.generation === generation : known.document.hash === hash))
     return known.document;
   const bytes = encode(build());
   const document = { bytes, hash: hash ?? digest(bytes) };
-  cache.delete(key);
-  if (cache.size >= maxCached) cache.delete(cache.keys().next().value as string);
   cache.set(key, { document, generation });
   return document;
 }

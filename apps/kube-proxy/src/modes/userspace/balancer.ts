@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { BoundedMap } from '@naru/foundation';
 import { endpointKey, type Endpoint } from '../../desired/service-port';
 import type { Scheduler } from '../ipvs/virtual-server';
 
@@ -28,7 +29,7 @@ export class Balancer {
   private endpoints: readonly Endpoint[] = [];
   private affinityMs: number | undefined;
   private readonly active = new Map<string, number>();
-  private readonly sticky = new Map<string, Sticky>();
+  private readonly sticky = new BoundedMap<string, Sticky>(maxSticky);
   private turn = -1;
 
   constructor(private readonly options: BalancerOptions) {}
@@ -104,8 +105,6 @@ export class Balancer {
 
   private remember(client: string, key: string): void {
     if (this.affinityMs === undefined) return;
-    this.sticky.delete(client);
-    if (this.sticky.size >= maxSticky) this.sticky.delete(this.sticky.keys().next().value as string);
     this.sticky.set(client, { key, expiresAt: this.options.now() + this.affinityMs });
   }
 }

@@ -1,4 +1,5 @@
 import type { ASTNode, Environment, ParseError, ParseResult } from '@marcbachmann/cel-js';
+import { BoundedMap } from '@naru/foundation';
 import { maxPatternDepth, nesting } from '../structural';
 import { costOf, type RuleCost } from './cost';
 import { withBoundOperands } from './has-operands';
@@ -39,7 +40,7 @@ function parseBound(text: string, environment: Environment): Parsed {
 
 function parse(text: string, environment: Environment): Parsed {
   let known = programs.get(environment);
-  if (!known) programs.set(environment, (known = new Map()));
+  if (!known) programs.set(environment, (known = new BoundedMap(maxPrograms)));
   let program = known.get(text);
   if (!program) {
     try {
@@ -47,7 +48,6 @@ function parse(text: string, environment: Environment): Parsed {
     } catch (error) {
       program = error as Error;
     }
-    if (known.size >= maxPrograms) known.delete(known.keys().next().value as string);
     known.set(text, program);
   }
   if (program instanceof Error) throw program;
