@@ -25,11 +25,11 @@ describeWithRoot('the network of the runtime', () => {
     const content = JSON.stringify({ cniVersion, name: 'naru-test', plugins: [plugin] });
     fs.writeFileSync(path.join(directory, '10-test.conflist'), content);
   };
-  const ipam = {
+  const ipam = async (): Promise<Record<string, unknown>> => ({
     type: 'host-local',
     dataDir: path.join(harness.directory, 'ipam'),
-    ranges: [[{ subnet: `198.19.${process.pid % 250}.0/26` }]],
-  };
+    ranges: [[{ subnet: await harness.claimSubnet() }]],
+  });
   const run = (name: string): Promise<string> => harness.runSandbox(harness.sandboxConfig(name));
   /** What the plugins say of a sandbox's attachment. */
   const checked = async (podSandboxId: string): Promise<{ netns: string; networkCheck?: string }> => {
@@ -38,12 +38,12 @@ describeWithRoot('the network of the runtime', () => {
   };
 
   test.each([
-    ['ptp', { type: 'ptp', ipam }],
-    ['bridge', { type: 'bridge', bridge, isGateway: true, ipam }],
+    ['ptp', { type: 'ptp' }],
+    ['bridge', { type: 'bridge', bridge, isGateway: true }],
   ])(
     "CHECK by Debian's %s tells that an attachment is in order, and what is missing when it is not",
     async (_, plugin) => {
-      writeNetwork('1.0.0', plugin);
+      writeNetwork('1.0.0', { ...plugin, ipam: await ipam() });
       const sandbox = await run('checked');
       const { netns, networkCheck } = await checked(sandbox);
       expect(networkCheck).toBe('ok');

@@ -27,7 +27,7 @@ describeWithRoot('the runtime', () => {
       message: expect.stringContaining('no network config found'),
     });
     await expect(harness.runSandbox(harness.sandboxConfig('early'))).rejects.toMatchObject({ code: 14 });
-    harness.writeNetwork();
+    await harness.writeNetwork();
     expect(await condition()).toMatchObject({ status: true });
   });
 

@@ -1,4 +1,5 @@
 export { builtProgram } from './built-program';
+export { claimNumber, type ClaimedNumber } from './claimed-number';
 export { describeWhere } from './describe-where';
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
 export { eventually, freePort, within } from '@naru/foundation/testing';

@@ -8,7 +8,15 @@ import type { Container, Pod, Stored } from '@naru/api';
 import { coreEvents, pods, services } from '@naru/api';
 import { createLogger, createMetrics, parseFlags, silentLogger } from '@naru/foundation';
 import { Authority, createAuthority, type CertificateAndKey } from '@naru/pki';
-import { MemoryObjects, builtProgram, busyboxImage, eventually, writeOciLayout } from '@naru/testing';
+import {
+  MemoryObjects,
+  builtProgram,
+  busyboxImage,
+  claimNumber,
+  eventually,
+  writeOciLayout,
+  type ClaimedNumber,
+} from '@naru/testing';
 import { CgroupTree } from '../cgroups/cgroup-tree';
 import { kubeletFlags } from '../config/flags';
 import { effectiveConfiguration } from '../config/kubelet-configuration';
@@ -66,19 +74,20 @@ export class TestNode {
   private readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'kubelet-node-'));
   private readonly namespace = `kubelet-${this.id}`;
   private readonly cgroup = `/kubelet-test-${this.id}`;
-  /** Another subnet each, so that several test runs do not meet. */
-  private readonly subnet = 16 + (parseInt(this.id, 16) % 200);
   private runtimeProcess: ChildProcess | undefined;
   private readonly kubelets = new Set<Kubelet>();
 
   private containerd: Containerd | undefined;
+
+  /** Another network each, so that several tests do not meet. */
+  private constructor(private readonly network: ClaimedNumber) {}
 
   /** With our own runtime, or with Debian's containerd. */
   static async create(
     runtime: 'naru' | 'containerd' = 'naru',
     { imageBytes }: { imageBytes?: number } = {},
   ): Promise<TestNode> {
-    const node = new TestNode();
+    const node = new TestNode(await claimNumber());
     // A disk of so many bytes for images alone.
     if (imageBytes !== undefined) mountDisk(node.file('images'), imageBytes);
     fs.chmodSync(node.directory, 0o711); // whoever is root in a pod's user namespace passes through it
@@ -127,7 +136,7 @@ export class TestNode {
   }
 
   private get addresses(): { host: string; node: string; pods: string } {
-    const prefix = `10.${this.subnet}`;
+    const prefix = `10.${16 + this.network.value}`;
     return { host: `${prefix}.0.1`, node: `${prefix}.0.2`, pods: `${prefix}.1.0/24` };
   }
 
@@ -416,5 +425,6 @@ export class TestNode {
     run('sh', '-c', `ip link delete kth${this.id} 2>/dev/null; ip netns delete ${this.namespace} 2>/dev/null; true`);
     run('sh', '-c', `find /sys/fs/cgroup -depth -type d -path '*${this.cgroup}*' -exec rmdir {} + 2>/dev/null; true`);
     fs.rmSync(this.directory, { recursive: true, force: true });
+    this.network.release();
   }
 }

@@ -4,7 +4,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { cri } from '@naru/proto';
-import { builtProgram, busyboxImage, eventually, writeOciLayout, type ImageDescription } from '@naru/testing';
+import {
+  builtProgram,
+  busyboxImage,
+  claimNumber,
+  eventually,
+  writeOciLayout,
+  type ClaimedNumber,
+  type ImageDescription,
+} from '@naru/testing';
 import { call } from './call';
 
 /** Real containers need root. In CI a test must not pass by being skipped. */
@@ -19,8 +27,6 @@ export const describeWithRoot = canRunContainers
 
 export { call } from './call';
 
-let networks = 0;
-
 /**
  * The runtime as a process of its own, with real containers, in a directory of its own. It runs in a mount namespace that outlives it, as it
  * does on a node; so killing it leaves containers and mounts as they are. Its pods are on point-to-point links with addresses that
@@ -30,6 +36,7 @@ export class RuntimeHarness {
   readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-runtime-'));
   readonly cgroup = `/naru-test-${path.basename(this.directory).slice(-6)}`;
   readonly log: string[] = [];
+  #network: ClaimedNumber | undefined;
   #holder: ChildProcess | undefined;
   #process: ChildProcess | undefined;
   #runtime: cri.RuntimeServiceClient | undefined;
@@ -51,11 +58,16 @@ export class RuntimeHarness {
     return this.#process?.pid ?? 0;
   }
 
-  writeNetwork(): void {
+  /** A network of its own, of a block that is for tests. */
+  async claimSubnet(): Promise<string> {
+    this.#network ??= await claimNumber();
+    return `198.18.${this.#network.value}.0/26`;
+  }
+
+  async writeNetwork(): Promise<void> {
     const conf = path.join(this.directory, 'cni');
     fs.mkdirSync(conf, { recursive: true });
-    // TEST-NET-3 and the process id: two test processes at once have different links.
-    const subnet = `198.18.${process.pid % 250}.${(networks++ % 4) * 64}/26`;
+    const subnet = await this.claimSubnet();
     const ipam = { type: 'host-local', dataDir: path.join(this.directory, 'ipam'), ranges: [[{ subnet }]] };
     fs.writeFileSync(
       path.join(conf, '10-test.conflist'),
@@ -71,7 +83,7 @@ export class RuntimeHarness {
 
   /** What most tests begin with: a network, an image, and the runtime running. */
   async setUp(): Promise<void> {
-    this.writeNetwork();
+    await this.writeNetwork();
     await this.loadImage();
     await this.start();
   }
@@ -221,6 +233,7 @@ export class RuntimeHarness {
     }
     this.#holder?.kill('SIGKILL');
     fs.rmSync(this.directory, { recursive: true, force: true });
+    this.#network?.release();
   }
 
   sandboxConfig(name: string, changes: Record<string, unknown> = {}): cri.PodSandboxConfig {
