@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { Server } from '@grpc/grpc-js';
 import {
   configMaps,
@@ -21,7 +20,7 @@ import {
 } from '@naru/client';
 import { StatusError, silentLogger, systemClock } from '@naru/foundation';
 import { certificateHash, createRequest, isSignedBy } from '@naru/pki';
-import { within } from '@naru/testing';
+import { freePort, within } from '@naru/testing';
 import { FeedPublisher } from './feed/publisher';
 import { eventually, joinSecret, startTestServer, type TestServer } from './testing/test-server';
 import { watch as watchUrl, type Watched } from './testing/watch';
@@ -306,13 +305,6 @@ describe('the feed', () => {
   let feed: NatsFeed;
   const stop = new AbortController();
 
-  async function freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise(resolve => server.close(resolve));
-    return port;
-  }
   const startBus = () => {
     const folder = `${api.folder}/nats`;
     return spawn('nats-server', ['-a', '127.0.0.1', '-p', String(busPort), '-js', '-sd', folder], { stdio: 'ignore' });

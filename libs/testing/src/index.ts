@@ -1,8 +1,7 @@
 export { builtProgram } from './built-program';
-export { claimNumber, type ClaimedNumber } from './claimed-number';
 export { describeWhere } from './describe-where';
 export { MemoryObjects, type RecordedWrite } from './memory-objects';
-export { eventually, freePort, within } from '@naru/foundation/testing';
+export { claimNumber, eventually, freePort, within, type ClaimedNumber } from '@naru/foundation/testing';
 export { NatsTestServer } from './nats-server';
 export { busyboxImage, layerTar, writeOciLayout, type ImageDescription, type LayerEntry } from './oci-image';
 export { controllerSuite, type Scenario } from './simulation/controller-suite';

@@ -1,16 +1,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { silentLogger } from '@naru/foundation';
-import { eventually } from '@naru/testing';
+import { eventually, freePort } from '@naru/testing';
 import { HealthCheckServers, type ServiceHealth } from './health-check-servers';
-
-async function freePort(): Promise<number> {
-  const server = http.createServer().listen(0, '127.0.0.1');
-  await new Promise(resolve => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 describe('the health check node port', () => {
   let healthy = true;

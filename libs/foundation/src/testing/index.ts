@@ -1,3 +1,4 @@
 export { eventually } from './eventually';
 export { within } from './within';
-export { ServerProcess, freePort } from './server-process';
+export { ServerProcess } from './server-process';
+export { claimNumber, freePort, type ClaimedNumber } from './claims';
