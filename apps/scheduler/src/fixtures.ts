@@ -19,6 +19,8 @@ export interface NodeInput {
   unschedulable?: boolean;
   images?: { names: string[]; sizeBytes: number }[];
   declaredFeatures?: string[];
+  /** What device plugins count. */
+  extended?: Record<string, string>;
 }
 
 export function makeNode(name: string, input: NodeInput = {}): Stored<Node> {
@@ -31,12 +33,13 @@ export function makeNode(name: string, input: NodeInput = {}): Stored<Node> {
     unschedulable,
     images,
     declaredFeatures,
+    extended = {},
   } = input;
   return {
     metadata: { name, uid: name, resourceVersion: '1', labels: { 'kubernetes.io/hostname': name, ...labels } },
     spec: { ...(taints ? { taints } : {}), ...(unschedulable ? { unschedulable } : {}) },
     status: {
-      allocatable: { cpu, memory, pods },
+      allocatable: { cpu, memory, pods, ...extended },
       ...(images ? { images } : {}),
       ...(declaredFeatures ? { declaredFeatures } : {}),
     },
@@ -120,7 +123,7 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
       capacities: none,
       onClaim: () => () => undefined,
     },
-    devices: { claims: none, classes: none, slices: none, allocated: new Map() },
+    devices: { claims: none, classes: none, slices: none, allocated: new Map(), observe: () => undefined },
     namespaceLabels: namespace => ({ 'kubernetes.io/metadata.name': namespace }),
     recorder: () => ({
       record: (about, { reason, message }) => void events.push({ reason, message, pod: about.metadata?.name ?? '' }),
@@ -152,7 +155,10 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
 }
 
 /** A scheduler with all the plugins that follows `api` until it is stopped. */
-export async function startScheduler(api: MemoryObjects): Promise<{
+export async function startScheduler(
+  api: MemoryObjects,
+  options: Partial<SchedulerDeps> = {},
+): Promise<{
   scheduler: Scheduler;
   events: Lab['events'];
   stop(): Promise<void>;
@@ -172,6 +178,7 @@ export async function startScheduler(api: MemoryObjects): Promise<{
     }),
     profiles: [defaultProfile(plugins)],
     logger: silentLogger,
+    ...options,
   });
   watchCluster(informers, scheduler);
   await factory.start(controller.signal);

@@ -132,6 +132,7 @@ export { compileDeviceSelector, loadDeviceCel } from './extensions/cel/load-devi
 export type { DeviceSelector } from './extensions/cel/device-selector';
 export {
   claimFinalizer,
+  claimNames,
   isClaimReservedFor,
   isMadeFor,
   isResourceClaimOf,
@@ -139,6 +140,12 @@ export {
   podClaimAnnotation,
   resourceClaimName,
 } from './devices/claim';
+export {
+  extendedClaimAnnotation,
+  isDeviceResource,
+  isServedByClaim,
+  resourcesOfClass,
+} from './devices/extended-resource';
 export { loadTypeCheck } from './extensions/cel/load-type-check';
 export type { OpenApiSchema } from './extensions/cel/schema-types';
 export type { TypedKind } from './extensions/cel/type-check';

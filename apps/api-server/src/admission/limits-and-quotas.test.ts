@@ -121,6 +121,17 @@ describe('a ResourceQuota', () => {
     );
   });
 
+  test('counts extended resources by the name of their class of devices too', async () => {
+    const ns = await namespace();
+    const name = 'deviceclass.resource.kubernetes.io/gpu';
+    await quota(ns, 'q', { [`requests.${name}`]: '2' });
+    const resources = { requests: { [name]: '2' }, limits: { [name]: '2' } };
+    expect(messageOf(await post(ns, 'pods', pod('a', resources)))).toBe(201);
+    expect(messageOf(await post(ns, 'pods', pod('b', resources)))).toContain(
+      `exceeded quota: q, requested: requests.${name}=2, used: requests.${name}=2, limited: requests.${name}=2`,
+    );
+  });
+
   test('counts objects of every kind, by either name', async () => {
     const ns = await namespace();
     await quota(ns, 'q', { configmaps: '1', 'count/secrets': '1', 'count/deployments.apps': '0' });

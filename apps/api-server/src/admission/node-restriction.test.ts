@@ -144,13 +144,24 @@ describe('a node', () => {
     expect(await refused(own, { metadata: { ownerReferences } })).toContain('not allowed to modify ownerReferences');
   });
 
-  test('reports its status, and that of its pods without touching their labels', async () => {
+  test('reports its status, and that of its pods without touching their labels or claims', async () => {
     const status = { conditions: [{ type: 'Ready', status: 'True' }] };
     expect((await api.call('PATCH', `${own}/status`, { status }, merge)).code).toBe(200);
     const pod = `${pods}/good/status`;
     expect((await api.call('PATCH', pod, { status: { phase: 'Running' } }, merge)).code).toBe(200);
     const words = await refused(pod, { metadata: { labels: { app: 'web' } }, status: { phase: 'Running' } });
     expect(words).toBe('pods "good" is forbidden: node "node-1" cannot update labels through pod status');
+    const gpus = { 'example.com/gpu': '1' };
+    const spec = { nodeName: 'node-1', containers: [{ ...container, resources: { requests: gpus, limits: gpus } }] };
+    expect((await api.call('POST', pods, { metadata: { name: 'with-gpu' }, spec })).code).toBe(201);
+    const requestMappings = [{ containerName: container.name, resourceName: 'example.com/gpu', requestName: 'r' }];
+    for (const status of [
+      { resourceClaimStatuses: [{ name: 'r', resourceClaimName: 'of-another' }] },
+      { extendedResourceClaimStatus: { resourceClaimName: 'of-another', requestMappings } },
+    ])
+      expect(await refused(`${pods}/with-gpu/status`, { status })).toContain(
+        'node "node-1" cannot update resource claim statuses',
+      );
   });
 
   test('may be labelled by an administrator', async () => {
@@ -174,6 +185,21 @@ describe('of a node', () => {
   test('the Node is not deleted, so that it cannot come back without what others said of it', async () => {
     expect(await forbiddenTo('DELETE', '/api/v1/nodes/node-1')).toContain('cannot delete resource "nodes"');
     expect((await api.call('GET', '/api/v1/nodes/node-1')).code).toBe(200);
+  });
+
+  test('pods tell by their status which claim for extended resources it may read', async () => {
+    const claims = '/apis/resource.k8s.io/v1/namespaces/default/resourceclaims';
+    const gpus = { 'example.com/gpu': '1' };
+    const spec = { nodeName: 'node-1', containers: [{ ...container, resources: { requests: gpus, limits: gpus } }] };
+    expect((await api.call('POST', pods, { metadata: { name: 'trains' }, spec })).code).toBe(201);
+    for (const name of ['of-train', 'of-another'])
+      expect((await api.call('POST', claims, { metadata: { name }, spec: {} })).code).toBe(201);
+    const requestMappings = [{ containerName: container.name, resourceName: 'example.com/gpu', requestName: 'r' }];
+    const status = { extendedResourceClaimStatus: { resourceClaimName: 'of-train', requestMappings } };
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    expect((await api.call('PATCH', `${pods}/trains/status`, { status }, { headers })).code).toBe(200);
+    expect((await api.call('GET', `${claims}/of-train`, undefined, asNode)).code).toBe(200);
+    expect(await forbiddenTo('GET', `${claims}/of-another`)).toContain('cannot get resource "resourceclaims"');
   });
 
   test('the Lease and the CSINode have its name', async () => {

@@ -48,7 +48,7 @@ export function nodeRestriction({ authorizer }: { authorizer: Authorizer }): Adm
       if (isOf(csiNodes) && !isOwn)
         throw refuse(request, 'can only access CSINode with the same name as the requesting node');
       if (operation === 'update' && isResource(request, pods, 'status')) {
-        const problem = podStatusProblem(node, object!, old);
+        const problem = podStatusProblem(node, object as Pod, old as Pod | undefined);
         if (problem !== undefined) throw refuse(request, problem);
       }
       if (operation !== 'create') return;

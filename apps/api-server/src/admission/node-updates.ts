@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { KubeObject, Node } from '@naru/api';
+import type { KubeObject, Node, Pod } from '@naru/api';
 
 /** What upstream lets a kubelet say of itself, besides labels outside of Kubernetes' own domains. */
 const kubeletLabels = new Set([
@@ -50,9 +50,11 @@ export function nodeProblem(node: string, next: Node, old: Node | undefined): st
   return undefined;
 }
 
-/** Why a node may not write a pod's status so. */
-export function podStatusProblem(node: string, next: KubeObject, old: KubeObject | undefined): string | undefined {
-  return changedLabels(next, old).length > 0 ? `node "${node}" cannot update labels through pod status` : undefined;
+/** Why a node may not write a pod's status so: a claim that the status names it might read. */
+export function podStatusProblem(node: string, next: Pod, old: Pod | undefined): string | undefined {
+  if (changedLabels(next, old).length > 0) return `node "${node}" cannot update labels through pod status`;
+  const claims = ({ status }: Pod) => [...(status?.resourceClaimStatuses ?? []), status?.extendedResourceClaimStatus];
+  return isSame(claims(next), old && claims(old)) ? undefined : `node "${node}" cannot update resource claim statuses`;
 }
 
 function isSame(one: readonly unknown[] | undefined, other: readonly unknown[] | undefined): boolean {

@@ -1,4 +1,4 @@
-import { resourceClaimName, type PersistentVolume, type PersistentVolumeClaim, type Pod } from '@naru/api';
+import { claimNames, type PersistentVolume, type PersistentVolumeClaim, type Pod } from '@naru/api';
 import type { UserInfo } from '../objects/request';
 import { decodeBytes } from '../storage/codec';
 import type { Entry } from '../storage/entry';
@@ -188,7 +188,7 @@ export function podReferences(pod: Pod): ReadonlySet<string> {
       add('secrets', valueFrom?.secretKeyRef?.name);
     }
   }
-  for (const entry of spec?.resourceClaims ?? []) add('resourceclaims', resourceClaimName(pod, entry) ?? undefined);
+  for (const name of claimNames(pod)) add('resourceclaims', name);
   for (const volume of spec?.volumes ?? []) {
     add('configmaps', volume.configMap?.name);
     add('secrets', volume.secret?.secretName);

@@ -37,6 +37,8 @@ const scheduler = clusterRole(
   rule(read, 'storage.k8s.io', 'storageclasses,csinodes,csidrivers,csistoragecapacities,volumeattachments'),
   rule(read, 'resource.k8s.io', '*'),
   rule('patch,update', 'resource.k8s.io', 'resourceclaims,resourceclaims/status'),
+  // What a pod asks for as extended resources it may get by a claim.
+  rule('create,delete', 'resource.k8s.io', 'resourceclaims'),
   rule(read, 'scheduling.k8s.io', 'priorityclasses'),
   rule('delete', 'core', 'pods'),
   rule('create', 'core', 'bindings,pods/binding'),

@@ -15,11 +15,23 @@ import type { Clock, Logger } from '@naru/foundation';
 import type { dra } from '@naru/proto';
 import { DraDrivers } from './dra-drivers';
 
+interface PreparedDevice {
+  /** Of the claim; none: all of them. */
+  requests: string[];
+  cdi: string[];
+}
+
+/** What a container has of a claim: one request, or all. */
+interface Share {
+  claimName: string;
+  request: string | undefined;
+}
+
 /** A claim whose devices drivers have made ready on this node, or are to take back. */
 interface Prepared {
   claim: dra.Claim;
   /** By driver; a driver that has not answered yet has none, and is told all the same when the claim is not used any more. */
-  devices: Record<string, { requests: string[]; cdi: string[] }[]>;
+  devices: Record<string, PreparedDevice[]>;
   /** UIDs. */
   pods: string[];
 }
@@ -51,33 +63,42 @@ export class ClaimDevices {
   /** Before the first container of the pod. Throws why that is not possible, in upstream's words. */
   async prepare(pod: Stored<Pod>): Promise<void> {
     const { namespace } = pod.metadata;
+    const get = (name: string) => this.deps.client.get(resourceClaims, { namespace, name });
     for (const entry of pod.spec?.resourceClaims ?? []) {
       const name = resourceClaimName(pod, entry);
       if (name === null) continue;
       if (name === undefined) throw new Error(`the ResourceClaim of "${entry.name}" is not made yet`);
-      const claim = await this.deps.client.get(resourceClaims, { namespace, name });
+      const claim = await get(name);
       if (!isResourceClaimOf(pod, entry, claim))
         throw new Error(`ResourceClaim ${name} was not created for pod ${pod.metadata.name} (pod is not owner)`);
-      if (!isClaimReservedFor(claim, pod))
-        throw new Error(`pod ${pod.metadata.name} (${pod.metadata.uid}) is not allowed to use ResourceClaim ${name}`);
-      await this.inTurn(claim.metadata.uid, () => this.prepareOne(pod.metadata.uid, claim));
+      await this.prepareFor(pod, claim);
     }
+    const extended = pod.status?.extendedResourceClaimStatus?.resourceClaimName;
+    if (extended) await this.prepareFor(pod, await get(extended));
   }
 
-  /** What the runtime is to be told for a container, for what it takes of the pod's claims. */
+  private prepareFor(pod: Stored<Pod>, claim: Stored<ResourceClaim>): Promise<void> {
+    const { name, uid } = pod.metadata;
+    if (!isClaimReservedFor(claim, pod))
+      throw new Error(`pod ${name} (${uid}) is not allowed to use ResourceClaim ${claim.metadata.name}`);
+    return this.inTurn(claim.metadata.uid, () => this.prepareOne(uid, claim));
+  }
+
+  /** What the runtime is to be told for a container, for what it has of the pod's claims. */
   cdiDevices(pod: Pod, container: Container): string[] {
-    const ids = (container.resources?.claims ?? []).flatMap(({ name, request }) => {
-      const entry = pod.spec?.resourceClaims?.find(each => each.name === name);
-      const claimName = entry && resourceClaimName(pod, entry);
-      const own = [...this.prepared.values()].find(
-        ({ claim, pods }) => claim.name === claimName && pods.includes(pod.metadata?.uid ?? ''),
-      );
-      return Object.values(own?.devices ?? {})
-        .flat()
-        .filter(({ requests }) => !request || requests.length === 0 || requests.some(each => isOf(each, request)))
-        .flatMap(({ cdi }) => cdi);
-    });
+    const ids = [...ownShares(pod, container), ...extendedShares(pod, container)].flatMap(share =>
+      this.devicesOf(pod, share).flatMap(({ cdi }) => cdi),
+    );
     return [...new Set(ids)];
+  }
+
+  private devicesOf(pod: Pod, { claimName, request }: Share): PreparedDevice[] {
+    const own = [...this.prepared.values()].find(
+      ({ claim, pods }) => claim.name === claimName && pods.includes(pod.metadata?.uid ?? ''),
+    );
+    return Object.values(own?.devices ?? {})
+      .flat()
+      .filter(({ requests }) => !request || requests.length === 0 || requests.some(each => isOf(each, request)));
   }
 
   /** Nothing of the pod runs any more. Drivers that do not answer are told again. */
@@ -171,6 +192,22 @@ export class ClaimDevices {
       return [];
     }
   }
+}
+
+function ownShares(pod: Pod, { resources }: Container): Share[] {
+  return (resources?.claims ?? []).flatMap(({ name, request }) => {
+    const entry = pod.spec?.resourceClaims?.find(each => each.name === name);
+    const claimName = entry && resourceClaimName(pod, entry);
+    return claimName ? { claimName, request } : [];
+  });
+}
+
+/** Of the claim that the scheduler has made for what containers ask for as extended resources. */
+function extendedShares({ status }: Pod, { name }: Container): Share[] {
+  const { resourceClaimName: claimName = '', requestMappings = [] } = status?.extendedResourceClaimStatus ?? {};
+  return requestMappings
+    .filter(({ containerName }) => containerName === name)
+    .map(({ requestName }) => ({ claimName, request: requestName }));
 }
 
 /** A result names REQUEST/ALTERNATIVE where a container may name the request alone. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
-import { quantityValue, type Container, type ContainerStatus, type Pod } from '@naru/api';
+import { isServedByClaim, quantityValue, type Container, type ContainerStatus, type Pod } from '@naru/api';
 import type { Logger } from '@naru/foundation';
 import { deviceplugin } from '@naru/proto';
 import { hintsFor, type Hint, type HintProvider } from '../topology/hints';
@@ -139,7 +139,7 @@ export class DeviceManager implements HintProvider {
     const grant: DeviceGrant = { envs: {}, mounts: [], devices: [], annotations: {}, cdiDevices: [] };
     for (const [resource, text] of Object.entries(container.resources?.limits ?? {})) {
       const count = quantityValue(text);
-      if (!this.names.has(resource) || count === 0) continue;
+      if (!this.names.has(resource) || count === 0 || isServedByClaim(pod, container.name, resource)) continue;
       // One after the other: two containers must not be given the same device.
       const turn = this.last.then(() => this.allocateOne(pod, container, resource, count));
       this.last = turn.catch(() => undefined);
@@ -189,9 +189,10 @@ export class DeviceManager implements HintProvider {
 
   hints(pod: Pod, container: Container | undefined): Map<string, Hint[] | undefined> {
     const wanted = new Map<string, number>();
-    for (const { resources } of container ? [container] : (pod.spec?.containers ?? [])) {
+    for (const { name: place, resources } of container ? [container] : (pod.spec?.containers ?? [])) {
       for (const [name, text] of Object.entries(resources?.limits ?? {})) {
-        if (this.names.has(name)) wanted.set(name, (wanted.get(name) ?? 0) + quantityValue(text));
+        if (this.names.has(name) && !isServedByClaim(pod, place, name))
+          wanted.set(name, (wanted.get(name) ?? 0) + quantityValue(text));
       }
     }
     return new Map([...wanted].filter(([, count]) => count > 0).map(([name, count]) => [name, this.near(name, count)]));

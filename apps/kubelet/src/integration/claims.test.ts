@@ -173,6 +173,30 @@ withRoot('the kubelet and claims for devices', () => {
     expect(mounted).toMatch(/^tmpfs \/opt\/scratch tmpfs rw,.*noexec.*size=64k,mode=711/);
   });
 
+  it('gives containers the devices of the claim that was made for their extended resources', async () => {
+    const gpus = { 'example.com/gpu': '1' };
+    const asking = { resources: { requests: gpus, limits: gpus } };
+    const mapping = { containerName: 'main', resourceName: 'example.com/gpu', requestName: 'gpu' };
+    await node.create(
+      'extended',
+      {
+        containers: [
+          { ...shell(show), ...asking },
+          { ...shell(show), name: 'none' },
+        ],
+      },
+      { extendedResourceClaimStatus: { requestMappings: [mapping], resourceClaimName: 'special' } },
+    );
+    await allocate('special', 'extended');
+    await node.untilReady('extended');
+    await eventually(async () => {
+      expect(await log('extended', 'main')).toBe('GPU=special LINK= /dev/gpu /opt/driver');
+      expect(await log('extended', 'none')).toBe('GPU= LINK=');
+    });
+    await node.delete('extended');
+    await eventually(() => expect(driver.calls).toContain('unprepare special'));
+  });
+
   it('does not let a pod use a claim that is not reserved for it', async () => {
     await allocate('private', 'one');
     await create('thief', 'private');

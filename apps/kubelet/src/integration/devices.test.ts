@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { credentials, Server, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
-import { nodes } from '@naru/api';
+import { nodes, resourceClaims } from '@naru/api';
 import { deviceplugin } from '@naru/proto';
 import { eventually } from '@naru/testing';
 import { unary } from '../cri/unary';
@@ -126,7 +126,7 @@ withRoot('the kubelet and device plugins', () => {
     await eventually(async () => expect(await allocatable()).toBe('2'));
   });
 
-  it('gives each container devices of its own, with what the plugin adds, and takes no pod too many', async () => {
+  it('gives each container devices of its own, with what the plugin adds, and takes no pod too many, but for those of claims', async () => {
     const script = `echo $VISIBLE_GPUS $(test -c /dev/$VISIBLE_GPUS && echo device) $(ls /opt/driver/kubelet.sock); ${forever}`;
     await node.create('one', { containers: [gpu(script)] });
     await node.create('two', { containers: [gpu(script)] });
@@ -141,6 +141,24 @@ withRoot('the kubelet and device plugins', () => {
       expect((await node.get('three')).status).toMatchObject({ phase: 'Failed', reason: `OutOf${resource}` }),
     );
     await node.delete('three');
+    const { metadata } = await node.create(
+      'by-claim',
+      { containers: [gpu(`echo "has $VISIBLE_GPUS"; ${forever}`)] },
+      {
+        extendedResourceClaimStatus: {
+          requestMappings: [{ containerName: 'main', resourceName: resource, requestName: 'r' }],
+          resourceClaimName: 'of-driver',
+        },
+      },
+    );
+    node.api.seed(resourceClaims, {
+      metadata: { namespace: 'default', name: 'of-driver' },
+      spec: {},
+      status: { allocation: {}, reservedFor: [{ resource: 'pods', name: metadata.name, uid: metadata.uid }] },
+    });
+    await node.untilReady('by-claim');
+    await eventually(async () => expect(await log('by-claim')).toBe('has\n'));
+    await node.delete('by-claim');
     const had = (await log('two')).split(' ')[0];
     await node.delete('two');
     await node.create('four', { containers: [gpu(script)] });

@@ -345,7 +345,7 @@ export class TestNode {
   }
 
   /** A pod on this node, as the scheduler would leave it. */
-  create(name: string, spec: Partial<NonNullable<Pod['spec']>>): Promise<Stored<Pod>> {
+  create(name: string, spec: Partial<NonNullable<Pod['spec']>>, status?: Pod['status']): Promise<Stored<Pod>> {
     return this.api.create(pods, {
       metadata: { name, namespace: 'default' },
       spec: {
@@ -356,6 +356,7 @@ export class TestNode {
         containers: [],
         ...spec,
       },
+      ...(status ? { status } : {}),
     });
   }
 

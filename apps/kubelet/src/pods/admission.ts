@@ -83,8 +83,10 @@ export function insufficientResources(
   requested.set('pods', 1);
   // A container that is to have less may still have more.
   const taken = others.map(other => podRequests(withResourcesInUse(other)));
+  const { requestMappings = [] } = pod.status?.extendedResourceClaimStatus ?? {};
+  const ofClaim = new Set(requestMappings.map(({ resourceName }) => resourceName));
   return [...requested].flatMap(([name, amount]) => {
-    if (amount === 0 || (isExtended(name) && !allocatable.has(name))) return [];
+    if (amount === 0 || ofClaim.has(name) || (isExtended(name) && !allocatable.has(name))) return [];
     const capacity = allocatable.get(name) ?? 0;
     const used = taken.reduce((sum, amounts) => sum + (name === 'pods' ? 1 : (amounts.get(name) ?? 0)), 0);
     if (used + amount <= capacity) return [];

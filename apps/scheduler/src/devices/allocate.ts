@@ -11,6 +11,12 @@ const maxResults = 32;
 /** Devices that are tried on one node before the search gives up: constraints can make it exponential. */
 const maxTrials = 20_000;
 
+/** What was found for a claim. */
+export interface Allocated {
+  claim: Stored<ResourceClaim>;
+  allocation: AllocationResult;
+}
+
 interface Chosen {
   alternative: Alternative;
   offered: OfferedDevice;
@@ -32,10 +38,10 @@ export function allocate(
   node: Node,
   offers: Offers,
   { classes, isTaken }: { classes: Lister<DeviceClass>; isTaken: (id: string) => boolean },
-): AllocationResult[] | undefined {
+): Allocated[] | undefined {
   const open = claims.map(claim => ({ claim, choices: choicesOf(claim, classes), chosen: [] }));
   if (!new Search(open, offers, isTaken).run()) return undefined;
-  return open.map(each => resultOf(each, node.metadata?.name ?? ''));
+  return open.map(each => ({ claim: each.claim, allocation: resultOf(each, node.metadata?.name ?? '') }));
 }
 
 class Search {

@@ -44,6 +44,14 @@ export class AssumedAllocations {
     if (assumed) assumed.writtenAt = BigInt(resourceVersion);
   }
 
+  /** What was a plan is a claim now; the api-server has yet to take its allocation. */
+  made({ metadata: { uid } }: Stored<ResourceClaim>, claim: Stored<ResourceClaim>): void {
+    const planned = this.byClaim.get(uid);
+    if (!planned) return;
+    this.byClaim.delete(uid);
+    this.byClaim.set(claim.metadata.uid, { ...planned, claim });
+  }
+
   /** The pod does not go where it was to. */
   remove(podUid: string): void {
     for (const [uid, { pods, writtenAt }] of this.byClaim)
@@ -53,13 +61,16 @@ export class AssumedAllocations {
   /** What is shown by now need not be assumed any more, nor what belongs to a claim that is gone. */
   private current(uid: string): Assumed | undefined {
     const assumed = this.byClaim.get(uid);
-    if (!assumed) return undefined;
+    if (!assumed || isPlanned(assumed.claim)) return assumed;
     const shown = this.view.claims.get(assumed.claim.metadata);
     if (shown?.metadata.uid === uid && isBehind(shown, assumed)) return assumed;
     this.byClaim.delete(uid);
     return undefined;
   }
 }
+
+/** There is no such claim yet: it goes with its pod only. */
+const isPlanned = ({ metadata }: Stored<ResourceClaim>): boolean => metadata.resourceVersion === '';
 
 function isBehind({ metadata, status }: Stored<ResourceClaim>, { writtenAt }: Assumed): boolean {
   return writtenAt === undefined ? !status?.allocation : BigInt(metadata.resourceVersion) < writtenAt;

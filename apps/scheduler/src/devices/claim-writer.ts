@@ -1,6 +1,8 @@
 import {
+  apiVersionOf,
   claimFinalizer,
   isClaimReservedFor,
+  pods,
   resourceClaims,
   type Pod,
   type ResourceClaim,
@@ -9,6 +11,7 @@ import {
 import type { ObjectsClient } from '@naru/client';
 import { isReason } from '@naru/foundation';
 import type { AllocationResult } from './device-view';
+import type { RequestMapping } from './extended-requests';
 
 const maxAttempts = 5;
 
@@ -60,4 +63,55 @@ export async function deallocateClaim(client: ObjectsClient, { metadata }: Store
   const { namespace, name, resourceVersion } = metadata;
   const body = { metadata: { resourceVersion }, status: { allocation: null, reservedFor: null } };
   await client.patch(resourceClaims, { namespace, name }, { type: 'merge', body }, { subresource: 'status' });
+}
+
+/** Makes the claim by which a pod gets extended resources. */
+export function makeClaim(
+  client: ObjectsClient,
+  { metadata, spec }: Stored<ResourceClaim>,
+): Promise<Stored<ResourceClaim>> {
+  const { namespace, generateName, annotations, ownerReferences } = metadata;
+  return client.create(resourceClaims, {
+    ...{ apiVersion: apiVersionOf(resourceClaims), kind: resourceClaims.kind, spec },
+    metadata: { ...(namespace ? { namespace } : {}), generateName, annotations, ownerReferences },
+  } as ResourceClaim);
+}
+
+/** Tells by the status of the pod which devices of the claim are for which container. */
+export async function noteClaim(
+  client: ObjectsClient,
+  { metadata: { namespace, name, uid } }: Stored<Pod>,
+  { metadata }: Stored<ResourceClaim>,
+  requestMappings: RequestMapping[],
+): Promise<void> {
+  const status = { extendedResourceClaimStatus: { requestMappings, resourceClaimName: metadata.name } };
+  const body = { metadata: { uid }, status };
+  await client.patch(pods, { namespace, name }, { type: 'merge', body }, { subresource: 'status' });
+}
+
+/** Deletes the claim that was made for a pod which does not go where it was to; not when it is there after all. */
+export async function discardClaim(
+  client: ObjectsClient,
+  { metadata }: Stored<ResourceClaim>,
+  pod: Stored<Pod>,
+): Promise<void> {
+  const { namespace, name, uid } = metadata;
+  try {
+    const current = await client.get(pods, { namespace, name: pod.metadata.name });
+    if (current.metadata.uid === pod.metadata.uid && current.spec?.nodeName) return;
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error;
+  }
+  await withRetry(async () => {
+    const claim = await client.get(resourceClaims, { namespace, name });
+    if (claim.metadata.uid !== uid) return;
+    const { finalizers = [], resourceVersion } = claim.metadata;
+    const others = finalizers.filter(each => each !== claimFinalizer);
+    const body = { metadata: { resourceVersion, finalizers: others } };
+    if (others.length < finalizers.length)
+      await client.patch(resourceClaims, { namespace, name }, { type: 'merge', body });
+    await client.delete(resourceClaims, { namespace, name }, { preconditions: { uid } });
+  }).catch((error: unknown) => {
+    if (!isReason(error, 'NotFound')) throw error;
+  });
 }

@@ -2,6 +2,7 @@ import {
   deviceClasses,
   loadDeviceCel,
   resourceClaims,
+  resourcesOfClass,
   resourceSlices,
   type DeviceClass,
   type KubeObject,
@@ -10,6 +11,7 @@ import {
   type Stored,
 } from '@naru/api';
 import type { Informer, InformerOptions, Lister } from '@naru/client';
+import { extendedFor } from './extended-resources';
 
 type SliceSpec = NonNullable<ResourceSlice['spec']>;
 export type Device = NonNullable<SliceSpec['devices']>[number];
@@ -28,12 +30,16 @@ export const deviceId = (driver: string, pool: string, device: string): string =
 
 /** What the plugin for dynamic resources sees of the cluster. */
 export interface DeviceView {
+  /** With the index `extendedFor`: the uid of the pod whose extended resources the claim is for. */
   claims: Lister<ResourceClaim>;
+  /** With the index `resource`: the extended resources that the class provides. */
   classes: Lister<DeviceClass>;
   /** With the indexes `node` ("" for devices of several nodes) and `pool` (driver/pool). */
   slices: Lister<ResourceSlice>;
   /** Device id → the uid of the claim that has it to itself, as the api-server shows it. */
   allocated: ReadonlyMap<string, string>;
+  /** Shows a claim that was just made, before its event comes. */
+  observe(claim: Stored<ResourceClaim>): void;
 }
 
 /** Something of devices has changed that a pod may have waited for. */
@@ -50,7 +56,7 @@ export function followDevices(
   tell: (event: DeviceEvent) => void,
 ): DeviceView {
   const allocated = new Map<string, string>();
-  const claims = source.informer({ type: resourceClaims });
+  const claims = source.informer<ResourceClaim>({ type: resourceClaims, indexers: { extendedFor } });
   const forget = (claim: Stored<ResourceClaim>): void => {
     for (const id of devicesOf(claim.status?.allocation))
       if (allocated.get(id) === claim.metadata.uid) allocated.delete(id);
@@ -70,7 +76,7 @@ export function followDevices(
       tell('ResourceClaimChange');
     },
   });
-  const classes = source.informer({ type: deviceClasses });
+  const classes = source.informer<DeviceClass>({ type: deviceClasses, indexers: { resource: resourcesOfClass } });
   const classChange = (): void => tell('DeviceClassChange');
   classes.addHandler({ onAdd: classChange, onUpdate: classChange, onDelete: classChange });
   const slices = source.informer<ResourceSlice>({
@@ -86,5 +92,8 @@ export function followDevices(
     onUpdate: sliceChange,
     onDelete: sliceChange,
   });
-  return { claims: claims.lister, classes: classes.lister, slices: slices.lister, allocated };
+  return {
+    ...{ claims: claims.lister, classes: classes.lister, slices: slices.lister, allocated },
+    observe: claim => claims.observe(claim),
+  };
 }

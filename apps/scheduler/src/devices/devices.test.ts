@@ -1,37 +1,12 @@
-import {
-  claimFinalizer,
-  deviceClasses,
-  loadDeviceCel,
-  pods,
-  resourceClaims,
-  resourceSlices,
-  type DeviceClass,
-  type ResourceClaim,
-  type ResourceSlice,
-} from '@naru/api';
-import { eventually, MemoryObjects } from '@naru/testing';
-import { createLab, makeNode, type PodInput } from '../fixtures';
-import { followDevices, type Device } from './device-view';
+import { claimFinalizer, pods, resourceClaims, resourceSlices, type ResourceClaim } from '@naru/api';
+import { eventually } from '@naru/testing';
+import type { PodInput } from '../fixtures';
+import { deviceLab, gpu, key, slice } from './device-lab';
+import type { Device } from './device-view';
 
 type Claim = NonNullable<NonNullable<ResourceClaim['spec']>['devices']>;
 type Exact = NonNullable<NonNullable<Claim['requests']>[number]['exactly']>;
 
-const key = (name: string) => ({ namespace: 'default', name });
-const gpus: DeviceClass = {
-  metadata: { name: 'gpu' },
-  spec: { selectors: [{ cel: { expression: 'device.driver == "gpu.example.com"' } }] },
-};
-const gpu = (name: string, more: Partial<Device> = {}): Device => ({ name, ...more });
-const slice = (nodeName: string, devices: Device[], spec: Partial<ResourceSlice['spec']> = {}): ResourceSlice => ({
-  metadata: { name: `slice-${nodeName}-${spec.pool?.generation ?? 1}` },
-  spec: {
-    driver: 'gpu.example.com',
-    nodeName,
-    pool: { name: nodeName, generation: 1, resourceSliceCount: 1 },
-    devices,
-    ...spec,
-  },
-});
 const request = (name: string, exactly: Partial<Exact> = {}) => ({
   name,
   exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount', count: 1, ...exactly },
@@ -44,30 +19,6 @@ const using = (...claims: string[]): PodInput => ({
   resourceClaims: claims.map((resourceClaimName, i) => ({ name: `d${i}`, resourceClaimName })),
 });
 const cel = (expression: string): Partial<Exact> => ({ selectors: [{ cel: { expression } }] });
-
-async function deviceLab(nodeNames: string[], objects: { slices?: ResourceSlice[]; claims?: ResourceClaim[] }) {
-  await loadDeviceCel();
-  const api = new MemoryObjects();
-  api.seed(deviceClasses, gpus);
-  for (const each of objects.slices ?? []) api.seed(resourceSlices, each);
-  for (const each of objects.claims ?? []) api.seed(resourceClaims, each);
-  const told: string[] = [];
-  const factory = api.informers();
-  const devices = followDevices(factory, event => void told.push(event));
-  const abort = new AbortController();
-  await factory.start(abort.signal);
-  const lab = createLab(
-    nodeNames.map(name => makeNode(name)),
-    { devices, client: api },
-  );
-  const chosen = async (name: string) => {
-    const { status } = await api.get(resourceClaims, key(name));
-    return status?.allocation?.devices?.results?.map(({ request: of, device }) => `${of}=${device}`);
-  };
-  const changeStatus = (name: string, status: object) =>
-    api.patch(resourceClaims, key(name), { type: 'merge', body: { status } }, { subresource: 'status' });
-  return { api, lab, told, chosen, changeStatus, stop: () => abort.abort() };
-}
 
 test('a pod goes where its device is, and the claim says which it has before the pod is bound', async () => {
   const { api, lab, stop } = await deviceLab(['a', 'b'], {

@@ -2,6 +2,7 @@ import type { NodeInfo } from '../cache/node-info';
 import type { PodInfo } from '../cache/pod-info';
 import type { ConfigNode } from '../config/config-node';
 import { argumentFields } from '../config/plugin-args';
+import { isByClaim } from '../devices/extended-resources';
 import { unresolvable, unschedulable, type Status } from '../framework/status';
 import type { Handle, Plugin, PluginFactory } from '../framework/types';
 import { defaultStrategy, readStrategy, scoreResources, type ScoringStrategy } from './resource-scoring';
@@ -16,12 +17,15 @@ const lacksScalar = 16;
 /** The pod asks for more than the whole node has: other pods need not go for it. */
 const isBeyond = 32;
 
+/** What a node lacks of a resource is no reason against it: others see to that resource. */
+type IsElsewhere = (name: string, node: NodeInfo) => boolean;
+
 const combinations = new Map<string | number, Status>();
 const maxCombinations = 256;
 
 /** The combinations of reasons are few and come once per node: shared. */
-function refusal(lack: number, pod: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): Status {
-  const scalars = lack & lacksScalar ? missingScalars(pod, node, isIgnored) : [];
+function refusal(lack: number, pod: PodInfo, node: NodeInfo, isElsewhere: IsElsewhere): Status {
+  const scalars = lack & lacksScalar ? missingScalars(pod, node, isElsewhere) : [];
   const id = scalars.length > 0 ? `${lack} ${scalars.join()}` : lack;
   const known = combinations.get(id);
   if (known) return known;
@@ -47,14 +51,14 @@ function lackOfScalar(name: string, amount: number, { requested, allocatable }: 
   return lackOf(lacksScalar, amount, requested.scalars?.get(name) ?? 0, allocatable.scalars?.get(name) ?? 0);
 }
 
-function missingScalars({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): string[] {
+function missingScalars({ requests }: PodInfo, node: NodeInfo, isElsewhere: IsElsewhere): string[] {
   const wanted = [...(requests.scalars ?? noScalars)];
   return wanted
-    .filter(([name, amount]) => !isIgnored?.(name) && lackOfScalar(name, amount, node))
+    .filter(([name, amount]) => lackOfScalar(name, amount, node) && !isElsewhere(name, node))
     .map(([name]) => name);
 }
 
-function lacks({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string) => boolean): number {
+function lacks({ requests }: PodInfo, node: NodeInfo, isElsewhere: IsElsewhere): number {
   const { requested, allocatable } = node;
   let lack =
     (node.pods.size + 1 > node.allowedPods ? lacksPods : 0) |
@@ -62,7 +66,10 @@ function lacks({ requests }: PodInfo, node: NodeInfo, isIgnored?: (name: string)
     lackOf(lacksMemory, requests.memory, requested.memory, allocatable.memory) |
     lackOf(lacksEphemeralStorage, requests.ephemeralStorage, requested.ephemeralStorage, allocatable.ephemeralStorage);
   if (requests.scalars)
-    for (const [name, amount] of requests.scalars) if (!isIgnored?.(name)) lack |= lackOfScalar(name, amount, node);
+    for (const [name, amount] of requests.scalars) {
+      const own = lackOfScalar(name, amount, node);
+      if (own !== 0 && !isElsewhere(name, node)) lack |= own;
+    }
   return lack;
 }
 
@@ -93,14 +100,14 @@ function readArguments(args: ConfigNode): FitArguments {
 
 function build({ strategy, ignoredResources, ignoredGroups }: FitArguments, handle: Handle): Plugin {
   const ignored = new Set([...ignoredResources, ...handle.extenders.ignoredResources]);
-  const isIgnored =
-    ignored.size + ignoredGroups.size > 0
-      ? (name: string) => ignored.has(name) || ignoredGroups.has(name.split('/', 1)[0] ?? '')
-      : undefined;
+  const isElsewhere: IsElsewhere = (name, node) =>
+    ignored.has(name) ||
+    ignoredGroups.has(name.split('/', 1)[0] ?? '') ||
+    isByClaim(name, node, handle.devices.classes);
   return {
     filter(_state, pod, node) {
-      const lack = lacks(pod, node, isIgnored);
-      return lack === 0 ? undefined : refusal(lack, pod, node, isIgnored);
+      const lack = lacks(pod, node, isElsewhere);
+      return lack === 0 ? undefined : refusal(lack, pod, node, isElsewhere);
     },
     score: (_state, pod, node) => scoreResources(strategy, pod, node),
   };
@@ -109,8 +116,13 @@ function build({ strategy, ignoredResources, ignoredGroups }: FitArguments, hand
 /** Requests must fit into what is allocatable; how full the node gets decides its score (LeastAllocated by default). */
 export const nodeResourcesFit: PluginFactory = {
   name: 'NodeResourcesFit',
-  requeueOn: ['NodeAdd', 'NodeAllocatable', 'AssignedPodDelete', 'AssignedPodUpdate', 'PodUpdate'],
-  isHelped: (pod, { node }) => !node || lacks(pod, node) === 0,
+  requeueOn: [
+    ...(['NodeAdd', 'NodeAllocatable', 'AssignedPodDelete', 'AssignedPodUpdate', 'PodUpdate'] as const),
+    'DeviceClassChange',
+  ],
+  // What the node does not count at all, drivers may provide.
+  isHelped: (pod, { node }) =>
+    !node || lacks(pod, node, (name, { allocatable }) => !allocatable.scalars?.get(name)) === 0,
   build: handle => build(defaults, handle),
   configure(args) {
     const given = readArguments(args);

@@ -15,6 +15,8 @@ export interface QueuedPod {
   where: 'active' | 'backoff' | 'unschedulable' | 'gated' | 'taken' | 'gone';
   /** An event came while the pod was being bound: the refusal that follows may be outdated. */
   stale: boolean;
+  /** How many events there had been when it was taken. */
+  takenAt: number;
 }
 
 export interface QueueOptions {
@@ -47,6 +49,9 @@ export class SchedulingQueue {
   private readonly timers = new Map<QueuedPod, () => void>();
   private counts = { active: 0, backoff: 0, unschedulable: 0, gated: 0 };
   private sequence = 0;
+  private events = 0;
+  /** The number of the last event of each kind. */
+  private readonly happened = new Map<ClusterChange['event'], number>();
 
   constructor(private readonly options: QueueOptions) {}
 
@@ -68,6 +73,7 @@ export class SchedulingQueue {
         refusedBy: new Set(),
         where: 'gone',
         stale: false,
+        takenAt: 0,
       };
       this.pods.set(info.uid, pod);
       this.put(pod, options.gated ? 'gated' : 'active');
@@ -103,6 +109,7 @@ export class SchedulingQueue {
       pod.attempts++;
       pod.attemptedAt = this.options.clock.now();
       pod.stale = false;
+      pod.takenAt = this.events;
       return pod;
     }
     return undefined;
@@ -112,13 +119,21 @@ export class SchedulingQueue {
   giveBack(pod: QueuedPod, refusedBy: ReadonlySet<string>): void {
     if (pod.where !== 'taken') return;
     pod.refusedBy = refusedBy;
-    if (refusedBy.size === 0 || pod.stale) this.release(pod);
+    if (refusedBy.size === 0 || pod.stale || this.hasMissed(pod)) this.release(pod);
     else this.put(pod, 'unschedulable');
   }
 
   /** Brings back the pods for which the change may make a difference. */
   moveOn(change: ClusterChange): void {
+    this.happened.set(change.event, ++this.events);
     for (const pod of this.waiting) if (this.options.isRelevant(change, pod.info, pod.refusedBy)) this.release(pod);
+  }
+
+  /** Something that may help has happened while the pod was being tried: postFilter plugins and extenders take their time. */
+  private hasMissed({ takenAt, info, refusedBy }: QueuedPod): boolean {
+    return [...this.happened].some(
+      ([event, at]) => at > takenAt && this.options.isRelevant({ event }, info, refusedBy),
+    );
   }
 
   stop(): void {

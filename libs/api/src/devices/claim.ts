@@ -21,6 +21,13 @@ export function resourceClaimName({ status }: Pod, entry: PodClaim): string | nu
   return made && (made.resourceClaimName ?? null);
 }
 
+/** All claims of a pod, as far as they are there: also that for its extended resources. */
+export function claimNames(pod: Pod): string[] {
+  const { extendedResourceClaimStatus } = pod.status ?? {};
+  const named = (pod.spec?.resourceClaims ?? []).map(entry => resourceClaimName(pod, entry));
+  return [...named, extendedResourceClaimStatus?.resourceClaimName].flatMap(name => name || []);
+}
+
 /** The claim belongs to the pod: it was made from a template for it, and goes with it. */
 export function isMadeFor({ metadata }: Stored<Pod>, claim: ResourceClaim): boolean {
   return claim.metadata?.ownerReferences?.some(({ uid, controller }) => controller && uid === metadata.uid) ?? false;

@@ -1,5 +1,7 @@
 import { create, refusals, updateRefusals } from '../testing/refusals';
+import { describeFieldError } from '../validation/field-error';
 import { apiServiceKind } from './api-service';
+import { podKind } from './pod';
 import { deviceClassKind, resourceClaimKind, resourceClaimTemplateKind, resourceSliceKind } from './resource-claim';
 
 const metadata = { name: 'c' };
@@ -69,6 +71,48 @@ test('a class configures devices with objects', () => {
   const config = [{ opaque: { ...opaque, parameters: 'text' } }];
   expect(refusals(deviceClassKind, { metadata, spec: { config } })).toEqual([
     'spec.config[0].opaque.parameters: Invalid value: "text": must be a valid JSON object',
+  ]);
+});
+
+test.each(['example.com/gpu', 'gpu', 'kubernetes.io/gpu', 'requests.example.com/gpu', 'example.com/not good'])(
+  'a class provides the extended resource %s only if that is a name of one',
+  extendedResourceName => {
+    const isName = extendedResourceName === 'example.com/gpu';
+    const detail = 'must be a valid extended resource name';
+    expect(refusals(deviceClassKind, { metadata, spec: { extendedResourceName } })).toEqual(
+      isName ? [] : [`spec.extendedResourceName: Invalid value: "${extendedResourceName}": ${detail}`],
+    );
+  },
+);
+
+test('the status of a pod says which requests of a claim are for which container', () => {
+  const resources = { requests: { 'example.com/gpu': '1' }, limits: { 'example.com/gpu': '1' } };
+  const old = create(podKind, { metadata, spec: { containers: [{ name: 'main', image: 'i', resources }] } });
+  const mapping = { containerName: 'main', resourceName: 'example.com/gpu', requestName: 'container-0-request-0' };
+  const refused = (resourceClaimName: string, ...requestMappings: object[]): string[] => {
+    const extendedResourceClaimStatus = { requestMappings, resourceClaimName } as never;
+    return podKind.strategy
+      .validateStatusUpdate({ ...old, status: { ...old.status, extendedResourceClaimStatus } }, old)
+      .map(error => `${error.field}: ${describeFieldError(error)}`);
+  };
+  const at = 'status.extendedResourceClaimStatus';
+  expect(refused('c', mapping)).toEqual([]);
+  expect(refused('')).toEqual([
+    `${at}.requestMappings: Required value: at least one request mapping is required`,
+    `${at}.resourceClaimName: Required value`,
+  ]);
+  expect(refused('c', mapping, mapping).map(text => text.split(': ').slice(0, 2))).toEqual([
+    [`${at}.requestMappings[1].containerName`, 'Duplicate value'],
+    [`${at}.requestMappings[1].resourceName`, 'Duplicate value'],
+    [`${at}.requestMappings[1].requestName`, 'Duplicate value'],
+  ]);
+  const others = [
+    { ...mapping, containerName: 'other' },
+    { ...mapping, resourceName: 'example.com/nic' },
+  ];
+  expect(refused('c', ...others)).toEqual([
+    `${at}.requestMappings[0].containerName: Invalid value: "other": must match the name of an entry in spec.initContainers.name or spec.containers.name`,
+    `${at}.requestMappings[1].resourceName: Invalid value: "example.com/nic": must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests`,
   ]);
 });
 

@@ -6,6 +6,7 @@ import { formatRestarts, summarizePod, type PodSummary } from '../table/pod-summ
 import type { Pod } from '../types';
 import { forbidden } from '../validation/field-error';
 import { validateEphemeralContainers } from '../validation/pod/ephemeral-containers';
+import { validateExtendedClaimStatus } from '../validation/pod/extended-claim-status';
 import { validatePodSpec } from '../validation/pod/pod-spec';
 import { takeResize, validateResize } from '../validation/pod/pod-resize';
 import { validatePodUpdate } from '../validation/pod/pod-update';
@@ -68,6 +69,7 @@ export const podKind = defineKind(pods, {
       errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
   },
   validateUpdate: validatePodUpdate,
+  validateStatusUpdate: (next, _old, errors) => validateExtendedClaimStatus(next, errors),
   parts: {
     ephemeralcontainers: {
       take: ({ spec }, old) => ({ spec: { ...old.spec!, ephemeralContainers: spec?.ephemeralContainers ?? [] } }),

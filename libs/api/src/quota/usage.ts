@@ -1,3 +1,4 @@
+import { isDeviceResource } from '../devices/extended-resource';
 import { withResourcesInUse } from '../pod-resources-in-use';
 import { persistentVolumeClaims, pods, services, type ResourceType } from '../resource';
 import { storageClassOf } from '../storage/claim';
@@ -55,18 +56,13 @@ function hasEnded({ metadata, status }: Pod, nowMs: number): boolean {
 function addCompute(usage: Quantities, requests: Quantities, limits: Quantities): void {
   for (const [name, amount] of requests) {
     if (computeResources.includes(name) || name.startsWith('hugepages-')) usage.set(name, amount);
-    if (computeResources.includes(name) || name.startsWith('hugepages-') || isExtended(name))
+    if (computeResources.includes(name) || name.startsWith('hugepages-') || isDeviceResource(name))
       usage.set(`requests.${name}`, amount);
   }
   for (const name of computeResources) {
     const limit = limits.get(name);
     if (limit) usage.set(`limits.${name}`, limit);
   }
-}
-
-/** `example.com/gpu` */
-function isExtended(name: string): boolean {
-  return name.includes('/') && !name.includes('kubernetes.io/') && !name.startsWith('requests.');
 }
 
 function addService(usage: Quantities, { spec }: Service): Quantities {
@@ -102,7 +98,7 @@ export function coveredNames(type: Named, hard: Iterable<string>): string[] {
       case pods.resource: {
         const bare = name.replace(/^(requests|limits)\./, '');
         if (computeResources.includes(bare) || bare.startsWith('hugepages-')) return true;
-        return name === 'pods' || (name.startsWith('requests.') && isExtended(bare));
+        return name === 'pods' || (name.startsWith('requests.') && isDeviceResource(bare));
       }
       case services.resource:
         return name === 'services' || name.startsWith('services.');

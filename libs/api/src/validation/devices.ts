@@ -1,3 +1,4 @@
+import { isExtendedResource } from '../devices/extended-resource';
 import type { DeviceClass, ResourceClaim, ResourceSlice } from '../types';
 import { validateDriverName } from './csi';
 import { duplicate, invalid, notSupported, required, tooMany, type FieldError } from './field-error';
@@ -159,6 +160,9 @@ export function validateClaimStatus(next: ResourceClaim, _old: ResourceClaim, er
 export function validateDeviceClass({ spec }: DeviceClass, errors: FieldError[]): void {
   validateSelectors(spec?.selectors, 'spec.selectors', errors);
   validateConfigurations(spec?.config ?? [], 'spec.config', errors);
+  const name = spec?.extendedResourceName;
+  if (name !== undefined && !isExtendedResource(name))
+    errors.push(invalid('spec.extendedResourceName', name, 'must be a valid extended resource name'));
 }
 
 const places = ['nodeName', 'nodeSelector', 'allNodes', 'perDeviceNodeSelection'] as const;

@@ -100,6 +100,28 @@ test('a claim that was made for a pod goes when the pod has ended', async () => 
   await cluster.stop();
 });
 
+test('the claim for the extended resources of a pod goes when the pod has ended, and its devices are free', async () => {
+  const cluster = await startControllers(both);
+  const { metadata } = cluster.api.seed(pods, makePod('train', { spec: { containers: [], nodeName: 'a' } }));
+  const { name, uid } = metadata;
+  cluster.api.seed(resourceClaims, {
+    ...allocated({ name, uid }),
+    metadata: {
+      ...key('train-extended-resources-x'),
+      finalizers: [claimFinalizer],
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name, uid, controller: true }],
+    },
+  });
+  const requestMappings = [{ containerName: 'main', resourceName: 'example.com/gpu', requestName: 'main' }];
+  const extendedResourceClaimStatus = { requestMappings, resourceClaimName: 'train-extended-resources-x' };
+  const change = (status: object) =>
+    cluster.api.patch(pods, key('train'), { type: 'merge', body: { status } }, { subresource: 'status' });
+  await change({ phase: 'Running', extendedResourceClaimStatus });
+  await change({ phase: 'Succeeded' });
+  await eventually(async () => expect((await cluster.api.list(resourceClaims)).items).toEqual([]));
+  await cluster.stop();
+});
+
 convergenceSuite(both, {
   objects(api) {
     api.seed(resourceClaimTemplates, template);

@@ -1,5 +1,6 @@
 import {
   claimFinalizer,
+  claimNames,
   isClaimReservedFor,
   isMadeFor,
   podClaimAnnotation,
@@ -195,12 +196,7 @@ export const resourceClaimReleaseController: Controller = {
   eventSource: 'resource_claim',
   watches: () => [
     watch(resourceClaims, claim => [objectKey(claim)]),
-    watch(pods, pod =>
-      (pod.spec?.resourceClaims ?? []).flatMap(entry => {
-        const name = resourceClaimName(pod, entry);
-        return name ? [`${pod.metadata.namespace ?? ''}/${name}`] : [];
-      }),
-    ),
+    watch(pods, pod => claimNames(pod).map(name => `${pod.metadata.namespace ?? ''}/${name}`)),
   ],
   build: deps => ({
     async reconcile(key) {
