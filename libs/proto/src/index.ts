@@ -7,5 +7,6 @@ import * as csi from './generated/csi/v1/csi';
 import * as registration from './generated/pluginregistration/registration';
 import * as deviceplugin from './generated/deviceplugin/deviceplugin';
 import * as dra from './generated/dra/dra';
+import * as drahealth from './generated/dra/health';
 
-export { objects, cri, images, etcd, csi, registration, deviceplugin, dra };
+export { objects, cri, images, etcd, csi, registration, deviceplugin, dra, drahealth };

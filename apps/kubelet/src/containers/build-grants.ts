@@ -27,6 +27,9 @@ export function buildGrants(deps: Surroundings & LaterParts): Grants {
       // Their statuses tell of the health of their devices.
       for (const uid of devices.plugins.users) workers().notify(uid);
     },
+    onHealth: uids => {
+      for (const uid of uids) workers().notify(uid);
+    },
     affinity: (uid, container) => topology.manager.affinity(uid, container),
     numaNodes: () => topology.nodes,
   });

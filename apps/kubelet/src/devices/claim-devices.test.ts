@@ -55,7 +55,16 @@ describe('devices of claims', () => {
     };
   }
 
-  beforeAll(() => (devices = new ClaimDevices({ client: api, directory, clock: systemClock, logger: silentLogger })));
+  beforeAll(
+    () =>
+      (devices = new ClaimDevices({
+        client: api,
+        directory,
+        clock: systemClock,
+        logger: silentLogger,
+        onHealth: () => undefined,
+      })),
+  );
   afterAll(() => {
     devices.stop();
     for (const server of servers) server.forceShutdown();

@@ -13,16 +13,21 @@ import {
 import type { ObjectsClient } from '@naru/client';
 import type { Clock, Logger } from '@naru/foundation';
 import type { dra } from '@naru/proto';
+import { DriverHealth, type DeviceHealth, type DeviceId, type Health } from './device-health';
 import { DraDrivers } from './dra-drivers';
 
 interface PreparedDevice {
   /** Of the claim; none: all of them. */
   requests: string[];
   cdi: string[];
+  pool: string;
+  device: string;
 }
 
 /** What a container has of a claim: one request, or all. */
 interface Share {
+  /** As the pod calls the claim. */
+  name: string;
   claimName: string;
   request: string | undefined;
 }
@@ -42,6 +47,8 @@ export interface ClaimDevicesDeps {
   directory: string;
   clock: Clock;
   logger: Logger;
+  /** Something else is known of the devices of these pods. */
+  onHealth: (uids: readonly string[]) => void;
 }
 
 const retryMs = 10_000;
@@ -49,6 +56,7 @@ const retryMs = 10_000;
 /** Has drivers make the devices of a pod's ResourceClaims ready, and take them back. Source: kubelet/cm/dra. */
 export class ClaimDevices {
   readonly drivers: DraDrivers;
+  private readonly driverHealth: DriverHealth;
   private readonly prepared: Map<string, Prepared>;
   /** Of each claim one call after the other: pods that share it must not prepare and unprepare it at once. */
   private readonly turns = new Map<string, Promise<unknown>>();
@@ -56,7 +64,11 @@ export class ClaimDevices {
   private stopped = false;
 
   constructor(private readonly deps: ClaimDevicesDeps) {
-    this.drivers = new DraDrivers(deps);
+    this.driverHealth = new DriverHealth({
+      clock: deps.clock,
+      onChange: (driver, isConcerned) => deps.onHealth(this.usersOf(driver, isConcerned)),
+    });
+    this.drivers = new DraDrivers({ ...deps, health: this.driverHealth });
     this.prepared = new Map(this.load().map(each => [each.claim.uid, each]));
   }
 
@@ -92,12 +104,33 @@ export class ClaimDevices {
     return [...new Set(ids)];
   }
 
-  private devicesOf(pod: Pod, { claimName, request }: Share): PreparedDevice[] {
+  /** Whether the devices work that a container names; as in upstream not those that it has as extended resources. */
+  health(pod: Pod, container: Container): DeviceHealth {
+    return ownShares(pod, container).flatMap(share => {
+      const resources = new Map<string, Health>();
+      for (const { driver, pool, device, cdi } of this.devicesOf(pod, share)) {
+        const id = cdi[0] ?? `${driver}/${pool}/${device}`;
+        if (!resources.has(id)) resources.set(id, this.driverHealth.of({ driver, pool, device }));
+      }
+      if (resources.size === 0) return [];
+      const name = share.request ? `claim:${share.name}/${share.request}` : `claim:${share.name}`;
+      return [{ name, resources: [...resources].map(([resourceID, health]) => ({ resourceID, ...health })) }];
+    });
+  }
+
+  private usersOf(driver: string, isConcerned: (id: DeviceId) => boolean): string[] {
+    const users = [...this.prepared.values()]
+      .filter(({ devices }) => devices[driver]?.some(each => isConcerned({ driver, ...each })))
+      .flatMap(({ pods }) => pods);
+    return [...new Set(users)];
+  }
+
+  private devicesOf(pod: Pod, { claimName, request }: Share): (PreparedDevice & { driver: string })[] {
     const own = [...this.prepared.values()].find(
       ({ claim, pods }) => claim.name === claimName && pods.includes(pod.metadata?.uid ?? ''),
     );
-    return Object.values(own?.devices ?? {})
-      .flat()
+    return Object.entries(own?.devices ?? {})
+      .flatMap(([driver, devices]) => devices.map(each => ({ driver, ...each })))
       .filter(({ requests }) => !request || requests.length === 0 || requests.some(each => isOf(each, request)));
   }
 
@@ -120,6 +153,7 @@ export class ClaimDevices {
     this.stopped = true;
     this.cancelRetry?.();
     this.drivers.close();
+    this.driverHealth.stop();
   }
 
   private inTurn(claimUid: string, work: () => Promise<void>): Promise<void> {
@@ -143,9 +177,8 @@ export class ClaimDevices {
       known.devices[driver] = [];
       this.save();
       const devices = await this.drivers.prepare(driver, known.claim);
-      known.devices[driver] = devices.map(({ requestNames, cdiDeviceIds }) => ({
-        requests: requestNames,
-        cdi: cdiDeviceIds,
+      known.devices[driver] = devices.map(({ requestNames, cdiDeviceIds, poolName, deviceName }) => ({
+        ...{ requests: requestNames, cdi: cdiDeviceIds, pool: poolName, device: deviceName },
       }));
       this.save();
     }
@@ -198,7 +231,7 @@ function ownShares(pod: Pod, { resources }: Container): Share[] {
   return (resources?.claims ?? []).flatMap(({ name, request }) => {
     const entry = pod.spec?.resourceClaims?.find(each => each.name === name);
     const claimName = entry && resourceClaimName(pod, entry);
-    return claimName ? { claimName, request } : [];
+    return claimName ? { name, claimName, request } : [];
   });
 }
 
@@ -207,7 +240,7 @@ function extendedShares({ status }: Pod, { name }: Container): Share[] {
   const { resourceClaimName: claimName = '', requestMappings = [] } = status?.extendedResourceClaimStatus ?? {};
   return requestMappings
     .filter(({ containerName }) => containerName === name)
-    .map(({ requestName }) => ({ claimName, request: requestName }));
+    .map(({ requestName, resourceName }) => ({ name: resourceName, claimName, request: requestName }));
 }
 
 /** A result names REQUEST/ALTERNATIVE where a container may name the request alone. */

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Container, Pod } from '@naru/api';
 import { ClaimDevices, type ClaimDevicesDeps } from './claim-devices';
+import type { DeviceHealth } from './device-health';
 import { DeviceManager, type DeviceGrant, type DeviceManagerDeps } from './device-manager';
 
 export interface ContainerDevicesDeps
@@ -31,6 +32,12 @@ export class ContainerDevices {
   async allocate(pod: Pod, container: Container): Promise<DeviceGrant> {
     const grant = await this.plugins.allocate(pod, container);
     return { ...grant, cdiDevices: [...grant.cdiDevices, ...this.claims.cdiDevices(pod, container)] };
+  }
+
+  /** Whether the devices of a container work: `allocatedResourcesStatus`. */
+  health(pod: Pod, container: Container): DeviceHealth {
+    const own = this.plugins.health(pod.metadata?.uid ?? '', container.name);
+    return [...own, ...this.claims.health(pod, container)];
   }
 
   /** Nothing of the pod runs any more. */

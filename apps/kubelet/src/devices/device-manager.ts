@@ -1,10 +1,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
-import { isServedByClaim, quantityValue, type Container, type ContainerStatus, type Pod } from '@naru/api';
+import { isServedByClaim, quantityValue, type Container, type Pod } from '@naru/api';
 import type { Logger } from '@naru/foundation';
 import { deviceplugin } from '@naru/proto';
 import { hintsFor, type Hint, type HintProvider } from '../topology/hints';
+import type { DeviceHealth } from './device-health';
 import { DevicePlugin } from './device-plugin';
 
 /** What a container was given: it keeps it over restarts, its own and the kubelet's. */
@@ -15,8 +16,6 @@ interface Allocation {
   devices: string[];
   response: unknown;
 }
-
-export type DeviceHealth = NonNullable<ContainerStatus['allocatedResourcesStatus']>;
 
 /** What a container gets along with its devices. */
 export interface DeviceGrant {

@@ -1,33 +1,61 @@
-import { credentials } from '@grpc/grpc-js';
-import type { Logger } from '@naru/foundation';
-import { dra } from '@naru/proto';
+import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import type { Clock, Logger } from '@naru/foundation';
+import { dra, drahealth } from '@naru/proto';
 import type { PluginHandler } from '../csi/plugin-watcher';
 import { unary } from '../cri/unary';
+import type { DriverHealth } from './device-health';
+import { HealthWatch } from './health-watch';
 
 const version = 'v1.DRAPlugin';
 /** Preparing may mean to reset hardware. Source: kubelet/cm/dra/plugin. */
 const timeoutMs = 45_000;
 
+interface Driver {
+  client: dra.DRAPluginClient;
+  watch: HealthWatch;
+}
+
+export interface DraDriversDeps {
+  clock: Clock;
+  logger: Logger;
+  health: DriverHealth;
+}
+
 /** The drivers of dynamic resource allocation that have registered on this node. */
 export class DraDrivers implements PluginHandler {
-  private readonly clients = new Map<string, dra.DRAPluginClient>();
+  private readonly drivers = new Map<string, Driver>();
 
-  constructor(private readonly deps: { logger: Logger }) {}
+  constructor(private readonly deps: DraDriversDeps) {}
 
   /** Throws for a driver that speaks no version of ours. */
   async register(name: string, endpoint: string, versions: readonly string[]): Promise<void> {
     if (!versions.includes(version))
       throw new Error(`none of the DRA gRPC API versions of the driver are supported: ${versions.join(', ')}`);
     const socket = endpoint.replace(/^unix:\/\//, '');
-    const options = { 'grpc.use_local_subchannel_pool': 1 };
-    this.clients.get(name)?.close();
-    this.clients.set(name, new dra.DRAPluginClient(`unix://${socket}`, credentials.createInsecure(), options));
+    const address = [`unix://${socket}`, credentials.createInsecure()] as const;
+    await this.deregister(name);
+    const client = new dra.DRAPluginClient(...address, { 'grpc.use_local_subchannel_pool': 1 });
+    this.drivers.set(name, { client, watch: this.watchHealth(name, client, address) });
     this.deps.logger.info({ driver: name, endpoint }, 'DRA driver registered');
   }
 
   async deregister(name: string): Promise<void> {
-    this.clients.get(name)?.close();
-    this.clients.delete(name);
+    this.drop(name);
+    this.deps.health.clear(name);
+  }
+
+  private watchHealth(
+    driver: string,
+    client: dra.DRAPluginClient,
+    address: readonly [string, ChannelCredentials],
+  ): HealthWatch {
+    const { clock, logger, health } = this.deps;
+    return new HealthWatch({
+      ...{ driver, clock, logger },
+      client: new drahealth.DRAResourceHealthClient(...address, { channelOverride: client.getChannel() }),
+      onReport: devices => health.take(driver, devices),
+      onLost: () => health.clear(driver),
+    });
   }
 
   /** The devices that a claim has of the driver, ready for use. Throws what the driver says. */
@@ -54,12 +82,19 @@ export class DraDrivers implements PluginHandler {
   }
 
   close(): void {
-    for (const client of this.clients.values()) client.close();
+    for (const name of [...this.drivers.keys()]) this.drop(name);
+  }
+
+  private drop(name: string): void {
+    const driver = this.drivers.get(name);
+    this.drivers.delete(name);
+    driver?.watch.close();
+    driver?.client.close();
   }
 
   private get(name: string): dra.DRAPluginClient {
-    const client = this.clients.get(name);
-    if (!client) throw new Error(`DRA driver ${name} is not registered`);
-    return client;
+    const driver = this.drivers.get(name);
+    if (!driver) throw new Error(`DRA driver ${name} is not registered`);
+    return driver.client;
   }
 }

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
 import { resourceClaims } from '@naru/api';
-import { dra, registration } from '@naru/proto';
+import { dra, drahealth, registration } from '@naru/proto';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import { TestNode, forever, shell, whyNot } from './test-node';
@@ -16,6 +16,7 @@ class Driver {
   /** Told to the kubelet in place of devices. */
   error = '';
   private readonly server = new Server();
+  private readonly watchers = new Set<ServerWritableStream<unknown, drahealth.NodeWatchResourcesResponse>>();
 
   constructor(private readonly folders: { registry: string; cdi: string }) {}
 
@@ -37,6 +38,12 @@ class Driver {
         callback(null, { claims: Object.fromEntries(request.claims.map(({ uid }) => [uid, { error: '' }])) });
       },
     } satisfies dra.DRAPluginServer);
+    this.server.addService(drahealth.DRAResourceHealthService, {
+      nodeWatchResources: call => {
+        this.watchers.add(call);
+        call.on('cancelled', () => this.watchers.delete(call));
+      },
+    } satisfies drahealth.DRAResourceHealthServer);
     fs.mkdirSync(this.folders.registry, { recursive: true });
     fs.rmSync(socket, { force: true });
     await new Promise<void>((resolve, reject) =>
@@ -44,6 +51,21 @@ class Driver {
         error ? reject(error) : resolve(),
       ),
     );
+  }
+
+  get listeners(): number {
+    return this.watchers.size;
+  }
+
+  /** Tells who listens of the health of both devices; undefined: that there is nothing more to hear. */
+  tell(health: drahealth.HealthStatus | undefined, message = ''): void {
+    const devices = ['gpu', 'link'].map(deviceName => ({
+      ...{ device: { poolName: 'p', deviceName }, health: health ?? drahealth.HealthStatus.UNKNOWN, message },
+      ...{ lastUpdatedTime: 0n, healthCheckTimeoutSeconds: 3600n },
+    }));
+    for (const watcher of this.watchers)
+      if (health === undefined) watcher.end();
+      else watcher.write({ devices });
   }
 
   stop(): void {
@@ -163,6 +185,28 @@ withRoot('the kubelet and claims for devices', () => {
       expect(await log('one', 'none')).toBe('GPU= LINK=');
     });
     expect(fs.existsSync(path.join(node.file('cdi'), 'x'))).toBe(false);
+  });
+
+  it('tells by the status of a container whether the devices of its claims work', async () => {
+    const { HEALTHY, UNHEALTHY } = drahealth.HealthStatus;
+    const told = async (container: string) =>
+      (await node.get('one')).status?.containerStatuses?.find(({ name }) => name === container)
+        ?.allocatedResourcesStatus;
+    const of = (kind: string, health: object) => ({ resourceID: `example.com/gpu=shared-${kind}`, ...health });
+    const untilTold = (health: object) =>
+      eventually(async () => {
+        expect(await told('all')).toEqual([{ name: 'claim:card', resources: [of('gpu', health), of('link', health)] }]);
+        expect(await told('part')).toEqual([{ name: 'claim:card/gpu', resources: [of('gpu', health)] }]);
+        expect(await told('none')).toBeUndefined();
+      });
+    await untilTold({ health: 'Unknown' });
+    await eventually(() => expect(driver.listeners).toBe(1));
+    driver.tell(HEALTHY);
+    await untilTold({ health: 'Healthy' });
+    driver.tell(UNHEALTHY, 'XID 79');
+    await untilTold({ health: 'Unhealthy', message: 'XID 79' });
+    driver.tell(undefined);
+    await untilTold({ health: 'Unknown' });
   });
 
   it('gives devices the modes, owners and rights that their driver asks for, and mounts their options', async () => {

@@ -143,7 +143,7 @@ withRoot('the kubelet and device plugins', () => {
     await node.delete('three');
     const { metadata } = await node.create(
       'by-claim',
-      { containers: [gpu(`echo "has $VISIBLE_GPUS"; ${forever}`)] },
+      { containers: [gpu(`echo has $VISIBLE_GPUS; ${forever}`)] },
       {
         extendedResourceClaimStatus: {
           requestMappings: [{ containerName: 'main', resourceName: resource, requestName: 'r' }],

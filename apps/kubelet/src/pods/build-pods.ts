@@ -86,7 +86,7 @@ export function buildPods(deps: PodsDeps): Pods {
     worker: {
       ...{ client, reader, starter, killer, probes, status, volumes, cgroups, events, paths, allocations, resizer },
       ...{ admission, clock, logger, runtimeName: deps.runtimeName, hostIps, facts: deps.facts, released },
-      deviceHealth: (uid, container) => devices.plugins.health(uid, container),
+      deviceHealth: (pod, container) => devices.health(pod, container),
       backOff: new BackOff({
         maxMs: parseDuration(configuration.crashLoopBackOff.maxContainerRestartPeriod),
         forgetMs: restartsForgottenMs,

@@ -119,7 +119,7 @@ export class PodReport {
         messages,
         isReady: (container, record) => probes.isReady(this.uid, container, record),
         hasStarted: (container, record) => probes.hasStarted(this.uid, container, record),
-        deviceHealth: ({ name }) => deviceHealth(this.uid, name),
+        deviceHealth: container => deviceHealth(pod, container),
         terminating,
         hostIps,
         nowMs,

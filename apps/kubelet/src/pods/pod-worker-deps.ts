@@ -1,8 +1,8 @@
-import type { Pod, Stored } from '@naru/api';
+import type { Container, Pod, Stored } from '@naru/api';
 import type { ObjectsClient } from '@naru/client';
 import type { Clock, Logger } from '@naru/foundation';
 import type { PodCgroups } from '../cgroups/pod-cgroups';
-import type { DeviceHealth } from '../devices/device-manager';
+import type { DeviceHealth } from '../devices/device-health';
 import type { ProbeManager } from '../probes/probe-manager';
 import type { StatusWriter } from '../status/status-writer';
 import type { PodVolumes } from '../volumes/pod-volumes';
@@ -36,7 +36,7 @@ export interface PodWorkerDeps {
   logger: Logger;
   runtimeName: string;
   hostIps: readonly string[];
-  deviceHealth: (uid: string, container: string) => DeviceHealth;
+  deviceHealth: (pod: Pod, container: Container) => DeviceHealth;
   facts: (podIps: readonly string[]) => Parameters<PodVolumes['refresh']>[1];
   admission: PodAdmission;
   removeContainer: (id: string) => Promise<void>;

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { formatTime } from '@naru/foundation';
 import type { Container, ContainerStatus, Pod, PodStatus } from '@naru/api';
-import type { DeviceHealth } from '../devices/device-manager';
+import type { DeviceHealth } from '../devices/device-health';
 import { isSidecar, restartsAfter } from '../pods/restart-rule';
 import type { ContainerRecord, PodRuntime } from '../pods/runtime-state';
 
