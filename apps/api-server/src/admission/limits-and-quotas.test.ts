@@ -132,6 +132,35 @@ describe('a ResourceQuota', () => {
     );
   });
 
+  test('counts the devices that claims ask for by their class', async () => {
+    const ns = await namespace();
+    const [devices, implicit] = [
+      'gpu.deviceclass.resource.k8s.io/devices',
+      'requests.deviceclass.resource.kubernetes.io/gpu',
+    ];
+    await quota(ns, 'q', { [devices]: '40', [implicit]: '4' });
+    const claim = (name: string, requests: object[], annotations: object = {}) =>
+      api.call('POST', `/apis/resource.k8s.io/v1/namespaces/${ns}/resourceclaims`, {
+        metadata: { name, annotations },
+        spec: { devices: { requests: requests.map((request, i) => ({ name: `r${i}`, ...request })) } },
+      });
+    const gpus = (more: object) => ({ deviceClassName: 'gpu', ...more });
+    const alternatives = [
+      { name: 'two', ...gpus({ count: 2 }) },
+      { name: 'other', deviceClassName: 'nic', count: 8 },
+      { name: 'one', ...gpus({ count: 1 }) },
+    ];
+    expect(messageOf(await claim('a', [{ exactly: gpus({ count: 2 }) }, { firstAvailable: alternatives }]))).toBe(201);
+    expect(await used(ns, 'q')).toEqual({ [devices]: '4', [implicit]: '4' });
+    expect(messageOf(await claim('b', [{ exactly: gpus({}) }]))).toContain(
+      `exceeded quota: q, requested: ${implicit}=1, used: ${implicit}=4, limited: ${implicit}=4`,
+    );
+    // What was asked for as extended resources counts there with the pod.
+    const extended = { 'resource.kubernetes.io/extended-resource-claim': 'true' };
+    expect(messageOf(await claim('c', [{ exactly: gpus({ allocationMode: 'All' }) }], extended))).toBe(201);
+    expect(await used(ns, 'q')).toEqual({ [devices]: '36', [implicit]: '4' });
+  });
+
   test('counts objects of every kind, by either name', async () => {
     const ns = await namespace();
     await quota(ns, 'q', { configmaps: '1', 'count/secrets': '1', 'count/deployments.apps': '0' });

@@ -1,8 +1,9 @@
 import { isDeviceResource } from '../devices/extended-resource';
 import { withResourcesInUse } from '../pod-resources-in-use';
-import { persistentVolumeClaims, pods, services, type ResourceType } from '../resource';
+import { persistentVolumeClaims, pods, resourceClaims, services, type ResourceType } from '../resource';
 import { storageClassOf } from '../storage/claim';
-import type { KubeObject, PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, Service } from '../types';
+import type { KubeObject, PersistentVolumeClaim, Pod, PodSpec, ResourceClaim, ResourceQuota, Service } from '../types';
+import { addDevices, isAboutDevices } from './device-usage';
 import { count, one, parseQuantities, podQuantities, zero, type Quantities } from './quantities';
 import { podInScope, scopesOf } from './scopes';
 
@@ -14,6 +15,10 @@ const computeResources = ['cpu', 'memory', 'ephemeral-storage'];
 const classSuffix = '.storageclass.storage.k8s.io/';
 /** A quota on one of these wants every container to say how much it takes. */
 const demanded = new Set(['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']);
+
+function isDeviceClaim({ group, resource }: Named): boolean {
+  return group === resourceClaims.group && resource === resourceClaims.resource;
+}
 
 function isCore({ group, resource }: Named, wanted: Named): boolean {
   return group === '' && resource === wanted.resource;
@@ -33,6 +38,7 @@ export function quotaUsage(type: Named, object: KubeObject, nowMs: number): Quan
   if (isCore(type, pods)) return addPod(usage, object as Pod, nowMs);
   if (isCore(type, services)) return addService(usage, object as Service);
   if (isCore(type, persistentVolumeClaims)) return addClaim(usage, object as PersistentVolumeClaim);
+  if (isDeviceClaim(type)) return addDevices(usage, object as ResourceClaim);
   if (type.group === '' && countedPlainly.has(type.resource)) usage.set(type.resource, one);
   return usage;
 }
@@ -93,6 +99,7 @@ export function coveredNames(type: Named, hard: Iterable<string>): string[] {
   const own = countName(type);
   const covers = (name: string): boolean => {
     if (name === own) return true;
+    if (isDeviceClaim(type)) return isAboutDevices(name);
     if (type.group !== '') return false;
     switch (type.resource) {
       case pods.resource: {

@@ -1,4 +1,12 @@
-import { configMaps, deployments, persistentVolumeClaims, pods, resourceQuotas, services } from '@naru/api';
+import {
+  configMaps,
+  deployments,
+  persistentVolumeClaims,
+  pods,
+  resourceClaims,
+  resourceQuotas,
+  services,
+} from '@naru/api';
 import { eventually } from '@naru/testing';
 import { makeDeployment, makePod, startControllers } from '../../fixtures';
 import { convergenceSuite } from '../../simulation';
@@ -20,6 +28,7 @@ test('a quota counts what its namespace has, by size, by number and by class, an
     'fast.storageclass.storage.k8s.io/requests.storage': '10Gi',
     configmaps: '9',
     'count/deployments.apps': '2',
+    'gpu.deviceclass.resource.k8s.io/devices': '4',
   };
   api.seed(pods, requesting('a', '500m'));
   api.seed(pods, requesting('b', '1'));
@@ -32,6 +41,8 @@ test('a quota counts what its namespace has, by size, by number and by class, an
     metadata: key('c'),
     spec: { storageClassName: 'fast', resources: { requests: { storage: '2Gi' } } },
   });
+  const requests = [{ name: 'r', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount', count: 3 } }];
+  api.seed(resourceClaims, { metadata: key('card'), spec: { devices: { requests } } });
   api.seed(resourceQuotas, { metadata: key('q'), spec: { hard } });
   const expectUsed = (used: Record<string, string>) =>
     eventually(async () => expect((await api.get(resourceQuotas, key('q'))).status).toEqual({ hard, used }));
@@ -44,12 +55,15 @@ test('a quota counts what its namespace has, by size, by number and by class, an
     'fast.storageclass.storage.k8s.io/requests.storage': '2Gi',
     configmaps: '1',
     'count/deployments.apps': '1',
+    'gpu.deviceclass.resource.k8s.io/devices': '3',
   };
   await expectUsed(used);
   await api.patch(pods, key('b'), { type: 'merge', body: { status: { phase: 'Failed' } } }, { subresource: 'status' });
   await api.delete(configMaps, key('cm'));
   await api.delete(deployments, key('web'));
-  await expectUsed({ ...used, pods: '1', 'requests.cpu': '500m', configmaps: '0', 'count/deployments.apps': '0' });
+  await api.delete(resourceClaims, key('card'));
+  const back = { configmaps: '0', 'count/deployments.apps': '0', 'gpu.deviceclass.resource.k8s.io/devices': '0' };
+  await expectUsed({ ...used, pods: '1', 'requests.cpu': '500m', ...back });
   await cluster.stop();
 });
 

@@ -5,6 +5,7 @@ import {
   events,
   persistentVolumeClaims,
   pods,
+  resourceClaims,
   resourceQuotas,
   services,
   withResourcesInUse,
@@ -28,7 +29,7 @@ const resyncMs = 300_000;
 const customResyncMs = 5_000;
 
 /** Those of which more than the number counts are kept whole. */
-const measured = [pods, services, persistentVolumeClaims];
+const measured = [pods, services, persistentVolumeClaims, resourceClaims];
 
 function countedTypes(): ResourceType[] {
   const ignored = [coreEvents.resource, events.resource];
