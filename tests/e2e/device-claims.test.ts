@@ -9,7 +9,9 @@ const offer = `
 apiVersion: resource.k8s.io/v1
 kind: DeviceClass
 metadata: { name: ${card} }
-spec: { selectors: [{ cel: { expression: 'device.driver == "${card}"' } }] }
+spec:
+  extendedResourceName: ${card}/card
+  selectors: [{ cel: { expression: 'device.driver == "${card}"' } }]
 ---
 apiVersion: resource.k8s.io/v1
 kind: ResourceSlice
@@ -51,9 +53,23 @@ spec:
     resources: { claims: [{ name: card }] }
 `;
 
+/** The same card, as an extended resource. */
+const extendedUser = (name: string) => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name} }
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: naru.dev/web:v1
+    imagePullPolicy: Never
+    resources: { limits: { ${card}/card: 1 } }
+`;
+
 afterAll(() => kubectl(['delete', 'deviceclass,resourceslice', card, '--ignore-not-found'], { anyCode: true }));
 
-test('a pod is put where the device of its claim is, and the next one gets it when it is free', () =>
+test('a pod is put where the device of its claim is, and the next ones get it when it is free, also as an extended resource', () =>
   withNamespace('device-claims', async namespace => {
     await apply(offer);
     const claims = async () =>
@@ -86,4 +102,24 @@ test('a pod is put where the device of its claim is, and the next one gets it wh
       expect((await askJson<Pod>('-n', namespace, 'get', 'pod', 'second')).spec?.nodeName).toBe('worker-1');
       expect((await claims()).map(({ metadata }) => metadata?.ownerReferences?.[0]?.name)).toEqual(['second']);
     });
+    await apply(extendedUser('third'), '-n', namespace);
+    await eventually(async () =>
+      expect(await told('third')).toContainEqual(expect.stringContaining('cannot allocate all claims')),
+    );
+    await kubectl(['-n', namespace, 'delete', 'pod', 'second']);
+    await eventually(async () => {
+      const { spec, status } = await askJson<Pod>('-n', namespace, 'get', 'pod', 'third');
+      expect(spec?.nodeName).toBe('worker-1');
+      const { resourceClaimName, requestMappings } = status?.extendedResourceClaimStatus ?? {};
+      expect(resourceClaimName).toMatch(/^third-extended-resources-/);
+      expect(requestMappings).toMatchObject([{ containerName: 'main', resourceName: `${card}/card` }]);
+      expect((await claims()).map(({ metadata }) => metadata?.name)).toEqual([resourceClaimName]);
+    });
+    await eventually(async () =>
+      expect(await told('third')).toContainEqual(
+        `Failed to prepare dynamic resources: DRA driver ${card} is not registered`,
+      ),
+    );
+    await kubectl(['-n', namespace, 'delete', 'pod', 'third']);
+    await eventually(async () => expect(await claims()).toEqual([]));
   }));
