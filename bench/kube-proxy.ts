@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process';
 import type { EndpointSlice, Service } from '@naru/api';
 import { silentLogger } from '@naru/foundation';
 import { runInUserModeLinux } from '@naru/testing';
-import { commandRunner } from '../apps/kube-proxy/src/command';
 import { DesiredState } from '../apps/kube-proxy/src/desired/desired-state';
 import { proxyModes } from '../apps/kube-proxy/src/modes/registry';
+import { Shells } from '../apps/kube-proxy/src/shells';
 import { ipvsKernel } from '../apps/kube-proxy/src/testing/ipvs-kernel';
 
 const sizes = (process.env['SIZES'] ?? '1000x10,10000x10').split(',').map(size => size.split('x').map(Number));
@@ -63,15 +63,22 @@ async function measure(modeName: string, serviceCount: number, endpointCount: nu
   const mode = proxyModes.find(({ name }) => name === modeName);
   if (!mode) throw new Error(`there is no mode ${modeName}`);
   execFileSync('ip', ['netns', 'add', namespace]);
-  const end = (): void => void execFileSync('ip', ['netns', 'delete', namespace]);
+  const shells = new Shells({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 300_000 });
+  const end = (): void => {
+    shells.close();
+    execFileSync('ip', ['netns', 'delete', namespace]);
+  };
   const cutShort = (): never => {
     end();
     process.exit(1);
   };
   for (const signal of signals) process.once(signal, cutShort);
   try {
-    const run = commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 300_000 });
-    const rules = mode.build({ run, config: { family: 'IPv4', clusterCidr: '10.110.0.0/15' }, logger: silentLogger });
+    const rules = mode.build({
+      run: shells.run,
+      config: { family: 'IPv4', clusterCidr: '10.110.0.0/15' },
+      logger: silentLogger,
+    });
     const desired = new DesiredState({ nodeName: 'node-0', family: 'IPv4' });
     for (let index = 0; index < serviceCount; index++) {
       desired.setService(makeService(index));

@@ -9,10 +9,10 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { silentLogger } from '@naru/foundation';
 import { runInUserModeLinux } from '@naru/testing';
-import { commandRunner } from '../apps/kube-proxy/src/command';
 import type { ServicePort } from '../apps/kube-proxy/src/desired/service-port';
 import type { ProxyMode, RuleSync } from '../apps/kube-proxy/src/modes/mode';
 import { proxyModes } from '../apps/kube-proxy/src/modes/registry';
+import { Shells } from '../apps/kube-proxy/src/shells';
 import { ipvsKernel } from '../apps/kube-proxy/src/testing/ipvs-kernel';
 import type { Place } from '../apps/kube-proxy/src/testing/network-lab';
 import { aPort } from '../apps/kube-proxy/src/testing/ports';
@@ -129,15 +129,16 @@ async function measureMode(mode: ProxyMode): Promise<void> {
   const print = (row: object): void => console.log(JSON.stringify({ mode: mode.name, kernel, ...row }));
   const cluster = await setUpCluster(mode, { nodes: 2, backend: 'host-gw' });
   const { namespace } = cluster.lab.node(1);
-  const run = commandRunner({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 300_000 });
+  const shells = new Shells({ prefix: ['ip', 'netns', 'exec', namespace], timeoutMs: 300_000 });
   const config = { family: cluster.lab.family, clusterCidr: cluster.addresses.clusterCidr };
-  const rules: RuleSync = mode.build({ run, config, logger: silentLogger });
+  const rules: RuleSync = mode.build({ run: shells.run, config, logger: silentLogger });
   const [client, near, far] = cluster.pods as [Place, Place, Place];
   const bare = { client: await cluster.lab.addPod(cluster.lab.node(2)), server: far };
   const servers = [near, far].map(place => startPeer(place, 'serve', String(port)));
   let ended: Promise<void> | undefined;
   const end = (): Promise<void> => {
     for (const server of servers) server.kill('SIGKILL');
+    shells.close();
     return (ended ??= cluster.close());
   };
   // Whoever cuts a benchmark short does not leave its namespaces behind.

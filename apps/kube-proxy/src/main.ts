@@ -1,6 +1,5 @@
 import { connect, EventRecorder } from '@naru/client';
 import { createMetrics, runProcess, serveHealth, systemClock } from '@naru/foundation';
-import { commandRunner } from './command';
 import { flags } from './flags';
 import { followNodes } from './follow-nodes';
 import { describeHealth, followsChanges, healthChecks } from './health';
@@ -14,10 +13,14 @@ import { PodNetwork } from './pod-network/pod-network';
 import { isIpv6 } from './desired/ip-family';
 import { cleanupAll, cleanupOtherModes, requireFamilies } from './prepare';
 import { ServiceProxy } from './service-proxy';
+import { Shells } from './shells';
 
 runProcess('kube-proxy', flags, async (given, logger, { signal, onStop }) => {
   const options = readOptions(given);
-  const run = commandRunner();
+  // The first shell starts before there is much to duplicate.
+  const shells = new Shells();
+  const { run } = shells;
+  onStop('shells', () => shells.close());
   const clock = systemClock;
   if (given.cleanup) {
     await cleanupAll(options, run, logger);

@@ -6,7 +6,7 @@ import type { CommandRunner } from '../command';
 import { ipFamilies, isIpv6, type IpFamily } from '../desired/ip-family';
 import { labAddresses } from './lab-addresses';
 import { PlaceAgent, type HeldConnection } from './place-agent';
-import { ShellRunner } from './shell-runner';
+import { Shells } from '../shells';
 
 const cniBinDir = '/usr/lib/cni';
 
@@ -52,7 +52,7 @@ export class NetworkLab {
   readonly nodes: LabNode[] = [];
   readonly dir = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-kube-proxy-'));
   private readonly id = `nkp${randomBytes(3).toString('hex')}`;
-  private readonly shells: ShellRunner[] = [];
+  private readonly shells: Shells[] = [];
   private readonly host = this.shell([]);
   private readonly namespaces: string[] = [];
   private readonly runners = new Map<string, CommandRunner>();
@@ -253,7 +253,7 @@ route add default via ${v6.outside}
   }
 
   private shell(prefix: readonly string[]): CommandRunner {
-    const shell = new ShellRunner({ prefix, dir: this.dir, timeoutMs: 90_000 });
+    const shell = new Shells({ prefix, timeoutMs: 90_000 });
     this.shells.push(shell);
     return shell.run;
   }

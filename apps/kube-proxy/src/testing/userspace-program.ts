@@ -1,9 +1,9 @@
 import pino from 'pino';
-import { commandRunner } from '../command';
 import { ipFamilies, type IpFamily } from '../desired/ip-family';
 import type { PortChange, ServicePort } from '../desired/service-port';
 import type { RuleConfig } from '../modes/mode';
 import { userspace } from '../modes/userspace';
+import { Shells } from '../shells';
 
 /** What userspace-process.ts asks for, one at a time: the answer to each is a message, with `error` when it failed. */
 export type Order =
@@ -13,10 +13,11 @@ export type Order =
 
 const config = JSON.parse(process.argv[2] ?? '{}') as Partial<RuleConfig>;
 const logger = pino({ level: 'error' });
+const { run } = new Shells();
 const rules = new Map(
   ipFamilies.map(family => {
     const own = { clusterCidr: undefined, ...config, family };
-    return [family, userspace.build({ run: commandRunner(), config: own, logger })];
+    return [family, userspace.build({ run, config: own, logger })];
   }),
 );
 

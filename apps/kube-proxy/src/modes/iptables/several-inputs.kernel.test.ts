@@ -1,7 +1,7 @@
-import { commandRunner } from '../../command';
 import type { PortChange, ServicePort } from '../../desired/service-port';
 import { describeInKernel } from '../../testing/require-kernel';
 import { aPort } from '../../testing/ports';
+import { Shells } from '../../shells';
 import { iptablesRestore, usesNfTables } from './programs';
 import { readSaved } from './read-saved';
 import { renderChanges, renderCleanup, renderFull } from './tables';
@@ -34,12 +34,17 @@ function changesOf(before: readonly ServicePort[], after: readonly ServicePort[]
 
 describeInKernel('rules that are told in several inputs', () => {
   const namespace = `naru-inputs-${process.pid}`;
-  const host = commandRunner();
-  const run = commandRunner({ prefix: ['ip', 'netns', 'exec', namespace] });
+  const host = new Shells();
+  const inside = new Shells({ prefix: ['ip', 'netns', 'exec', namespace] });
+  const { run } = inside;
   const saved = async () => readSaved(run, family, await usesNfTables(run, family));
 
-  beforeAll(() => host('ip', ['netns', 'add', namespace]));
-  afterAll(() => host('ip', ['netns', 'delete', namespace]));
+  beforeAll(() => host.run('ip', ['netns', 'add', namespace]));
+  afterAll(async () => {
+    inside.close();
+    await host.run('ip', ['netns', 'delete', namespace]);
+    host.close();
+  });
 
   /** Answers how many there were. */
   async function tell(inputs: Iterable<string>): Promise<number> {

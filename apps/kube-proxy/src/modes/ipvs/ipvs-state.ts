@@ -30,24 +30,12 @@ export class IpvsState {
   }
 
   add(port: ServicePort): void {
-    const { nodeIps, scheduler } = this.deps;
-    for (const [set, entry] of entriesOf(port, nodeIps)) this.sets[set].add(entry);
-    for (const server of virtualServersOf(port, scheduler, nodeIps)) {
-      const name = nameOf(server);
-      this.touch(name);
-      this.known.set(name, server);
-    }
+    this.count(port, 'add');
   }
 
   /** One that was added just so. */
   remove(port: ServicePort): void {
-    const { nodeIps, scheduler } = this.deps;
-    for (const [set, entry] of entriesOf(port, nodeIps)) this.sets[set].remove(entry);
-    for (const server of virtualServersOf(port, scheduler, nodeIps)) {
-      const name = nameOf(server);
-      this.touch(name);
-      this.known.delete(name);
-    }
+    this.count(port, 'remove');
   }
 
   /** What differs from the last time; at first all that is there. */
@@ -64,7 +52,14 @@ export class IpvsState {
     return { servers: { before, after }, sets: sets as Record<SetName, EntryChanges> };
   }
 
-  private touch(name: string): void {
-    if (!this.touched.has(name)) this.touched.set(name, this.known.get(name));
+  private count(port: ServicePort, verb: 'add' | 'remove'): void {
+    const { nodeIps, scheduler } = this.deps;
+    for (const [set, entry] of entriesOf(port, nodeIps)) this.sets[set][verb](entry);
+    for (const server of virtualServersOf(port, scheduler, nodeIps)) {
+      const name = nameOf(server);
+      if (!this.touched.has(name)) this.touched.set(name, this.known.get(name));
+      if (verb === 'add') this.known.set(name, server);
+      else this.known.delete(name);
+    }
   }
 }
