@@ -1,4 +1,8 @@
-import { clusterExists, kubeconfig, naru, run, runtimeProcess } from './cluster';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { clusterExists, kubeconfig, machineAddress, naru, run, runtimeFlags } from './cluster';
+import { writeRegistryConfig } from './registry';
 
 /** Brings the shared cluster up with three workers and loads the images of the tests: the example's and the conformance tests'. */
 export default async function up(): Promise<void> {
@@ -9,8 +13,11 @@ export default async function up(): Promise<void> {
   }
   // What an interrupted run may have left.
   await naru(['down', '--purge'], { anyCode: true });
-  const runtime = runtimeProcess === 'containerd' ? ['--container-runtime', 'containerd'] : [];
-  await naru(['up', '--workers', '3', '--ip-family', 'dual', ...runtime]);
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'naru-e2e-'));
+  const registries = path.join(folder, 'registries.json');
+  writeRegistryConfig(registries, machineAddress);
+  await naru(['up', '--workers', '3', '--ip-family', 'dual', '--registry-config', registries, ...runtimeFlags]);
+  rmSync(folder, { recursive: true });
   const images = { web: 'examples/web', conformance: 'tests/e2e/conformance/image' };
   for (const folder of Object.values(images)) await run(`${folder}/build-image`, []);
   await naru(['image', 'load', ...Object.entries(images).map(([name, folder]) => `${folder}/${name}.tar`)]);

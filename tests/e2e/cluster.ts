@@ -11,9 +11,13 @@ export const repository = path.resolve(__dirname, '../..');
 const other = process.env['NARU_E2E_CLUSTER'];
 export const clusterName = other ?? 'e2e';
 const placement = other ? [] : ['--port-offset', '1000', '--node-cidr', '10.94.0.0/24'];
+/** By which its nodes know this machine, when cluster-up.ts has brought it up. */
+export const machineAddress = other ? '10.95.0.1' : '10.94.0.1';
 export const clusterFlags = ['--cluster', clusterName, ...placement];
 /** The CRI runtime of its nodes, by the name of its process. */
 export const runtimeProcess = process.env['NARU_E2E_RUNTIME'] === 'containerd' ? 'containerd' : 'runtime';
+/** Gives the nodes of a new cluster that runtime. */
+export const runtimeFlags = runtimeProcess === 'containerd' ? ['--container-runtime', 'containerd'] : [];
 export const kubeconfig = `/var/lib/naru/${clusterName}/kubeconfig`;
 
 export interface Outcome {

@@ -9,6 +9,7 @@ import { apply, ask, askJson, createNamespace, kubeconfig, kubectl, naru, run } 
 import { podCases } from './conformance/node-pod-cases';
 import { PodCaseRun } from './conformance/pod-case-run';
 import { killAndRecover } from './processes';
+import { startRegistry, type Registry } from './registry';
 
 // A node with containerd among those with our runtime. All tests of nodes run on such ones alone with NARU_E2E_RUNTIME=containerd.
 const node = 'on-containerd';
@@ -60,6 +61,18 @@ metadata: { name: web }
 spec: { selector: { app: web }, ports: [{ port: 80, targetPort: http }] }
 `;
 
+const puller = (name: string, where: string, images: string[]): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: {
+    nodeSelector: { 'kubernetes.io/hostname': where },
+    terminationGracePeriodSeconds: 0,
+    containers: images.map((image, index) => ({ name: `c${index}`, image })),
+  },
+});
+
+let registry: Registry | undefined;
 let caseRun: PodCaseRun | undefined;
 let folder = '';
 
@@ -69,11 +82,16 @@ beforeAll(async () => {
   await naru(['image', 'load', 'examples/web/web.tar', 'tests/e2e/conformance/image/conformance.tar']);
   await createNamespace(namespace);
   await apply(web('here', node) + web('there', 'worker-1') + service, '-n', namespace);
+  registry = await startRegistry();
+  const { images } = registry;
+  const pullers = ['worker-1', node].map(where => JSON.stringify(puller(`pulls-on-${where}`, where, images)));
+  await apply(pullers.join('\n'), '-n', namespace);
   caseRun = await PodCaseRun.start('containerd-cases', cases, { nodeSelector });
   const wait = inNamespace('wait', '--for=condition=Ready', 'pod/here', 'pod/there', '--timeout=150s');
   await kubectl(wait, { timeoutMs: 160_000 });
 });
 afterAll(async () => {
+  await registry?.stop();
   await caseRun?.end();
   await kubectl(['delete', 'namespace', namespace, '--wait=false'], { anyCode: true });
   await naru(['node', 'remove', node], { anyCode: true });
@@ -108,6 +126,17 @@ test('a pod on containerd and one on our runtime reach each other, by their addr
     answers.add(/from (\w+)/.exec(await fetch('here', 'web'))?.[1] ?? '');
     expect([...answers].sort()).toEqual(['here', 'there']);
   });
+});
+
+test('pods on containerd and on our runtime pull as the nodes were told of registries: without TLS, and from a mirror', async () => {
+  const pods = ['pod/pulls-on-worker-1', `pod/pulls-on-${node}`];
+  await kubectl(inNamespace('wait', '--for=condition=Ready', ...pods, '--timeout=150s'), { timeoutMs: 160_000 });
+  for (const pod of pods) {
+    const { status } = await askJson<Pod>('get', pod, ...inNamespace());
+    // What both names lead to is one image, which the runtime calls by either.
+    for (const { imageID } of status?.containerStatuses ?? [])
+      expect(imageID).toMatch(/^(10[\d.]+:\d+|registry.e2e)\/team\/sleeper@sha256:[0-9a-f]{64}$/);
+  }
 });
 
 test('exec, attach, cp, logs and port-forward reach a container on containerd', async () => {

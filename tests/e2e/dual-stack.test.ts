@@ -2,6 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { apply, ask, askJson, createNamespace, kubectl, run } from './cluster';
+import { testUnlessOnContainerd } from './test-unless-on-containerd';
 import { webDaemonSet } from './web-daemon-set';
 
 /** What test/e2e/network/dual_stack.go does upstream, and more: the shared cluster is one of IPv4 before IPv6. */
@@ -83,10 +84,13 @@ test('a pod knows its addresses of both families from its environment and its ho
   expect(hosts).toEqual(expect.arrayContaining(podIpsOf(pod!).map(ip => `${ip}\t${nameOf(pod!)}`)));
 });
 
-test('a pod has its IPv6 address from the first moment: nobody is asked whether he has it already', async () => {
-  const settings = '/proc/sys/net/ipv6/conf/eth0/accept_dad';
-  for (const pod of pods) expect(await own('exec', nameOf(pod), '--', 'cat', settings)).toBe('0');
-});
+testUnlessOnContainerd(
+  'a pod has its IPv6 address from the first moment: nobody is asked whether he has it already',
+  async () => {
+    const settings = '/proc/sys/net/ipv6/conf/eth0/accept_dad';
+    for (const pod of pods) expect(await own('exec', nameOf(pod), '--', 'cat', settings)).toBe('0');
+  },
+);
 
 test('pods of different nodes reach each other by both families', async () => {
   for (const from of pods)

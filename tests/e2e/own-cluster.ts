@@ -1,4 +1,4 @@
-import { accessTo, run, type ClusterAccess } from './cluster';
+import { accessTo, run, runtimeFlags, type ClusterAccess } from './cluster';
 
 export interface OwnClusterOptions {
   name: string;
@@ -14,7 +14,7 @@ export async function startCluster({ name, portOffset, nodeCidr, flags }: OwnClu
   const access = accessTo(name, placement);
   // What an interrupted run may have left.
   await access.naru(['down', '--purge'], { anyCode: true });
-  await access.naru(['up', ...flags]);
+  await access.naru(['up', ...flags, ...runtimeFlags]);
   await run('examples/web/build-image', []);
   await access.naru(['image', 'load', 'examples/web/web.tar']);
   return access;
