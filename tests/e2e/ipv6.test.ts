@@ -8,7 +8,8 @@ import { nobodyReachesWeb, nodePortOfWeb, webDaemonSet } from './web-daemon-set'
 
 /** A cluster of IPv6 alone: no pod, Service or Node of it has another address. */
 const options = { name: 'e2e-ipv6', portOffset: 20_100, nodeCidr: '10.93.0.0/24' };
-const flags = ['--ip-family', 'ipv6', '--workers', '2', '--dns-replicas', '2'];
+const domain = 'naru.example';
+const flags = ['--ip-family', 'ipv6', '--cluster-domain', domain, '--workers', '2', '--dns-replicas', '2'];
 
 const manifest = `${webDaemonSet(18_080)}
 apiVersion: v1
@@ -73,7 +74,7 @@ test.concurrent('names are resolved while one of two DNS servers is lost for goo
     return items.map(({ metadata }) => metadata?.name ?? '');
   };
   const resolve = async (): Promise<void> =>
-    expect(await lookup('AAAA', 'web.default.svc.cluster.local')).toContain(`Address: ${clusterIp()}`);
+    expect(await lookup('AAAA', `web.default.svc.${domain}`)).toContain(`Address: ${clusterIp()}`);
   await eventually(async () => expect(await slicesOfDns()).toHaveLength(2));
   const folder = `/run/naru-${options.name}/services/dns-2`;
   // Its keeper starts it no more.
@@ -136,6 +137,15 @@ test('the API is reached by the Service kubernetes, with a certificate of its ad
   const ip = await cluster.ask('get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}');
   const authority = ['--cacert', `/var/lib/naru/${options.name}/pki/admin/ca.crt`];
   expect(JSON.parse(await curl(`https://[${ip}]/version`, onNode, authority))).toHaveProperty('gitVersion');
+});
+
+test('the domain of the cluster may be another: of names, of search paths, of the certificate', async () => {
+  expect(await inClient('cat', '/etc/resolv.conf')).toContain(`search default.svc.${domain} svc.${domain} ${domain}`);
+  expect(await wget(`http://web.default.svc.${domain}/`)).toContain('Hello');
+  const name = `kubernetes.default.svc.${domain}`;
+  const ip = await cluster.ask('get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}');
+  const resolved = ['--cacert', `/var/lib/naru/${options.name}/pki/admin/ca.crt`, '--resolve', `${name}:443:[${ip}]`];
+  expect(JSON.parse(await curl(`https://${name}/version`, onNode, resolved))).toHaveProperty('gitVersion');
 });
 
 test('logs, exec, port-forward, the proxies and top go to the kubelets by IPv6', async () => {

@@ -49,7 +49,7 @@ function wantedCertificates(names: ControlPlaneNames): Wanted[] {
       file: 'api-server/serving',
       subject: { commonName: 'kube-apiserver' },
       usages: ['server'],
-      dnsNames: [...wellKnownNames, ...names.apiServer.dnsNames],
+      dnsNames: [...new Set([...wellKnownNames, ...names.apiServer.dnsNames])],
       ipAddresses: ['127.0.0.1', ...names.apiServer.ipAddresses],
     },
     client('api-server/client', 'kube-apiserver', ['system:masters'], [publisher]),

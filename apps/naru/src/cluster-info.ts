@@ -40,7 +40,7 @@ export function loadBalancerAddresses({ nodeCidr, ipFamily }: RangeSettings): st
 export function clusterInfo(
   settings: Pick<
     ClusterSettings,
-    'name' | 'clusterCidr' | 'serviceCidr' | 'proxyMode' | 'podNetwork' | 'networkPolicy'
+    'name' | 'clusterCidr' | 'serviceCidr' | 'clusterDomain' | 'proxyMode' | 'podNetwork' | 'networkPolicy'
   > &
     RangeSettings,
   apiServer: string,
@@ -53,7 +53,7 @@ export function clusterInfo(
     clusterCidr: settings.clusterCidr,
     serviceCidr: settings.serviceCidr,
     clusterDns: clusterDnsAddresses(settings.serviceCidr),
-    clusterDomain: 'cluster.local',
+    clusterDomain: settings.clusterDomain,
     proxyMode: settings.proxyMode,
     podNetwork: settings.podNetwork,
     networkPolicy: settings.networkPolicy,

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { UsageError } from '@naru/foundation';
 import { addressAt, hostOffset, ipv6Of, type IpFamilySetting } from './address';
 
 /** What a user decides about a cluster once; written to cluster.json at the first `up`. */
@@ -14,6 +15,8 @@ export interface ClusterSettings {
   /** A range of each family, with a comma between. */
   clusterCidr: string;
   serviceCidr: string;
+  /** The zone of the cluster DNS. */
+  clusterDomain: string;
   proxyMode: string;
   podNetwork: string;
   /** Whether our processes enforce NetworkPolicies; a network that is put in place of ours may do so itself. */
@@ -56,6 +59,7 @@ export const defaultSettings: Omit<ClusterSettings, 'name'> = {
   nodeCidr: '10.95.0.0/24',
   ipFamily: 'ipv4',
   ...defaultRanges.ipv4,
+  clusterDomain: 'cluster.local',
   proxyMode: 'nftables',
   podNetwork: 'vxlan',
   networkPolicy: true,
@@ -155,6 +159,16 @@ export function checkName(what: string, name: string): string {
   if (!namePattern.test(name))
     throw new Error(`${what} "${name}" must be 1 to 22 lower-case letters, digits and dashes, starting with a letter`);
   return name;
+}
+
+/** A DNS name, as all that stands before it must fit in 253 characters too. Throws a UsageError that names the flag. */
+export function checkDomain(flag: string, domain: string): string {
+  const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
+  if (domain.length > 128 || !new RegExp(`^${label}(\\.${label})*$`).test(domain))
+    throw new UsageError(
+      `flag --${flag}: "${domain}" is no DNS name of at most 128 lower-case letters, digits, dashes and dots`,
+    );
+  return domain;
 }
 
 function settingsFile(name: string): string {

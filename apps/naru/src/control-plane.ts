@@ -119,6 +119,7 @@ export function controlPlaneServices(cluster: Cluster): ServiceSpec[] {
           .join(','),
         'replica-name': name,
         'cluster-dns': clusterDnsAddresses(settings.serviceCidr),
+        'cluster-domain': settings.clusterDomain,
       }),
     ),
     ...(settings.metricsServer ? [frugalService('metrics-server', 'metrics-server', metricsServerFlags(cluster))] : []),
@@ -151,7 +152,7 @@ export async function prepareControlPlane(cluster: Cluster): Promise<{ made: str
   mkdirSync(cluster.data, { recursive: true, mode: 0o700 });
   const { made } = await prepareCertificates(cluster.pki(), {
     apiServer: {
-      dnsNames: [hostname()],
+      dnsNames: [hostname(), `kubernetes.default.svc.${settings.clusterDomain}`],
       ipAddresses: [...cluster.linkAddresses(hostAddress), ...addressesAt(settings.serviceCidr, 1)],
     },
     nats: { dnsNames: ['localhost'], ipAddresses: [hostAddress, '127.0.0.1'] },

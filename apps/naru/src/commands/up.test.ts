@@ -22,6 +22,7 @@ test.each([
     ['--ip-family', 'ipv6', '--cluster-cidr', 'fd00:10:95::/48'],
     'flags --cluster-cidr and --node-cidr: fd00:10:95::/48 and 10.95.0.0/24,fd00:10:95::/64 overlap',
   ],
+  [['--cluster-domain', 'Cluster_Local'], 'flag --cluster-domain: "Cluster_Local" is no DNS name of at most 128'],
 ])('%j is refused before anything is made', async (args, message) => {
   await expect(up(...args)).rejects.toThrow(message);
 });

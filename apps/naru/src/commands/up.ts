@@ -9,6 +9,7 @@ import { ipFamilies, type IpFamilySetting } from '../address';
 import { checkRanges } from '../check-ranges';
 import {
   Cluster,
+  checkDomain,
   checkName,
   defaultRanges,
   defaultSettings,
@@ -61,6 +62,7 @@ const flags = {
     description: 'JSON file with mirrors and registries without TLS, for all nodes that boot from now on',
     type: 'string',
   },
+  'cluster-domain': { description: 'zone of the cluster DNS (default cluster.local)', type: 'string' },
   'dns-replicas': { description: `processes of the cluster DNS, 0 to ${maxDnsReplicas} (default 1)`, type: 'number' },
   'metrics-server': { description: 'true or false: for kubectl top and autoscaling (default true)', type: 'boolean' },
   'service-cidr': {
@@ -84,12 +86,14 @@ function checkFamily(text: string): IpFamilySetting {
 function chooseCluster(given: UpFlags): Cluster {
   const name = checkName('cluster name', given.cluster);
   const existing = loadCluster(name);
+  const domain = given['cluster-domain'];
   const wanted = {
     portOffset: given['port-offset'],
     nodeCidr: given['node-cidr'],
     ipFamily: given['ip-family'] === undefined ? undefined : checkFamily(given['ip-family']),
     clusterCidr: given['cluster-cidr'],
     serviceCidr: given['service-cidr'],
+    clusterDomain: domain === undefined ? undefined : checkDomain('cluster-domain', domain),
     proxyMode: given['proxy-mode'],
     podNetwork: given['pod-network'],
     networkPolicy: given['network-policy'],
