@@ -1,4 +1,4 @@
-import fs from 'node:fs/promises';
+import fs from 'node:fs';
 import path from 'node:path';
 import type { Container, Pod } from '@naru/api';
 import { cri } from '@naru/proto';
@@ -50,12 +50,12 @@ async function hostPathOf(mount: VolumeMount, index: number, volume: string, inp
   return target;
 }
 
-async function terminationMessageFile(input: MountsInput): Promise<string> {
+function terminationMessageFile(input: MountsInput): string {
   const file = input.paths.terminationMessage(input.pod.metadata?.uid ?? '', input.container.name, input.attempt);
-  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o750 });
-  await fs.writeFile(file, '');
+  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o750 });
+  fs.writeFileSync(file, '');
   // Any user of the container may write its last words, whatever our umask.
-  await fs.chmod(file, 0o666);
+  fs.chmodSync(file, 0o666);
   return file;
 }
 
@@ -89,7 +89,7 @@ export async function containerMounts(input: MountsInput): Promise<cri.Mount[]> 
   }
   mounts.push({
     containerPath: container.terminationMessagePath || '/dev/termination-log',
-    hostPath: await terminationMessageFile(input),
+    hostPath: terminationMessageFile(input),
   });
   return mounts.map(mount => cri.Mount.fromPartial(mount));
 }

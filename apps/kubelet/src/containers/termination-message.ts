@@ -1,4 +1,4 @@
-import fs from 'node:fs/promises';
+import fs from 'node:fs';
 import type { ContainerRecord } from '../pods/runtime-state';
 import { parseLogLine } from '../logs/log-line';
 
@@ -7,34 +7,30 @@ const maxMessageBytes = 4096;
 const maxLogBytes = 2048;
 const maxLogLines = 80;
 
-async function readEnd(file: string, bytes: number): Promise<string> {
-  const handle = await fs.open(file, 'r').catch(() => undefined);
-  if (!handle) return '';
+/**
+ * Some bytes of a file, from a place that its size decides; nothing where there is no file. They are read at once: the thread pool would take many times as
+ * long. What is no regular file keeps nobody waiting.
+ */
+function readPart(file: string, bytes: number, from: (size: number) => number): string {
+  let handle: number;
   try {
-    const { size } = await handle.stat();
+    handle = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  } catch {
+    return '';
+  }
+  try {
+    const { size } = fs.fstatSync(handle);
     const buffer = Buffer.alloc(Math.min(size, bytes));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, Math.max(0, size - bytes));
-    return buffer.toString('utf8', 0, bytesRead);
+    return buffer.toString('utf8', 0, fs.readSync(handle, buffer, 0, buffer.length, from(size)));
   } finally {
-    await handle.close();
+    fs.closeSync(handle);
   }
 }
 
-async function readStart(file: string, bytes: number): Promise<string> {
-  const handle = await fs.open(file, 'r').catch(() => undefined);
-  if (!handle) return '';
-  try {
-    const buffer = Buffer.alloc(bytes);
-    const { bytesRead } = await handle.read(buffer, 0, bytes, 0);
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function endOfLog(file: string): Promise<string> {
+function endOfLog(file: string): string {
   // Each line carries some 45 bytes of time and stream.
-  const raw = await readEnd(file, maxLogBytes + maxLogLines * 64);
+  const bytes = maxLogBytes + maxLogLines * 64;
+  const raw = readPart(file, bytes, size => Math.max(0, size - bytes));
   const lines = raw
     .split('\n')
     .map(line => parseLogLine(Buffer.from(line)))
@@ -45,8 +41,8 @@ async function endOfLog(file: string): Promise<string> {
 }
 
 /** A container's last words: its message file or, where asked for and it failed, the end of its log. */
-export async function terminationMessage(record: ContainerRecord): Promise<string> {
-  const message = record.messageHostPath ? await readStart(record.messageHostPath, maxMessageBytes) : '';
+export function terminationMessage(record: ContainerRecord): string {
+  const message = record.messageHostPath ? readPart(record.messageHostPath, maxMessageBytes, () => 0) : '';
   if (message !== '' || record.messagePolicy !== 'FallbackToLogsOnError' || record.exitCode === 0) return message;
   return record.logPath ? endOfLog(record.logPath) : '';
 }

@@ -54,10 +54,10 @@ export class PodReport {
   }
 
   /** The runtime was read anew. A message is read once, when its container has ended. */
-  async noteRuntime({ containers }: PodRuntime): Promise<void> {
+  noteRuntime({ containers }: PodRuntime): void {
     for (const record of containers) {
       if (record.phase !== 'exited' || this.messages.has(record.id)) continue;
-      this.messages.set(record.id, await terminationMessage(record));
+      this.messages.set(record.id, terminationMessage(record));
     }
     for (const id of this.messages.keys()) {
       if (!containers.some(record => record.id === id)) this.messages.delete(id);

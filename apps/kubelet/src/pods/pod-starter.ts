@@ -1,4 +1,4 @@
-import fs from 'node:fs/promises';
+import fs from 'node:fs';
 import type { Container, Pod, Service, Stored } from '@naru/api';
 import type { Clock, Logger } from '@naru/foundation';
 import { cri } from '@naru/proto';
@@ -93,6 +93,14 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
+function readIfThere(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
 /** Carries out the constructive half of a plan: sandbox, volumes and images side by side, then the containers in order. */
 export class PodStarter {
   /** Of containers that could not be created or started: soon at first, then every ten seconds, as upstream. */
@@ -116,7 +124,7 @@ export class PodStarter {
     const userNamespace = await this.userNamespace(pod);
     await this.prepareClaims(pod);
     await cgroups.create(pod);
-    await fs.mkdir(paths.logs(pod), { recursive: true, mode: 0o755 });
+    fs.mkdirSync(paths.logs(pod), { recursive: true, mode: 0o755 });
     const attempt = plan.createSandbox ? plan.sandboxAttempt : (plan.sandbox?.attempt ?? 0);
     const config = sandboxConfig({
       pod,
@@ -136,7 +144,7 @@ export class PodStarter {
     const sandbox = await this.sandbox(pod, plan, config, runtime);
     const result = await mounted;
     if ('error' in result) throw result.error;
-    await this.writeHosts(pod, sandbox.ips);
+    this.writeHosts(pod, sandbox.ips);
     for (const [index, start] of plan.start.entries()) {
       const prepared = await unlessAborted(images[index] as Promise<PreparedImages>, signal);
       const context = { config, userNamespace, sandbox, images: prepared, volumes: result.paths, runtime, signal };
@@ -207,16 +215,16 @@ export class PodStarter {
     }
   }
 
-  private async writeHosts(pod: Pod, ips: readonly string[]): Promise<void> {
+  /** At once, as all that is small and the node's own: the thread pool would take many times as long. */
+  private writeHosts(pod: Pod, ips: readonly string[]): void {
     const file = this.deps.paths.hosts(pod.metadata?.uid ?? '');
     const text = pod.spec?.hostNetwork
-      ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
+      ? hostNetworkHostsFile(pod, readIfThere('/etc/hosts') ?? '')
       : hostsFile(pod, ips, this.deps.dns.domain);
     // Written in place: containers have this very file mounted.
-    const old = await fs.readFile(file, 'utf8').catch(() => undefined);
-    if (old === text) return;
-    await fs.mkdir(this.deps.paths.pod(pod.metadata?.uid ?? ''), { recursive: true, mode: 0o750 });
-    await fs.writeFile(file, text, { mode: 0o644 });
+    if (readIfThere(file) === text) return;
+    fs.mkdirSync(this.deps.paths.pod(pod.metadata?.uid ?? ''), { recursive: true, mode: 0o750 });
+    fs.writeFileSync(file, text, { mode: 0o644 });
   }
 
   private async startContainer(
@@ -319,7 +327,7 @@ export class PodStarter {
       },
     });
     const target = (container as { targetContainerName?: string }).targetContainerName;
-    await fs.mkdir(`${paths.logs(pod)}/${container.name}`, { recursive: true, mode: 0o755 });
+    fs.mkdirSync(`${paths.logs(pod)}/${container.name}`, { recursive: true, mode: 0o755 });
     const id = await client.createContainer(
       sandbox.id,
       containerConfig({

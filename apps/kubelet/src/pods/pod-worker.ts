@@ -196,7 +196,7 @@ export class PodWorker {
     this.stale = false;
     if (this.fresh) return;
     this.runtime = await reader.read(this.uid, this.runtime.namespace, this.runtime.name);
-    await this.report.noteRuntime(this.runtime);
+    this.report.noteRuntime(this.runtime);
   }
 
   private async sync(deadline: number | undefined): Promise<StepResult> {

@@ -56,7 +56,8 @@ class CsiVolumes implements VolumePlugin {
     const volume = csiVolume(context);
     const { drivers } = this.deps;
     const targetPath = this.targetOf(context);
-    const [info, mounted] = await Promise.all([this.driverInfo(volume.driver), isMountPoint(targetPath)]);
+    const info = await this.driverInfo(volume.driver);
+    const mounted = isMountPoint(targetPath);
     // What is in place stays so while its driver is away.
     if (mounted && !info?.spec.requiresRepublish && !drivers.has(volume.driver)) return targetPath;
     const driver = drivers.get(volume.driver);
@@ -247,7 +248,7 @@ class CsiVolumes implements VolumePlugin {
 async function removeEmpty(place: string): Promise<void> {
   const stats = await fs.lstat(place).catch(() => undefined);
   if (!stats) return;
-  if (await isMountPoint(place)) throw new Error(`"${place}" is still mounted`);
+  if (isMountPoint(place)) throw new Error(`"${place}" is still mounted`);
   await (stats.isDirectory() ? fs.rmdir(place) : fs.unlink(place));
 }
 

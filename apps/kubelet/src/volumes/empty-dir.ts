@@ -59,7 +59,7 @@ export const emptyDir: VolumePlugin = {
     if (medium !== '' && !isMedium) throw new Error(`unknown storage medium "${medium}"`);
     const gid = fsGroupOf(pod);
     await makeVolumeDirectory(directory, gid, 0o777);
-    if (isMedium && !(await isMountPoint(directory))) {
+    if (isMedium && !isMountPoint(directory)) {
       await mountMedium(directory, pod, medium, sizeLimit);
       if (gid !== undefined) await fs.chown(directory, 0, gid);
     }

@@ -19,7 +19,7 @@ export const local: VolumePlugin = {
       return source;
     }
     if (!stats.isDirectory()) throw new Error(`path "${source}" is not a directory`);
-    if (await isMountPoint(directory)) return directory;
+    if (isMountPoint(directory)) return directory;
     await fs.mkdir(directory, { recursive: true, mode: 0o750 });
     const options = [...(claimed?.readOnly ? ['ro'] : []), ...(claimed?.persistentVolume.spec?.mountOptions ?? [])];
     await bindMount(source, directory, options);

@@ -9,7 +9,7 @@ export const nfs: VolumePlugin = {
   inMemory: false,
   refreshes: false,
   async setUp({ volume, claimed, directory }) {
-    if (await isMountPoint(directory)) return directory;
+    if (isMountPoint(directory)) return directory;
     const { server = '', path = '', readOnly = false } = volume.nfs ?? {};
     await fs.mkdir(directory, { recursive: true, mode: 0o750 });
     const host = server.includes(':') && !server.startsWith('[') ? `[${server}]` : server;

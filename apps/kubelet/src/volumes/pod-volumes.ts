@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Container, Pod, Volume } from '@naru/api';
@@ -104,7 +104,10 @@ export class PodVolumes {
     this.waiting.delete(uid);
     this.claimed.delete(uid);
     for (const directory of [paths.pod(uid), paths.memoryPod(uid)]) {
-      await unmountBelow(path.join(directory, 'volume-subpaths'));
+      // Each look for mounts reads those of the whole machine.
+      if (!existsSync(directory)) continue;
+      const subPaths = path.join(directory, 'volume-subpaths');
+      if (existsSync(subPaths)) await unmountBelow(subPaths);
       const volumes = path.join(directory, 'volumes');
       for (const kind of await fs.readdir(volumes).catch(() => [])) {
         const plugin = plugins.find(({ name }) => kind === `kubernetes.io~${name}`);

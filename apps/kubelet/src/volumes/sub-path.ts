@@ -19,7 +19,7 @@ export async function mountSubPath(volumePath: string, subPath: string, target: 
   try {
     const source = placeOf(handle);
     const stats = await fs.stat(source);
-    if (await isMountPoint(target)) {
+    if (isMountPoint(target)) {
       const { dev, ino } = await fs.stat(target);
       if (dev === stats.dev && ino === stats.ino) return;
       // From before a restart: the volume has something else there by now, as a config map that was changed.
