@@ -253,7 +253,7 @@ export class TestNode {
 
   async stopRuntime(): Promise<void> {
     const { runtimeProcess } = this;
-    if (!runtimeProcess || runtimeProcess.exitCode !== null) return;
+    if (!runtimeProcess || runtimeProcess.exitCode !== null || runtimeProcess.signalCode !== null) return;
     await new Promise<void>(resolve => {
       runtimeProcess.once('exit', () => resolve());
       runtimeProcess.kill('SIGTERM');
