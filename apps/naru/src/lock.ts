@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { isRunning, readProcessId, startTimeOf } from './process-id';
 
@@ -14,7 +14,7 @@ export function lock(file: string): () => void {
   const own = `${process.pid} ${startTimeOf(process.pid)}\n`;
   for (let attempt = 0; ; attempt++) {
     try {
-      writeFileSync(file, own, { flag: 'wx' });
+      create(file, own);
       return () => rmSync(file, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -35,5 +35,16 @@ export function lock(file: string): () => void {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
+  }
+}
+
+/** Never empty: who sees a lock without its holder takes it for stale. Throws EEXIST. */
+function create(file: string, content: string): void {
+  const whole = `${file}.new-${process.pid}`;
+  writeFileSync(whole, content);
+  try {
+    linkSync(whole, file);
+  } finally {
+    rmSync(whole);
   }
 }
