@@ -89,6 +89,29 @@ export async function noteClaim(
   await client.patch(pods, { namespace, name }, { type: 'merge', body }, { subresource: 'status' });
 }
 
+/**
+ * The pod tells of the claim no more, for where it goes next it may have all from device plugins. False: it has its node, and needs the
+ * claim.
+ */
+async function withdrawClaim(
+  client: ObjectsClient,
+  { name: claimName }: Stored<ResourceClaim>['metadata'],
+  { metadata: { namespace, name, uid } }: Stored<Pod>,
+): Promise<boolean> {
+  try {
+    const { metadata, spec, status } = await client.get(pods, { namespace, name });
+    if (metadata.uid !== uid) return true;
+    if (spec?.nodeName) return false;
+    if (status?.extendedResourceClaimStatus?.resourceClaimName !== claimName) return true;
+    const { resourceVersion } = metadata;
+    const body = { metadata: { resourceVersion }, status: { extendedResourceClaimStatus: null } };
+    await client.patch(pods, { namespace, name }, { type: 'merge', body }, { subresource: 'status' });
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error;
+  }
+  return true;
+}
+
 /** Deletes the claim that was made for a pod which does not go where it was to; not when it is there after all. */
 export async function discardClaim(
   client: ObjectsClient,
@@ -96,12 +119,7 @@ export async function discardClaim(
   pod: Stored<Pod>,
 ): Promise<void> {
   const { namespace, name, uid } = metadata;
-  try {
-    const current = await client.get(pods, { namespace, name: pod.metadata.name });
-    if (current.metadata.uid === pod.metadata.uid && current.spec?.nodeName) return;
-  } catch (error) {
-    if (!isReason(error, 'NotFound')) throw error;
-  }
+  if (!(await withRetry(() => withdrawClaim(client, metadata, pod)))) return;
   await withRetry(async () => {
     const claim = await client.get(resourceClaims, { namespace, name });
     if (claim.metadata.uid !== uid) return;

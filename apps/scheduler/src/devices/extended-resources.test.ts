@@ -6,10 +6,12 @@ import {
   resourceClaims,
   type Container,
   type DeviceClass,
+  type ResourceClaim,
 } from '@naru/api';
 import { StatusError } from '@naru/foundation';
-import { eventually } from '@naru/testing';
+import { eventually, MemoryObjects } from '@naru/testing';
 import { makeNode, makePod, startScheduler, type PodInput } from '../fixtures';
+import { discardClaim } from './claim-writer';
 import { deviceLab, gpu, gpus, key, slice } from './device-lab';
 import { extendedRequests } from './extended-requests';
 
@@ -33,6 +35,16 @@ const mapping = (containerName: string, requestName: string) => ({
   containerName,
   resourceName: resource,
   requestName,
+});
+
+const madeFor = (pod: string, namespace = 'default'): ResourceClaim => ({
+  metadata: {
+    ...{ namespace, name: `${pod}-extended-resources-x` },
+    annotations: { [extendedClaimAnnotation]: 'true' },
+    finalizers: [claimFinalizer],
+    ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: pod, uid: `uid-${pod}`, controller: true }],
+  },
+  spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', count: 1 } }] } },
 });
 
 /** Pods are shown to the scheduler as they are made. */
@@ -159,15 +171,7 @@ describe('extended resources that drivers provide', () => {
       slices: [slice('a', [gpu('gpu-0')])],
     });
     stopLab();
-    const leftover = api.seed(resourceClaims, {
-      metadata: {
-        ...key('train-extended-resources-x'),
-        annotations: { [extendedClaimAnnotation]: 'true' },
-        finalizers: [claimFinalizer],
-        ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'train', uid: 'uid-train', controller: true }],
-      },
-      spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', count: 1 } }] } },
-    });
+    const leftover = api.seed(resourceClaims, madeFor('train'));
     const { scheduler, stop } = await startScheduler(api, { initialBackoffMs: 10 });
     scheduler.cache.setNode(makeNode('a'));
     let failed = 0;
@@ -183,6 +187,31 @@ describe('extended resources that drivers provide', () => {
     expect(left).toEqual([told?.resourceClaimName]);
     expect(left).not.toContain(leftover.metadata.name);
     await stop();
+  });
+
+  it('are not held up by a claim of another namespace that names the pod', async () => {
+    const { lab, stop } = await cluster(['a'], {
+      ...{ classes: [named('gpu')], slices: [slice('a', [gpu('gpu-0')])] },
+      claims: [madeFor('train', 'other')],
+    });
+    expect(lab.schedule(asking('train'))).toEqual({ node: 'a' });
+    stop();
+  });
+
+  it.each([
+    ['has no node, and tells of the claim no more', undefined, undefined, 0],
+    ['has its node, and keeps the claim', 'a', 'train-extended-resources-x', 1],
+  ])('are given up with the claim when the pod %s', async (_what, nodeName, told, left) => {
+    const api = new MemoryObjects();
+    const claim = api.seed(resourceClaims, madeFor('train'));
+    const requestMappings = [mapping('main', 'container-0-request-1')];
+    const status = { extendedResourceClaimStatus: { requestMappings, resourceClaimName: claim.metadata.name } };
+    const { spec, ...rest } = makePod(asking('train'));
+    const pod = api.seed(pods, { ...rest, spec: { ...spec!, ...(nodeName ? { nodeName } : {}) }, status });
+    await discardClaim(api, claim, pod);
+    const after = await api.get(pods, key('train'));
+    expect(after.status?.extendedResourceClaimStatus?.resourceClaimName).toBe(told);
+    expect((await api.list(resourceClaims)).items).toHaveLength(left);
   });
 });
 

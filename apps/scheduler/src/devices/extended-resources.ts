@@ -36,8 +36,9 @@ export function isByClaim(resource: string, { allocatable }: NodeInfo, classes: 
 }
 
 /** The claim that an earlier attempt to place the pod has left behind. */
-export function leftoverClaim({ uid }: PodInfo, { claims }: DeviceView): Stored<ResourceClaim> | undefined {
-  return claims.byIndex('extendedFor', uid)[0];
+export function leftoverClaim({ uid, pod }: PodInfo, { claims }: DeviceView): Stored<ResourceClaim> | undefined {
+  // In other namespaces others may make claims that name the pod.
+  return claims.byIndex('extendedFor', uid).find(({ metadata }) => metadata.namespace === pod.metadata.namespace);
 }
 
 /** What a pod asks for as extended resources, and drivers of some node may provide. */
