@@ -65,6 +65,21 @@ describe('what drivers say of their devices', () => {
     expect(changes).toEqual(['a', 'a']);
   });
 
+  it('is known of so many devices that a driver cannot fill the memory', () => {
+    const { health } = setUp();
+    const names = Array.from({ length: 5_000 }, (_, index) => `d${index}`);
+    const told = { health: HEALTHY, message: '', lastUpdatedTime: 0n, healthCheckTimeoutSeconds: 0n };
+    for (const poolName of ['p', 'other'])
+      health.take(
+        driver,
+        names.map(deviceName => ({ ...told, device: { poolName, deviceName } })),
+      );
+    expect(names.filter(name => health.of(id(name)).health === 'Healthy')).toEqual([]);
+    const known = names.filter(device => health.of({ ...id(device), pool: 'other' }).health === 'Healthy');
+    expect(known).toEqual(names.slice(-4_096));
+    health.stop();
+  });
+
   it('is forgotten when the driver is gone, and shortened when it is too much', () => {
     const { changes, health, tell } = setUp();
     tell({ a: HEALTHY }, 'x'.repeat(1025));

@@ -1,5 +1,5 @@
 import type { ContainerStatus } from '@naru/api';
-import type { Clock } from '@naru/foundation';
+import { BoundedMap, type Clock } from '@naru/foundation';
 import { drahealth } from '@naru/proto';
 
 /** What the status of a container tells of its devices. */
@@ -32,12 +32,14 @@ const defaultTimeoutMs = 30_000;
 /** A driver may give its word for years. */
 const maxTimerMs = 3_600_000;
 const maxMessageLength = 1024;
+/** Of one driver; of more than these the ones that were told of longest ago are not known. */
+const maxDevices = 4_096;
 const unknown: Health = { health: 'Unknown' };
 
 /** What drivers say of their devices, for as long as it holds. Source: kubelet/cm/dra/healthinfo.go. */
 export class DriverHealth {
   /** Driver → device → what was told. */
-  private readonly drivers = new Map<string, Map<string, Told>>();
+  private readonly drivers = new Map<string, BoundedMap<string, Told>>();
   private readonly timers = new Map<string, () => void>();
 
   constructor(private readonly deps: DriverHealthDeps) {}
@@ -51,7 +53,7 @@ export class DriverHealth {
 
   /** What a driver tells now; of devices that it leaves out the last word holds until its time is over. */
   take(driver: string, devices: readonly drahealth.DeviceHealth[]): void {
-    const known = this.drivers.get(driver) ?? new Map<string, Told>();
+    const known = this.drivers.get(driver) ?? new BoundedMap<string, Told>(maxDevices);
     this.drivers.set(driver, known);
     const changed = new Set<string>();
     for (const told of devices) {

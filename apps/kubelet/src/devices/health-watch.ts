@@ -43,8 +43,10 @@ export class HealthWatch {
   }
 
   private lost(err: ServiceError | undefined): void {
+    // By then another watch may hear from the driver.
+    if (this.closed) return;
     this.deps.onLost();
-    if (this.closed || err?.code === status.UNIMPLEMENTED) return;
+    if (err?.code === status.UNIMPLEMENTED) return;
     const { clock, logger, driver } = this.deps;
     logger.debug({ err, driver }, 'a driver tells nothing of its devices any more');
     this.cancel = clock.after(retryMs, () => this.open());
