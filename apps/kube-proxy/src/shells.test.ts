@@ -123,12 +123,15 @@ test('when a shell has ended, its program has failed once it has ended too, and 
   expect(await shellPid()).not.toBe(pid);
 });
 
-test('closing lets a program end that runs, starts no other and leaves no shell', async () => {
+test('closing lets a program end that runs, starts no other, also none that waits, and leaves no shell', async () => {
+  shells = new Shells({ limit: 1 });
   const file = path.join(dir, 'go');
   const pid = await shellPid();
   const slow = untilThere(file);
+  const waiting = [shells.run('true', []), shells.run('true', [])];
   shells.close();
-  await expect(shells.run('true', [])).rejects.toThrow('true failed: no more programs are run');
+  const refused = [...waiting, shells.run('true', [])];
+  await Promise.all(refused.map(each => expect(each).rejects.toThrow('true failed: no more programs are run')));
   fs.writeFileSync(file, '');
   expect(await slow).toBe('done\n');
   await eventually(() => expect(isRunning(pid)).toBe(false));

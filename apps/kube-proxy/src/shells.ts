@@ -24,7 +24,7 @@ export class Shells {
 
   readonly run: CommandRunner = async (program, args, stdin) => {
     const { limit = 4 } = this.options;
-    while (this.running >= limit) await new Promise<void>(resolve => this.waiting.push(resolve));
+    while (!this.closed && this.running >= limit) await new Promise<void>(resolve => this.waiting.push(resolve));
     if (this.closed) throw new CommandError(program, undefined, 'no more programs are run');
     const shell = this.take();
     this.running++;
@@ -38,9 +38,10 @@ export class Shells {
     }
   };
 
-  /** What still runs is left running. */
+  /** What still runs is left running, and what waits is refused. */
   close(): void {
     this.closed = true;
+    for (const wake of this.waiting.splice(0)) wake();
     for (const shell of this.idle.splice(0)) shell.close();
   }
 
