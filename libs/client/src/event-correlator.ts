@@ -28,6 +28,8 @@ const refillMs = 300_000;
 const maxMessages = 10;
 const similarForMs = 600_000;
 const maxRemembered = 4_096;
+/** In characters. */
+const maxMessageLength = 1024;
 
 interface Budget {
   tokens: number;
@@ -57,7 +59,9 @@ export class EventCorrelator {
 
   /** Undefined: enough was said about this object. It is counted still, and told with the next one that passes. */
   observe(about: KubeObject, input: EventInput): ObservedEvent | undefined {
-    const event = this.count(about, this.combine(about, input));
+    // What is remembered must not be larger than what is told.
+    const message = input.message.slice(0, maxMessageLength);
+    const event = this.count(about, this.combine(about, { ...input, message }));
     return this.countsOnly || this.passes(identityOf(about)) ? event : undefined;
   }
 
@@ -88,7 +92,7 @@ export class EventCorrelator {
       ...{ namespace, name: `${name}.${randomBytes(8).toString('hex')}` },
       ...{ count: 0, firstTimestamp: now },
     };
-    const event = { ...known, message: message.slice(0, 1024), count: known.count + 1, lastTimestamp: now };
+    const event = { ...known, message: message.slice(0, maxMessageLength), count: known.count + 1, lastTimestamp: now };
     this.observed.set(key, event);
     return event;
   }
@@ -96,7 +100,8 @@ export class EventCorrelator {
   private passes(identity: string): boolean {
     const now = this.clock.now();
     const { tokens, at } = this.budgets.get(identity) ?? { tokens: burst, at: now };
-    const filled = Math.min(burst, tokens + (now - at) / refillMs);
+    // The clock of a machine may be set back.
+    const filled = Math.min(burst, tokens + Math.max(0, now - at) / refillMs);
     const passes = filled >= 1;
     this.budgets.set(identity, { tokens: passes ? filled - 1 : filled, at: now });
     return passes;

@@ -84,6 +84,16 @@ test('of one object 25 are written at once, then one every five minutes, which t
   await eventually(async () => expect(await events()).toEqual(['1 × fine', '31 × again']));
 });
 
+test('of what differs only beyond what is written there is one event, and a clock that is set back holds nothing up', async () => {
+  const { clock, say, events } = recording();
+  const long = 'x'.repeat(1024);
+  say(`${long}a`);
+  await eventually(async () => expect(await events()).toEqual([`1 × ${long}`]));
+  jest.spyOn(clock, 'now').mockReturnValue(clock.now() - 86_400_000);
+  say(`${long}b`);
+  await eventually(async () => expect(await events()).toEqual([`2 × ${long}`]));
+});
+
 test('the scheduler tells all, and every reason why', async () => {
   const { say, events } = recording({ countsOnly: true });
   for (const line of [...lines(40), ...lines(40)]) say(line);
