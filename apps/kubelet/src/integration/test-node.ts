@@ -136,7 +136,9 @@ export class TestNode {
   }
 
   private get addresses(): { host: string; node: string; pods: string } {
-    const prefix = `10.${16 + this.network.value}`;
+    const { value } = this.network;
+    // From 10.90 to 10.99 there are clusters, which may run beside tests.
+    const prefix = `10.${16 + (value < 74 ? value : value + 10)}`;
     return { host: `${prefix}.0.1`, node: `${prefix}.0.2`, pods: `${prefix}.1.0/24` };
   }
 
