@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import type { Node } from '@naru/api';
 import type { Lister } from '@naru/client';
-import type { Clock, Logger } from '@naru/foundation';
+import { refuseUpgrade, type Clock, type Logger } from '@naru/foundation';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { UsageStore } from './usage-store';
 
@@ -119,6 +119,7 @@ export class Scraper {
           else reject(new Error(`HTTP ${response.statusCode}: ${text.slice(0, 200)}`));
         });
       });
+      refuseUpgrade(request);
       request.on('error', reject);
     });
   }

@@ -14,6 +14,7 @@ export { runProcess, type Lifecycle } from './lifecycle';
 export { serveHealth, createMetrics, runChecks, type HealthCheck, type HealthServerOptions } from './health';
 export { DiskUsages, type DiskUsage } from './disk-usages';
 export { BoundedMap } from './bounded-map';
+export { refuseUpgrade } from './refuse-upgrade';
 export { KeyedLock } from './keyed-lock';
 export { addressesOf, ownAddress, parseListen, type Endpoint } from './own-address';
 export { AddressRanges } from './address-ranges';

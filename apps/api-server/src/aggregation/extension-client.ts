@@ -1,4 +1,5 @@
 import https from 'node:https';
+import { refuseUpgrade } from '@naru/foundation';
 import type { Place } from '../egress/egress';
 import { remoteUserHeaders } from './front-proxy';
 
@@ -26,6 +27,7 @@ export function fetchDocument({ host, port, agent, tls }: ExtensionTarget, path:
       headers: { accept: 'application/json', ...remoteUserHeaders({}, aggregator) },
       signal: AbortSignal.timeout(timeoutMs),
     });
+    refuseUpgrade(request);
     request.once('error', error =>
       reject(failed(error.name === 'AbortError' ? 'context deadline exceeded' : error.message)),
     );

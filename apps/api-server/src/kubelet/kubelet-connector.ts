@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import { StatusError } from '@naru/foundation';
+import { refuseUpgrade, StatusError } from '@naru/foundation';
 import { parsePodLogOptions, pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
 import { proxyUpgrade, sendOverWebSocket } from '@naru/streaming';
 import type { Admission } from '../admission/plugin';
@@ -141,6 +141,7 @@ export class KubeletConnector implements Connector {
     const { host, port } = this.address(target.node);
     return new Promise((resolve, reject) => {
       const outgoing = https.get({ host, port, path, agent: this.agent, signal });
+      refuseUpgrade(outgoing);
       const timer = setTimeout(
         () => outgoing.destroy(new Error('the kubelet did not answer in time')),
         connectTimeoutMs,

@@ -2,7 +2,7 @@ import http, { type IncomingHttpHeaders, type OutgoingHttpHeaders, type Incoming
 import type { ServerHttp2Stream } from 'node:http2';
 import https from 'node:https';
 import { pipeline, type Duplex } from 'node:stream';
-import { StatusError } from '@naru/foundation';
+import { refuseUpgrade, StatusError } from '@naru/foundation';
 import type { HttpRequest, HttpResponse } from './http';
 
 export interface ProxyTarget {
@@ -105,6 +105,7 @@ function ask(request: HttpRequest, target: ProxyTarget, signal: AbortSignal): Pr
   return new Promise((resolve, reject) => {
     const options = { host, port, path, agent, method: request.method ?? 'GET', headers, signal };
     const outgoing = secure ? https.request({ ...options, ...tls }) : http.request(options);
+    refuseUpgrade(outgoing);
     outgoing.once('response', resolve);
     outgoing.once('error', (cause: NodeJS.ErrnoException) => {
       // A kept connection may be closed by the other side just as it is used again: that says nothing about the target.

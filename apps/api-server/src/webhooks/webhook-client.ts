@@ -1,4 +1,5 @@
 import https from 'node:https';
+import { refuseUpgrade } from '@naru/foundation';
 
 /** Where a Service's port is reached, and the agent that gets there; undefined: nowhere now. */
 export type ResolveService = (
@@ -124,6 +125,7 @@ function sendOnce(options: https.RequestOptions, body: Buffer): Promise<unknown>
         }
       });
     });
+    refuseUpgrade(outgoing);
     outgoing.on('error', error => reject(Object.assign(error, { reused: outgoing.reusedSocket })));
     outgoing.end(body);
   });

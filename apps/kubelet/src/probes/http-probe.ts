@@ -76,6 +76,12 @@ function request(url: URL, headers: http.OutgoingHttpHeaders, timeoutMs: number)
       () => outgoing.destroy(new Error('context deadline exceeded (Client.Timeout exceeded while awaiting headers)')),
       timeoutMs,
     );
+    // Not asked for: Node would end the request without a word.
+    outgoing.once('upgrade', ({ statusCode = 0 }, socket) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ status: statusCode, location: undefined, body: '' });
+    });
     outgoing.on('error', error => {
       clearTimeout(timer);
       reject(error);

@@ -31,7 +31,8 @@ describe('runProbe over HTTP', () => {
     const seen: http.IncomingHttpHeaders[] = [];
     const port = await serve((request, response) => {
       seen.push(request.headers);
-      response.writeHead(request.url === '/ok' ? 204 : 503).end();
+      if (request.url === '/switch') response.writeHead(101, { connection: 'Upgrade', upgrade: 'other' }).end();
+      else response.writeHead(request.url === '/ok' ? 204 : 503).end();
     });
     const probe = (path: string): Probe => ({
       httpGet: { path, port: 'web' as never, httpHeaders: [{ name: 'X-A', value: 'b' }] },
@@ -41,6 +42,9 @@ describe('runProbe over HTTP', () => {
       success: false,
       output: 'HTTP probe failed with statuscode: 503',
     });
+    expect((await runProbe(probe('/switch'), target(port), never))?.output).toBe(
+      'HTTP probe failed with statuscode: 101',
+    );
     expect(seen[0]).toMatchObject({ 'x-a': 'b', 'user-agent': 'kube-probe/1.36' });
   });
 
