@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { CommandError } from './command';
 import { MarkedOutput } from './marked-output';
 
@@ -26,7 +26,7 @@ const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
 /** One process of the system's shell that stays and runs one program at a time. */
 export class Shell {
-  private readonly child: ChildProcessWithoutNullStreams;
+  private readonly child: ChildProcess;
   private readonly nonce = randomBytes(12).toString('hex');
   private runs = 0;
   private current: Run | undefined;
@@ -40,12 +40,13 @@ export class Shell {
     const env = { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` };
     // A process group of its own, so that what it runs can be killed with it.
     this.child = spawn(program, args, { env, detached: true });
+    // First: one that could not be started for want of file descriptors has no streams.
+    this.child.on('error', cause => this.end(cause.message, cause));
     const { stdin, stdout, stderr } = this.child;
     // A shell that ends before it has read all breaks the pipe; its end is told by itself.
-    stdin.on('error', () => undefined);
-    stdout.setEncoding('utf8').on('data', (text: string) => this.hear('stdout', text));
-    stderr.setEncoding('utf8').on('data', (text: string) => this.hear('stderr', text));
-    this.child.on('error', cause => this.end(cause.message, cause));
+    stdin?.on('error', () => undefined);
+    stdout?.setEncoding('utf8').on('data', (text: string) => this.hear('stdout', text));
+    stderr?.setEncoding('utf8').on('data', (text: string) => this.hear('stderr', text));
     // Not before what it ran has ended too, which may have outlived it.
     this.child.on('close', () => this.end('the shell that ran it has ended'));
   }
@@ -68,13 +69,13 @@ export class Shell {
         settle: outcome => (typeof outcome === 'string' ? resolve(outcome) : reject(outcome)),
       };
       if (this.hasEnded) this.end('the shell that was to run it has ended');
-      else this.child.stdin.write(scriptOf([program, ...args], stdin, mark));
+      else this.child.stdin?.write(scriptOf([program, ...args], stdin, mark));
     });
   }
 
   /** It ends after what it runs now. */
   close(): void {
-    this.child.stdin.end();
+    this.child.stdin?.end();
   }
 
   private hear(stream: 'stdout' | 'stderr', text: string): void {

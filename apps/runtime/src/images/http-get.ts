@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import { StatusError } from '@naru/foundation';
+import { StatusError, refuseUpgrade } from '@naru/foundation';
 
 const answerTimeoutMs = 60_000;
 /** A body of which nothing arrives for so long is given up. */
@@ -56,6 +56,7 @@ function send(url: URL, { headers = {}, form, signal }: HttpOptions): Promise<ht
     });
     // The time limit is for the answer's head only; the body has a guard of its own.
     const timer = setTimeout(() => sent.destroy(new TransferError('no answer in time')), answerTimeoutMs);
+    refuseUpgrade(sent);
     sent.once('response', answer => {
       clearTimeout(timer);
       resolve(answer);

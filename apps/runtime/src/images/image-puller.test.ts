@@ -131,7 +131,7 @@ describeWithRoot('pulling images', () => {
     expect(fs.readdirSync(path.join(store.directory, 'tmp'))).toEqual([]);
   });
 
-  test('a connection that breaks off and a server in trouble are tried again', async () => {
+  test('a connection that breaks off, an answer that nobody asked for and a server in trouble are tried again', async () => {
     const { puller: pull } = puller();
     const seen = new Map<string, number>();
     intercept = (request, response) => {
@@ -139,6 +139,8 @@ describeWithRoot('pulling images', () => {
       seen.set(request.url ?? '', times);
       if (times > 1) return false;
       if (request.url?.includes('/manifests/')) response.writeHead(503).end();
+      else if (request.url?.includes(id))
+        request.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n');
       else {
         response.writeHead(200, { 'content-length': '1000' }).flushHeaders();
         setImmediate(() => response.destroy());
