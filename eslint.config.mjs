@@ -14,6 +14,8 @@ const depConstraints = [
 export default tseslint.config(
   { ignores: ['**/dist/**', '**/node_modules/**', '**/generated/**', '.nx/**'] },
   ...tseslint.configs.recommended,
+  // Loaded before everything else, with --require.
+  { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
   {
     files: ['**/*.ts'],
     plugins: { '@nx': nx },

@@ -127,14 +127,18 @@ test.concurrent(
 test.concurrent('kubectl changes an image on trial, and the pod keeps its own until it is replaced', async () => {
   await inNamespace('dry-run', async (at, namespace) => {
     await must('POST', `${at}/pods`, idlePod('e2e-test-httpd-pod'));
+    await until<Pod>(`${at}/pods/e2e-test-httpd-pod`, running);
     const container = [{ name: 'main', image: 'naru.dev/web:v2' }];
     const patch = JSON.stringify({ spec: { containers: container } });
     await kubectlAsk('-n', namespace, 'patch', 'pod', 'e2e-test-httpd-pod', '-p', patch, '--dry-run=server');
     const pod = await must<Pod>('GET', `${at}/pods/e2e-test-httpd-pod`);
     expect(pod.spec?.containers[0]?.image).toBe('naru.dev/web:v1');
-    const manifest = await kubectlAsk('-n', namespace, 'get', 'pod', 'e2e-test-httpd-pod', '-o', 'json');
-    const input = manifest.replaceAll('naru.dev/web:v1', 'naru.dev/conformance:v1');
-    await kubectl(['-n', namespace, 'replace', '-f', '-'], { input });
+    // The manifest has a resource version, so the kubelet's next status may come between.
+    await eventually(async () => {
+      const manifest = await kubectlAsk('-n', namespace, 'get', 'pod', 'e2e-test-httpd-pod', '-o', 'json');
+      const input = manifest.replaceAll('naru.dev/web:v1', 'naru.dev/conformance:v1');
+      await kubectl(['-n', namespace, 'replace', '-f', '-'], { input });
+    }, 90_000);
     const replaced = await must<Pod>('GET', `${at}/pods/e2e-test-httpd-pod`);
     expect(replaced.spec?.containers[0]?.image).toBe('naru.dev/conformance:v1');
   });
