@@ -70,6 +70,8 @@ describe('an extension server behind an APIService', () => {
   let kubelet: FakeKubelet;
   let extension: https.Server;
   let authority: Authority;
+  /** What it answers by changing the protocol, unasked. */
+  let switching = '';
   const seen: { url: string; headers: Record<string, unknown>; certificate: string; trusted: boolean }[] = [];
 
   const patch = (path: string, body: unknown) =>
@@ -107,7 +109,9 @@ describe('an extension server behind an APIService', () => {
         const { url = '', headers } = request;
         const certificate = String(socket.getPeerCertificate().subject?.CN);
         seen.push({ url, headers, certificate, trusted: socket.authorized });
-        const document = documents[url.split('?')[0]!];
+        const asked = url.split('?')[0]!;
+        if (asked === switching) return void response.writeHead(101, { connection: 'Upgrade', upgrade: 'other' }).end();
+        const document = documents[asked];
         response.writeHead(document ? 200 : 404, { 'content-type': 'application/json' });
         response.end(JSON.stringify(document ?? { kind: 'Status', apiVersion: 'v1', status: 'Failure', code: 404 }));
       },
@@ -226,6 +230,22 @@ describe('an extension server behind an APIService', () => {
     });
     await patch(registration, { spec: { caBundle: null, insecureSkipTLSVerify: true } });
     await eventually(async () => (await api.call('GET', things)).code === 200);
+  });
+
+  test('that would speak another protocol is not available', async () => {
+    const look = (label: string) =>
+      patch('/api/v1/namespaces/default/services/ext', { metadata: { labels: { look: label } } });
+    switching = things;
+    expect((await api.call('GET', things)).json).toMatchObject({
+      code: 503,
+      message: 'error trying to reach service: unexpected answer 101 Switching Protocols',
+    });
+    switching = '/apis/ext.example/v1';
+    await look('now');
+    expect((await becomes('FailedDiscoveryCheck')).message).toContain('unexpected answer 101 Switching Protocols');
+    switching = '';
+    await look('once more');
+    await becomes('Passed');
   });
 
   test('that is gone answers 503 and is stale in discovery, which goes on', async () => {

@@ -27,7 +27,9 @@ describe("a kubelet's refusal", () => {
     kubelet = https.createServer({ cert: certificate, key }, ({ socket }, response) => {
       if (closesKept && used.has(socket)) return void socket.destroy();
       used.add(socket);
-      response.writeHead(answer.code, { 'content-type': answer.type }).end(answer.text);
+      const switching = { connection: 'Upgrade', upgrade: 'other' };
+      response.writeHead(answer.code, { 'content-type': answer.type, ...(answer.code === 101 && switching) });
+      response.end(answer.text);
     });
     kubelet.listen(0, '127.0.0.1');
     await once(kubelet, 'listening');
@@ -76,6 +78,11 @@ describe("a kubelet's refusal", () => {
     expect(await logs()).toEqual({ code: 400, text: '{"kind":"Status"}' });
     answer = { code: 200, type: 'text/plain', text: 'a line\n' };
     expect(await logs()).toEqual({ code: 200, text: 'a line\n' });
+  });
+
+  test('to speak the same protocol is an error', async () => {
+    answer = { code: 101, type: '', text: '' };
+    await expect(logs()).rejects.toThrow('unexpected answer 101 Switching Protocols');
   });
 
   test('is none when it has closed a kept connection meanwhile: it is asked again', async () => {

@@ -18,8 +18,8 @@ export type ReviewedRequest = Record<string, any>;
 export interface WebhookServer {
   /** Every review that came, with its path. */
   seen: { path: string; request: ReviewedRequest }[];
-  /** How a path answers; one that is not set allows everything. A promise may stay open. */
-  answers: Map<string, (request: ReviewedRequest) => Answer | Promise<Answer>>;
+  /** How a path answers; one that is not set allows everything. A promise may stay open; a number is a status code and nothing else. */
+  answers: Map<string, (request: ReviewedRequest) => Answer | number | Promise<Answer>>;
   port: number;
   /** PEM in base64. */
   caBundle: string;
@@ -48,7 +48,7 @@ export async function startWebhookServer(dnsNames: string[] = ['localhost']): Pr
         server.close(() => resolve());
       }),
   };
-  const respond = async (url: string, body: string): Promise<string> => {
+  const respond = async (url: string, body: string): Promise<string | number> => {
     const { apiVersion, kind, request } = JSON.parse(body) as {
       apiVersion: string;
       kind: string;
@@ -56,7 +56,9 @@ export async function startWebhookServer(dnsNames: string[] = ['localhost']): Pr
     };
     const path = url.split('?')[0]!;
     webhook.seen.push({ path: url, request });
-    const { patch, ...answer } = (await webhook.answers.get(path)?.(request)) ?? { allowed: true };
+    const given = (await webhook.answers.get(path)?.(request)) ?? { allowed: true };
+    if (typeof given === 'number') return given;
+    const { patch, ...answer } = given;
     const patched = patch && {
       patchType: 'JSONPatch',
       patch: Buffer.from(JSON.stringify(patch)).toString('base64'),
@@ -68,7 +70,11 @@ export async function startWebhookServer(dnsNames: string[] = ['localhost']): Pr
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       respond(request.url ?? '/', Buffer.concat(chunks).toString()).then(
-        text => response.setHeader('content-type', 'application/json').end(text),
+        answer => {
+          // Of the codes without more, 101 is none for Node unless its connection is said to be upgraded.
+          if (typeof answer === 'number') response.writeHead(answer, { connection: 'Upgrade', upgrade: 'other' }).end();
+          else response.setHeader('content-type', 'application/json').end(answer);
+        },
         (error: unknown) => response.writeHead(500).end(String(error)),
       );
     });

@@ -173,7 +173,8 @@ export class ClaimDevices {
     this.prepared.set(uid, known);
     this.save();
     for (const driver of names) {
-      if (known.devices[driver]?.length) continue;
+      // A driver may be called like what every object has.
+      if (Object.hasOwn(known.devices, driver) && known.devices[driver]?.length) continue;
       known.devices[driver] = [];
       this.save();
       const devices = await this.drivers.prepare(driver, known.claim);

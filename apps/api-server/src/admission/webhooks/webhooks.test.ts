@@ -161,6 +161,13 @@ describe('a validating webhook', () => {
     expect(json['message']).toMatch(/slow\?timeout=1s": context deadline exceeded$/);
   });
 
+  test('that would speak another protocol is a failure', async () => {
+    webhook.answers.set('/switch', () => 101);
+    await register('Validating', 'switch', hook('/switch', { failurePolicy: 'Fail' }));
+    const { json } = await create(configMap('d'));
+    expect(json['message']).toContain('unexpected answer 101 Switching Protocols');
+  });
+
   test('is asked only about what its selectors and conditions say', async () => {
     webhook.answers.set('/select', () => ({ allowed: false }));
     const more = {
