@@ -36,10 +36,10 @@ test.concurrent('kubectl proxy listens at a socket, and at a port that it choose
   const proxies = [follow(['proxy', `--unix-socket=${socket}`]), follow(['proxy', '-p', '0', '--disable-filter'])];
   try {
     const [, byPort] = proxies;
-    await eventually(() => expect(byPort?.output()).toMatch(/127\.0\.0\.1:\d+/));
+    await eventually(() => expect(byPort?.output()).toMatch(/127\.0\.0\.1:\d+\n/));
     const local = /127\.0\.0\.1:\d+/.exec(byPort?.output() ?? '')?.[0];
     const read = async (...args: string[]): Promise<unknown> =>
-      JSON.parse((await run('curl', ['-sf', '--max-time', '20', ...args])).stdout);
+      JSON.parse((await run('curl', ['-sf', '--max-time', '60', ...args])).stdout);
     const versions = expect.objectContaining({ kind: 'APIVersions', versions: ['v1'] }) as object;
     expect(await read(`http://${local}/api/`)).toEqual(versions);
     await eventually(async () =>
@@ -72,17 +72,28 @@ test.concurrent(
       const say = (...args: string[]): Promise<string> => kubectlAsk('-n', namespace, ...args);
       const [{ metadata: { name = '' } = {}, spec, status }] = (await must<{ items: [Pod] }>('GET', `${at}/pods`))
         .items;
-      const tells = (text: string, ...lines: RegExp[]): void => lines.forEach(line => expect(text).toMatch(line));
-      tells(
-        await say('describe', 'rc', 'update-demo'),
+      // Events, and counts in a status, come after what they tell of.
+      const describes = (what: string, called: string, ...lines: RegExp[]): Promise<void> =>
+        eventually(
+          async () => {
+            const text = await say('describe', what, called);
+            for (const line of lines) expect(text).toMatch(line);
+          },
+          90_000,
+          200,
+        );
+      await describes(
+        'rc',
+        'update-demo',
         /^Name: +update-demo\nNamespace: +nautilus-/,
         /Selector: +name=update-demo\n/,
         /Replicas: +2 current \/ 2 desired\nPods Status: +2 Running \/ 0 Waiting \/ 0 Succeeded \/ 0 Failed\n/,
         /Image: +naru\.dev\/web:v1\n/,
         /SuccessfulCreate +\S+ +replication-controller +Created pod: update-demo-/,
       );
-      tells(
-        await say('describe', 'pod', name),
+      await describes(
+        'pod',
+        name,
         new RegExp(`^Name: +${name}\\nNamespace: +${namespace}\\n`),
         new RegExp(`Node: +${spec?.nodeName}/`),
         /Labels: +name=update-demo\n/,
@@ -91,13 +102,8 @@ test.concurrent(
         /State: +Running\n/,
         /QoS Class: +BestEffort\n/,
       );
-      tells(
-        await say('describe', 'node', spec?.nodeName ?? ''),
-        /Roles: /,
-        /Conditions:\n/,
-        /KubeletVersion|Kubelet Version/,
-      );
-      tells(await say('describe', 'namespace', namespace), new RegExp(`^Name: +${namespace}\\n`), /Status: +Active\n/);
+      await describes('node', spec?.nodeName ?? '', /Roles: /, /Conditions:\n/, /KubeletVersion|Kubelet Version/);
+      await describes('namespace', namespace, new RegExp(`^Name: +${namespace}\\n`), /Status: +Active\n/);
       for (const [source, service, port] of [
         ['rc/update-demo', 'rm2', 1234],
         ['service/rm2', 'rm3', 2345],
@@ -108,9 +114,7 @@ test.concurrent(
           expect(subsets[0].ports).toMatchObject([{ port: 6379 }]);
         });
       }
-      expect(await say('describe', 'service', 'rm2')).toMatch(
-        /Selector: +name=update-demo\n[^]*Port: +<unset> +1234\/TCP\n/,
-      );
+      await describes('service', 'rm2', /Selector: +name=update-demo\n[^]*Port: +<unset> +1234\/TCP\n/);
       await say('patch', 'pod', name, '-p', '{"metadata":{"annotations":{"x":"y"}}}');
       expect((await must<Pod>('GET', `${at}/pods/${name}`)).metadata?.annotations).toMatchObject({ x: 'y' });
 

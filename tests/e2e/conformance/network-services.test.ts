@@ -10,6 +10,12 @@ let servers: string[] = [];
 const http = { name: 'http', port: 80, targetPort: 8080 };
 const path = (name: string): string => `${network.namespace}/services/${name}`;
 
+/** An address for a Service, and a node port, from those that nobody is given who does not ask for them. */
+async function reserved(number: number): Promise<{ clusterIP: string; nodePort: number }> {
+  const { spec } = await api.get<Service>('/api/v1/namespaces/default/services/kubernetes');
+  return { clusterIP: spec!.clusterIP!.replace(/\d+$/, String(100 + number)), nodePort: 30100 + number };
+}
+
 beforeAll(async () => {
   network = await Network.create('network-services');
   servers = network.workers.map((_, index) => `server-${index}`);
@@ -51,34 +57,35 @@ test.concurrent.each(['ClusterIP', 'NodePort'] as const)('an ExternalName become
   await network.reaches(changed, servers);
 });
 
-test.concurrent.each(['ClusterIP', 'NodePort'] as const)(
-  'a %s becomes an ExternalName, and is another name',
-  async type => {
-    const [name, other] = [`${type.toLowerCase()}-to-external`, `other-than-${type.toLowerCase()}`];
-    await network.service(other, { selector: app, ports: [http] });
-    const created = await network.service(name, { type, selector: app, ports: [http] });
-    const [clusterIP, nodePort] = [created.spec?.clusterIP ?? '', created.spec?.ports?.[0]?.nodePort];
-    await network.reaches(created, servers);
-    const externalName = `${other}.${network.name}.svc.cluster.local`;
-    const changed = await network.changeService(name, spec => {
-      for (const field of ['clusterIP', 'clusterIPs', 'ports'] as const) delete spec[field];
-      Object.assign(spec, { type: 'ExternalName', externalName });
-    });
-    expect(changed.spec?.clusterIP).toBeUndefined();
-    await eventually(
-      async () =>
-        expect(await network.lookup(`${name}.${network.name}.svc.cluster.local`)).toContain(
-          `canonical name = ${externalName}`,
-        ),
-      patienceMs,
-      200,
-    );
-    await network.answeredBy(servers, name, 80);
-    // What it had is free.
-    const next = { type, selector: app, clusterIP, ports: [{ ...http, ...(nodePort ? { nodePort } : {}) }] };
-    await eventually(() => network.service(`after-${name}`, next), patienceMs, 200);
-  },
-);
+test.concurrent.each([
+  ['ClusterIP', 0],
+  ['NodePort', 1],
+] as const)('a %s becomes an ExternalName, and is another name', async (type, number) => {
+  const [name, other] = [`${type.toLowerCase()}-to-external`, `other-than-${type.toLowerCase()}`];
+  await network.service(other, { selector: app, ports: [http] });
+  // Its own: others would be given what it has left at any moment.
+  const { clusterIP, nodePort } = await reserved(number);
+  const asked = { type, selector: app, clusterIP, ports: [type === 'NodePort' ? { ...http, nodePort } : http] };
+  const created = await network.service(name, asked);
+  await network.reaches(created, servers);
+  const externalName = `${other}.${network.name}.svc.cluster.local`;
+  const changed = await network.changeService(name, spec => {
+    for (const field of ['clusterIP', 'clusterIPs', 'ports'] as const) delete spec[field];
+    Object.assign(spec, { type: 'ExternalName', externalName });
+  });
+  expect(changed.spec?.clusterIP).toBeUndefined();
+  await eventually(
+    async () =>
+      expect(await network.lookup(`${name}.${network.name}.svc.cluster.local`)).toContain(
+        `canonical name = ${externalName}`,
+      ),
+    patienceMs,
+    200,
+  );
+  await network.answeredBy(servers, name, 80);
+  // What it had is free.
+  await eventually(() => network.service(`after-${name}`, asked), patienceMs, 200);
+});
 
 test.concurrent.each(['ClusterIP', 'NodePort'] as const)(
   'session affinity of a %s keeps a client where it is, until it is switched off, and again',
@@ -147,7 +154,7 @@ test.concurrent('Services of another ServiceCIDR are given addresses of it and r
 
 test.concurrent('host ports of one number are served by three pods, by address and protocol', async () => {
   const [{ name: nodeName, ip } = { name: '', ip: '' }] = network.workers;
-  const port = { containerPort: 8080, hostPort: 54323 };
+  const port = { containerPort: 8080, hostPort: 54333 };
   const pods = [
     ['host-port-local', { ...port, hostIP: '127.0.0.1' }],
     ['host-port-node', { ...port, hostIP: ip }],
@@ -155,10 +162,10 @@ test.concurrent('host ports of one number are served by three pods, by address a
   ] as const;
   const nodeSelector = { 'kubernetes.io/hostname': nodeName };
   await Promise.all(pods.map(([name, hostPort]) => network.pod(name, { ports: [hostPort] }, { nodeSelector })));
-  await network.answeredBy(['host-port-local'], '127.0.0.1', 54323, 'http', 'node-client');
-  await network.answeredBy(['host-port-node'], ip, 54323, 'http', 'node-client');
-  await network.answeredBy(['host-port-node'], ip, 54323);
-  await network.answeredBy(['host-port-udp'], ip, 54323, 'udp', 'node-client');
+  await network.answeredBy(['host-port-local'], '127.0.0.1', 54333, 'http', 'node-client');
+  await network.answeredBy(['host-port-node'], ip, 54333, 'http', 'node-client');
+  await network.answeredBy(['host-port-node'], ip, 54333);
+  await network.answeredBy(['host-port-udp'], ip, 54333, 'udp', 'node-client');
 });
 
 test.concurrent('pods and Services answer every method through the proxies, with a path and without', async () => {

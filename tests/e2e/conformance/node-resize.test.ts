@@ -1,5 +1,6 @@
 import type { Container, Pod } from '@naru/api';
-import { api, exec, makeNamespace, type Known } from './api';
+import { eventually } from '@naru/testing';
+import { api, exec, makeNamespace, patienceMs, type Known } from './api';
 import { Following } from './following';
 import { image } from './node-pod-cases';
 
@@ -126,7 +127,11 @@ test.concurrent('a pod is resized by PUT too, and read the same by both paths', 
   const path = `${namespace}/pods/replaced`;
   await api.change<Pod>(path, ({ spec }) => (spec!.containers[0]!.resources = amounts('25m', '40Mi')), '/resize');
   await given('replaced', [amounts('25m', '40Mi')]);
-  expect(await api.get<Pod>(`${path}/resize`)).toEqual(await api.get<Pod>(path));
+  // The kubelet may write between the two.
+  await eventually(
+    async () => expect(await api.get<Pod>(`${path}/resize`)).toEqual(await api.get<Pod>(path)),
+    patienceMs,
+  );
 });
 
 test.concurrent('what a pod has as a whole is resized, and its containers go on', async () => {

@@ -1,4 +1,6 @@
+import type { ResourceQuota } from '@naru/api';
 import { inNamespace, ask, must, until, type Loose } from '../rest';
+import { api } from './api';
 import { idlePod, idleSpec } from './web-pod';
 
 // Upstream's conformance tests of ResourceQuota. Its pods need not run: no node is theirs.
@@ -191,9 +193,7 @@ test.concurrent('a quota is updated and deleted, and its status becomes what its
     const url = `${path}/resourcequotas/test-quota`;
     await makeQuota(path, 'test-quota', { hard: { cpu: '1', memory: '500Mi' } });
     await usedIs(path, 'test-quota', { cpu: '0', memory: '0' });
-    const quota = await must('GET', url);
-    quota['spec'].hard = { cpu: '2', memory: '1Gi' };
-    await must('PUT', url, quota);
+    await api.change<ResourceQuota>(url, ({ spec }) => (spec!.hard = { cpu: '2', memory: '1Gi' }));
     const settled = { hard: { cpu: '2', memory: '1Gi' }, used: { cpu: '0', memory: '0' } };
     await until(url, ({ status }) => expect(status).toEqual(settled));
     await must('PATCH', url, { metadata: { labels: { 'e2e-rq-label': 'patched' } } }, 'strategic');

@@ -243,13 +243,14 @@ test.concurrent('replica sets of rising priority take the place of each other, t
 });
 
 test('no node of the cluster keeps pods away: it has two for them', async () => {
-  const { items } = await must<{ items: Node[] }>('GET', '/api/v1/nodes');
-  const open = items.filter(
-    ({ spec, status }) =>
-      !spec?.unschedulable &&
-      !spec?.taints?.length &&
-      status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
-  );
-  expect(open.length).toBeGreaterThanOrEqual(2);
+  await until<{ items: Node[] }>('/api/v1/nodes', ({ items }) => {
+    const open = items.filter(
+      ({ spec, status }) =>
+        !spec?.unschedulable &&
+        !spec?.taints?.length &&
+        status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
+    );
+    expect(open.length).toBeGreaterThanOrEqual(2);
+  });
   await untilGone('/api/v1/namespaces/kube-system/pods/e2e-critical');
 });
