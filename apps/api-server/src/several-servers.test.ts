@@ -127,9 +127,13 @@ test('the Service of the api-servers leads to all that are there, and to no one 
   };
   const store = await EtcdDriver.open({ servers: [etcd.url], prefix: '/naru' });
   const fourth = await startTestServer({ store, advertise: { address: '10.0.0.4', port: 6443 } });
-  expect(await endpoints()).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4']);
+  expect(await endpoints()).toContain('10.0.0.4');
+  // Who could not renew in time is back with its next renewal.
+  const are = (...addresses: string[]) => eventually(async () => (await endpoints()).join() === addresses.join());
+  await are('10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4');
   await fourth.close();
-  expect(await endpoints()).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+  expect(await endpoints()).not.toContain('10.0.0.4');
+  await are('10.0.0.1', '10.0.0.2', '10.0.0.3');
   const slice = await servers[1]!.call('GET', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes');
   expect(slice.json['endpoints']).toHaveLength(3);
   expect((await servers[2]!.call('GET', '/readyz/etcd-readiness')).code).toBe(200);
@@ -189,7 +193,7 @@ test('while etcd is away nothing is made up: the present cannot be read, the cac
   expect((cached.json['items'] as unknown[]).length).toBe(1);
   expect((await second.call('GET', '/livez')).code).toBe(200);
   await etcd.start();
-  await eventually(async () => (await second.call('GET', '/readyz')).code === 200 || undefined);
+  for (const server of servers) await eventually(async () => (await server.call('GET', '/readyz')).code === 200);
   expect((await first.call('POST', url, { metadata: { name: 'after' } })).code).toBe(201);
   await eventually(() => through.seen.some(({ name }) => name === 'after') || undefined);
   expect(through.seen.filter(({ name }) => name === 'after')).toHaveLength(1);
@@ -218,21 +222,26 @@ test(`watches on several servers tell the same story, whole and in order, while 
       )
       .catch(() => undefined);
   const writer = async (id: number): Promise<void> => {
+    // What nobody knows the end of may still happen: from then on the objects are others.
+    let unknown = 0;
     for (let step = 0; step < 40; step++) {
-      const name = `w${id}-${Math.floor(random() * 5)}`;
+      const name = `w${id}-${unknown}-${Math.floor(random() * 5)}`;
       const data = { step: String(step) };
       const made = await attempt('POST', configMaps, { metadata: { name }, data });
       const written = made?.code === 409 ? await attempt('PATCH', `${configMaps}/${name}`, { data }) : made;
-      if (written === undefined) continue;
+      if (written === undefined) {
+        unknown++;
+        continue;
+      }
       expect([200, 201]).toContain(written.code);
       acknowledged++;
       const read = await attempt('GET', `${configMaps}/${name}`);
       if (read) expect(read.json['metadata']).toEqual(written.json['metadata']);
-      if (random() < 0.3) await attempt('DELETE', `${configMaps}/${name}`);
+      if (random() < 0.3 && !(await attempt('DELETE', `${configMaps}/${name}`))) unknown++;
     }
   };
   const writers = Promise.all(Array.from({ length: 8 }, (_, id) => writer(id)));
-  await eventually(() => acknowledged > 120 || undefined);
+  await eventually(() => acknowledged > 120 && watches[2]!.seen.length > 100);
   const victim = servers[2]!;
   alive = alive.filter(server => server !== victim);
   await victim.close();

@@ -1,6 +1,6 @@
 import { pods, type Node, type Pod, type PodSpec, type Stored } from '@naru/api';
 import { silentLogger } from '@naru/foundation';
-import { MemoryObjects } from '@naru/testing';
+import { MemoryObjects, SimulatedClock } from '@naru/testing';
 import { createPodInfo } from './cache/pod-info';
 import { defaultProfile } from './framework/profile';
 import { plugins } from './plugins/registry';
@@ -106,7 +106,7 @@ export interface Lab {
   schedule(input: PodInput): { node?: string; message?: string };
 }
 
-/** A scheduler over the given nodes, with all the plugins, and always the first of equals. */
+/** A scheduler over the given nodes, with all the plugins, and always the first of equals. Its time stands still. */
 export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = {}): Lab {
   const api = deps.client instanceof MemoryObjects ? deps.client : new MemoryObjects();
   const events: Lab['events'] = [];
@@ -131,6 +131,7 @@ export function createLab(nodes: Stored<Node>[], deps: Partial<SchedulerDeps> = 
     // What filters say is read more easily without what preemption adds; its tests ask for it.
     profiles: [defaultProfile(plugins.filter(({ name }) => name !== 'DefaultPreemption'))],
     logger: silentLogger,
+    clock: new SimulatedClock(),
     random: () => 0.999,
     ...deps,
   });

@@ -1,6 +1,6 @@
 import { nodes, pods } from '@naru/api';
 import { StatusError } from '@naru/foundation';
-import { MemoryObjects, eventually } from '@naru/testing';
+import { MemoryObjects, SimulatedClock, eventually } from '@naru/testing';
 import { createLab, makeNode, makePod, startScheduler } from './fixtures';
 import { feasibleNodesToFind } from './framework/select-node';
 
@@ -13,7 +13,9 @@ test('a scheduler binds new pods and says so', async () => {
   const { events, stop, scheduler } = await startScheduler(api);
   api.seed(pods, makePod({ name: 'web' }));
   await eventually(async () => expect(await nodeOf(api, 'web')).toBe('a'));
-  expect(events).toEqual([{ reason: 'Scheduled', message: 'Successfully assigned default/web to a', pod: 'web' }]);
+  await eventually(() =>
+    expect(events).toEqual([{ reason: 'Scheduled', message: 'Successfully assigned default/web to a', pod: 'web' }]),
+  );
   await eventually(() => expect(scheduler.cache.assumedCount).toBe(0));
   await stop();
 });
@@ -46,10 +48,12 @@ test('a failed binding is given back and tried again', async () => {
   const api = new MemoryObjects();
   api.seed(nodes, makeNode('a'));
   api.failNext(new StatusError('ServiceUnavailable', 'no'), write => write.subresource === 'binding');
-  const { stop, scheduler } = await startScheduler(api);
+  const clock = new SimulatedClock();
+  const { stop, scheduler } = await startScheduler(api, { clock });
   api.seed(pods, makePod({ name: 'web' }));
   await eventually(() => expect(scheduler.queue.pending.backoff).toBe(1));
   expect(scheduler.cache.podCount).toBe(0);
+  await clock.step(clock.now() + 1_000);
   await eventually(async () => expect(await nodeOf(api, 'web')).toBe('a'));
   await stop();
 });

@@ -1,4 +1,5 @@
 import { createMetrics, serveHealth } from './health';
+import { freePort } from './testing';
 
 test('health answers by check, and ready needs both kinds', async () => {
   let ready = false;
@@ -36,9 +37,9 @@ test('health is served at an address of either family', async () => {
 
 test('health is served at the wildcards of both families beside each other', async () => {
   const metrics = createMetrics();
-  const first = await serveHealth({ address: '0.0.0.0:0', ipv6Only: true, metrics });
-  const second = await serveHealth({ address: `[::]:${first.port}`, ipv6Only: true, metrics });
-  for (const host of ['127.0.0.1', '[::1]'])
-    expect((await fetch(`http://${host}:${first.port}/readyz`)).status).toBe(200);
+  const port = await freePort();
+  const first = await serveHealth({ address: `0.0.0.0:${port}`, ipv6Only: true, metrics });
+  const second = await serveHealth({ address: `[::]:${port}`, ipv6Only: true, metrics });
+  for (const host of ['127.0.0.1', '[::1]']) expect((await fetch(`http://${host}:${port}/readyz`)).status).toBe(200);
   await Promise.all([first.close(), second.close()]);
 });

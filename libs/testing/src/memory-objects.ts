@@ -96,7 +96,7 @@ export class MemoryObjects implements ObjectsClient, Feed {
   async create<T extends KubeObject>(type: ResourceType<T>, object: T, _options?: WriteOptions): Promise<Stored<T>> {
     const draft = structuredClone(object);
     const { namespace, name, generateName } = draft.metadata ?? {};
-    const key = { namespace, name: name ?? `${generateName ?? ''}${this.newUid().slice(0, 5)}` };
+    const key = { namespace, name: name ?? this.generate(type, namespace, generateName ?? '') };
     this.note('create', type, key, '');
     if (this.objects.get(tableName(type))?.has(keyOf(key))) {
       throw new StatusError('AlreadyExists', `${type.resource} "${key.name}" already exists`);
@@ -187,6 +187,14 @@ export class MemoryObjects implements ObjectsClient, Feed {
     const at = this.failures.findIndex(failure => failure.matches(write));
     if (at >= 0) throw this.failures.splice(at, 1)[0]?.error;
     this.writes.push(write);
+  }
+
+  /** Five characters alone would soon be those of another. */
+  private generate(type: ResourceType, namespace: string | undefined, prefix: string): string {
+    for (;;) {
+      const name = `${prefix}${this.newUid().slice(0, 5)}`;
+      if (!this.objects.get(tableName(type))?.has(keyOf({ namespace, name }))) return name;
+    }
   }
 
   private find(type: ResourceType, key: ObjectKey): Stored<KubeObject> {

@@ -98,22 +98,6 @@ beforeEach(async () => {
 });
 afterEach(() => api.close());
 
-/** Everything that a watch tells until it ends. */
-function watchFor(url: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port: api.port, path: url, rejectUnauthorized: false, agent: false };
-    const headers = { authorization: 'Bearer admin-token' };
-    https
-      .get({ ...options, headers }, response => {
-        let text = '';
-        response.on('data', chunk => (text += String(chunk)));
-        response.on('end', () => resolve(text));
-        response.on('error', reject);
-      })
-      .on('error', reject);
-  });
-}
-
 async function define(crd: CustomResourceDefinition): Promise<CustomResourceDefinition> {
   const reply = await api.call('POST', definitions, crd);
   expect(reply.json['message']).toBeUndefined();
@@ -205,7 +189,7 @@ describe('with a webhook', () => {
     const before = webhook.calls;
     await api.call('GET', at('v2'));
     expect(webhook.calls).toBe(before);
-    const watching = watchFor(`${at('v2')}?watch=1&timeoutSeconds=1&resourceVersion=${list.metadata.resourceVersion}`);
+    const watched = watch(api, `${at('v2')}?resourceVersion=${list.metadata.resourceVersion}`);
     await api.call(
       'PATCH',
       `${at('v1')}/a`,
@@ -214,17 +198,18 @@ describe('with a webhook', () => {
         headers: { 'content-type': 'application/merge-patch+json' },
       },
     );
-    const watched = await watching;
-    const events = watched
-      .trim()
-      .split('\n')
-      .map(line => JSON.parse(line) as { type: string; object: Widget });
-    expect(events.map(({ type }) => type)).toEqual(['MODIFIED']);
-    expect(events[0]?.object).toMatchObject({ apiVersion: 'example.com/v2', size: 'small' });
-    expect(await watchFor(`${at('v2')}?watch=1&timeoutSeconds=1`)).toMatch(
-      /^{"type":"ADDED","object":{"kind":"Widget","apiVersion":"example.com\/v2"/,
-    );
+    const { object } = await watched.until('MODIFIED');
+    expect(object).toMatchObject({ apiVersion: 'example.com/v2', size: 'small' });
+    const fromNow = watch(api, at('v2'));
+    const present = await fromNow.until('ADDED');
+    expect(Object.entries(present.object).slice(0, 2)).toEqual([
+      ['kind', 'Widget'],
+      ['apiVersion', 'example.com/v2'],
+    ]);
     expect((await api.call('DELETE', `${at('v2')}/a`)).code).toBe(200);
+    await watched.until('DELETED');
+    expect(watched.events.map(({ type }) => type)).toEqual(['MODIFIED', 'DELETED']);
+    for (const { stop } of [watched, fromNow]) stop();
   });
 
   test('fields of the version that is asked choose what is listed, watched and deleted', async () => {

@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A way to a port of this machine that can be long, and can be cut. */
 export class Link {
@@ -49,7 +50,11 @@ export class Link {
       });
     }
     near.pipe(far);
-    if (delayMs === 0) far.pipe(near);
-    else far.on('data', part => setTimeout(() => near.write(part), delayMs));
+    if (delayMs === 0) return void far.pipe(near);
+    let last: Promise<unknown> = Promise.resolve();
+    far.on('data', part => {
+      // Late, and in order all the same.
+      last = Promise.all([last, sleep(delayMs)]).then(() => near.write(part));
+    });
   }
 }

@@ -82,7 +82,7 @@ export async function startTestServer(overrides: Partial<ApiServerDeps> = {}): P
   const server = await ApiServer.build({
     logger: silentLogger,
     clock: systemClock,
-    store: await LmdbDriver.open({ directory: path.join(folder, 'data') }),
+    store: overrides.store ?? (await LmdbDriver.open({ directory: path.join(folder, 'data') })),
     ca,
     authority,
     serving,

@@ -49,7 +49,8 @@ const urlPrefix = (): string => `http://127.0.0.1:${(server.address() as Address
 
 /** A running scheduler over the nodes a, b and c with one extender. */
 function labWith(configuration: object): Lab {
-  const extender = readExtender(new ConfigNode({ urlPrefix: urlPrefix(), ...configuration }, 'extenders[0]'));
+  const patient = { urlPrefix: urlPrefix(), httpTimeout: '60s', ...configuration };
+  const extender = readExtender(new ConfigNode(patient, 'extenders[0]'));
   const all = new Extenders([new HttpExtender(extender)], silentLogger);
   extenders.push(all);
   const nodes = ['a', 'b', 'c'].map(name => makeNode(name, { cpu: '2' }));

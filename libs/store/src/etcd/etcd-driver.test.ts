@@ -232,5 +232,5 @@ test(
     await store.close();
     await fragile.stop();
   },
-  30_000 + rounds * 10_000,
+  240_000 + rounds * 10_000,
 );

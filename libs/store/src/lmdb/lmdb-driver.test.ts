@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -168,12 +169,15 @@ test(
       const prefix = `k/${round}/`;
       const enough = 1 + Math.floor(random() * 2000);
       const child = spawn(process.execPath, [bundle, directory, prefix], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const exited = once(child, 'exit');
       const acknowledged: string[] = [];
       for await (const line of readline.createInterface({ input: child.stdout })) {
         if (/^k\/\d+\/\d+$/.test(line)) acknowledged.push(line);
         if (acknowledged.length === enough) child.kill('SIGKILL');
       }
       expect(acknowledged.length).toBeGreaterThanOrEqual(enough);
+      // Its output ends before it lets go of the store.
+      await exited;
       const store = await LmdbDriver.open({ directory });
       const { items } = await store.range(prefix);
       const found = new Map(items.map(({ key, value }) => [key, value.toString()]));
@@ -188,5 +192,5 @@ test(
     }
     rmSync(bundle);
   },
-  30_000 + rounds * 5_000,
+  240_000 + rounds * 5_000,
 );
