@@ -27,7 +27,7 @@ const head = git('log', '-1', '--format=%H %cd', '--date=format-local:%Y-%m-%dT%
 const [commit = '', date = ''] = head.split(' ');
 const source = { commit, date, changed: git('status', '--porcelain', '--untracked-files=no') !== '' };
 
-await build({
+const { outputFiles } = await build({
   entryPoints: [path.join('src', 'main.ts')],
   outfile: path.join(root, 'dist', 'apps', app, 'main.js'),
   bundle: true,
@@ -45,4 +45,12 @@ await build({
   external: ['lmdb', 'pino-pretty', '@grpc/proto-loader'],
   define: { NARU_VERSION: JSON.stringify(version), NARU_SOURCE: JSON.stringify(source) },
   logLevel: 'warning',
+  write: false,
 });
+// It may be running, or be started now: what is there is whole all the time.
+for (const { path: file, contents } of outputFiles) {
+  const unfinished = `${file}.${process.pid}`;
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(unfinished, contents);
+  fs.renameSync(unfinished, file);
+}

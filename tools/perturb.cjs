@@ -13,6 +13,8 @@ const http2 = require('node:http2');
 const longestMs = Number(process.env.NARU_PERTURB_MS ?? 100);
 const chance = Number(process.env.NARU_PERTURB_CHANCE ?? 0.2);
 const { setTimeout: later } = globalThis;
+/** What is longer runs out at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** Mostly none, often little, seldom the longest: in milliseconds. */
 const delay = () => (Math.random() < chance ? Math.random() ** 3 * longestMs : 0);
@@ -38,7 +40,7 @@ for (const timer of ['setTimeout', 'setInterval']) {
     timer,
     original =>
       (callback, ms, ...args) =>
-        original(callback, (ms ?? 0) + delay(), ...args),
+        original(callback, Math.min((ms ?? 0) + delay(), Math.max(ms ?? 0, longestTimerMs)), ...args),
   );
 }
 // Files are asked for so often that each of them waits seldom.

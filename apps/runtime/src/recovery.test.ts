@@ -29,6 +29,8 @@ describeWithRoot('a runtime that is killed and started again', () => {
       command: ['true'],
     });
     const before = await harness.containerStatus(running.containerId);
+    // By then it heeds its signal.
+    await harness.logWith('running', 'tick');
     await harness.stop('SIGKILL');
     // The container's files are on this machine: this is how it is told to end while nobody looks after it.
     harness.inside(
@@ -44,7 +46,7 @@ describeWithRoot('a runtime that is killed and started again', () => {
     expect(await harness.containerStatus(created)).toMatchObject({ state: CONTAINER_CREATED });
     await call(harness.runtime, harness.runtime.startContainer, { containerId: created });
     expect(await harness.exited(created)).toMatchObject({ exitCode: 0, reason: 'Completed' });
-    await call(harness.runtime, harness.runtime.stopContainer, { containerId: running.containerId, timeout: 10n });
+    await call(harness.runtime, harness.runtime.stopContainer, { containerId: running.containerId, timeout: 120n });
     expect(await harness.containerStatus(running.containerId)).toMatchObject({ exitCode: 4 });
     await harness.removeAll();
     expect(harness.leftovers()).toEqual([]);

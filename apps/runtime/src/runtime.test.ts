@@ -59,7 +59,7 @@ describeWithRoot('the runtime', () => {
       exitCode: 5,
     });
     expect((await harness.exec(containerId, 'ip', '-4', 'addr', 'show', 'eth0')).stdout).toContain(status?.network?.ip);
-    await call(harness.runtime, harness.runtime.stopContainer, { containerId, timeout: 10n });
+    await call(harness.runtime, harness.runtime.stopContainer, { containerId, timeout: 120n });
     const ended = await harness.containerStatus(containerId);
     expect(ended).toMatchObject({ state: cri.ContainerState.CONTAINER_EXITED, exitCode: 3, reason: 'Error' });
     expect(ended.finishedAt).toBeGreaterThan(ended.startedAt);
@@ -200,9 +200,12 @@ describeWithRoot('the runtime', () => {
       linux: pid,
     });
     await call(harness.runtime, harness.runtime.startContainer, { containerId: second });
-    const processes = (await harness.exec(containerId, 'ps')).stdout;
-    expect(processes).toMatch(/^\s+1 .*\/pause -P$/m);
-    expect(processes).toContain('sleep 1000');
+    // A container has started when its process may become the program, which takes it a moment.
+    await eventually(async () => {
+      const processes = (await harness.exec(containerId, 'ps')).stdout;
+      expect(processes).toMatch(/^\s+1 .*\/pause -P$/m);
+      expect(processes).toContain('sleep 1000');
+    });
     expect((await harness.exec(containerId, 'ls', '/proc/1/root')).exitCode).not.toBe(0);
     await harness.exec(containerId, 'sh', '-c', 'echo shared > /dev/shm/file');
     expect((await harness.exec(second, 'sh', '-c', 'cat /dev/shm/file; hostname')).stdout).toBe('shared\nshared\n');

@@ -211,6 +211,8 @@ describeWithRoot('streams into containers', () => {
       client.socket.terminate();
     };
     await Promise.all(Array.from({ length: 16 }, (_, index) => leave(index % 4 === 0 ? terminal : {})));
+    // Those who came before have been heard by the time this one is done.
+    await new StreamClient(await exec(['true'])).closed;
     await eventually(() => expect(fs.readdirSync(path.join(harness.directory, 'run/state/execs'))).toEqual([]));
     expect((await harness.exec(containerId, 'ps')).stdout).not.toContain('4244');
   });

@@ -124,7 +124,9 @@ describeWithRoot('pods with user namespaces', () => {
       [one.containerId, second, two.containerId].map(async id => usersOf(await pidOf(id))),
     );
     expect(users.map(each => Number(each.split(' ')[0]))).toEqual([20 * size, 20 * size, 21 * size]);
-    expect((await harness.exec(one.containerId, 'ps')).stdout).toMatch(/^\s+1 65535\s+\/pause -P$/m);
+    await eventually(async () =>
+      expect((await harness.exec(one.containerId, 'ps')).stdout).toMatch(/^\s+1 65535\s+\/pause -P$/m),
+    );
     await harness.exec(one.containerId, 'sh', '-c', 'echo shared > /dev/shm/file');
     expect((await harness.exec(second, 'cat', '/dev/shm/file')).stdout).toBe('shared\n');
     const namespace = async (id: string): Promise<string> => fs.readlinkSync(`/proc/${await pidOf(id)}/ns/user`);

@@ -63,69 +63,36 @@ export function parseNetworkConfig(text: string, more: (name: string) => PluginC
   };
 }
 
-/** The first valid network configuration of a directory, by file name; it is read again whenever a file has changed. */
+/**
+ * The first valid network configuration of a directory, by file name. It is read whenever it is asked for: a file may change twice within one
+ * tick of its time, and while it is read.
+ */
 export class NetworkConfigDirectory {
-  #stamp = '';
-  #current: NetworkConfig | undefined;
-  #problem = '';
-
   constructor(readonly directory: string) {}
-
-  #files(): string[] {
-    return listDirectory(this.directory)
-      .filter(name => /\.(conflist|conf|json)$/.test(name) && !name.startsWith('.'))
-      .sort();
-  }
-
-  /** Files of single plugins: DIRECTORY/NETWORK/*.conf. */
-  #pluginFiles(network: string): string[] {
-    const folder = path.join(this.directory, network);
-    return listDirectory(folder)
-      .filter(name => name.endsWith('.conf'))
-      .sort()
-      .map(name => path.join(folder, name));
-  }
-
-  #stampOf(files: string[]): string {
-    return files
-      .map(file => {
-        const stat = fs.statSync(file, { throwIfNoEntry: false });
-        return `${file} ${stat?.mtimeMs} ${stat?.ino} ${stat?.size}`;
-      })
-      .join('\n');
-  }
 
   /** The configuration, or the reason why there is none. */
   current(): { config: NetworkConfig } | { problem: string } {
-    const files = this.#files();
-    const stamp = (): string =>
-      this.#stampOf([
-        ...files.map(name => path.join(this.directory, name)),
-        ...(this.#current ? this.#pluginFiles(this.#current.name) : []),
-      ]);
-    // Nothing is valid that could not be made so by a plugin file which has come since.
-    if (!this.#current || stamp() !== this.#stamp) {
-      this.#load(files);
-      this.#stamp = stamp();
-    }
-    return this.#current ? { config: this.#current } : { problem: this.#problem };
-  }
-
-  #load(files: string[]): void {
-    this.#current = undefined;
-    this.#problem = `no network config found in ${this.directory}: cni plugin not initialized`;
-    for (const name of files) {
+    let problem = `no network config found in ${this.directory}: cni plugin not initialized`;
+    const files = listDirectory(this.directory).filter(
+      name => /\.(conflist|conf|json)$/.test(name) && !name.startsWith('.'),
+    );
+    for (const name of files.sort()) {
       try {
         const text = fs.readFileSync(path.join(this.directory, name), 'utf8');
-        this.#current = parseNetworkConfig(text, network => this.#readPlugins(network));
-        return;
+        return { config: parseNetworkConfig(text, network => this.#readPlugins(network)) };
       } catch (error) {
-        this.#problem = `network config ${name} in ${this.directory} is invalid: ${(error as Error).message}`;
+        problem = `network config ${name} in ${this.directory} is invalid: ${(error as Error).message}`;
       }
     }
+    return { problem };
   }
 
+  /** Files of single plugins: DIRECTORY/NETWORK/*.conf. */
   #readPlugins(network: string): PluginConfig[] {
-    return validPlugins(this.#pluginFiles(network).map(file => JSON.parse(fs.readFileSync(file, 'utf8')) as unknown));
+    const folder = path.join(this.directory, network);
+    const files = listDirectory(folder).filter(name => name.endsWith('.conf'));
+    return validPlugins(
+      files.sort().map(name => JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as unknown),
+    );
   }
 }

@@ -15,7 +15,7 @@ describe('CNI plugins', () => {
 
   beforeEach(() => {
     directory = fs.mkdtempSync(path.join(os.tmpdir(), 'naru-cni-'));
-    cni = new Cni({ binDirectories: [directory], timeoutMs: 20_000 });
+    cni = new Cni({ binDirectories: [directory], timeoutMs: 120_000 });
   });
   afterEach(() => fs.rmSync(directory, { recursive: true }));
 

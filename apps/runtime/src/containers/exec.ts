@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -128,6 +128,26 @@ export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): 
   return code ?? (signal === 'SIGKILL' ? 137 : 255);
 }
 
+const killIntervalMs = 20;
+/** How long an OCI runtime may take to start a command that is to be killed. */
+const startPatienceMs = 30_000;
+
+/**
+ * Kills a command as soon as there is one: the OCI runtime may be about to start it, and without the OCI runtime nobody would tell of it any
+ * more. That ends by itself then; when it does neither, it is killed.
+ */
+export function killSoon(prepared: PreparedExec, child: ChildProcess): void {
+  // Once: afterwards its number may be another's.
+  const again = prepared.kill()
+    ? undefined
+    : setInterval(() => prepared.kill() && clearInterval(again), killIntervalMs);
+  const giveUp = setTimeout(() => child.kill('SIGKILL'), startPatienceMs);
+  child.once('exit', () => {
+    clearInterval(again);
+    clearTimeout(giveUp);
+  });
+}
+
 /** Runs a command to its end. Throws ExecTimeoutError after `timeoutMs`, and kills the command; 0 means no limit. */
 export async function execSync(prepared: PreparedExec, timeoutMs: number): Promise<ExecResult> {
   const child = spawn(prepared.program, prepared.args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -143,8 +163,7 @@ export async function execSync(prepared: PreparedExec, timeoutMs: number): Promi
     timeoutMs > 0
       ? setTimeout(() => {
           late = true;
-          prepared.kill();
-          child.kill('SIGKILL');
+          killSoon(prepared, child);
         }, timeoutMs)
       : undefined;
   try {

@@ -50,7 +50,7 @@ describe('the spawner', () => {
   });
 
   it('hands on the line that a program tells by a descriptor, and does not wait for what it leaves behind', async () => {
-    const script = 'sleep 60 >/dev/null 2>&1 & echo "$1 $!" >&$TOLD';
+    const script = 'sleep 600 >/dev/null 2>&1 & echo "$1 $!" >&$TOLD';
     const { code, stdout } = await trySteps('sh', [['told', 'TOLD', 'sh', '-c', script, 'sh', 'said']]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^said \d+\n$/) });
     process.kill(Number(stdout.split(' ')[1]));

@@ -1,12 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { RemoteCommandSession, RemoteCommandStreams } from '@naru/streaming';
-import { exitCodeOf, type PreparedExec } from '../containers/exec';
+import { exitCodeOf, killSoon, type PreparedExec } from '../containers/exec';
 import { OutputProgress } from '../process/drain';
-
-const killIntervalMs = 20;
 
 const ignoreErrors = (): void => undefined;
 
@@ -17,13 +15,6 @@ function control(relay: Writable, session: RemoteCommandSession): () => void {
     if (width > 0 && height > 0) relay.write(`${height} ${width}\n`);
   });
   return () => relay.destroy();
-}
-
-/** Kills a command as soon as there is one: the OCI runtime may be about to start it. */
-function killSoon(prepared: PreparedExec, child: ChildProcess): void {
-  if (prepared.kill()) return;
-  const again = setInterval(() => prepared.kill() && clearInterval(again), killIntervalMs);
-  child.once('exit', () => clearInterval(again));
 }
 
 async function run(

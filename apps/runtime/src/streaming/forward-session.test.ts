@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
+import { freePort } from '@naru/testing';
 import { forwardInto } from './forward-session';
 
 /** One end of a connection, with what has come to it. */
@@ -26,11 +27,5 @@ test('a server that closes after its answer ends the connection for the client a
 });
 
 test('a port where nobody listens is told as such', async () => {
-  const server = net.createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  await expect(forwardInto(undefined)(port, stream().data)).rejects.toThrow('connection refused');
+  await expect(forwardInto(undefined)(await freePort(), stream().data)).rejects.toThrow('connection refused');
 });

@@ -92,9 +92,9 @@ export class RuntimeHarness {
   async start(...flags: string[]): Promise<void> {
     if (!this.#holder) {
       this.#holder = spawn('unshare', ['--mount', '--propagation', 'slave', 'sleep', 'infinity'], { stdio: 'ignore' });
-      const own = fs.readlinkSync('/proc/self/ns/mnt');
       await eventually(() => {
-        if (fs.readlinkSync(`/proc/${this.#holder?.pid}/ns/mnt`) === own)
+        // The namespace alone is not enough: after that mounts are still to be made slaves.
+        if (fs.readFileSync(`/proc/${this.#holder?.pid}/comm`, 'utf8') !== 'sleep\n')
           throw new Error('the mount namespace is not there yet');
       });
     }
@@ -120,10 +120,11 @@ export class RuntimeHarness {
     this.#process = spawn('nsenter', ['--mount', '--target', String(this.#holder.pid), process.execPath, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    const before = this.log.length;
     await new Promise<void>((resolve, reject) => {
       this.#process?.stdout?.on('data', (chunk: Buffer) => {
         this.log.push(chunk.toString('utf8'));
-        if (chunk.includes('"msg":"listening"')) resolve();
+        if (this.log.slice(before).join('').includes('"msg":"listening"')) resolve();
       });
       this.#process?.once('exit', code => reject(new Error(`the runtime ended with ${code}: ${this.log.join('')}`)));
     });
@@ -301,7 +302,7 @@ export class RuntimeHarness {
     const { stdout, stderr, exitCode } = await call(this.runtime, this.runtime.execSync, {
       containerId,
       cmd,
-      timeout: 20n,
+      timeout: 120n,
     });
     return { stdout: Buffer.from(stdout).toString('utf8'), stderr: Buffer.from(stderr).toString('utf8'), exitCode };
   }
