@@ -64,16 +64,23 @@ test.each(storedKinds)('$name answers every verb that it has', async ({ definiti
     expect.objectContaining({ manager: 'tester', operation: 'Apply', apiVersion }),
   );
 
-  const current = (await ok(api.call('GET', url))).json;
-  current.metadata.labels.step = 'update';
-  const { resourceVersion, ...unversioned } = current.metadata as Record<string, unknown>;
-  const blind = api.call('PUT', url, { ...current, metadata: unversioned });
-  expect((await blind).code).toBe(needVersion.has(kind) ? 422 : 200);
-  const versioned = { ...unversioned, ...(needVersion.has(kind) ? { resourceVersion } : {}) };
-  const updated = await ok(api.call('PUT', url, { ...current, metadata: versioned }));
+  const read = async (): Promise<Reply['json']> => {
+    const { json } = await ok(api.call('GET', url));
+    json.metadata.labels.step = 'update';
+    return json;
+  };
+  const put = (object: Reply['json'], resourceVersion?: string): Promise<Reply> =>
+    api.call('PUT', url, { ...object, metadata: { ...object['metadata'], resourceVersion } });
+  const current = await read();
+  expect((await put(current)).code).toBe(needVersion.has(kind) ? 422 : 200);
+  const answer = await eventually(async () => {
+    const latest = await read();
+    const reply = await put(latest, needVersion.has(kind) ? (latest['metadata'].resourceVersion as string) : undefined);
+    return reply.code === 409 ? undefined : reply;
+  });
+  const updated = await ok(Promise.resolve(answer));
   expect(labels(updated)).toMatchObject({ step: 'update' });
-  current.metadata.resourceVersion = '1';
-  await ok(api.call('PUT', url, current), 409);
+  await ok(put(current, '1'), 409);
   if (definition.subresources.status) {
     await ok(api.call('GET', `${url}/status`));
     const note = { metadata: { annotations: { patchedstatus: 'true' } }, spec: { nonsense: 'x' } };

@@ -44,7 +44,7 @@ describeKubectl('kubectl on custom resources', () => {
   });
 
   test('gets them by all their names', async () => {
-    expect(await kubectl.ask('get', 'wd')).toMatch(/NAME +SIZE +READY +AGE\nfirst +small +\d+s/);
+    expect(await kubectl.ask('get', 'wd')).toMatch(/NAME +SIZE +READY +AGE\nfirst +small +\d+[ms]/);
     expect(await kubectl.ask('get', 'widgets', '-o', 'wide')).toMatch(/REPLICAS.*\n.* 3 /);
     expect(await kubectl.ask('get', 'all')).toContain('widget.example.com/first');
     expect(await kubectl.ask('get', 'widget/first', '-o', 'jsonpath={.spec.size}')).toBe('small');

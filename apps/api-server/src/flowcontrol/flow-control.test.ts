@@ -123,6 +123,7 @@ describe('a server', () => {
       objectSelector: { matchLabels: { hold: 'yes' } },
       sideEffects: 'None',
       admissionReviewVersions: ['v1'],
+      timeoutSeconds: 30,
     };
     const hooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
     expect((await api.call('POST', hooks, { metadata: { name: 'h' }, webhooks: [hook] })).code).toBe(201);

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -9,6 +8,10 @@ import { eventually } from '@naru/testing';
 import { readBody } from './read-body';
 import type { ResourceCall } from './resource-handler';
 import { RestServer, type RestServerDeps } from './rest-server';
+
+/** Resolves however it is closed. */
+const closed = (connection: NodeJS.EventEmitter): Promise<void> =>
+  new Promise(resolve => connection.once('close', resolve));
 
 describe('connections', () => {
   let rest: RestServer;
@@ -51,7 +54,7 @@ describe('connections', () => {
       const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: [protocol] });
       socket.on('error', () => undefined);
       socket.resume();
-      await once(socket, 'close');
+      await closed(socket);
     }
   });
 
@@ -72,7 +75,7 @@ describe('connections', () => {
       return opened;
     });
     // Then it is idle.
-    if (!session.closed) await once(session, 'close');
+    if (!session.closed) await closed(session);
   });
 
   test('whose announced body does not come are told so and closed', async () => {
