@@ -19,6 +19,7 @@ import {
   type NodeTemplate,
   type RuntimeReading,
 } from './node-status';
+import { RuntimeState } from './runtime-state';
 
 export interface NodeReporterDeps {
   api: ObjectsClient;
@@ -52,7 +53,6 @@ export interface NodeReporterDeps {
 
 /** While not ready: people wait for the node. */
 const eagerPeriodMs = 100;
-const runtimeTimeoutMs = 3_000;
 
 /** Registers this node and keeps its status true. */
 export class NodeReporter {
@@ -63,7 +63,11 @@ export class NodeReporter {
   private podCidr = '';
   private pressures: readonly Pressure[] = [];
 
-  constructor(private readonly deps: NodeReporterDeps) {}
+  private readonly runtime: RuntimeState;
+
+  constructor(private readonly deps: NodeReporterDeps) {
+    this.runtime = new RuntimeState(deps);
+  }
 
   /** The last known Node; undefined before the registration. */
   get current(): Stored<Node> | undefined {
@@ -106,16 +110,6 @@ export class NodeReporter {
     }
   }
 
-  private async runtimeReading(): Promise<RuntimeReading> {
-    try {
-      const { status, ...abilities } = await this.deps.runtime.status(runtimeTimeoutMs);
-      const shuttingDown = this.deps.isShuttingDown();
-      return { failure: undefined, conditions: status?.conditions ?? [], shuttingDown, abilities };
-    } catch (error) {
-      return { failure: (error as Error).message, conditions: [] };
-    }
-  }
-
   private async compute(old: NodeStatus, runtime: RuntimeReading): Promise<NodeStatus> {
     const { deps } = this;
     const up = runtime.failure === undefined;
@@ -123,7 +117,7 @@ export class NodeReporter {
       readMachine(deps.rootDir),
       readNodeInfo(),
       up ? deps.runtime.version().catch(() => undefined) : undefined,
-      up ? deps.runtime.listImages().catch(() => []) : [],
+      up ? deps.runtime.listImages().catch(() => undefined) : undefined,
     ]);
     return nodeStatus({
       old,
@@ -151,7 +145,7 @@ export class NodeReporter {
 
   private async report(): Promise<void> {
     const { clock } = this.deps;
-    const runtime = await this.runtimeReading();
+    const runtime = await this.runtime.read();
     const ready = notReadyReasons(runtime).length === 0;
     // While nothing changes there is nothing to ask the api-server, eager as we are.
     const age = clock.now() - this.reportedAt;

@@ -12,8 +12,11 @@ export type NodeCondition = NonNullable<NodeStatus['conditions']>[number];
 export interface RuntimeReading {
   /** Undefined when the runtime answered; otherwise why not. */
   failure: string | undefined;
+  /** It has not answered for too long, or not at all yet. */
+  isDown: boolean;
   /** The node is going down: it is no place for pods any more. */
   shuttingDown?: boolean;
+  /** As it said when it last answered. */
   conditions: readonly { type: string; status: boolean; reason: string; message: string }[];
   /** What it can do; undefined while it does not answer. */
   abilities?: Pick<cri.StatusResponse, 'runtimeHandlers' | 'features'>;
@@ -29,7 +32,8 @@ export interface NodeStatusInput extends NodeResourcesInput {
   nodeInfo: Record<'machineID' | 'systemUUID' | 'bootID' | 'kernelVersion' | 'osImage', string>;
   runtimeVersion: string;
   kubeletVersion: string;
-  images: readonly cri.Image[];
+  /** Undefined while the runtime does not answer: what is known stays. */
+  images: readonly cri.Image[] | undefined;
   /** Attachable volumes that pods here use, or are about to. */
   volumesInUse: string[];
   nowMs: number;
@@ -42,7 +46,7 @@ const maxNamesPerImage = 5;
 /** What keeps the node from being Ready, in upstream's words; empty when nothing does. */
 export function notReadyReasons(runtime: RuntimeReading): string[] {
   if (runtime.shuttingDown) return ['node is shutting down'];
-  if (runtime.failure !== undefined) return [`container runtime is down: ${runtime.failure}`];
+  if (runtime.isDown) return [`container runtime is down: ${runtime.failure}`];
   const reasons: string[] = [];
   for (const [type, what] of [
     ['RuntimeReady', 'container runtime not ready'],
@@ -121,10 +125,11 @@ function conditions(input: NodeStatusInput): NodeCondition[] {
   return [...(input.old.conditions ?? []).filter(({ type }) => !types.has(type)), ...own];
 }
 
-function images(input: NodeStatusInput): NonNullable<NodeStatus['images']> {
-  return [...input.images]
+function images({ images: found, maxImages, old }: NodeStatusInput): NonNullable<NodeStatus['images']> {
+  if (!found) return old.images ?? [];
+  return [...found]
     .sort((a, b) => Number(b.size - a.size) || (a.id < b.id ? -1 : 1))
-    .slice(0, input.maxImages < 0 ? undefined : input.maxImages)
+    .slice(0, maxImages < 0 ? undefined : maxImages)
     .map(({ repoDigests, repoTags, size }) => ({
       names: [...repoDigests, ...repoTags].slice(0, maxNamesPerImage),
       sizeBytes: Number(size),
