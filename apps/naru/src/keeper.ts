@@ -99,7 +99,7 @@ export async function stopService(services: string, name: string, end?: (process
   if (end && alive(kept)) end(kept);
   else if (alive(keeper)) signal(keeper, 'SIGTERM');
   else if (alive(kept)) signal(kept, 'SIGTERM');
-  await waitFor(`end of ${name}`, () => !alive(keeper) && !alive(kept), { timeoutMs: 20_000, everyMs: 20 });
+  await waitFor(`end of ${name}`, () => !alive(keeper) && !alive(kept), { timeoutMs: 60_000, everyMs: 20 });
 }
 
 /** Sends a signal; a process that is gone already is fine. */

@@ -41,14 +41,14 @@ export class KubeApi {
     });
   }
 
-  /** Rejects with a StatusError; ServiceUnavailable when the server cannot be reached. `timeoutMs` defaults to 5000. */
+  /** Rejects with a StatusError; ServiceUnavailable when the server cannot be reached. `timeoutMs` defaults to 30,000. */
   request<T>(
     method: string,
     path: string,
     {
       body,
       headers = {},
-      timeoutMs = 5_000,
+      timeoutMs = 30_000,
     }: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number } = {},
   ): Promise<T> {
     const { host, port } = this.options;
@@ -95,8 +95,9 @@ export class KubeApi {
     }
   }
 
+  /** Gives up soon: it is asked again and again. */
   async listNodes(path = '/api/v1/nodes'): Promise<Stored<Node>[]> {
-    return (await this.request<ObjectList<Stored<Node>>>('GET', path)).items;
+    return (await this.request<ObjectList<Stored<Node>>>('GET', path, { timeoutMs: 5_000 })).items;
   }
 
   close(): void {

@@ -1,50 +1,64 @@
-import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
-import { isRunning, readProcessId, startTimeOf } from './process-id';
 
 /** Another `naru` command is changing the cluster. */
 export class BusyError extends Error {}
 
 /**
- * Takes the file as a lock for this process; the function returned gives it back. A lock of a process that no longer runs
- * is taken over. Throws BusyError, naming the holder, when it is held.
+ * Takes the file as a lock for this process; the function returned gives it back, and the kernel does when the process ends.
+ * Throws BusyError, naming the holder, when it is held.
  */
 export function lock(file: string): () => void {
   mkdirSync(path.dirname(file), { recursive: true });
-  const own = `${process.pid} ${startTimeOf(process.pid)}\n`;
-  for (let attempt = 0; ; attempt++) {
-    try {
-      create(file, own);
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  for (;;) {
+    const handle = openSync(file, 'a', 0o600);
+    if (!take(handle)) {
+      closeSync(handle);
+      throw new BusyError(`another naru command${holderOf(file)} is working on this cluster; wait for it to end`);
     }
-    const holder = readProcessId(file);
-    if (holder && isRunning(holder)) {
-      throw new BusyError(`another naru command (pid ${holder.pid}) is working on this cluster; wait for it to end`);
+    // Whoever had it may have removed the file between our opening it and our taking it.
+    if (isAt(file, handle)) {
+      ftruncateSync(handle);
+      writeSync(handle, `${process.pid}\n`);
+      return () => {
+        rmSync(file, { force: true });
+        closeSync(handle);
+      };
     }
-    if (attempt > 5) throw new BusyError(`cannot take the lock ${file}`);
-    // Move the stale lock away before looking again: of two that find it stale, one moves it, and the other finds what
-    // the first has made of it.
-    const stale = `${file}.stale-${process.pid}`;
-    try {
-      renameSync(file, stale);
-      const taken = readProcessId(stale);
-      if (taken && isRunning(taken)) renameSync(stale, file);
-      else rmSync(stale);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
+    closeSync(handle);
   }
 }
 
-/** Never empty: who sees a lock without its holder takes it for stale. Throws EEXIST. */
-function create(file: string, content: string): void {
-  const whole = `${file}.new-${process.pid}`;
-  writeFileSync(whole, content);
+/** flock(2), which Node lacks: the lock is of the open file, which the program shares with this process, and stays when it has ended. */
+function take(handle: number): boolean {
+  const { status, error } = spawnSync('flock', ['--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', handle] });
+  if (error) throw error;
+  if (status !== 0 && status !== 1) throw new Error(`flock ended with ${status}`);
+  return status === 0;
+}
+
+function isAt(file: string, handle: number): boolean {
+  const [there, ours] = [statSync(file, { throwIfNoEntry: false }), fstatSync(handle)];
+  return there?.ino === ours.ino && there.dev === ours.dev;
+}
+
+/** Empty in the moment before the holder has written it. */
+function holderOf(file: string): string {
   try {
-    linkSync(whole, file);
-  } finally {
-    rmSync(whole);
+    const pid = readFileSync(file, 'utf8').trim();
+    return pid && ` (pid ${pid})`;
+  } catch {
+    return '';
   }
 }

@@ -11,6 +11,7 @@ import { stopNode } from './node/lifecycle';
 import { listNodes } from './node/record';
 import { startTimeOf } from './process-id';
 import { Steps } from './steps';
+import { waitFor } from './wait';
 
 /** What is still there of a cluster that should be gone, one line each. */
 export async function findLeftovers(cluster: Cluster): Promise<string[]> {
@@ -82,8 +83,18 @@ export async function takeDown(cluster: Cluster, { purge }: { purge: boolean }, 
     });
   }
   await steps.run('looking for anything left behind', async () => {
-    const left = await findLeftovers(cluster);
-    if (left.length > 0) throw new Error(`still there: ${left.join('; ')}`);
+    let left: string[] = [];
+    // A process that was killed is there until it has had its turn once more.
+    await waitFor(
+      'the last things to go',
+      async () => {
+        left = await findLeftovers(cluster);
+        return left.length === 0;
+      },
+      { timeoutMs: 10_000 },
+    ).catch((error: Error) => {
+      throw left.length > 0 ? new Error(`still there: ${left.join('; ')}`) : error;
+    });
     return 'nothing';
   });
 }

@@ -45,7 +45,7 @@ function service(cluster: Cluster, given: HollowFlags): ServiceSpec {
 }
 
 async function countReady(api: KubeApi): Promise<{ all: number; ready: number }> {
-  const nodes = await api.listNodes(selection);
+  const nodes = await api.listNodes(selection).catch(() => []);
   return { all: nodes.length, ready: nodes.filter(node => isNodeReady(node)).length };
 }
 
@@ -68,7 +68,7 @@ async function setNodes(cluster: Cluster, api: KubeApi, given: HollowFlags, step
         const { all, ready } = await countReady(api);
         return all === wanted && ready === wanted;
       },
-      { timeoutMs: 30_000 + wanted * 50, everyMs: 250 },
+      { timeoutMs: 90_000 + wanted * 50, everyMs: 250 },
     ).catch((error: Error) => {
       throw new Error(`${error.message}; see ./naru logs ${name}`);
     }),

@@ -25,7 +25,7 @@ async function bootAndWait(cluster: Cluster, api: KubeApi, node: NodeRecord, ste
           found => found.metadata.name === node.name && isNodeUp(found, cluster.settings.podNetwork, since),
         );
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 120_000 },
     ).then(() => undefined),
   );
 }

@@ -149,7 +149,7 @@ async function waitHealthy(cluster: Cluster, api: KubeApi, name: string): Promis
       if (restarts() - before >= 4) throw new Error(`${name} keeps ending:\n${lastWords(cluster, name)}`);
       return (await controlPlaneHealth(cluster, api))[name] === 'ok';
     },
-    { timeoutMs: 60_000 },
+    { timeoutMs: 120_000 },
   ).catch((error: Error) => {
     throw new Error(`${error.message}; see ./naru logs ${name}`);
   });
@@ -180,7 +180,7 @@ async function waitNodesReady(
       missing = names.filter(name => !found.has(name));
       return missing.length === 0;
     },
-    { timeoutMs: 90_000 },
+    { timeoutMs: 120_000 },
   ).catch((error: Error) => {
     throw new Error(`${error.message}: ${missing.join(', ')}; see ./naru status and ./naru logs ${missing[0]}/kubelet`);
   });

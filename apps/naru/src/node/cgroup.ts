@@ -35,7 +35,7 @@ function removeTree(folder: string): void {
   rmdirSync(folder);
 }
 
-/** Removes a group with everything below it; waits up to 10 s for processes that are just ending. */
+/** Removes a group with everything below it; waits up to a minute for processes that are just ending. */
 export async function removeCgroup(group: string): Promise<void> {
   await waitFor(
     `end of the processes in cgroup ${group}`,
@@ -49,6 +49,6 @@ export async function removeCgroup(group: string): Promise<void> {
         throw error;
       }
     },
-    { timeoutMs: 10_000, everyMs: 20 },
+    { timeoutMs: 60_000, everyMs: 20 },
   );
 }
