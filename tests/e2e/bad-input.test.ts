@@ -64,10 +64,16 @@ spec:
   containers: [{ name: main, image: '127.0.0.1:1/no/such:image' }]
 `);
   try {
-    const waiting = (part: string): Promise<string> =>
-      ask('get', 'pod', 'no-image', '-o', `jsonpath={.status.containerStatuses[0].state.waiting.${part}}`);
-    await eventually(async () => expect(await waiting('reason')).toMatch(/ImagePull/), 90_000, 200);
-    expect(await waiting('message')).toMatch(/127\.0\.0\.1:1\/no\/such:image/);
+    const waiting = '{.status.containerStatuses[0].state.waiting}';
+    await eventually(
+      async () =>
+        expect(JSON.parse(await ask('get', 'pod', 'no-image', '-o', `jsonpath=${waiting}`))).toEqual({
+          reason: 'ImagePullBackOff',
+          message: expect.stringContaining('127.0.0.1:1/no/such:image'),
+        }),
+      90_000,
+      200,
+    );
     await eventually(
       async () => expect(await ask('describe', 'pod', 'no-image')).toMatch(/Failed to pull image/),
       90_000,

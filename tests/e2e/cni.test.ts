@@ -3,7 +3,7 @@ import type { Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { run, runtimeProcess, type ClusterAccess } from './cluster';
 import { startCluster, stopCluster } from './own-cluster';
-import { nobodyReachesWeb, nodePortOfWeb, webDaemonSet } from './web-daemon-set';
+import { answeringNode, nobodyReachesWeb, nodePortOfWeb, webDaemonSet } from './web-daemon-set';
 
 /**
  * Somebody else's pod network, as such networks come: a DaemonSet in the host's network that puts a plugin of its own and a
@@ -117,21 +117,29 @@ async function callsOn(node: string): Promise<string[]> {
 
 beforeAll(async () => {
   cluster = await startCluster({ ...options, flags });
-  nodes = await listNodes();
+  nodes = await eventually(async () => {
+    const found = await listNodes();
+    // Another process gives each its range, whenever it hears of the node.
+    for (const { spec } of found) expect(spec?.podCIDR).toBeDefined();
+    return found;
+  });
 });
 afterAll(() => stopCluster(cluster));
 
-test('nodes without a pod network are there, and say what they lack', () => {
+test('nodes without a pod network are there, and say what they lack', async () => {
   expect(nodes.map(nameOf)).toEqual(['worker-1', 'worker-2']);
-  for (const node of nodes) {
+  const wanted = nodes.map(node => {
     const folder = `/var/lib/naru/${options.name}/nodes/${nameOf(node)}/cni/net.d`;
     // Debian's containerd does not name the folder.
     const lacking = runtimeProcess === 'containerd' ? '' : `no network config found in ${folder}: `;
-    expect(readyOf(node)).toMatchObject({ status: 'False', reason: 'KubeletNotReady' });
-    expect(readyOf(node)?.message).toBe(
-      `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${lacking}cni plugin not initialized`,
-    );
-  }
+    return {
+      status: 'False',
+      reason: 'KubeletNotReady',
+      message: `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${lacking}cni plugin not initialized`,
+    };
+  });
+  // While a kubelet starts, it lacks more than that.
+  await eventually(async () => expect((await listNodes()).map(readyOf)).toMatchObject(wanted));
 });
 
 test('a DaemonSet brings plugin and configuration, and the nodes become Ready', async () => {
@@ -177,7 +185,7 @@ test('pods of two nodes reach each other, and Services, node ports and host port
   const { spec } = await cluster.askJson<Service>('get', 'service', 'web');
   const heard = new Set<string>();
   await eventually(async () => {
-    heard.add(/ on (\S+), /.exec(await wget(first, `http://${spec?.clusterIP}/`))?.[1] ?? '');
+    heard.add(answeringNode(await wget(first, `http://${spec?.clusterIP}/`)));
     expect([...heard].sort()).toEqual(nodes.map(nameOf));
   });
   for (const node of nodes) {

@@ -109,10 +109,12 @@ test('a driver that runs as a daemon set makes a volume for a claim, which is at
       attached: true,
       attachmentMetadata: { directory: `/var/lib/csi-hostpath/${name}` },
     });
-    const { status } = await askJson<Node>('get', 'node', attachment?.spec.nodeName ?? '');
     const unique = `kubernetes.io/csi/hostpath.csi.naru.dev^${name}`;
-    expect(status?.volumesAttached).toEqual([{ name: unique, devicePath: '' }]);
-    expect(status?.volumesInUse).toEqual([unique]);
+    await eventually(async () => {
+      const { status } = await askJson<Node>('get', 'node', attachment?.spec.nodeName ?? '');
+      expect(status?.volumesAttached).toEqual([{ name: unique, devicePath: '' }]);
+      expect(status?.volumesInUse).toEqual([unique]);
+    });
 
     await grows(namespace, name);
     // A second pod finds what the first one wrote: on the same node, because the volume is there.

@@ -3,7 +3,7 @@ import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { apply, ask, askJson, createNamespace, kubectl, run } from './cluster';
 import { testUnlessOnContainerd } from './test-unless-on-containerd';
-import { webDaemonSet } from './web-daemon-set';
+import { answeringNode, webDaemonSet } from './web-daemon-set';
 
 /** What test/e2e/network/dual_stack.go does upstream, and more: the shared cluster is one of IPv4 before IPv6. */
 const namespace = 'dual-stack';
@@ -33,15 +33,15 @@ const familyOf = (text: string): string => (text.includes(':') ? 'IPv6' : 'IPv4'
 
 /** Asks from inside a pod, `times` times; answers the nodes whose pods answered. */
 async function nodesHeard(pod: string, host: string, port: number, times = 1): Promise<string[]> {
-  const loop = `for i in $(seq ${times}); do wget -q -O - ${url(host, port)} || exit 1; done`;
+  const loop = `for i in $(seq ${times}); do timeout 5 wget -q -O - ${url(host, port)} || exit 1; done`;
   const text = await own('exec', pod, '--', 'sh', '-c', loop);
   return [...new Set([...text.matchAll(/ on (\S+), /g)].map(match => match[1] ?? ''))].sort();
 }
 
 /** From this machine, which is outside the cluster. */
 async function heardOutside(host: string, port: number): Promise<string> {
-  const { stdout } = await run('curl', ['--silent', '--fail', '--globoff', '--max-time', '2', url(host, port)]);
-  return / on (\S+), /.exec(stdout)?.[1] ?? stdout;
+  const { stdout } = await run('curl', ['--silent', '--fail', '--globoff', '--max-time', '5', url(host, port)]);
+  return answeringNode(stdout);
 }
 
 let workers: Node[] = [];
@@ -95,7 +95,8 @@ testUnlessOnContainerd(
 test('pods of different nodes reach each other by both families', async () => {
   for (const from of pods)
     for (const to of pods)
-      for (const ip of podIpsOf(to)) expect(await nodesHeard(nameOf(from), ip, 8080)).toEqual([to.spec?.nodeName]);
+      for (const ip of podIpsOf(to))
+        await eventually(async () => expect(await nodesHeard(nameOf(from), ip, 8080)).toEqual([to.spec?.nodeName]));
 });
 
 test.each<[string, string[]]>([
@@ -135,7 +136,7 @@ test('node ports, host ports and load balancer addresses answer by both families
   for (const node of workers)
     for (const ip of internalIps(node)) {
       await eventually(() => heardOutside(ip, nodePort));
-      expect(await heardOutside(ip, 18_086)).toBe(nameOf(node));
+      expect(await eventually(() => heardOutside(ip, 18_086))).toBe(nameOf(node));
     }
   const ingress = await eventually(async () => {
     const ips = ((await serviceOf('both')).status?.loadBalancer?.ingress ?? []).map(({ ip = '' }) => ip);
@@ -159,7 +160,7 @@ test('a Service is given a second family while it answers, and gives it up', asy
     const slices = await own('get', 'endpointslices', '-l', 'kubernetes.io/service-name=plain', '-o', 'name');
     expect(slices.split('\n')).toHaveLength(1);
   });
-  expect(await nodesHeard(nameOf(from!), first, 80)).toHaveLength(1);
+  await eventually(async () => expect(await nodesHeard(nameOf(from!), first, 80)).toHaveLength(1));
 });
 
 test('the cluster DNS answers by both families, with names and addresses of both', async () => {
@@ -177,5 +178,6 @@ test('the cluster DNS answers by both families, with names and addresses of both
       expect(addressesIn(await lookup('AAAA', `headless.${zone}`, server)).sort()).toEqual(ips.filter(isIPv6).sort());
     });
   const second = spec?.clusterIPs?.[1] ?? '';
-  expect(await own('exec', nameOf(pods[0]!), '--', 'nslookup', second, servers[1]!)).toContain(`name = both.${zone}`);
+  const lookBack = ['exec', nameOf(pods[0]!), '--', 'nslookup', second, servers[1]!];
+  await eventually(async () => expect(await own(...lookBack)).toContain(`name = both.${zone}`));
 });

@@ -10,6 +10,18 @@ const selector = 'naru.dev/hollow';
 const toleration = { key: selector, operator: 'Exists' };
 const onHollowNodes = { nodeSelector: { [selector]: 'true' }, tolerations: [toleration] };
 
+/** On every node as many: one that is Ready has its taint a little longer, and would get none. */
+const spread = (labels: Record<string, string>) => ({
+  topologySpreadConstraints: [
+    {
+      maxSkew: 1,
+      topologyKey: 'kubernetes.io/hostname',
+      whenUnsatisfiable: 'DoNotSchedule',
+      labelSelector: { matchLabels: labels },
+    },
+  ],
+});
+
 afterAll(() => naru(['hollow', '--nodes', '0']));
 
 test('hollow nodes join, run pods without containers, and go', async () => {
@@ -27,7 +39,7 @@ test('hollow nodes join, run pods without containers, and go', async () => {
         selector: { matchLabels: labels },
         template: {
           metadata: { labels },
-          spec: { ...onHollowNodes, containers: [{ name: 'main', image: 'never-pulled' }] },
+          spec: { ...onHollowNodes, ...spread(labels), containers: [{ name: 'main', image: 'never-pulled' }] },
         },
       },
     };

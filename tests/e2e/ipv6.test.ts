@@ -4,7 +4,7 @@ import type { EndpointSlice, Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { run, type ClusterAccess } from './cluster';
 import { startCluster, stopCluster } from './own-cluster';
-import { nobodyReachesWeb, nodePortOfWeb, webDaemonSet } from './web-daemon-set';
+import { answeringNode, nobodyReachesWeb, nodePortOfWeb, webDaemonSet } from './web-daemon-set';
 
 /** A cluster of IPv6 alone: no pod, Service or Node of it has another address. */
 const options = { name: 'e2e-ipv6', portOffset: 20_100, nodeCidr: '10.93.0.0/24' };
@@ -35,14 +35,14 @@ const url = (ip: string, port: number): string => `http://[${ip}]:${port}/`;
 const nodeIp = (node: Node): string => node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
 const clusterIp = (): string => service.spec?.clusterIP ?? '';
 const inClient = (...command: string[]): Promise<string> => cluster.ask('exec', 'client', '--', ...command);
-const wget = (target: string): Promise<string> => inClient('wget', '-q', '-O', '-', target);
+const wget = (target: string): Promise<string> => inClient('timeout', '5', 'wget', '-q', '-O', '-', target);
 const lookup = (type: string, name: string): Promise<string> => inClient('nslookup', `-type=${type}`, name);
 
 /** The nodes whose pods answer, when somebody asks again and again. */
 async function nodesHeard(ask: () => Promise<string>): Promise<string[]> {
   const heard = new Set<string>();
   await eventually(async () => {
-    heard.add(/ on (\S+), /.exec(await ask())?.[1] ?? '');
+    heard.add(answeringNode(await ask()));
     expect(heard.size).toBe(nodes.length);
   });
   return [...heard].sort();
@@ -84,7 +84,10 @@ test.concurrent('names are resolved while one of two DNS servers is lost for goo
     await eventually(resolve);
     expect(await slicesOfDns()).toEqual(['kube-dns-dns-ipv6']);
   });
-  for (let i = 0; i < 5; i++) await resolve();
+  // The nodes hear of that when they do: from then on each question goes to the other one.
+  const name = `web.default.svc.${domain}`;
+  const many = `for i in $(seq 20); do nslookup -type=AAAA ${name} >/dev/null || exit 1; done`;
+  await eventually(() => inClient('sh', '-c', many));
 });
 
 test('nodes, pods and Services have addresses of IPv6 and no others', async () => {
@@ -118,7 +121,7 @@ test('pods of both nodes are reached: by their addresses, a cluster IP, node por
   const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
   for (const node of nodes) {
     expect(await nodesHeard(() => curl(url(nodeIp(node), nodePort)))).toEqual(all);
-    expect(await curl(url(nodeIp(node), 18_080))).toContain(nameOf(node));
+    expect(await eventually(() => curl(url(nodeIp(node), 18_080)))).toContain(nameOf(node));
   }
 });
 
@@ -136,32 +139,35 @@ test('the API is reached by the Service kubernetes, with a certificate of its ad
   await eventually(() => inClient('nc', '-w', '5', 'kubernetes.default', '443', '-e', 'true'));
   const ip = await cluster.ask('get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}');
   const authority = ['--cacert', `/var/lib/naru/${options.name}/pki/admin/ca.crt`];
-  expect(JSON.parse(await curl(`https://[${ip}]/version`, onNode, authority))).toHaveProperty('gitVersion');
+  const version = await eventually(() => curl(`https://[${ip}]/version`, onNode, authority));
+  expect(JSON.parse(version)).toHaveProperty('gitVersion');
 });
 
 test('the domain of the cluster may be another: of names, of search paths, of the certificate', async () => {
   expect(await inClient('cat', '/etc/resolv.conf')).toContain(`search default.svc.${domain} svc.${domain} ${domain}`);
-  expect(await wget(`http://web.default.svc.${domain}/`)).toContain('Hello');
+  expect(await eventually(() => wget(`http://web.default.svc.${domain}/`))).toContain('Hello');
   const name = `kubernetes.default.svc.${domain}`;
   const ip = await cluster.ask('get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}');
   const resolved = ['--cacert', `/var/lib/naru/${options.name}/pki/admin/ca.crt`, '--resolve', `${name}:443:[${ip}]`];
-  expect(JSON.parse(await curl(`https://${name}/version`, onNode, resolved))).toHaveProperty('gitVersion');
+  const version = await eventually(() => curl(`https://${name}/version`, onNode, resolved));
+  expect(JSON.parse(version)).toHaveProperty('gitVersion');
 });
 
 test('logs, exec, port-forward, the proxies and top go to the kubelets by IPv6', async () => {
   for (const pod of pods) {
-    expect(await cluster.ask('logs', nameOf(pod))).toContain('serving version v1');
+    await eventually(async () => expect(await cluster.ask('logs', nameOf(pod))).toContain('serving version v1'));
     expect(await cluster.ask('exec', nameOf(pod), '--', 'hostname')).toBe(nameOf(pod));
   }
   const forward = cluster.follow(['port-forward', `pod/${nameOf(pods[0]!)}`, ':8080']);
   try {
     await eventually(() => expect(forward.output()).toMatch(/Forwarding from 127\.0\.0\.1:\d+/));
     const local = /127\.0\.0\.1:\d+/.exec(forward.output())![0];
-    expect(await curl(`http://${local}/`)).toContain(nameOf(pods[0]!));
+    expect(await eventually(() => curl(`http://${local}/`))).toContain(nameOf(pods[0]!));
   } finally {
     forward.child.kill();
   }
-  expect(await cluster.ask('get', '--raw', '/api/v1/namespaces/default/services/web:http/proxy/')).toContain('Hello');
+  const page = '/api/v1/namespaces/default/services/web:http/proxy/';
+  expect(await eventually(() => cluster.ask('get', '--raw', page))).toContain('Hello');
   await eventually(async () => {
     const table = await cluster.ask('top', 'node', '--no-headers');
     expect(table.match(/^worker-\d +\d+m /gm)).toHaveLength(nodes.length);

@@ -40,7 +40,9 @@ spec:
   await inNamespace('rollout', 'undo', 'deployment/app', '--to-revision=1');
   await rolledOut();
   expect(await versionOf()).toBe('1');
-  expect((await deployment()).metadata?.annotations?.['deployment.kubernetes.io/revision']).toBe('3');
+  await eventually(async () =>
+    expect((await deployment()).metadata?.annotations?.['deployment.kubernetes.io/revision']).toBe('3'),
+  );
 
   await inNamespace('rollout', 'pause', 'deployment/app');
   await inNamespace('set', 'image', 'deployment/app', 'main=naru.dev/web:never');
@@ -108,7 +110,8 @@ spec:
           command: [sh, -c, 'while :; do :; done']
           resources: { requests: { cpu: 50m }, limits: { cpu: 100m } }
 `);
-  await inNamespace('autoscale', 'deployment', 'busy', '--cpu-percent=50', '--min=1', '--max=2');
+  // So little that it is busy even where it hardly gets its turn.
+  await inNamespace('autoscale', 'deployment', 'busy', '--cpu-percent=10', '--min=1', '--max=2');
   await eventually(
     async () => {
       const { spec, status } = await askJson<HorizontalPodAutoscaler>('-n', namespace, 'get', 'hpa', 'busy');
@@ -119,7 +122,7 @@ spec:
     500,
   );
   await eventually(async () => {
-    expect(await inNamespace('get', 'hpa', 'busy', '--no-headers')).toMatch(/cpu: \d+%\/50%/);
+    expect(await inNamespace('get', 'hpa', 'busy', '--no-headers')).toMatch(/cpu: \d+%\/10%/);
     expect(await inNamespace('describe', 'hpa', 'busy')).toContain(
       'New size: 2; reason: cpu resource utilization (percentage of request) above target',
     );

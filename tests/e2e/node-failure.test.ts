@@ -1,8 +1,7 @@
 import type { Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { ask, askJson, kubectl, naru, run } from './cluster';
-
-const example = 'examples/web/web.yaml';
+import { applyExample, deleteExample } from './web-example';
 
 interface List<T> {
   items: T[];
@@ -15,8 +14,7 @@ const readyPod = (pod: Pod): boolean =>
 const webPods = async (): Promise<Pod[]> => (await askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items;
 
 test('a node that loses power is replaced, the Service keeps answering, and the node comes back', async () => {
-  await kubectl(['apply', '-f', example]);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
+  await applyExample();
   const victim = (await webPods())[0]?.spec?.nodeName ?? '';
   const others = (await askJson<List<Node>>('get', 'nodes')).items.filter(({ metadata }) => metadata?.name !== victim);
   const address = others[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
@@ -25,7 +23,7 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
     await naru(['node', 'kill', victim]);
     await eventually(
       async () => expect(ready(await askJson<Node>('get', 'node', victim))).toBe('Unknown'),
-      90_000,
+      150_000,
       200,
     );
     await eventually(
@@ -37,7 +35,10 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
       90_000,
       200,
     );
-    for (let i = 0; i < 20; i++) await run('curl', ['-sf', '--max-time', '5', `http://${address}:${port}/`]);
+    // The node that is asked hears of the lost endpoint when it does; from then on none of many connections is lost.
+    await eventually(async () => {
+      for (let i = 0; i < 20; i++) await run('curl', ['-sf', '--max-time', '5', `http://${address}:${port}/`]);
+    });
   } finally {
     await naru(['node', 'start', victim]);
   }
@@ -45,8 +46,8 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
   // What the dead node had is gone for good, on it too: the pods that remain are those that run.
   await eventually(async () => expect((await webPods()).filter(readyPod)).toHaveLength(3), 90_000, 200);
   await eventually(async () => expect(await webPods()).toHaveLength(3), 90_000, 200);
-  expect(await ask('get', 'node', victim, '-o', 'jsonpath={.spec.taints}')).toBe('');
-  await kubectl(['delete', '-f', example]);
+  await eventually(async () => expect(await ask('get', 'node', victim, '-o', 'jsonpath={.spec.taints}')).toBe(''));
+  await deleteExample();
 });
 
 test('a node can be added and removed while the cluster runs', async () => {

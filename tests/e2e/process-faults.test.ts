@@ -62,11 +62,12 @@ describe.each(['nats', 'api-server', 'scheduler', 'controller-manager'])('kill -
 describe.each([runtimeProcess, 'kubelet', 'kube-proxy'])('kill -9 of %s on a node', name => {
   test('leaves the containers running, whose logs and exec go on', async () => {
     await killAndRecover(name, node);
+    const recovered = Math.ceil(Date.now() / 1000);
     await startsPods();
     expect(await identity()).toEqual(before);
     await eventually(async () => {
       const [last] = (await ask('logs', 'steady', '--tail=1')).split('\n');
-      expect(Date.now() - Number(last) * 1000).toBeLessThan(10_000);
+      expect(Number(last)).toBeGreaterThanOrEqual(recovered);
     });
     expect(await ask('exec', 'steady', '--', 'echo', 'alive')).toBe('alive');
   });

@@ -68,7 +68,8 @@ export function ask<T = Loose>(
     );
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       // The server may close a connection that was idle at the moment when it is used again; then it has read nothing of this.
-      if (outgoing.reusedSocket && error.code === 'ECONNRESET') resolve(ask<T>(method, path, body, patch));
+      const isClosed = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+      if (outgoing.reusedSocket && isClosed) resolve(ask<T>(method, path, body, patch));
       else reject(error);
     });
     outgoing.end(data);

@@ -51,8 +51,11 @@ test('claims get directories of the nodes of their pods, keep their data over po
   const volumes = new Map<string, PersistentVolume>();
   for (const name of ['db-0', 'db-1']) {
     const volumeName = await inNamespace('get', 'pvc', `data-${name}`, '-o', 'jsonpath={.spec.volumeName}');
-    const volume = await askJson<PersistentVolume>('get', 'pv', volumeName);
-    expect(volume.status?.phase).toBe('Bound');
+    const volume = await eventually(async () => {
+      const found = await askJson<PersistentVolume>('get', 'pv', volumeName);
+      expect(found.status?.phase).toBe('Bound');
+      return found;
+    });
     volumes.set(name, volume);
     await expectStarts(name, [name]);
   }

@@ -149,7 +149,10 @@ describe.each([
     const flags = ['run', pod, '-i', '--rm', '--quiet', ...image, '--', 'sh', '-c', 'read line; echo "heard $line"'];
     const { stdout } = await kubectl(inNamespace(...flags), { env, input: 'hello\n' });
     expect(stdout).toContain('heard hello');
-    expect((await kubectl(inNamespace('get', 'pod', pod), { anyCode: true })).stderr).toContain('not found');
+    // kubectl does not wait for its end.
+    await eventually(async () =>
+      expect((await kubectl(inNamespace('get', 'pod', pod), { anyCode: true })).stderr).toContain('not found'),
+    );
   });
 
   testUnlessOnContainerd('kubectl debug runs a container beside those of the pod', async () => {
@@ -166,7 +169,7 @@ describe.each([
 test('the proxies reach a pod and a Service of the cluster', async () => {
   const base = `/api/v1/namespaces/${namespace}`;
   for (const place of ['pods/web', 'pods/http:web:8080', 'services/web', 'services/web:80', 'services/http:web:80'])
-    expect(await ask('get', '--raw', `${base}/${place}/proxy/`)).toContain('web');
+    expect(await eventually(() => ask('get', '--raw', `${base}/${place}/proxy/`))).toContain('web');
   const refused = await kubectl(['get', '--raw', `${base}/pods/web:81/proxy/`], { anyCode: true });
   expect(refused.stderr).toMatch(/ServiceUnavailable.*connection refused/);
   const [node] = (await ask('get', 'nodes', '-o', 'jsonpath={.items[*].metadata.name}')).split(' ');

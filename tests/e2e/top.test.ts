@@ -1,5 +1,5 @@
 import { eventually } from '@naru/testing';
-import { apply, ask, kubectl, withNamespace } from './cluster';
+import { apply, ask, withNamespace } from './cluster';
 
 /** Columns of the row that begins with `name`, of a table without its header. */
 function rowOf(table: string, name: string): string[] {
@@ -41,13 +41,14 @@ test('kubectl top shows what nodes and containers use', async () => {
       90_000,
       200,
     );
-    const nodes = await ask('top', 'node', '--no-headers');
-    expect(rowOf(nodes, 'worker-1')[1]).toMatch(/^\d+m$/);
-    const { stdout } = await kubectl([
-      'get',
-      '--raw',
-      `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods/burner`,
-    ]);
-    expect(JSON.parse(stdout)).toMatchObject({ kind: 'PodMetrics', containers: [{ name: 'main' }] });
+    // It may be another node than the pod's, and one that did not answer the last time has no figures.
+    await eventually(async () => {
+      const nodes = await ask('top', 'node', '--no-headers');
+      expect(rowOf(nodes, 'worker-1')[1]).toMatch(/^\d+m$/);
+    });
+    await eventually(async () => {
+      const raw = await ask('get', '--raw', `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods/burner`);
+      expect(JSON.parse(raw)).toMatchObject({ kind: 'PodMetrics', containers: [{ name: 'main' }] });
+    });
   });
 });

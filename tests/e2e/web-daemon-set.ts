@@ -38,3 +38,10 @@ kind: NetworkPolicy
 metadata: { name: nobody }
 spec: { podSelector: { matchLabels: { app: web } }, policyTypes: [Ingress] }
 `;
+
+/** The node that an answer of those pods names. Throws when it is none of theirs. */
+export function answeringNode(answer: string): string {
+  const node = / on (\S+), /.exec(answer)?.[1];
+  if (node === undefined) throw new Error(`no pod answered, but: ${answer}`);
+  return node;
+}

@@ -180,9 +180,12 @@ spec:
     expect(await ask('-n', namespace, 'exec', 'db-1', '--', 'hostname')).toBe('db-1');
 
     await kubectl(['-n', namespace, 'delete', 'pod', 'db-1']);
+    // The set may not have counted it out yet: its status tells nothing of the pod that comes.
+    await eventually(async () => {
+      const again = await askJson<Pod>('-n', namespace, 'get', 'pod', 'db-1');
+      expect(again.metadata?.uid).not.toBe(started[1]?.metadata?.uid);
+    });
     await rollout(namespace, 'statefulset/db');
-    const again = (await podsOf(namespace, 'app=db')).find(({ metadata }) => metadata?.name === 'db-1');
-    expect(again?.metadata?.uid).not.toBe(started[1]?.metadata?.uid);
 
     const partition = { spec: { updateStrategy: { rollingUpdate: { partition: 2 } } } };
     await kubectl(['-n', namespace, 'patch', 'statefulset', 'db', '-p', JSON.stringify(partition)]);
@@ -236,7 +239,9 @@ value: 1000
       namespace,
     );
     try {
-      await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod', '-l', 'app=guarded', '--timeout=120s']);
+      // Not for the pod itself: there may be none yet, which is no reason to wait.
+      const isReady = '--for=jsonpath={.status.readyReplicas}=1';
+      await kubectl(['-n', namespace, 'wait', isReady, 'replicaset/guarded', '--timeout=120s']);
       await eventually(
         async () => expect(await ask('-n', namespace, 'get', 'pdb', 'guarded')).toMatch(/ 0 +0 /),
         90_000,
@@ -279,7 +284,7 @@ spec:
       expect((await kubectl(['-n', namespace, 'get', 'pod', 'ordinary'], { anyCode: true })).stderr).toMatch(
         /not found/,
       );
-      expect(await ask('-n', namespace, 'get', 'events')).toMatch(/Preempted/);
+      await eventually(async () => expect(await ask('-n', namespace, 'get', 'events')).toMatch(/Preempted/));
     } finally {
       await kubectl(['delete', 'priorityclass', 'kinds-urgent', '--ignore-not-found']);
     }

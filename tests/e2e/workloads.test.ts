@@ -1,8 +1,7 @@
 import type { Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
 import { apply, ask, askJson, follow, kubectl, run } from './cluster';
-
-const example = 'examples/web/web.yaml';
+import { applyExample, deleteExample } from './web-example';
 
 interface List<T> {
   items: T[];
@@ -20,21 +19,16 @@ async function answers(url: string, times: number): Promise<Set<string>> {
   return seen;
 }
 
-beforeAll(async () => {
-  await kubectl(['apply', '-f', example]);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
-});
-
-afterAll(async () => {
-  await kubectl(['delete', '-f', example, '--ignore-not-found']);
-});
+beforeAll(applyExample);
+afterAll(deleteExample);
 
 test('three nodes are Ready', async () => {
-  const { items } = await askJson<List<Node>>('get', 'nodes');
-  expect(items).toHaveLength(3);
-  for (const node of items) {
-    expect(node.status?.conditions?.find(condition => condition.type === 'Ready')).toMatchObject({ status: 'True' });
-  }
+  // On a busy machine one may be silent for long.
+  await eventually(async () => {
+    const { items } = await askJson<List<Node>>('get', 'nodes');
+    const ready = items.map(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status);
+    expect(ready).toEqual(['True', 'True', 'True']);
+  });
 });
 
 test('the pods of the example run on several nodes', async () => {
@@ -47,8 +41,10 @@ test('the node port answers from several pods, at any node', async () => {
   const service = await askJson<Service>('get', 'service', 'web');
   const port = service.spec?.ports?.[0]?.nodePort;
   for (const address of await nodeAddresses()) {
-    const seen = await answers(`http://${address}:${port}/`, 20);
-    expect(seen.size).toBeGreaterThan(1);
+    await eventually(async () => {
+      const seen = await answers(`http://${address}:${port}/`, 20);
+      expect(seen.size).toBeGreaterThan(1);
+    });
   }
 });
 
@@ -56,7 +52,8 @@ test('the cluster address answers from inside a pod', async () => {
   const service = await askJson<Service>('get', 'service', 'web');
   const pod = await ask('get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[0].metadata.name}');
   const { ports, clusterIP } = service.spec ?? {};
-  const answer = await ask('exec', pod, '--', 'wget', '-qO-', `http://${clusterIP}:${ports?.[0]?.port}/`);
+  const url = `http://${clusterIP}:${ports?.[0]?.port}/`;
+  const answer = await eventually(() => ask('exec', pod, '--', 'timeout', '5', 'wget', '-qO-', url));
   expect(answer).toMatch(/web-/);
 });
 
@@ -137,12 +134,16 @@ test('label, annotate, edit, describe and get -o wide behave', async () => {
 
 test('drain moves the pods away and uncordon lets them come back', async () => {
   const node = await ask('get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[0].spec.nodeName}');
-  await kubectl(['drain', node, '--ignore-daemonsets', '--timeout=120s']);
-  expect(await ask('get', 'node', node)).toMatch(/Ready,SchedulingDisabled/);
-  await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
-  const { items } = await askJson<List<Pod>>('get', 'pods', '-l', 'app=web');
-  expect(items.filter(pod => pod.spec?.nodeName === node && !pod.metadata?.deletionTimestamp)).toEqual([]);
-  await kubectl(['uncordon', node]);
+  try {
+    // What earlier tests have left there may be of a kind that is not drained without force.
+    await kubectl(['drain', node, '--pod-selector=app=web', '--ignore-daemonsets', '--timeout=120s']);
+    expect(await ask('get', 'node', node)).toMatch(/Ready,SchedulingDisabled/);
+    await kubectl(['rollout', 'status', 'deployment/web', '--timeout=120s']);
+    const { items } = await askJson<List<Pod>>('get', 'pods', '-l', 'app=web');
+    expect(items.filter(pod => pod.spec?.nodeName === node && !pod.metadata?.deletionTimestamp)).toEqual([]);
+  } finally {
+    await kubectl(['uncordon', node]);
+  }
 });
 
 test('deleting the namespace removes what is in it', async () => {
