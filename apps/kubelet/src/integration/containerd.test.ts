@@ -2,7 +2,7 @@ import { configMaps, coreEvents, nodes } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import type { Summary } from '../stats/summary-types';
-import { TestNode, forever, image, isReady, nodeName, shell, whyNot } from './test-node';
+import { TestNode, forever, image, isReady, nodeName, patient, shell, whyNot } from './test-node';
 
 const withRoot = whyNot() ? describe.skip : describe;
 
@@ -40,9 +40,11 @@ withRoot('the kubelet on containerd', () => {
       expect(own?.memory?.workingSetBytes).toBeGreaterThan(0);
       expect(own?.containers[0]?.cpu?.usageCoreNanoSeconds).toBeGreaterThan(0);
     });
-    const cadvisor = (await node.fetch(kubelet, '/metrics/cadvisor')).text;
-    expect(cadvisor).toMatch(/^container_memory_working_set_bytes\{container="main",.*pod="web"\} [1-9]/m);
-    expect(cadvisor).toMatch(/^container_network_receive_bytes_total\{.*interface="eth0".*pod="web"\} \d+$/m);
+    await eventually(async () => {
+      const cadvisor = (await node.fetch(kubelet, '/metrics/cadvisor')).text;
+      expect(cadvisor).toMatch(/^container_memory_working_set_bytes\{container="main",.*pod="web"\} [1-9]/m);
+      expect(cadvisor).toMatch(/^container_network_receive_bytes_total\{.*interface="eth0".*pod="web"\} \d+$/m);
+    });
     await node.delete('web');
     expect(kubelet.workers.list()).toHaveLength(0);
   });
@@ -78,7 +80,7 @@ withRoot('the kubelet on containerd', () => {
         shell(`cat /v/order /m/key; echo; ${forever}`, {
           volumeMounts: [...volumeMounts, { name: 'm', mountPath: '/m' }],
           lifecycle: { postStart: { exec: { command: ['touch', '/v/started'] } } },
-          readinessProbe: { exec: { command: ['test', '-e', '/v/started'] }, periodSeconds: 1 },
+          readinessProbe: { exec: { command: ['test', '-e', '/v/started'] }, ...patient },
         }),
       ],
     });
@@ -151,8 +153,10 @@ withRoot('the kubelet on containerd', () => {
     });
     for (const [index, time] of failures.slice(1).entries())
       expect(time - (failures[index] ?? time)).toBeGreaterThanOrEqual(1_000);
-    expect((await node.get('of-image')).status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe(
-      'CreateContainerError',
+    await eventually(async () =>
+      expect((await node.get('of-image')).status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe(
+        'CreateContainerError',
+      ),
     );
     await Promise.all(['mapped', 'strict', 'enabled', 'possible', 'of-image'].map(name => node.delete(name)));
   });
@@ -164,10 +168,7 @@ withRoot('the kubelet on containerd', () => {
       expect(waiting?.reason).toMatch(/^(ErrImagePull|ImagePullBackOff)$/);
       expect(waiting?.message).toContain('127.0.0.1:1');
     });
-    const { items } = await node.api.list(coreEvents, { namespace: 'default' });
-    expect(
-      items.filter(({ involvedObject }) => involvedObject.name === 'absent').map(({ reason }) => reason),
-    ).toContain('Failed');
+    await node.untilTold('absent', 'Failed');
     await node.delete('absent');
   });
 });

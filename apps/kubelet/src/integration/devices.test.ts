@@ -64,7 +64,7 @@ class Gpus {
       credentials.createInsecure(),
     );
     const request = { version, endpoint: 'gpus.sock', resourceName: resource, options: undefined };
-    await unary(client, client.register, request, 5_000).finally(() => client.close());
+    await unary(client, client.register, request, 60_000).finally(() => client.close());
   }
 
   set(id: string, health: string): void {

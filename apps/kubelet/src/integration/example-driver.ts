@@ -29,6 +29,11 @@ export class ExampleDriver {
     await eventually(() => expect(this.log).toMatch(/^registered$/m));
   }
 
+  /** Waits until it has said so: what it says comes on another way than what it answers. */
+  said(what: string | RegExp): Promise<void> {
+    return eventually(() => expect(this.log).toMatch(what));
+  }
+
   async stop(): Promise<void> {
     const child = this.process;
     if (child?.exitCode !== null) return;

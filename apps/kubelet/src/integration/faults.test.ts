@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { coreEvents, secrets, type Container, type Pod } from '@naru/api';
+import { secrets, type Container, type Pod } from '@naru/api';
 import { busyboxImage, eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import { FaultyRegistry, privateCredential, type Fault } from './faulty-registry';
@@ -14,7 +14,8 @@ withRoot('the kubelet when things go wrong', () => {
   let registry: FaultyRegistry;
 
   beforeAll(async () => {
-    node = await TestNode.create('naru', { imageBytes: 64 << 20 });
+    // Network plugins that hang are given up soon; others have several tries at that.
+    node = await TestNode.create('naru', { imageBytes: 64 << 20, cniTimeoutSeconds: 2 });
     registry = await FaultyRegistry.serve(node.file('registry'), busyboxImage(), node.registryAddress);
     fs.writeFileSync(
       node.file('config.yaml'),
@@ -45,10 +46,6 @@ withRoot('the kubelet when things go wrong', () => {
       expect(found.reason).toMatch(reason);
       expect(found.message).toMatch(message);
     });
-  const reasonsOf = async (name: string): Promise<string[]> => {
-    const { items } = await node.api.list(coreEvents, { namespace: 'default' });
-    return items.filter(each => each.involvedObject.name === name).map(({ reason = '' }) => reason);
-  };
   const pulling = (fault: Fault): Container =>
     shell(forever, { image: registry.image(fault), imagePullPolicy: 'Always' });
 
@@ -64,7 +61,7 @@ withRoot('the kubelet when things go wrong', () => {
     for (const [fault] of expected)
       await waitFor(fault, /^ImagePullBackOff$/, /^Back-off pulling image ".*": ErrImagePull: /);
     for (const [fault] of expected) {
-      expect(await reasonsOf(fault)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff']));
+      await node.untilTold(fault, 'Pulling', 'Failed', 'BackOff');
       await node.delete(fault);
     }
   });
@@ -75,8 +72,9 @@ withRoot('the kubelet when things go wrong', () => {
     fs.writeFileSync(ballast, Buffer.alloc(bavail * bsize - (4 << 20)));
     await node.create('no-room', { containers: [pulling('large')] });
     await waitFor('no-room', /^(ErrImagePull|ImagePullBackOff)$/, /no space left on device/);
-    expect(await reasonsOf('no-room')).toEqual(expect.arrayContaining(['Pulling', 'Failed']));
-    expect(fs.readdirSync(node.file('images/tmp'))).toEqual([]);
+    await node.untilTold('no-room', 'Pulling', 'Failed');
+    // Between two tries.
+    await eventually(() => expect(fs.readdirSync(node.file('images/tmp'))).toEqual([]));
     // What is there already still starts.
     await node.create('small', { containers: [shell(forever)] });
     await node.untilReady('small');
@@ -125,7 +123,7 @@ withRoot('the kubelet when things go wrong', () => {
       await node.create(name, { containers: [container], volumes: [volume] });
       await node.untilReady(name);
       expect(await node.exec(name, 'ls', '/image/own', '/image/bin/busybox')).toBe('/image/bin/busybox\n/image/own');
-      await eventually(async () => expect(await reasonsOf(name)).toContain('Pulling'));
+      await node.untilTold(name, 'Pulling');
       await node.delete(name);
     }
   });
@@ -137,16 +135,16 @@ withRoot('the kubelet when things go wrong', () => {
       /^InvalidImageName$/,
       /Failed to apply default image tag "Not\/A\/Name": couldn't parse image name/,
     );
-    await eventually(async () => {
-      expect(await reasonsOf('misnamed')).toContain('InspectFailed');
-      expect(await node.events('misnamed')).toContainEqual({ reason: 'Failed', message: 'Error: InvalidImageName' });
-    });
+    await node.untilTold('misnamed', 'InspectFailed');
+    await eventually(async () =>
+      expect(await node.events('misnamed')).toContainEqual({ reason: 'Failed', message: 'Error: InvalidImageName' }),
+    );
     await node.delete('misnamed');
   });
 
   it('lets a pod go whose registry never answers, and starts others meanwhile', async () => {
     await node.create('stuck', { containers: [pulling('hang')] });
-    await eventually(async () => expect(await reasonsOf('stuck')).toContain('Pulling'));
+    await node.untilTold('stuck', 'Pulling');
     await node.create('other', { containers: [pulling('none')] });
     await node.untilReady('other');
     await node.delete('stuck');
@@ -160,12 +158,10 @@ withRoot('the kubelet when things go wrong', () => {
       });
     plugin('failing', 'echo \'{"cniVersion":"1.0.0","code":11,"msg":"no address left"}\'; exit 1');
     plugin('hanging', 'exec sleep 3600');
-    const events = async (name: string): Promise<string[]> => {
-      const { items } = await node.api.list(coreEvents, { namespace: 'default' });
-      return items
-        .filter(each => each.involvedObject.name === name && each.reason === 'FailedCreatePodSandBox')
-        .map(({ message = '' }) => message);
-    };
+    const events = async (name: string): Promise<string[]> =>
+      (await node.events(name))
+        .filter(({ reason }) => reason === 'FailedCreatePodSandBox')
+        .map(({ message }) => message);
     const cases: [string, RegExp][] = [
       ['failing', /Failed to create pod sandbox: .*plugin type="failing" failed \(add\): no address left/],
       ['hanging', /Failed to create pod sandbox: .*hanging did not end within 2000 ms/],
@@ -196,7 +192,7 @@ withRoot('the kubelet when things go wrong', () => {
   it('tells of a program that is not in the image', async () => {
     await node.create('mistyped', { containers: [shell('', { command: ['/bin/absent'] })] });
     await waitFor('mistyped', /^(CreateContainerError|RunContainerError|CrashLoopBackOff)$/, /./);
-    expect(await reasonsOf('mistyped')).toContain('Failed');
+    await node.untilTold('mistyped', 'Failed');
     await node.delete('mistyped');
   });
 

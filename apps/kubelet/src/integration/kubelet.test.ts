@@ -1,9 +1,9 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
-import { configMaps, coreEvents, leases, nodes, pods, type Pod, type Stored } from '@naru/api';
+import { configMaps, leases, nodes, pods, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
-import { TestNode, forever, image, isReady, nodeName, shell, whyNot, type Answer } from './test-node';
+import { TestNode, forever, image, isReady, nodeName, patient, shell, whyNot, type Answer } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
@@ -23,14 +23,6 @@ withRoot('the kubelet on a real runtime', () => {
   const untilReady = (name: string): Promise<Stored<Pod>> => node.untilReady(name);
   const fetchText = (path: string, who?: 'caller' | 'stranger' | 'nobody'): Promise<Answer> =>
     node.fetch(kubelet, path, who);
-
-  async function expectEvents(name: string, ...reasons: string[]): Promise<void> {
-    await eventually(async () => {
-      const { items } = await node.api.list(coreEvents, { namespace: 'default' });
-      const told = items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason = '' }) => reason);
-      expect(told).toEqual(expect.arrayContaining(reasons));
-    });
-  }
 
   it('registers the node, makes it Ready and keeps its lease', async () => {
     const registered = await eventually(async () => {
@@ -64,7 +56,7 @@ withRoot('the kubelet on a real runtime', () => {
         text: 'hello world 10.96.0.1\n',
       }),
     );
-    await expectEvents('web', 'Pulled', 'Created', 'Started');
+    await node.untilTold('web', 'Pulled', 'Created', 'Started');
     await node.delete('web');
     expect(kubelet.workers.list()).toHaveLength(0);
   });
@@ -144,9 +136,12 @@ withRoot('the kubelet on a real runtime', () => {
       expect(answer).toMatchObject({ code, text: expect.stringContaining(why) });
     }
     expect(await fetchText('/containerLogs/default/chatty/absent')).toMatchObject({ code: 404 });
-    const following = log('follow=true&tailLines=1');
+    let following: Promise<Answer> | undefined;
+    await new Promise<void>(heard => {
+      following = node.following(kubelet, '/containerLogs/default/chatty/main?follow=true&tailLines=1', heard);
+    });
     await node.delete('chatty');
-    expect(await following).toBe('three\n');
+    expect((await following)?.text).toBe('three\n');
   });
 
   it('lists its pods, and says that it is well', async () => {
@@ -171,7 +166,7 @@ withRoot('the kubelet on a real runtime', () => {
       restartCount: 1,
       lastState: { terminated: { exitCode: 3, reason: 'Error', message: 'last words\n' } },
     });
-    await expectEvents('crash', 'BackOff');
+    await node.untilTold('crash', 'BackOff');
     await node.delete('crash');
   });
 
@@ -203,9 +198,10 @@ withRoot('the kubelet on a real runtime', () => {
   it('probes readiness and liveness, over HTTP and by commands', async () => {
     await node.create('probed', {
       containers: [
-        shell('mkdir /www; touch /www/ok /alive; exec httpd -f -p 8080 -h /www', {
-          readinessProbe: { httpGet: { path: '/ok', port: 8080 }, periodSeconds: 1 },
-          livenessProbe: { exec: { command: ['test', '-e', '/alive'] }, periodSeconds: 1, failureThreshold: 1 },
+        shell('mkdir /www; touch /www/ok; exec httpd -f -p 8080 -h /www', {
+          readinessProbe: { httpGet: { path: '/ok', port: 8080 }, ...patient },
+          // Well from the beginning, however long that takes.
+          livenessProbe: { exec: { command: ['test', '!', '-e', '/ill'] }, ...patient, failureThreshold: 1 },
         }),
       ],
     });
@@ -213,12 +209,12 @@ withRoot('the kubelet on a real runtime', () => {
     const id = pod.status?.containerStatuses?.[0]?.containerID?.replace(/^.*:\/\//, '') ?? '';
     await exec(id, ['rm', '/www/ok']);
     await eventually(async () => expect(isReady(await node.get('probed'))).toBe(false));
-    await exec(id, ['rm', '/alive']);
+    await exec(id, ['touch', '/ill']);
     await eventually(async () =>
       expect((await node.get('probed')).status?.containerStatuses?.[0]?.restartCount).toBe(1),
     );
     await untilReady('probed');
-    await expectEvents('probed', 'Unhealthy', 'Killing');
+    await node.untilTold('probed', 'Unhealthy', 'Killing');
     await node.delete('probed');
   });
 
@@ -226,7 +222,7 @@ withRoot('the kubelet on a real runtime', () => {
     const { CriClient } = await import('../cri/cri-client');
     const client = new CriClient(node.endpoint);
     try {
-      return (await client.execSync(containerId, command, 10)).output;
+      return (await client.execSync(containerId, command, 120)).output;
     } finally {
       client.close();
     }
@@ -249,7 +245,8 @@ withRoot('the kubelet on a real runtime', () => {
     await untilReady('hooked');
     const fs = await import('node:fs/promises');
     expect(await fs.readdir(node.file('hooks'))).toEqual(['started']);
-    await node.delete('hooked');
+    // Time enough for its hook.
+    await node.delete('hooked', 120);
     expect((await fs.readdir(node.file('hooks'))).sort()).toEqual(['started', 'stopping']);
   });
 
@@ -363,9 +360,9 @@ withRoot('the kubelet on a real runtime', () => {
   it('leaves containers running over its restart and takes them up again', async () => {
     await node.create('survivor', { containers: [shell(forever)] });
     await node.create('leaver', { containers: [shell(forever)] });
-    const before = await untilReady('survivor');
-    await untilReady('leaver');
+    await Promise.all([untilReady('survivor'), untilReady('leaver')]);
     await node.stopKubelet(kubelet);
+    const before = await node.get('survivor');
     await node.api.delete(pods, { namespace: 'default', name: 'leaver' }, { gracePeriodSeconds: 0 });
     const writes = node.api.writes.length;
     kubelet = await node.startKubelet();
@@ -384,7 +381,7 @@ withRoot('the kubelet on a real runtime', () => {
 
   it('puts right what others wrote over a pod that runs, also what they wrote while it was away', async () => {
     await node.create('doubted', {
-      containers: [shell(forever, { readinessProbe: { exec: { command: ['true'] }, periodSeconds: 60 } })],
+      containers: [shell(forever, { readinessProbe: { exec: { command: ['true'] }, ...patient, periodSeconds: 60 } })],
     });
     const before = await untilReady('doubted');
     // What the controller-manager does to the pods of a node that it does not hear of.

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pods, type Container, type Pod } from '@naru/api';
 import { eventually } from '@naru/testing';
-import { TestNode, forever, image, shell, whyNot } from './test-node';
+import { TestNode, forever, heeding, image, shell, whyNot } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
@@ -88,14 +88,14 @@ withRoot('a pod', () => {
         ['asks', 1, true],
         ['other', 1, true],
       ]);
+      expect(status?.conditions).toContainEqual(
+        expect.objectContaining({ type: 'AllContainersRestarting', status: 'False' }),
+      );
       return status;
     });
     expect(after?.containerStatuses?.map(({ lastState }) => lastState?.terminated?.exitCode)).toEqual([42, 137]);
     expect(after?.initContainerStatuses).toMatchObject([{ restartCount: 1, state: { terminated: { exitCode: 0 } } }]);
     expect(after?.podIP).toBe(before?.podIP);
-    expect(after?.conditions).toContainEqual(
-      expect.objectContaining({ type: 'AllContainersRestarting', status: 'False' }),
-    );
     expect(await node.execIn('again', 'asks', 'ls', '/state')).toBe('other\nruns');
     await node.delete('again');
   });
@@ -116,10 +116,10 @@ withRoot('a pod', () => {
     const seen = node.file('signal');
     await fs.mkdir(seen);
     await node.create('signalled', {
-      terminationGracePeriodSeconds: 20,
+      terminationGracePeriodSeconds: 120,
       volumes: [{ name: 'seen', hostPath: { path: seen } }],
       containers: [
-        shell('trap "touch /seen/usr1; exit 0" USR1; trap "" TERM; while :; do sleep 1 & wait; done', {
+        heeding('trap "touch /seen/usr1; exit 0" USR1; trap "" TERM', {
           lifecycle: { stopSignal: 'SIGUSR1' },
           volumeMounts: [{ name: 'seen', mountPath: '/seen' }],
         }),
@@ -136,13 +136,13 @@ withRoot('a pod', () => {
     const order = node.file('order');
     await fs.mkdir(order);
     const telling = (name: string, more: Partial<Container> = {}): Container =>
-      shell(`trap "echo ${name} >> /order/ends; exit 0" TERM; while :; do sleep 1 & wait; done`, {
+      heeding(`trap "echo ${name} >> /order/ends; exit 0" TERM`, {
         name,
         volumeMounts: [{ name: 'order', mountPath: '/order' }],
         ...more,
       });
     await node.create('ordered', {
-      terminationGracePeriodSeconds: 20,
+      terminationGracePeriodSeconds: 120,
       volumes: [{ name: 'order', hostPath: { path: order } }],
       initContainers: [telling('first', { restartPolicy: 'Always' }), telling('second', { restartPolicy: 'Always' })],
       containers: [telling('main')],
@@ -194,7 +194,8 @@ withRoot('a pod', () => {
   });
 
   it('is in the namespaces of the node that it asks for, shares its processes when asked, and else has its own', async () => {
-    const script = `for n in net pid ipc; do readlink /proc/self/ns/$n; done; ps -o args | grep -c "[n]eighbour"; ${forever}`;
+    const count = 'ps -o args | grep -c "[n]eighbour"';
+    const script = `for n in net pid ipc; do readlink /proc/self/ns/$n; done; ${count}; ${forever}`;
     const neighbour = shell(`: neighbour; ${forever}`, { name: 'other' });
     const specs: Record<string, Partial<NonNullable<Pod['spec']>>> = {
       own: {},
@@ -205,7 +206,14 @@ withRoot('a pod', () => {
     };
     await Promise.all(
       Object.entries(specs).map(([name, spec]) =>
-        node.create(name, { ...spec, containers: [neighbour, shell(script)] }),
+        node.create(name, {
+          ...spec,
+          // Where it is to be seen it may come late.
+          containers: [
+            neighbour,
+            shell(name === 'shared' ? `until ${count} >/dev/null; do sleep 0.1; done; ${script}` : script),
+          ],
+        }),
       ),
     );
     const seen = async (name: string) => {

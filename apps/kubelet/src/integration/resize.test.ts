@@ -1,7 +1,7 @@
 import { nodes, pods, type Container, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
-import { TestNode, forever, nodeName, shell, whyNot } from './test-node';
+import { TestNode, forever, nodeName, patient, shell, whyNot } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
@@ -75,8 +75,7 @@ withRoot('the resize of a running pod', () => {
       allocatedResources: { cpu: '200m', memory: '128Mi' },
     });
     await eventually(async () => expect(await conditionsOf('grow')).toEqual([]));
-    const reasons = (await node.events('grow')).map(({ reason }) => reason);
-    expect(reasons).toEqual(expect.arrayContaining(['ResizeStarted', 'ResizeCompleted']));
+    await node.untilTold('grow', 'ResizeStarted', 'ResizeCompleted');
     await resize('grow', same('100m', '32Mi'));
     await eventually(async () => expect(await inEffect('grow')).toEqual({ quota: 10_000, memory: 32 * mi }));
     await node.delete('grow');
@@ -165,7 +164,7 @@ withRoot('the resize of a running pod', () => {
         shell(`head -c ${40 * mi} /dev/zero > /memory/file; touch /filled; ${forever}`, {
           resources: same('100m', '128Mi'),
           volumeMounts: [{ name: 'memory', mountPath: '/memory' }],
-          readinessProbe: { exec: { command: ['test', '-e', '/filled'] }, periodSeconds: 1 },
+          readinessProbe: { exec: { command: ['test', '-e', '/filled'] }, ...patient },
         }),
       ],
     });

@@ -4,7 +4,7 @@ import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
 import { readMachine } from '../node/machine';
 import type { Summary } from '../stats/summary-types';
-import { TestNode, forever, nodeName, shell, whyNot } from './test-node';
+import { TestNode, forever, nodeName, patient, shell, whyNot } from './test-node';
 
 const withRoot = whyNot() ? describe.skip : describe;
 const mi = 2 ** 20;
@@ -70,7 +70,7 @@ volumeStatsAggPeriod: 1s
     const containers = [
       shell(script, {
         volumeMounts: [{ name: 'v', mountPath: '/v' }],
-        readinessProbe: { exec: { command: ['test', '-e', '/root-file'] }, periodSeconds: 1 },
+        readinessProbe: { exec: { command: ['test', '-e', '/root-file'] }, ...patient },
       }),
     ];
     await node.create('measured', { volumes, containers });
@@ -148,10 +148,7 @@ volumeStatsAggPeriod: 1s
       reason: 'Evicted',
       message: 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ',
     });
-    const { items } = await node.api.list(coreEvents, { namespace: 'default' });
-    expect(
-      items.filter(({ involvedObject }) => involvedObject.name === 'greedy').map(({ reason }) => reason),
-    ).toContain('Evicted');
+    await node.untilTold('greedy', 'Evicted');
     await node.delete('greedy');
   });
 

@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { nodes } from '@naru/api';
 import { eventually } from '@naru/testing';
-import { TestNode, nodeName, shell, whyNot } from './test-node';
+import { TestNode, heeding, nodeName, whyNot } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
@@ -22,8 +22,8 @@ withRoot('a node that shuts down', () => {
     const lines = [
       'apiVersion: kubelet.config.k8s.io/v1beta1',
       'kind: KubeletConfiguration',
-      'shutdownGracePeriod: 20s',
-      'shutdownGracePeriodCriticalPods: 10s',
+      'shutdownGracePeriod: 240s',
+      'shutdownGracePeriodCriticalPods: 120s',
     ];
     await fs.writeFile(config, lines.join('\n'));
     const kubelet = await node.startKubelet([`--config=${config}`]);
@@ -32,10 +32,10 @@ withRoot('a node that shuts down', () => {
     const start = (name: string, priority: number) =>
       node.create(name, {
         priority,
-        terminationGracePeriodSeconds: 10,
+        terminationGracePeriodSeconds: 120,
         volumes: [{ name: 'order', hostPath: { path: order } }],
         containers: [
-          shell(`trap "echo ${name} >> /order/ends; exit 0" TERM; while :; do sleep 1 & wait; done`, {
+          heeding(`trap "echo ${name} >> /order/ends; exit 0" TERM`, {
             volumeMounts: [{ name: 'order', mountPath: '/order' }],
           }),
         ],
@@ -48,11 +48,13 @@ withRoot('a node that shuts down', () => {
     expect(await fs.readFile(path.join(order, 'ends'), 'utf8')).toBe('ordinary\ncritical\n');
     const message = 'Pod was terminated in response to imminent node shutdown.';
     for (const name of ['ordinary', 'critical']) {
-      const { status } = await node.get(name);
-      expect(status).toMatchObject({ phase: 'Failed', reason: 'Terminated', message });
-      expect(status?.conditions).toContainEqual(
-        expect.objectContaining({ type: 'DisruptionTarget', reason: 'TerminationByKubelet', message }),
-      );
+      await eventually(async () => {
+        const { status } = await node.get(name);
+        expect(status).toMatchObject({ phase: 'Failed', reason: 'Terminated', message });
+        expect(status?.conditions).toContainEqual(
+          expect.objectContaining({ type: 'DisruptionTarget', reason: 'TerminationByKubelet', message }),
+        );
+      });
     }
     await eventually(async () => {
       const { status } = await node.api.get(nodes, { name: nodeName });

@@ -44,6 +44,16 @@ export const shell = (script: string, more: Partial<Container> = {}): Container 
   ...more,
 });
 
+/** Of probes: often, and slow machines are waited for. */
+export const patient = { periodSeconds: 1, timeoutSeconds: 60 };
+
+/** A container that is Ready when it heeds its signals: until its shell has set its traps, the first process of a container is spared them. */
+export const heeding = (traps: string, more: Partial<Container> = {}): Container =>
+  shell(`${traps}; touch /tmp/heeds; while :; do sleep 1 & wait; done`, {
+    readinessProbe: { exec: { command: ['test', '-e', '/tmp/heeds'] }, ...patient },
+    ...more,
+  });
+
 export function isReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
@@ -80,14 +90,17 @@ export class TestNode {
   private containerd: Containerd | undefined;
 
   /** Another network each, so that several tests do not meet. */
-  private constructor(private readonly network: ClaimedNumber) {}
+  private constructor(
+    private readonly network: ClaimedNumber,
+    private readonly cniTimeoutSeconds: number | undefined,
+  ) {}
 
   /** With our own runtime, or with Debian's containerd. */
   static async create(
     runtime: 'naru' | 'containerd' = 'naru',
-    { imageBytes }: { imageBytes?: number } = {},
+    { imageBytes, cniTimeoutSeconds }: { imageBytes?: number; cniTimeoutSeconds?: number } = {},
   ): Promise<TestNode> {
-    const node = new TestNode(await claimNumber());
+    const node = new TestNode(await claimNumber(), cniTimeoutSeconds);
     // A disk of so many bytes for images alone.
     if (imageBytes !== undefined) mountDisk(node.file('images'), imageBytes);
     fs.chmodSync(node.directory, 0o711); // whoever is root in a pod's user namespace passes through it
@@ -238,7 +251,7 @@ export class TestNode {
       `--image-store=${this.file('images')}`,
       `--cni-conf-dir=${this.file('cni')}`,
       `--cni-bin-dir=${this.file('bin')},/usr/lib/cni`,
-      '--cni-timeout-seconds=2',
+      ...(this.cniTimeoutSeconds === undefined ? [] : [`--cni-timeout-seconds=${this.cniTimeoutSeconds}`]),
       `--cdi-spec-dirs=${this.file('cdi')}`,
       `--registry-config=${this.file('registries.json')}`,
       // By a name of its own, so that a test can take it away.
@@ -330,13 +343,26 @@ export class TestNode {
 
   /** GET on a kubelet's own API. */
   fetch(kubelet: Kubelet, place: string, who: 'caller' | 'stranger' | 'nobody' = 'caller'): Promise<Answer> {
+    return this.following(kubelet, place, () => undefined, who);
+  }
+
+  /** A GET that tells as soon as something of its answer has come. */
+  following(
+    kubelet: Kubelet,
+    place: string,
+    heard: () => void,
+    who: 'caller' | 'stranger' | 'nobody' = 'caller',
+  ): Promise<Answer> {
     const identity = who === 'nobody' ? { ca: this.identities.caller.ca } : this.identities[who];
     const options = { ...identity, host: '127.0.0.1', port: kubelet.server.port, path: place, agent: false };
     return new Promise((resolve, reject) => {
       https
         .get(options, response => {
           const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('data', (chunk: Buffer) => {
+            chunks.push(chunk);
+            heard();
+          });
           response.on('end', () => {
             const body = Buffer.concat(chunks);
             resolve({ code: response.statusCode ?? 0, text: body.toString('utf8'), body });
@@ -362,6 +388,14 @@ export class TestNode {
     });
   }
 
+  /** Waits until the events of such reasons have been written: they come when they come, whatever the status says. */
+  untilTold(name: string, ...reasons: string[]): Promise<void> {
+    return eventually(async () => {
+      const told = (await this.events(name)).map(({ reason }) => reason);
+      expect(told).toEqual(expect.arrayContaining(reasons));
+    });
+  }
+
   async events(name: string): Promise<{ reason: string; message: string }[]> {
     const { items } = await this.api.list(coreEvents, { namespace: 'default' });
     return items
@@ -382,7 +416,7 @@ export class TestNode {
     const id = wanted?.containerID?.split('://')[1] ?? '';
     const client = new CriClient(this.endpoint);
     try {
-      return (await client.execSync(id, command, 10)).output.trimEnd();
+      return (await client.execSync(id, command, 120)).output.trimEnd();
     } finally {
       client.close();
     }
@@ -401,8 +435,8 @@ export class TestNode {
   }
 
   /** Deletes a pod and waits until its object is gone. */
-  async delete(name: string): Promise<void> {
-    await this.api.delete(pods, { namespace: 'default', name }, { gracePeriodSeconds: 1 });
+  async delete(name: string, gracePeriodSeconds = 1): Promise<void> {
+    await this.api.delete(pods, { namespace: 'default', name }, { gracePeriodSeconds });
     await eventually(() => expect(this.get(name)).rejects.toThrow('not found'));
   }
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { configMaps, nodes, runtimeClasses, secrets, type Container, type Pod, type Stored } from '@naru/api';
 import { eventually } from '@naru/testing';
 import type { Kubelet } from '../kubelet';
-import { TestNode, forever, nodeName, shell, whyNot } from './test-node';
+import { TestNode, forever, nodeName, patient, shell, whyNot } from './test-node';
 
 const skipped = whyNot();
 const withRoot = skipped ? describe.skip : describe;
@@ -70,7 +70,7 @@ withRoot('a pod with a user namespace', () => {
       containers: [
         shell(forever, {
           volumeMounts,
-          readinessProbe: { exec: { command: ['test', '-e', '/disk/second'] }, periodSeconds: 1 },
+          readinessProbe: { exec: { command: ['test', '-e', '/disk/second'] }, ...patient },
         }),
         shell(`echo second > /disk/second; ${forever}`, {
           name: 'other',
@@ -96,8 +96,10 @@ withRoot('a pod with a user namespace', () => {
     const ready = await node.untilReady('mapped');
     expect(ready.status?.initContainerStatuses?.[0]?.state?.terminated?.message).toBe('0\n');
     const first = firstId(pod);
-    const users = usersOnNode(pod.metadata.uid, first);
-    expect(new Set(users)).toEqual(new Set([first, first + 1000]));
+    // A probe that is about to join the pod has still the OCI runtime's own user.
+    await eventually(() =>
+      expect(new Set(usersOnNode(pod.metadata.uid, first))).toEqual(new Set([first, first + 1000])),
+    );
     const inside = (script: string): Promise<string> => node.exec('mapped', 'sh', '-c', script);
     expect(await inside('tr -s " " < /proc/self/uid_map; tr -s " " < /proc/self/gid_map; id -u')).toBe(
       ` 0 ${first} ${length}\n 0 ${first} ${length}\n0`,
@@ -128,7 +130,7 @@ withRoot('a pod with a user namespace', () => {
   });
 
   it('has ids that no other pod has, over restarts of kubelet and runtime, and gives them back', async () => {
-    const stays = shell(forever, { readinessProbe: { exec: { command: ['true'] }, periodSeconds: 1 } });
+    const stays = shell(forever, { readinessProbe: { exec: { command: ['true'] }, ...patient } });
     const pods = await Promise.all(
       ['one', 'two'].map(name => node.create(name, { hostUsers: false, containers: [stays] })),
     );

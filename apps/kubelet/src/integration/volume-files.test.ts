@@ -307,14 +307,16 @@ withRoot('files in volumes', () => {
       return got.join('');
     };
     // Some containers were started, some more than once, and some were refused.
-    await eventually(async () => {
+    const heard = await eventually(async () => {
       const all = await Promise.all(names.map(name => node.get(name)));
       const statuses = all.flatMap(({ status }) => status?.containerStatuses ?? []);
       expect(statuses).toHaveLength(24);
       for (const { restartCount, state } of statuses) expect(restartCount > 0 || state?.waiting?.reason).toBeTruthy();
-      expect(await said()).toContain('mine');
+      const words = await said();
+      expect(words).toContain('mine');
+      return words;
     });
-    expect(await said()).not.toContain('of the node');
+    expect(heard).not.toContain('of the node');
     expect(await fs.readdir(outside)).toEqual(['secret']);
     await end('swapper', ...names);
   });

@@ -6,6 +6,9 @@ import { systemClock, type Clock } from '@naru/foundation';
 import { ProbeWorker } from './probe-worker';
 import { runProbe, type ProbeTarget } from './prober';
 
+/** So long is an answer waited for that is to come. */
+const timeoutSeconds = 60;
+
 const closers: (() => void)[] = [];
 
 afterEach(() => {
@@ -36,6 +39,7 @@ describe('runProbe over HTTP', () => {
     });
     const probe = (path: string): Probe => ({
       httpGet: { path, port: 'web' as never, httpHeaders: [{ name: 'X-A', value: 'b' }] },
+      timeoutSeconds,
     });
     expect(await runProbe(probe('/ok'), target(port), never)).toMatchObject({ success: true });
     expect(await runProbe(probe('/bad'), target(port), never)).toEqual({
@@ -54,15 +58,17 @@ describe('runProbe over HTTP', () => {
       else if (request.url === '/away') response.writeHead(302, { location: 'http://192.0.2.1/' }).end();
       else response.writeHead(500).end();
     });
-    expect(await runProbe({ httpGet: { port } }, target(), never)).toMatchObject({ success: false });
-    expect(await runProbe({ httpGet: { port, path: '/away' } }, target(), never)).toMatchObject({ success: true });
+    expect(await runProbe({ httpGet: { port }, timeoutSeconds }, target(), never)).toMatchObject({ success: false });
+    expect(await runProbe({ httpGet: { port, path: '/away' }, timeoutSeconds }, target(), never)).toMatchObject({
+      success: true,
+    });
   });
 
   it('says in familiar words why it got no answer', async () => {
     const port = await serve(() => undefined);
     const timedOut = await runProbe({ httpGet: { port }, timeoutSeconds: 0.05 }, target(), never);
     expect(timedOut?.output).toContain('context deadline exceeded');
-    const refused = await runProbe({ httpGet: { port: 1 } }, target(), never);
+    const refused = await runProbe({ httpGet: { port: 1 }, timeoutSeconds }, target(), never);
     expect(refused?.output).toBe('Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused');
     const nameless = await runProbe({ httpGet: { port: 'zzz' as never } }, target(), never);
     expect(nameless?.output).toContain("couldn't find port: zzz");
@@ -75,7 +81,7 @@ describe('runProbe over TCP, exec and gRPC', () => {
     closers.push(() => server.close());
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    expect(await runProbe({ tcpSocket: { port } }, target(), never)).toMatchObject({ success: true });
+    expect(await runProbe({ tcpSocket: { port }, timeoutSeconds }, target(), never)).toMatchObject({ success: true });
     expect(await runProbe({ tcpSocket: { port: 1 } }, target(), never)).toMatchObject({ success: false });
   });
 
@@ -111,8 +117,12 @@ describe('runProbe over TCP, exec and gRPC', () => {
       ),
     );
     closers.push(() => server.forceShutdown());
-    expect(await runProbe({ grpc: { port, service: 'good' } }, target(), never)).toMatchObject({ success: true });
-    expect(await runProbe({ grpc: { port, service: 'bad' } }, target(), never)).toMatchObject({ success: false });
+    expect(await runProbe({ grpc: { port, service: 'good' }, timeoutSeconds }, target(), never)).toMatchObject({
+      success: true,
+    });
+    expect(await runProbe({ grpc: { port, service: 'bad' }, timeoutSeconds }, target(), never)).toMatchObject({
+      success: false,
+    });
   });
 });
 

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { StatusError } from '@naru/foundation';
+import { eventually } from '@naru/testing';
 import { LogRoute } from './log-route';
 
 describe("the node's logs", () => {
@@ -73,6 +75,7 @@ describe("the node's logs", () => {
     const swapper = spawn(process.execPath, ['-e', script, at('dir'), at('link'), at('aside')], { stdio: 'ignore' });
     try {
       const seen = new Set<string>();
+      await eventually(() => void fs.readlinkSync(at('dir')));
       // Enough that the file was shown, and that it was not because of the link.
       for (let tries = 0; tries < 20 || !seen.has('a log'); tries++) {
         const places = Array.from({ length: 20 }, (_, index) => (index % 2 ? '/swapped/dir/' : '/swapped/dir/x'));
@@ -81,7 +84,9 @@ describe("the node's logs", () => {
       expect(seen).not.toContain('secret');
       expect(seen).toContain('a log');
     } finally {
+      const ended = once(swapper, 'exit');
       swapper.kill('SIGKILL');
+      await ended;
     }
   });
 

@@ -12,7 +12,7 @@ import { Kubelet } from '../kubelet';
 
 const directory = '/run/naru';
 /** Waits for what a scenario expects. It looks seldom: the kernel is slow, and each look takes time from the node. */
-export const soon = <T>(check: () => T | Promise<T>): Promise<T> => eventually(check, 120_000, 250);
+export const soon = <T>(check: () => T | Promise<T>): Promise<T> => eventually(check, 240_000, 250);
 
 /** A file of the node below /run, which is a kernel's own. */
 export const at = (name: string): string => path.join(directory, name);
