@@ -54,14 +54,13 @@ test('a claim with a node gets a directory there, may grow, and the directory is
     expect((await api.get(persistentVolumes, { name })).spec?.capacity).toEqual({ storage: '2Gi' });
   });
   await api.delete(persistentVolumeClaims, key);
-  const request = await eventually(async () => {
+  await eventually(async () => {
     const node = await api.get(nodes, { name: 'n1' });
     expect(node.metadata.annotations?.[removal(name)]).toBe(`/var/lib/naru/local-path/${name}`);
-    return node;
   });
   expect((await api.get(persistentVolumes, { name })).status?.phase).toBe('Released');
-  const annotations = { ...request.metadata.annotations, [removal(name)]: '' };
-  await api.update(nodes, { ...request, metadata: { ...request.metadata, annotations } });
+  const body = { metadata: { annotations: { [removal(name)]: '' } } };
+  await api.patch(nodes, { name: 'n1' }, { type: 'merge', body });
   await eventually(async () => {
     expect((await api.list(persistentVolumes)).items).toEqual([]);
     expect(removalsOf(await api.get(nodes, { name: 'n1' }))).toEqual([]);

@@ -80,7 +80,8 @@ const oldKey = { namespace: 'default', name: 'old' };
 
 convergenceSuite([replicationController], {
   objects(api) {
-    api.seed(pods, makePod('stray', { labels: { app: 'old' } }));
+    // What runs already nobody makes ready, and which two stay depends on which are ready first.
+    api.seed(pods, makePod('stray', { labels: { app: 'old' }, ready: true }));
     const template = { metadata: { labels: { app: 'old' } }, spec: { containers: [{ name: 'main', image: 'web:1' }] } };
     api.seed(replicationControllers, {
       metadata: { ...oldKey },
