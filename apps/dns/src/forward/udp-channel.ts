@@ -61,8 +61,8 @@ export class UdpChannel {
         if (this.retired && this.waiting.size === 0) this.close();
       };
       const timer = setTimeout(() => {
-        end();
-        reject(new Error(`no answer within ${timeoutMs} ms`));
+        // What came while this process was held up is read first: an answer is not late because we are.
+        setImmediate(() => this.waiting.get(id)?.reject(new Error(`no answer within ${timeoutMs} ms`)));
       }, timeoutMs);
       this.waiting.set(id, {
         question,

@@ -35,9 +35,15 @@ async function open(client: string): Promise<Socket> {
   return socket;
 }
 
+/** Rejects when it is closed without an answer. */
 async function ask(socket: Socket): Promise<void> {
+  const waiting = new AbortController();
+  const closed = (): void => waiting.abort();
+  socket.once('close', closed);
+  if (socket.closed) closed();
   socket.write(question);
-  await once(socket, 'data');
+  await once(socket, 'data', { signal: waiting.signal });
+  socket.off('close', closed);
 }
 
 /** A reset is an end like any other. */

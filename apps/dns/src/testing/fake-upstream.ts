@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { freePort } from '@naru/testing';
 import { decode, encode, type Packet } from 'dns-packet';
 
 /** Undefined: no answer at all. */
@@ -38,8 +39,9 @@ export async function fakeUpstream(script: Script): Promise<FakeUpstream> {
       socket.write(Buffer.concat([length, reply]));
     });
   });
-  await new Promise<void>(resolve => tcp.listen(0, '127.0.0.1', resolve));
-  const { port } = tcp.address() as AddressInfo;
+  // One that the kernel chose for TCP may be taken for UDP.
+  const port = await freePort();
+  await new Promise<void>(resolve => tcp.listen(port, '127.0.0.1', resolve));
   await new Promise<void>(resolve => udp.bind(port, '127.0.0.1', resolve));
   const upstream: FakeUpstream = {
     address: `127.0.0.1:${port}`,

@@ -1,5 +1,4 @@
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { silentLogger } from '@naru/foundation';
 import { eventually, freePort } from '@naru/testing';
 import { HealthCheckServers, type ServiceHealth } from './health-check-servers';
@@ -44,9 +43,10 @@ describe('the health check node port', () => {
   });
 
   test('a port that somebody else has is named, and served as soon as it is free', async () => {
-    const other = http.createServer().listen(0, '127.0.0.1');
+    // Not one of those that the kernel gives to others as soon as it is free.
+    const port = await freePort();
+    const other = http.createServer().listen(port, '127.0.0.1');
     await new Promise(resolve => other.once('listening', resolve));
-    const { port } = other.address() as AddressInfo;
     await servers.sync([web(port, 1)]);
     expect(problems).toEqual([expect.stringContaining(`node port ${port} of the health check cannot be served`)]);
     await new Promise(resolve => other.close(resolve));

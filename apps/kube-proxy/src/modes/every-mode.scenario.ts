@@ -12,10 +12,10 @@ import { nftables } from './nftables';
 const sctpPort = 9000;
 const waitMs = 120_000;
 
-/** Who answers at the address; SCTP is not to be had from Node. */
-async function askBySctp({ run }: Place, address: string, port: number): Promise<string> {
+/** Who answers at the address; SCTP is not to be had from Node. In vain it asks for as long as `patienceSeconds`. */
+async function askBySctp({ run }: Place, address: string, port: number, patienceSeconds = 40): Promise<string> {
   const where = isIpv6(address) ? `SCTP6:[${address}]` : `SCTP4:${address}`;
-  return (await run('timeout', ['30', 'socat', '-u', `${where}:${port},connect-timeout=5`, '-'])).trim();
+  return (await run('timeout', ['80', 'socat', '-u', `${where}:${port},connect-timeout=${patienceSeconds}`, '-'])).trim();
 }
 
 /** By both families. */
@@ -98,7 +98,8 @@ async function checkPolicies(cluster: TestCluster, api: MemoryObjects, check: ty
     await api.delete(networkPolicies, key);
     await eventually(() => open(web.ip, 8080), waitMs);
     await admit('TCP', 8080);
-    await eventually(() => assert.rejects(askWeb(), /failed with exit code/), waitMs);
+    const askInVain = (): Promise<string> => askBySctp(client, web.ip, sctpPort, 5);
+    await eventually(() => assert.rejects(askInVain(), /failed with exit code/), waitMs);
     await open(web.ip, 8080);
     await api.delete(networkPolicies, key);
     assert.equal(await eventually(askWeb, waitMs), 'pod-0');

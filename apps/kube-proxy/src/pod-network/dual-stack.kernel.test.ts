@@ -111,7 +111,7 @@ function testKind(kind: Kind): void {
     const headers = 40 + 8;
     const datagram = `require('dgram').createSocket('udp6').on('message', () => process.exit(0))
       .send(Buffer.alloc(${kind.mtu - headers}), 8080, '${addresses[1]!.v6}')`;
-    await pods[0]!.run('timeout', ['30', process.execPath, '-e', datagram]);
+    await pods[0]!.run('timeout', ['80', process.execPath, '-e', datagram]);
   });
 
   test('hides pods behind the IPv6 address of their node from what is outside the cluster', async () => {

@@ -58,7 +58,7 @@ function testBackend(backend: BackendName, modeName: 'nftables' | 'iptables'): v
     expect(await pods[0]!.run('cat', ['/sys/class/net/eth0/mtu'])).toBe(`${mtu}\n`);
     const datagram = `require('dgram').createSocket('udp4').on('message', () => process.exit(0))
       .send(Buffer.alloc(${mtu - 28}), 8080, '${pods[2]!.ip}')`;
-    await pods[0]!.run('timeout', ['30', process.execPath, '-e', datagram]);
+    await pods[0]!.run('timeout', ['80', process.execPath, '-e', datagram]);
   });
 
   test('hides pods behind their node from what is outside the cluster', async () => {

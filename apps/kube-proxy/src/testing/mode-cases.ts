@@ -128,7 +128,7 @@ export const modeCases: readonly ModeCase[] = [
     async run(bench) {
       const { pod, node, outside } = places(bench);
       const { addresses, sync, syncFull } = bench.cluster;
-      const port = bench.port({ nodePort, affinitySeconds: 100 });
+      const port = bench.port({ nodePort, affinitySeconds: 10_800 });
       await sync([port]);
       const name = await bench.oneAnswers(pod, bench.clusterIp, 80);
       await sync([port, bench.port({ name: 'default/other:/tcp/80', clusterIp: addresses.clusterIp(11) })]);
@@ -169,7 +169,7 @@ export const modeCases: readonly ModeCase[] = [
     async run(bench) {
       await bench.cluster.sync([bench.port({ name: 'default/dns:/udp', protocol: 'udp' })]);
       const ask = () => bench.ask(places(bench).pod, bench.clusterIp, 80, { protocol: 'udp' });
-      const answers = await Promise.all(Array.from({ length: 12 }, ask));
+      const answers = await Promise.all(Array.from({ length: 40 }, ask));
       assert.ok(new Set(answers.map(({ name }) => name)).size > 1);
     },
   },

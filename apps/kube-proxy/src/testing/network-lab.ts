@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { CommandRunner } from '../command';
 import { ipFamilies, isIpv6, type IpFamily } from '../desired/ip-family';
 import { labAddresses } from './lab-addresses';
-import { PlaceAgent, type HeldConnection } from './place-agent';
+import { PlaceAgent, patienceMs, type HeldConnection } from './place-agent';
 import { Shells } from '../shells';
 
 const cniBinDir = '/usr/lib/cni';
@@ -188,7 +188,7 @@ route add default via ${v6.outside}
     port: number,
     options: AskOptions = {},
   ): Promise<{ name: string; client: string }> {
-    const { protocol = 'tcp', sourcePort, localAddress, timeoutMs = 10_000 } = options;
+    const { protocol = 'tcp', sourcePort, localAddress, timeoutMs = patienceMs } = options;
     const agent = this.agent(from);
     const text =
       protocol === 'tcp'
@@ -199,12 +199,9 @@ route add default via ${v6.outside}
     return { name, client };
   }
 
-  /**
-   * Asks `times` times and answers the names that were heard, sorted. Endpoints are chosen at random: of three, one is missed
-   * by 20 questions in one test of a thousand, by 40 in one of four million.
-   */
-  async names(from: Place, ip: string, port: number, times = 40): Promise<string[]> {
-    const ask = () => this.ask(from, ip, port, { timeoutMs: 5_000 });
+  /** Asks `times` times, at once, and answers the names that were heard, sorted. */
+  async names(from: Place, ip: string, port: number, times: number): Promise<string[]> {
+    const ask = () => this.ask(from, ip, port);
     const answers = await Promise.all(Array.from({ length: times }, ask));
     return [...new Set(answers.map(answer => answer.name))].sort();
   }

@@ -6,7 +6,7 @@ import { eventually, MemoryObjects } from '@naru/testing';
 import { createProxyMetrics } from '../metrics';
 import type { ProxyMode, RuleSync } from '../modes/mode';
 import { ServiceProxy } from '../service-proxy';
-import { questionsFor } from './mode-bench';
+import { answering } from './mode-bench';
 import type { Place } from './network-lab';
 import type { TestCluster } from './test-cluster';
 
@@ -112,8 +112,8 @@ export class ProxiedServices {
 
   /** Soon exactly these answer. */
   async answer(names: readonly string[], { ip = this.clusterIp, port = 80, from = this.client } = {}): Promise<void> {
-    const asked = questionsFor(this.deps.mode);
-    await this.soon(async () => assert.deepEqual(await this.lab.names(from, ip, port, asked), names));
+    const ask = (times: number): Promise<string[]> => this.lab.names(from, ip, port, times);
+    await this.soon(async () => assert.deepEqual(await answering(this.deps.mode, names, ask), names));
   }
 
   soon<T>(check: () => T | Promise<T>): Promise<T> {

@@ -105,10 +105,10 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
 
     test('session affinity keeps a client on its endpoint through syncs', async () => {
       const { lab, pods } = cluster;
-      await sync(web({ affinitySeconds: 100 }));
+      await sync(web({ affinitySeconds: 10_800 }));
       const first = await lab.names(pods[0]!, web().clusterIp, 80, 6);
       expect(first).toHaveLength(1);
-      await sync(web({ affinitySeconds: 100, nodePort }));
+      await sync(web({ affinitySeconds: 10_800, nodePort }));
       expect(await lab.names(pods[0]!, web().clusterIp, 80, 6)).toEqual(first);
     });
 
@@ -118,7 +118,7 @@ describeInKernel('the mode userspace between pods of two nodes', () => {
       const ask = async (): Promise<string> => (await lab.ask(pods[0]!, web().clusterIp, 80)).name;
       const first = await ask();
       // The interval is longer than the affinity: asking sooner would renew it.
-      await eventually(async () => expect(await ask()).not.toBe(first), 60_000, 1_100);
+      await eventually(async () => expect(await ask()).not.toBe(first), 90_000, 1_100);
     });
 
     test('without endpoints a connection is reset', async () => {

@@ -1,5 +1,5 @@
 import dgram from 'node:dgram';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { once } from 'node:events';
 import { silentLogger } from '@naru/foundation';
 import { eventually, freePort } from '@naru/testing';
@@ -27,9 +27,10 @@ class NamedServer {
   ) {}
 
   static async start(name: string): Promise<NamedServer> {
-    const tcp = net.createServer().listen(0, '127.0.0.1');
+    // One that the kernel chose for TCP may be taken for UDP.
+    const port = await freePort();
+    const tcp = net.createServer().listen(port, '127.0.0.1');
     await once(tcp, 'listening');
-    const { port } = tcp.address() as AddressInfo;
     const udp = dgram.createSocket('udp4').bind(port, '127.0.0.1');
     await once(udp, 'listening');
     const server = new NamedServer(name, tcp, udp, endpointAt(port));
@@ -83,7 +84,7 @@ describe('the mode userspace', () => {
   async function connect(host = clusterIp): Promise<{ name: string; socket: net.Socket }> {
     const socket = net.connect({ host, port });
     clients.push(socket);
-    const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(5_000) })) as [Buffer];
+    const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(60_000) })) as [Buffer];
     return { name: chunk.toString().trim(), socket };
   }
 
@@ -107,10 +108,12 @@ describe('the mode userspace', () => {
     await sync(web());
     const three = [await connect(), await connect(), await connect()];
     expect(three.map(({ name }) => name).sort()).toEqual(['a', 'b', 'c']);
-    three[1]!.socket.destroy();
-    const freed = servers.find(({ name }) => name === three[1]!.name)!;
-    await eventually(() => expect([...freed.sockets][0]!.destroyed).toBe(true));
-    expect((await connect()).name).toBe(freed.name);
+    const [, freed] = three;
+    // Closed by the proxy, too: it hears of the end of its own connection before it ends this one.
+    const closed = once(freed!.socket, 'close');
+    freed!.socket.end();
+    await closed;
+    expect((await connect()).name).toBe(freed!.name);
   });
 
   test('an endpoint that refuses is followed by the next, and without any the connection is reset', async () => {
@@ -122,7 +125,7 @@ describe('the mode userspace', () => {
   });
 
   test('session affinity keeps a client on its endpoint', async () => {
-    await sync(web({ affinitySeconds: 100 }));
+    await sync(web({ affinitySeconds: 10_800 }));
     const names = new Set();
     for (let time = 0; time < 5; time++) names.add((await connect()).name);
     expect(names.size).toBe(1);
@@ -133,7 +136,7 @@ describe('the mode userspace', () => {
     const client = dgram.createSocket('udp4');
     const ask = async (): Promise<string> => {
       client.send('who', port, clusterIp);
-      const [answer] = (await once(client, 'message', { signal: AbortSignal.timeout(5_000) })) as [Buffer];
+      const [answer] = (await once(client, 'message', { signal: AbortSignal.timeout(60_000) })) as [Buffer];
       return answer.toString();
     };
     const first = await ask();
