@@ -20,4 +20,6 @@ module.exports = {
   testTimeout: 240_000,
   // Tests build with esbuild, whose service stays as long as the process: do not wait for it.
   forceExit: true,
+  // Half a second, the default, is too short on a busy machine for a process to end that has nothing left to do.
+  workerGracefulExitTimeout: 10_000,
 };

@@ -23,11 +23,12 @@ here('a nats-server with this configuration (needs the nats-server binary)', () 
     certificate: path.join(folder, who, 'client.crt'),
     key: path.join(folder, who, 'client.key'),
   });
+  const timeout = 60_000;
   const connectAs = (who: string): Promise<NatsConnection> => {
     const { ca, certificate, key } = filesOf(who);
     const read = (file: string): string => readFileSync(file, 'utf8');
     const tls = { ca: read(ca), cert: read(certificate), key: read(key) };
-    return connect({ servers: `tls://127.0.0.1:${port}`, tls, maxReconnectAttempts: 0 });
+    return connect({ servers: `tls://127.0.0.1:${port}`, tls, maxReconnectAttempts: 0, timeout });
   };
 
   beforeAll(async () => {
@@ -55,7 +56,7 @@ here('a nats-server with this configuration (needs the nats-server binary)', () 
         }),
     );
     const publisher = await connectAs('api-server');
-    const manager = await publisher.jetstreamManager();
+    const manager = await publisher.jetstreamManager({ timeout });
     await manager.streams.add({ name: 'FEED', subjects: ['feed.>'], storage: 'memory' as never });
     await publisher.close();
   });
@@ -85,7 +86,7 @@ here('a nats-server with this configuration (needs the nats-server binary)', () 
     const head = headers();
     head.set(feedHeaders.type, 'ADDED');
     head.set(feedHeaders.version, '1');
-    await publisher.jetstream().publish('feed.core.pods._.default.web', '{}', { headers: head });
+    await publisher.jetstream({ timeout }).publish('feed.core.pods._.default.web', '{}', { headers: head });
     await eventually(() => expect(heard).toEqual(['web']));
     await publisher.close();
     stop.abort();
@@ -94,21 +95,21 @@ here('a nats-server with this configuration (needs the nats-server binary)', () 
 
   test('lets nobody but the api-server publish or change the stream', async () => {
     const reader = await connectAs('controller-manager');
-    await expect(reader.jetstream().publish('feed.core.pods._.default.evil')).rejects.toThrow(/permission/i);
-    const manager = await reader.jetstreamManager({ checkAPI: false });
+    await expect(reader.jetstream({ timeout }).publish('feed.core.pods._.default.evil')).rejects.toThrow(/permission/i);
+    const manager = await reader.jetstreamManager({ checkAPI: false, timeout });
     await expect(manager.streams.purge('FEED')).rejects.toThrow(/permission/i);
     await reader.close();
   });
 
   test('lets no reader list or end the consumers of others', async () => {
     const publisher = await connectAs('api-server');
-    const other = await publisher.jetstreamManager();
+    const other = await publisher.jetstreamManager({ timeout });
     const { name } = await other.consumers.add('FEED', {
       deliver_subject: '_INBOX.other',
       ack_policy: 'none' as never,
     });
     const reader = await connectAs('controller-manager');
-    const manager = await reader.jetstreamManager({ checkAPI: false });
+    const manager = await reader.jetstreamManager({ checkAPI: false, timeout });
     await expect(manager.consumers.list('FEED').next()).rejects.toThrow(/permission/i);
     await expect(manager.consumers.delete('FEED', name)).rejects.toThrow(/permission/i);
     await reader.close();

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { eventually } from '@naru/testing';
+import { eventually, freePort } from '@naru/testing';
 import { repository, run, type Outcome, type RunOptions } from '../cluster';
 
 /**
@@ -15,13 +15,15 @@ export class DockerDaemon {
   private constructor(
     private readonly folder: string,
     private readonly child: ChildProcess,
+    /** Of the api-server, on this machine. */
+    port: number,
   ) {
     this.environment = {
       DOCKER_HOST: `unix://${folder}/docker.sock`,
       DOCKER_CONFIG: path.join(folder, 'config'),
       DOCKER_BUILDKIT: '0',
       COMPOSE_PROJECT_NAME: 'naru-e2e',
-      NARU_PORT: '17443',
+      NARU_PORT: String(port),
     };
   }
 
@@ -37,7 +39,7 @@ export class DockerDaemon {
       ...['--bridge', 'none', '--default-address-pool', 'base=10.89.0.0/16,size=24'],
     ];
     const child = spawn('dockerd', args, { stdio: ['ignore', log, log] });
-    const daemon = new DockerDaemon(folder, child);
+    const daemon = new DockerDaemon(folder, child, await freePort());
     await eventually(() => daemon.docker(['version']), 90_000, 200);
     return daemon;
   }
@@ -56,9 +58,11 @@ export class DockerDaemon {
 
   /** Ends the daemon, which ends its containers, and removes all that it stored. */
   async stop(): Promise<void> {
-    const exited = new Promise(resolve => this.child.once('exit', resolve));
-    this.child.kill('SIGTERM');
-    await exited;
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const exited = new Promise(resolve => this.child.once('exit', resolve));
+      this.child.kill('SIGTERM');
+      await exited;
+    }
     await run(
       'sh',
       ['-c', 'grep " $1/" /proc/self/mounts | cut -d" " -f2 | sort -r | xargs -r umount -l', 'sh', this.folder],

@@ -36,14 +36,10 @@ interface State {
 }
 
 async function tell(order: 'open' | 'close'): Promise<State> {
-  const text = await execute([
-    ...inside('machine'),
-    process.execPath,
-    program,
-    order,
-    JSON.stringify(settings),
-    uplink,
-  ]);
+  const text = await execute(
+    [...inside('machine'), process.execPath, program, order, JSON.stringify(settings), uplink],
+    { timeoutMs: 90_000 },
+  );
   return JSON.parse(text) as State;
 }
 
@@ -106,7 +102,7 @@ const isRoot = process.getuid?.() === 0;
 const describeAsRoot = isRoot || process.env['CI'] === 'true' ? describe : describe.skip;
 
 describeAsRoot('the way from nodes to what is beyond the machine (needs root)', () => {
-  beforeAll(setUp, 60_000);
+  beforeAll(setUp);
   afterAll(tearDown);
 
   test('is open by IPv4, and by IPv6 as soon as the user has the machine forward it; both wear the address of the machine', async () => {
