@@ -21,5 +21,5 @@ module.exports = {
   // Tests build with esbuild, whose service stays as long as the process: do not wait for it.
   forceExit: true,
   // Half a second, the default, is too short on a busy machine for a process to end that has nothing left to do.
-  workerGracefulExitTimeout: 10_000,
+  workerGracefulExitTimeout: 5_000,
 };
