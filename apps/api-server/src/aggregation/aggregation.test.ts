@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { Authority, createAuthority } from '@naru/pki';
@@ -68,6 +68,7 @@ const documents: Record<string, unknown> = {
 describe('an extension server behind an APIService', () => {
   let api: TestServer;
   let kubelet: FakeKubelet;
+  const connections: Socket[] = [];
   let extension: https.Server;
   let authority: Authority;
   /** What it answers by changing the protocol, unasked. */
@@ -116,12 +117,14 @@ describe('an extension server behind an APIService', () => {
         response.end(JSON.stringify(document ?? { kind: 'Status', apiVersion: 'v1', status: 'Failure', code: 404 }));
       },
     );
+    extension.on('connection', socket => connections.push(socket));
     extension.listen(0, '127.0.0.1');
     await once(extension, 'listening');
   });
   afterAll(async () => {
     extension.close();
-    extension.closeAllConnections();
+    // Those that were answered 101 are the server's no more.
+    for (const connection of connections) connection.destroy();
     kubelet.close();
     await api.close();
   });

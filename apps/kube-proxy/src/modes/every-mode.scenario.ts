@@ -15,7 +15,9 @@ const waitMs = 120_000;
 /** Who answers at the address; SCTP is not to be had from Node. In vain it asks for as long as `patienceSeconds`. */
 async function askBySctp({ run }: Place, address: string, port: number, patienceSeconds = 40): Promise<string> {
   const where = isIpv6(address) ? `SCTP6:[${address}]` : `SCTP4:${address}`;
-  return (await run('timeout', ['80', 'socat', '-u', `${where}:${port},connect-timeout=${patienceSeconds}`, '-'])).trim();
+  return (
+    await run('timeout', ['80', 'socat', '-u', `${where}:${port},connect-timeout=${patienceSeconds}`, '-'])
+  ).trim();
 }
 
 /** By both families. */

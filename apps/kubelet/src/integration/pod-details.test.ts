@@ -383,7 +383,8 @@ withRoot('a pod', () => {
   });
 
   it('is told when the target of a probe takes connections and never answers, and goes on', async () => {
-    const target = net.createServer().listen(0, '127.0.0.1');
+    // It reads, or it would never know that a connection has ended.
+    const target = net.createServer(socket => void socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
     await once(target, 'listening');
     const { port } = target.address() as net.AddressInfo;
     const probe = { httpGet: { host: '127.0.0.1', port }, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1 };
