@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import https from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { Authority, createAuthority } from '@naru/pki';
@@ -68,7 +69,7 @@ const documents: Record<string, unknown> = {
 describe('an extension server behind an APIService', () => {
   let api: TestServer;
   let kubelet: FakeKubelet;
-  const connections: Socket[] = [];
+  const connections: Duplex[] = [];
   let extension: https.Server;
   let authority: Authority;
   /** What it answers by changing the protocol, unasked. */
