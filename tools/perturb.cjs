@@ -87,10 +87,24 @@ replace(http2, 'connect', original => (...args) => {
   const { request } = session;
   session.request = function (...of) {
     const stream = request.apply(this, of);
-    const { end } = stream;
-    stream.end = function (...last) {
-      atSomeTime(() => end.apply(this, last));
-      return this;
+    const { end, close } = stream;
+    let waiting;
+    stream.end = (...last) => {
+      waiting?.();
+      const ends = () => {
+        if (waiting !== ends) return;
+        waiting = undefined;
+        end.apply(stream, last);
+      };
+      waiting = ends;
+      if (stream.closed) ends();
+      else atSomeTime(ends);
+      return stream;
+    };
+    // Who closes a stream after its end counts on that; Node's memory would run out.
+    stream.close = (...last) => {
+      waiting?.();
+      return close.apply(stream, last);
     };
     return stream;
   };
