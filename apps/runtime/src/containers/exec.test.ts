@@ -1,0 +1,25 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { ExecTimeoutError, execSync } from './exec';
+
+test('a command whose time is over before it has begun is killed when it begins', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'runtime-exec-'));
+  const [go, pid] = [path.join(directory, 'go'), path.join(directory, 'pid')];
+  // As an OCI runtime: it starts the command, tells its number, and waits for its end.
+  const script = `until [ -e ${go} ]; do sleep 0.01; done; sleep 600 & echo $! > ${pid}.new; mv ${pid}.new ${pid}; wait`;
+  let killed = false;
+  const running = execSync(
+    {
+      ...{ program: 'sh', args: ['-c', script], failure: () => undefined, dispose: () => undefined },
+      kill: () => {
+        fs.writeFileSync(go, '');
+        return (killed = fs.existsSync(pid) && process.kill(Number(fs.readFileSync(pid, 'utf8')), 'SIGKILL'));
+      },
+    },
+    1,
+  );
+  await expect(running).rejects.toThrow(ExecTimeoutError);
+  expect(killed).toBe(true);
+  fs.rmSync(directory, { recursive: true });
+});
