@@ -115,13 +115,25 @@ async function closedChain(family: FamilyRules): Promise<string | undefined> {
   return (await succeeds(rulesCommand(family, '-S', 'DOCKER-USER'))) ? 'DOCKER-USER' : 'FORWARD';
 }
 
-async function acceptWhereClosed(cluster: Cluster, family: FamilyRules): Promise<void> {
+async function acceptWhereClosed(cluster: Cluster, family: FamilyRules, attempts = 3): Promise<void> {
   const chain = await closedChain(family);
   if (!chain) return;
-  for (const rule of acceptRules(cluster)) {
-    if (await succeeds(rulesCommand(family, '-C', chain, ...rule))) continue;
-    await execute(rulesCommand(family, '-I', chain, ...rule));
+  try {
+    for (const rule of acceptRules(cluster)) {
+      if (await succeeds(rulesCommand(family, '-C', chain, ...rule))) continue;
+      await execute(rulesCommand(family, '-I', chain, ...rule));
+    }
+  } catch (error) {
+    // Docker makes its chain when it starts and may take it away when it ends: what was found may be so no more.
+    if (attempts === 1) throw error;
+    await acceptWhereClosed(cluster, family, attempts - 1);
   }
+}
+
+/** The rules that name the cluster's interface, as `iptables -S` shows them. */
+async function ownRules(cluster: Cluster, family: FamilyRules): Promise<string[]> {
+  const rules = (await execute(rulesCommand(family, '-S')).catch(() => '')).split('\n');
+  return rules.filter(line => line.startsWith('-A') && line.includes(` ${hostInterface(cluster)} `));
 }
 
 /**
@@ -138,11 +150,11 @@ export async function openOutside(cluster: Cluster, uplinks: Pick<Uplinks, 'ipv4
 /** Takes back everything that `openOutside` has done. */
 export async function closeOutside(cluster: Cluster): Promise<void> {
   for (const table of await natTables(cluster)) await execute(['nft', 'delete', 'table', ...table.split(' ')]);
-  const cable = hostInterface(cluster);
-  for (const family of [ipv4, ipv6]) {
-    const rules = (await execute(rulesCommand(family, '-S')).catch(() => '')).split('\n');
-    for (const rule of rules.filter(line => line.startsWith('-A') && line.includes(` ${cable} `)))
-      await execute(rulesCommand(family, '-D', ...rule.split(' ').slice(1)));
-  }
+  for (const family of [ipv4, ipv6])
+    for (const rule of await ownRules(cluster, family))
+      await execute(rulesCommand(family, '-D', ...rule.split(' ').slice(1))).catch(async (error: Error) => {
+        // It may have gone with the chain of somebody else.
+        if ((await ownRules(cluster, family)).includes(rule)) throw error;
+      });
   restoreForwarding(cluster);
 }
