@@ -41,6 +41,11 @@ export const managerFlags = {
     type: 'number',
     default: defaultConfig.nodeMonitorGraceMs / 1000,
   },
+  'node-startup-grace-period': {
+    description: 'the same for a node that has not been heard of since this process began',
+    type: 'number',
+    default: defaultConfig.nodeStartupGraceMs / 1000,
+  },
   'node-eviction-rate': {
     description: 'nodes per second whose pods are evicted',
     type: 'number',
@@ -113,6 +118,7 @@ export function toConfig(flags: Flags<typeof managerFlags>, ca: string | undefin
     serviceCidrs: readServiceCidrs(flags['service-cluster-ip-range']),
     allocateNodeCidrs: flags['allocate-node-cidrs'],
     nodeMonitorGraceMs: flags['node-monitor-grace-period'] * 1000,
+    nodeStartupGraceMs: flags['node-startup-grace-period'] * 1000,
     nodeEvictionRate: flags['node-eviction-rate'],
     secondaryNodeEvictionRate: flags['secondary-node-eviction-rate'],
     unhealthyZoneThreshold: flags['unhealthy-zone-threshold'],

@@ -7,6 +7,8 @@ export interface ControllerConfig {
   allocateNodeCidrs: boolean;
   /** How long a node may be silent before it counts as unreachable; a longer lease duration of the node counts instead. */
   nodeMonitorGraceMs: number;
+  /** The same for a node that has not given a sign of life since this process began: it may just be starting, too. */
+  nodeStartupGraceMs: number;
   /** Nodes per second whose pods are evicted, in a healthy zone and in a large one that is mostly unhealthy. */
   nodeEvictionRate: number;
   secondaryNodeEvictionRate: number;
@@ -31,6 +33,7 @@ export const defaultConfig: ControllerConfig = {
   serviceCidrs: [],
   allocateNodeCidrs: true,
   nodeMonitorGraceMs: 8_000,
+  nodeStartupGraceMs: 60_000,
   nodeEvictionRate: 0.1,
   secondaryNodeEvictionRate: 0.01,
   largeClusterSize: 50,

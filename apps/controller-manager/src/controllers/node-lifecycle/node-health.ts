@@ -1,10 +1,13 @@
 import type { Lease, Node } from '@naru/api';
+import type { ControllerConfig } from '../../framework/config';
 
 interface Observed {
   /** What the node last told: the renewal of its lease and the heartbeat of its Ready condition. */
   sign: string;
   /** When we saw it change, by our own clock: the clocks of nodes need not agree. */
   at: number;
+  /** It has told more than what there was when we first looked. */
+  isHeard: boolean;
 }
 
 function signOf(node: Node, lease: Lease | undefined): string {
@@ -18,11 +21,12 @@ export class NodeHealth {
   /** Silence during an outage of the api-server is nobody's fault. */
   private lastOutageAt = -Infinity;
 
-  constructor(private readonly graceMs: number) {}
+  constructor(private readonly config: Pick<ControllerConfig, 'nodeMonitorGraceMs' | 'nodeStartupGraceMs'>) {}
 
   observe(name: string, node: Node, lease: Lease | undefined, now: number): void {
     const sign = signOf(node, lease);
-    if (this.observed.get(name)?.sign !== sign) this.observed.set(name, { sign, at: now });
+    const before = this.observed.get(name);
+    if (before?.sign !== sign) this.observed.set(name, { sign, at: now, isHeard: before !== undefined });
   }
 
   forget(name: string): void {
@@ -36,16 +40,18 @@ export class NodeHealth {
   /** Milliseconds until the node counts as unreachable; 0 or less: it does. A node may promise a longer lease than our grace. */
   remainingMs(name: string, lease: Lease | undefined, now: number): number {
     const at = Math.max(this.observed.get(name)?.at ?? now, this.lastOutageAt);
-    return at + this.patienceMs(lease) - now;
+    return at + this.patienceMs(name, lease) - now;
   }
 
   /** Silent for more than half of the time that it has. */
   isSuspect(name: string, lease: Lease | undefined, now: number): boolean {
-    return this.remainingMs(name, lease, now) < this.patienceMs(lease) / 2;
+    return this.remainingMs(name, lease, now) < this.patienceMs(name, lease) / 2;
   }
 
-  private patienceMs(lease: Lease | undefined): number {
-    return Math.max(this.graceMs, (lease?.spec?.leaseDurationSeconds ?? 0) * 1000);
+  private patienceMs(name: string, lease: Lease | undefined): number {
+    const { nodeMonitorGraceMs, nodeStartupGraceMs } = this.config;
+    const graceMs = this.observed.get(name)?.isHeard ? nodeMonitorGraceMs : nodeStartupGraceMs;
+    return Math.max(graceMs, (lease?.spec?.leaseDurationSeconds ?? 0) * 1000);
   }
 }
 

@@ -8,7 +8,7 @@ import { nodeLifecycleController } from './node-lifecycle-controller';
 import { readyStatus } from './taints';
 
 const both = [nodeLifecycleController, taintEvictionController];
-const config = { nodeMonitorGraceMs: 150 };
+const config = { nodeMonitorGraceMs: 150, nodeStartupGraceMs: 150 };
 const lease = (name: string, renewedAt: number): Lease => ({
   metadata: { namespace: 'kube-node-lease', name },
   spec: { holderIdentity: name, renewTime: formatMicroTime(renewedAt) },
@@ -181,6 +181,24 @@ test('a node with a longer lease is given that long', async () => {
   kill('quick');
   await eventually(async () => expect(readyStatus(await api.get(nodes, { name: 'quick' }))).toBe('Unknown'));
   expect(readyStatus(await api.get(nodes, { name: 'slow' }))).toBe('True');
+  await cluster.stop();
+});
+
+test('a node that has not been heard of since the controller began has time to start', async () => {
+  const api = new MemoryObjects();
+  const clock = passingTime();
+  const { kill } = liveNodes({ api, clock }, ['heard', 'starting', 'other']);
+  kill('starting');
+  const cluster = await startControllers(both, { api, clock, config: { ...config, nodeStartupGraceMs: 60_000 } });
+  // It has looked at each of them; what comes from now on is heard.
+  await eventually(() => expect(cluster.events).toHaveLength(3));
+  const renewed = async (): Promise<unknown> =>
+    (await api.get(leases, { namespace: 'kube-node-lease', name: 'heard' })).spec?.renewTime;
+  const before = await renewed();
+  await eventually(async () => expect(await renewed()).not.toBe(before));
+  kill('heard');
+  await eventually(async () => expect(readyStatus(await api.get(nodes, { name: 'heard' }))).toBe('Unknown'));
+  expect(readyStatus(await api.get(nodes, { name: 'starting' }))).toBe('True');
   await cluster.stop();
 });
 

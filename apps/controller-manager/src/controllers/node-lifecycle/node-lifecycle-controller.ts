@@ -29,7 +29,7 @@ class NodeLifecycle {
   private readonly known = new Map<string, Stored<Node>>();
 
   constructor(private readonly deps: ControllerDeps) {
-    this.health = new NodeHealth(deps.config.nodeMonitorGraceMs);
+    this.health = new NodeHealth(deps.config);
     void this.watchForOutages();
   }
 
