@@ -9,7 +9,8 @@ function objectOf(dataBytes: number, ownersBytes: number): KubeObject {
 
 test('an object that is too large with the owners of its fields is stored without them', () => {
   const object = objectOf(maxObjectBytes / 2, maxObjectBytes / 2);
-  expect(encodeToFit(object)).toEqual(encodeObject(objectOf(maxObjectBytes / 2, 0)));
+  // Jest looks at each of a million bytes by itself.
+  expect(encodeToFit(object).equals(encodeObject(objectOf(maxObjectBytes / 2, 0)))).toBe(true);
   expect(object.metadata).not.toHaveProperty('managedFields');
 });
 
