@@ -168,9 +168,14 @@ export const modeCases: readonly ModeCase[] = [
     name: 'UDP is forwarded',
     async run(bench) {
       await bench.cluster.sync([bench.port({ name: 'default/dns:/udp', protocol: 'udp' })]);
-      const ask = () => bench.ask(places(bench).pod, bench.clusterIp, 80, { protocol: 'udp' });
-      const answers = await Promise.all(Array.from({ length: 40 }, ask));
-      assert.ok(new Set(answers.map(({ name }) => name)).size > 1);
+      const options = { protocol: 'udp', timeoutMs: 2_000 } as const;
+      const seen = new Set<string>();
+      // Nobody sends a datagram again that was lost, and endpoints may be chosen at random.
+      for (let attempt = 0; attempt < 40 && seen.size < 2; attempt++) {
+        const answer = await bench.ask(places(bench).pod, bench.clusterIp, 80, options).catch(() => undefined);
+        if (answer) seen.add(answer.name);
+      }
+      assert.ok(seen.size > 1, `only ${[...seen].join()} has answered`);
     },
   },
   {
