@@ -24,9 +24,11 @@ test('a lock that is held is refused, with its holder, and free again afterwards
 });
 
 test('a lock is free when the process that had it has been killed', async () => {
-  const holder = spawn('flock', ['--no-fork', file, 'sleep', '1000'], { stdio: 'ignore' });
+  const holder = spawn('flock', ['--no-fork', file, 'sh', '-c', 'echo held; exec sleep 1000']);
   try {
-    await eventually(() => expect(() => lock(file)()).toThrow(BusyError));
+    // Not earlier: it might wait for a file that we have removed.
+    await once(holder.stdout, 'data');
+    expect(() => lock(file)).toThrow(BusyError);
   } finally {
     holder.kill('SIGKILL');
   }

@@ -45,7 +45,9 @@ const soon = <T>(check: () => T | Promise<T>): Promise<T> => eventually(check, 1
 async function answersEverywhere(): Promise<void> {
   const port = (await askJson<Service>('get', 'service', 'web')).spec?.ports?.[0]?.nodePort;
   await soon(async () => {
-    for (const address of (await readyNodes()).flatMap(internalIps)) {
+    const addresses = (await readyNodes()).flatMap(internalIps);
+    expect(addresses).not.toEqual([]);
+    for (const address of addresses) {
       const target = `http://${isIPv6(address) ? `[${address}]` : address}:${port}/`;
       const { stdout } = await run('curl', ['-sf', '--globoff', '--max-time', '5', target]);
       expect(stdout).toMatch(/web-/);

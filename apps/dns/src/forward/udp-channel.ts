@@ -55,14 +55,16 @@ export class UdpChannel {
     return new Promise((resolve, reject) => {
       let id = randomInt(65_536);
       while (this.waiting.has(id)) id = (id + 1) & 0xffff;
+      let last: NodeJS.Immediate | undefined;
       const end = (): void => {
         clearTimeout(timer);
+        clearImmediate(last); // the id may be another question's by then
         this.waiting.delete(id);
         if (this.retired && this.waiting.size === 0) this.close();
       };
       const timer = setTimeout(() => {
         // What came while this process was held up is read first: an answer is not late because we are.
-        setImmediate(() => this.waiting.get(id)?.reject(new Error(`no answer within ${timeoutMs} ms`)));
+        last = setImmediate(() => this.waiting.get(id)?.reject(new Error(`no answer within ${timeoutMs} ms`)));
       }, timeoutMs);
       this.waiting.set(id, {
         question,

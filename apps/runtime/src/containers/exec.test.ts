@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { eventually } from '@naru/testing';
 import { ExecTimeoutError, execSync } from './exec';
 
 test('a command whose time is over before it has begun is killed when it begins', async () => {
@@ -22,4 +23,21 @@ test('a command whose time is over before it has begun is killed when it begins'
   await expect(running).rejects.toThrow(ExecTimeoutError);
   expect(killed).toBe(true);
   fs.rmSync(directory, { recursive: true });
+});
+
+test('a command that has ended in time is in time, however long a child in the background holds its outputs', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'runtime-exec-'));
+  const script = `while [ -e ${directory} ]; do sleep 0.1; done & echo done`;
+  const prepared = { program: 'sh', args: ['-c', script], failure: () => undefined, dispose: () => undefined };
+  let kills = 0;
+  try {
+    // On a machine that stood still it may rightly be too late.
+    const { stdout, exitCode } = await eventually(() => {
+      kills = 0;
+      return execSync({ ...prepared, kill: () => kills++ > 0 }, 500);
+    });
+    expect([stdout.toString(), exitCode, kills]).toEqual(['done\n', 0, 0]);
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
 });

@@ -170,12 +170,11 @@ export async function execSync(prepared: PreparedExec, timeoutMs: number): Promi
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
-    });
+    }).finally(() => clearTimeout(timer)); // its number may be another's by now
     if (!late) await progress.drained(closed);
     if (late) throw new ExecTimeoutError(`command timed out after ${timeoutMs} ms`);
     return { stdout: stdout.content(), stderr: stderr.content(), exitCode };
   } finally {
-    clearTimeout(timer);
     child.stdout.destroy();
     child.stderr.destroy();
     prepared.dispose();
