@@ -1,6 +1,6 @@
 import type { Node, Pod, Service } from '@naru/api';
 import { eventually } from '@naru/testing';
-import { ask, askJson, kubectl, naru, run } from './cluster';
+import { ask, askJson, clusterName, kubectl, naru, run } from './cluster';
 import { applyExample, deleteExample } from './web-example';
 
 interface List<T> {
@@ -11,6 +11,8 @@ const ready = (node: Node): string | undefined => node.status?.conditions?.find(
 const readyPod = (pod: Pod): boolean =>
   !pod.metadata?.deletionTimestamp &&
   (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false);
+const hardwareAddress = async (node: string): Promise<string> =>
+  (await run('ip', ['netns', 'exec', `naru-${clusterName}.${node}`, 'cat', '/sys/class/net/eth0/address'])).stdout;
 const webPods = async (): Promise<Pod[]> => (await askJson<List<Pod>>('get', 'pods', '-l', 'app=web')).items;
 
 test('a node that loses power is replaced, the Service keeps answering, and the node comes back', async () => {
@@ -19,6 +21,7 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
   const others = (await askJson<List<Node>>('get', 'nodes')).items.filter(({ metadata }) => metadata?.name !== victim);
   const address = others[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
   const port = (await askJson<Service>('get', 'service', 'web')).spec?.ports?.[0]?.nodePort;
+  const known = await hardwareAddress(victim);
   try {
     await naru(['node', 'kill', victim]);
     await eventually(
@@ -43,6 +46,8 @@ test('a node that loses power is replaced, the Service keeps answering, and the 
     await naru(['node', 'start', victim]);
   }
   await kubectl(['wait', '--for=condition=Ready', `node/${victim}`, '--timeout=120s']);
+  // Its neighbours reach it by what they remember: to ask anew takes them half a minute.
+  expect(await hardwareAddress(victim)).toBe(known);
   // What the dead node had is gone for good, on it too: the pods that remain are those that run.
   await eventually(async () => expect((await webPods()).filter(readyPod)).toHaveLength(3), 90_000, 200);
   await eventually(async () => expect(await webPods()).toHaveLength(3), 90_000, 200);

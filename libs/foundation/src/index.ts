@@ -27,6 +27,7 @@ export {
   canonicalAddress,
   familyOf,
   formatAddress,
+  hostPort,
   parseBlock,
   parseDualNetworks,
   parseNetwork,

@@ -3,6 +3,7 @@ import {
   canonicalAddress,
   familyOf,
   formatAddress,
+  hostPort,
   addressValue,
   parseBlock,
   parseDualNetworks,
@@ -41,4 +42,12 @@ test('ranges of a cluster are one, or one of each family', () => {
   expect(() => parseDualNetworks('10.0.0.0/16,10.1.0.0/16')).toThrow('one is IPv4 and one is IPv6');
   expect(() => parseDualNetworks('10.0.0.1/16')).toThrow('host bits set');
   expect(() => parseDualNetworks('x')).toThrow('Cannot parse CIDR "x"');
+});
+
+test('a host and its port are one word, in which an IPv6 address has brackets', () => {
+  expect([hostPort('10.0.0.1', 80), hostPort('a.example', '81'), hostPort('fd00::1', 80)]).toEqual([
+    '10.0.0.1:80',
+    'a.example:81',
+    '[fd00::1]:80',
+  ]);
 });

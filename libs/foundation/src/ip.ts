@@ -103,3 +103,8 @@ export function canonicalAddress(address: string): string {
     ? new URL(`http://[${address}]/`).hostname.slice(1, -1)
     : address;
 }
+
+/** `10.0.0.1:80`, `a.example:80` or `[fd00::1]:80`. */
+export function hostPort(host: string, port: number | string): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

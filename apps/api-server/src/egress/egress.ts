@@ -3,7 +3,7 @@ import https from 'node:https';
 import net, { BlockList, isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { StatusError } from '@naru/foundation';
+import { hostPort, StatusError } from '@naru/foundation';
 import type { Node } from '@naru/api';
 import { decodeBytes } from '../storage/codec';
 import type { WatchCache } from '../storage/watch-cache';
@@ -31,8 +31,9 @@ const maxRefusalBytes = 4096;
 
 /** The address and port of a node's kubelet. */
 export function kubeletPlace({ status }: Node): Place | undefined {
-  const byType = new Map((status?.addresses ?? []).map(({ type, address }) => [type, address]));
-  const host = byType.get('InternalIP') ?? byType.get('Hostname') ?? byType.get('ExternalIP');
+  // The first of a kind: a node of both families tells its main address first.
+  const find = (wanted: string): string | undefined => status?.addresses?.find(({ type }) => type === wanted)?.address;
+  const host = find('InternalIP') ?? find('Hostname') ?? find('ExternalIP');
   return host ? { host, port: status?.daemonEndpoints?.kubeletEndpoint?.Port ?? defaultKubeletPort } : undefined;
 }
 
@@ -110,7 +111,7 @@ export class Egress {
       });
       request.once('error', error => {
         clearTimeout(timer);
-        reject(unreachable(`dial tcp ${host}:${port}: ${error.message}`, error));
+        reject(unreachable(`dial tcp ${hostPort(host, port)}: ${error.message}`, error));
       });
       request.end();
     });
@@ -139,7 +140,7 @@ function dial({ host, port }: Place): Promise<Duplex> {
     socket.once('timeout', () => socket.destroy(new Error('i/o timeout')));
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'ECONNREFUSED' ? 'connect: connection refused' : error.message;
-      reject(unreachable(`dial tcp ${host}:${port}: ${why}`, error));
+      reject(unreachable(`dial tcp ${hostPort(host, port)}: ${why}`, error));
     });
   });
 }

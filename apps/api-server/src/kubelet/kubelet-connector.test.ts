@@ -35,7 +35,11 @@ describe("a kubelet's refusal", () => {
     await once(kubelet, 'listening');
     const node = {
       status: {
-        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        // Of both families: the first is the one.
+        addresses: [
+          { type: 'InternalIP', address: '127.0.0.1' },
+          { type: 'InternalIP', address: '::2' },
+        ],
         daemonEndpoints: { kubeletEndpoint: { Port: (kubelet.address() as AddressInfo).port } },
       },
     };

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import { refuseUpgrade, StatusError } from '@naru/foundation';
+import { hostPort, refuseUpgrade, StatusError } from '@naru/foundation';
 import { parsePodLogOptions, pods, nodes, type Container, type Node, type Pod, type Scheme } from '@naru/api';
 import { proxyUpgrade, sendOverWebSocket } from '@naru/streaming';
 import type { Admission } from '../admission/plugin';
@@ -150,7 +150,9 @@ export class KubeletConnector implements Connector {
         clearTimeout(timer);
         // The kubelet closed a kept connection as we began to use it: it has not seen the request.
         if (outgoing.reusedSocket && cause.code === 'ECONNRESET') return resolve(this.ask(call, target));
-        reject(new StatusError('InternalError', `Get "https://${host}:${port}${path}": ${cause.message}`, { cause }));
+        reject(
+          new StatusError('InternalError', `Get "https://${hostPort(host, port)}${path}": ${cause.message}`, { cause }),
+        );
       });
       outgoing.on('response', incoming => {
         clearTimeout(timer);

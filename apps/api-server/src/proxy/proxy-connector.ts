@@ -1,6 +1,7 @@
 import type { Admission } from '../admission/plugin';
 import type { Authorizer } from '../auth/authorizer';
 import type { Egress } from '../egress/egress';
+import { hostPort } from '@naru/foundation';
 import { nodes, pods, services, type Scheme } from '@naru/api';
 import { proxyUpgrade } from '@naru/streaming';
 import { admitConnection } from '../kubelet/connect-admission';
@@ -59,7 +60,7 @@ export class ProxyConnector implements Connector {
     const host = String(request.headers[':authority'] ?? request.headers.host ?? '');
     const rewrite: LinkRewrite = {
       prefix: own.slice(0, own.length - path.rest.length),
-      hosts: [hostAndPort(location), host],
+      hosts: [hostPort(location.host, location.port), host],
     };
     await relayHttp(call, { ...this.targetOf(call, location), headers: { host, 'x-forwarded-uri': own } }, headers => {
       if (typeof headers['location'] === 'string') headers['location'] = rewriteUrl(headers['location'], rewrite);
@@ -113,8 +114,4 @@ function isProxy({ path: { group, version, resource, subresource } }: ResourceCa
 function splitQuery(url: string): [string, string] {
   const at = url.indexOf('?');
   return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at)];
-}
-
-function hostAndPort({ host, port }: Location): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,3 +1,4 @@
+import { hostPort } from '@naru/foundation';
 import type { Clock, Logger } from '@naru/foundation';
 import { types } from '../wire/codes';
 import { rootName } from '../wire/name';
@@ -35,7 +36,7 @@ export class Upstream {
 
   constructor(private readonly deps: UpstreamDeps) {
     const { host, port } = deps.server;
-    this.name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.name = hostPort(host, port);
     deps.signal.addEventListener('abort', () => this.retireChannel(), { once: true });
   }
 

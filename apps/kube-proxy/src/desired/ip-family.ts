@@ -39,11 +39,6 @@ export function hostRange(address: string): string {
   return `${address}/${isIpv6(address) ? 128 : 32}`;
 }
 
-/** `10.0.0.1:80` or `[fd00::1]:80`. */
-export function hostPort(address: string, port: number): string {
-  return isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** The address and the port of what hostPort made. */
 export function splitHostPort(text: string): { address: string; port: number } {
   const at = text.lastIndexOf(':');

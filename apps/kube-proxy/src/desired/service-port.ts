@@ -1,4 +1,4 @@
-import { hostPort } from './ip-family';
+import { hostPort } from '@naru/foundation';
 
 /** Lower case, as nft and iptables write it. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';

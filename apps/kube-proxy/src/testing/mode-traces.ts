@@ -1,4 +1,5 @@
-import { hostPort, type IpFamily } from '../desired/ip-family';
+import { hostPort } from '@naru/foundation';
+import { type IpFamily } from '../desired/ip-family';
 import { kernelNames } from '../modes/ipvs/filter';
 import { device } from '../modes/ipvs/kernel';
 import { iptablesProgram } from '../modes/iptables/programs';

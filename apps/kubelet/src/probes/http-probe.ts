@@ -1,5 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
+import { hostPort } from '@naru/foundation';
 import type { Container, Probe } from '@naru/api';
 
 type HttpGet = NonNullable<Probe['httpGet']>;
@@ -92,7 +93,7 @@ function request(url: URL, headers: http.OutgoingHttpHeaders, timeoutMs: number)
 
 /** Node's words for a failed connection, in those that upstream's users know. */
 export function describeDialError(error: Error & { code?: string }, host: string, port: string): string {
-  const at = `dial tcp ${host}:${port}`;
+  const at = `dial tcp ${hostPort(host, port)}`;
   switch (error.code) {
     case 'ECONNREFUSED':
       return `${at}: connect: connection refused`;
@@ -101,7 +102,7 @@ export function describeDialError(error: Error & { code?: string }, host: string
     case 'ENETUNREACH':
       return `${at}: connect: network is unreachable`;
     case 'ECONNRESET':
-      return `read tcp ${host}:${port}: read: connection reset by peer`;
+      return `read tcp ${hostPort(host, port)}: read: connection reset by peer`;
     case 'ETIMEDOUT':
       return `${at}: i/o timeout`;
     default:

@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { hostPort } from '@naru/foundation';
 import type { Container, Probe } from '@naru/api';
 import type { CriError } from '../cri/cri-client';
 import { expand } from '../containers/expand';
@@ -29,7 +30,7 @@ function probeTcp(host: string, port: number, timeoutMs: number): Promise<ProbeO
       resolve(outcome);
     };
     const timer = setTimeout(
-      () => finish({ success: false, output: `dial tcp ${host}:${port}: i/o timeout` }),
+      () => finish({ success: false, output: `dial tcp ${hostPort(host, port)}: i/o timeout` }),
       timeoutMs,
     );
     socket.once('connect', () => finish({ success: true, output: '' }));

@@ -1,5 +1,5 @@
 import net, { type Socket } from 'node:net';
-import { StatusError } from '@naru/foundation';
+import { hostPort, StatusError } from '@naru/foundation';
 import type { PodWorkers } from '../pods/pod-workers';
 import type { Routes, UpgradeExchange } from './kubelet-server';
 
@@ -46,7 +46,7 @@ function connect(host: string, port: number): Promise<Socket> {
     const socket = net.connect({ host, port, noDelay: true, timeout: connectTimeoutMs });
     const fail = (why: string, cause?: Error): void => {
       socket.destroy();
-      reject(new StatusError('ServiceUnavailable', `dial tcp ${host}:${port}: ${why}`, { cause }));
+      reject(new StatusError('ServiceUnavailable', `dial tcp ${hostPort(host, port)}: ${why}`, { cause }));
     };
     socket.once('connect', () => {
       socket.setTimeout(0);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { ipv6NodeBits, parseCidr } from '../address';
 import type { Cluster } from '../cluster';
 import { execute, succeeds } from '../execute';
-import { bridgeNamespace, hostInterface, nodeNamespace, portName } from './names';
+import { bridgeNamespace, hardwareAddress, hostInterface, nodeNamespace, portName } from './names';
 
 function namespaceExists(name: string): boolean {
   return existsSync(`/run/netns/${name}`);
@@ -87,7 +87,7 @@ export async function connectNode(cluster: Cluster, node: string, address: strin
   await disconnectNode(cluster, node, address);
   await execute(['ip', 'netns', 'add', namespace]);
   await ipBatch(bridge, [
-    `link add ${port} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
+    `link add ${port} mtu ${mtu} type veth peer name eth0 mtu ${mtu} address ${hardwareAddress(address)} netns ${namespace}`,
     `link set ${port} master br0 up`,
   ]);
   await ipBatch(namespace, [

@@ -22,6 +22,15 @@ export function portName(address: string): string {
   return `n-${third}-${fourth}`;
 }
 
+/**
+ * The hardware address of a node's interface, by its IPv4 address, locally administered: a node that comes back has the one that its
+ * neighbours remember. To find out about another takes them half a minute.
+ */
+export function hardwareAddress(address: string): string {
+  const bytes = address.split('.').map(part => Number(part).toString(16).padStart(2, '0'));
+  return ['02', '4e', ...bytes].join(':');
+}
+
 /** Name of the nft tables, one a family, with this cluster's rules on the machine. */
 export function tableName(cluster: Cluster): string {
   return `naru-${cluster.name}`;

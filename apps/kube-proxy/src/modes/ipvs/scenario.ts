@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { hostPort } from '@naru/foundation';
 import { checkInScenario, runScenario } from '@naru/testing';
-import { hostPort, ipFamilies, isIpv6 } from '../../desired/ip-family';
+import { ipFamilies, isIpv6 } from '../../desired/ip-family';
 import { everyPod, ModeBench } from '../../testing/mode-bench';
 import { modeCases } from '../../testing/mode-cases';
 import type { Place } from '../../testing/network-lab';

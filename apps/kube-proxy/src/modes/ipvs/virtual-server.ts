@@ -1,4 +1,5 @@
-import { hostPort, splitHostPort } from '../../desired/ip-family';
+import { hostPort } from '@naru/foundation';
+import { splitHostPort } from '../../desired/ip-family';
 import {
   endpointKey,
   endpointsFor,

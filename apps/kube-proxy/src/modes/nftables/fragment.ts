@@ -1,4 +1,4 @@
-import { hostPort } from '../../desired/ip-family';
+import { hostPort } from '@naru/foundation';
 import {
   endpointsFor,
   outsideIps,

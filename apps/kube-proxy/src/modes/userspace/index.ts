@@ -1,4 +1,5 @@
-import { hostPort, isWithin, type IpFamily } from '../../desired/ip-family';
+import { hostPort } from '@naru/foundation';
+import { isWithin, type IpFamily } from '../../desired/ip-family';
 import { endpointsFor, outsideIps, type Policy, type ServicePort } from '../../desired/service-port';
 import { holdExactly } from '../../held-addresses';
 import { listenPatiently, type PatientListener } from '../../patient-listener';

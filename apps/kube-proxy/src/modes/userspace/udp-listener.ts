@@ -1,5 +1,6 @@
 import dgram from 'node:dgram';
-import { hostPort, isIpv6 } from '../../desired/ip-family';
+import { hostPort } from '@naru/foundation';
+import { isIpv6 } from '../../desired/ip-family';
 import type { Lease } from './balancer';
 import type { Listener, ListenerDeps } from './listener';
 
