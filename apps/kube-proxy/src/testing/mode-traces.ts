@@ -1,5 +1,5 @@
 import { hostPort } from '@naru/foundation';
-import { type IpFamily } from '../desired/ip-family';
+import type { IpFamily } from '../desired/ip-family';
 import { kernelNames } from '../modes/ipvs/filter';
 import { device } from '../modes/ipvs/kernel';
 import { iptablesProgram } from '../modes/iptables/programs';

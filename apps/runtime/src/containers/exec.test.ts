@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { eventually } from '@naru/testing';
-import { ExecTimeoutError, execSync } from './exec';
+import { ExecTimeoutError, execSync, killSoon } from './exec';
 
 test('a command whose time is over before it has begun is killed when it begins', async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'runtime-exec-'));
@@ -40,4 +42,12 @@ test('a command that has ended in time is in time, however long a child in the b
   } finally {
     fs.rmSync(directory, { recursive: true });
   }
+});
+
+test('a command whose OCI runtime could not be spawned is not killed for ever', async () => {
+  const child = spawn('/no/such/runtime');
+  await once(child, 'error');
+  const kill = jest.fn(() => false);
+  killSoon({ program: '', args: [], failure: () => undefined, dispose: () => undefined, kill }, child);
+  expect(kill).not.toHaveBeenCalled();
 });

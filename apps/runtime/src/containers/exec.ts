@@ -137,6 +137,8 @@ const startPatienceMs = 30_000;
  * more. That ends by itself then; when it does neither, it is killed.
  */
 export function killSoon(prepared: PreparedExec, child: ChildProcess): void {
+  // It could not be spawned, and will never tell of its end.
+  if (child.pid === undefined) return;
   // Once: afterwards its number may be another's.
   const again = prepared.kill()
     ? undefined

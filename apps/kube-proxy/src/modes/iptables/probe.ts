@@ -1,6 +1,6 @@
 import { hostPort } from '@naru/foundation';
 import { CommandError, type CommandRunner } from '../../command';
-import { type IpFamily } from '../../desired/ip-family';
+import type { IpFamily } from '../../desired/ip-family';
 import { iptablesProgram, iptablesRestore } from './programs';
 
 interface Feature {
